@@ -1,0 +1,59 @@
+/** The arrows of docs/architecture.md: core <- ports <- patterns, ports <- drivers; the node composes. */
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'core-knows-nothing',
+      comment: 'core holds what every plane needs and knows no plane',
+      severity: 'error',
+      from: { path: '^src/core/' },
+      to: { path: '^src/(?!core/)' },
+    },
+    {
+      name: 'planes-are-apart',
+      comment: 'a plane imports core and itself; it meets another plane only through a port handed to it',
+      severity: 'error',
+      from: { path: '^src/(traffic|events|coordination)/' },
+      to: { path: '^src/(?!core/|$1/)', pathNot: '^src/(events/log|coordination/coordinator)\\.ts$' },
+    },
+    {
+      name: 'policies-know-nothing-of-each-other',
+      comment: 'a policy is one file, or one folder, over the port src/traffic/policy.ts',
+      severity: 'error',
+      from: { path: '^src/traffic/policies/([^/.]+)', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/traffic/', pathNot: ['^src/traffic/policy\\.ts$', '^src/traffic/errors\\.ts$', '^src/traffic/policies/$1[/.]'] },
+    },
+    {
+      name: 'data-plane-has-no-policy',
+      comment: 'the HTTP data plane moves bytes; it decides nothing',
+      severity: 'error',
+      from: { path: '^src/traffic/http/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/traffic/(?!http/|errors\\.ts)' },
+    },
+    {
+      name: 'no-driver-in-patterns',
+      severity: 'error',
+      from: { path: '^src/(core|traffic|events|coordination)/' },
+      to: { path: '^src/(drivers|node|cli|testing)/' },
+    },
+    {
+      name: 'drivers-see-ports-only',
+      severity: 'error',
+      from: { path: '^src/drivers/' },
+      to: { path: '^src/', pathNot: ['^src/core/', '^src/drivers/', '^src/(events/log|coordination/coordinator)\\.ts$'] },
+    },
+    {
+      name: 'library-needs-no-package',
+      comment: 'the planes run on Node alone; only the node and the CLI may use packages',
+      severity: 'error',
+      from: { path: '^src/(core|traffic|events|coordination|testing)/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['npm', 'npm-dev', 'npm-peer'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    exclude: { path: '\\.test\\.ts$' },
+  },
+}

@@ -1,0 +1,16 @@
+import { systemClock, type Clock } from './clock.js'
+import { systemRandom, type Random } from './random.js'
+import { noTelemetry, type Telemetry } from './telemetry.js'
+
+/**
+ * What a pattern takes from the world: time, chance, and a place to report to. Everything accepts a `runtime`;
+ * tests pass `virtualRuntime()` of `banyan/testing`.
+ */
+export interface Runtime {
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+}
+
+/** Real time, `Math.random`, no telemetry; the default. */
+export const systemRuntime: Runtime = { clock: systemClock, random: systemRandom, telemetry: noTelemetry }
