@@ -45,6 +45,8 @@ export interface CallOptions {
   idempotent?: boolean | undefined
   /** Whose call it is; a keyed rate limit counts by it. Default: one key for all. */
   key?: string | undefined
+  /** What the call is about, for handlers and predicates of one's own; policies do not look at it. */
+  subject?: unknown
 }
 
 /** What the work gets to know. */
@@ -57,6 +59,7 @@ export interface CallContext {
   readonly attempt: number
   readonly idempotent: boolean | undefined
   readonly key: string | undefined
+  readonly subject: unknown
   /**
    * Says that the work goes on after its result was returned (a body still streams): a bulkhead keeps the slot and
    * a breaker the verdict until `tail` settles; a rejection counts as a failure of this call.
@@ -73,6 +76,7 @@ export class Call implements CallContext {
   readonly work: Work<unknown>
   readonly idempotent: boolean | undefined
   readonly key: string | undefined
+  readonly subject: unknown
   deadline: number
   attempt: number
   /** Settles when work that outlives its result has ended; see {@link CallContext.waitUntil}. */
@@ -82,6 +86,8 @@ export class Call implements CallContext {
   #cancelled = false
   #reason: unknown = undefined
   #controller: AbortController | undefined = undefined
+  /** Nearly always there is one listener at most; the set is for the rest. */
+  #listener: (() => void) | undefined = undefined
   #listeners: Set<() => void> | undefined = undefined
   #unfollow: (() => void) | undefined = undefined
 
@@ -89,6 +95,7 @@ export class Call implements CallContext {
     this.work = work
     this.idempotent = options?.idempotent
     this.key = options?.key
+    this.subject = options?.subject
     this.deadline = options?.deadline ?? Infinity
     this.attempt = parent?.attempt ?? 1
     this.#parent = parent
@@ -139,9 +146,12 @@ export class Call implements CallContext {
       return noop
     }
     this.#follow()
-    this.#listeners ??= new Set()
-    this.#listeners.add(listener)
-    return () => this.#listeners?.delete(listener)
+    if (this.#listener === undefined) this.#listener = listener
+    else (this.#listeners ??= new Set()).add(listener)
+    return () => {
+      if (this.#listener === listener) this.#listener = undefined
+      else this.#listeners?.delete(listener)
+    }
   }
 
   waitUntil(tail: Promise<unknown>): void {
@@ -183,8 +193,10 @@ export class Call implements CallContext {
 
   #notify(): void {
     this.#controller?.abort(this.reason)
+    const listener = this.#listener
     const listeners = this.#listeners
-    this.#listeners = undefined
+    this.#listener = this.#listeners = undefined
+    listener?.()
     if (listeners) for (const listener of listeners) listener()
   }
 }

@@ -1,0 +1,53 @@
+import { Body } from '../http/body.js'
+import type { Fields } from '../http/fields.js'
+import type { ResponseHead } from '../http/message.js'
+import type { Socket } from 'node:net'
+
+/** What an endpoint answered; the value that the policies of a gateway judge by its `status`. */
+export class UpstreamAnswer {
+  readonly status: number
+  readonly head: ResponseHead
+  /** The connection after a 101, on which the other protocol is spoken from now on. */
+  readonly socket: Socket | undefined
+  /** Whether the request could be made once more, should this answer not do. */
+  readonly repeatable: boolean
+  readonly #body: Body
+  #stored: Buffer | undefined = undefined
+
+  constructor(head: ResponseHead, body: Body, socket: Socket | undefined, repeatable: boolean) {
+    this.status = head.status
+    this.head = head
+    this.#body = body
+    this.socket = socket
+    this.repeatable = repeatable
+  }
+
+  /** So that `retry` finds `Retry-After` here as in a `fetch` Response. */
+  get headers(): { get(name: string): string | undefined } {
+    return { get: (name) => this.head.fields.get(name.toLowerCase()) }
+  }
+
+  get fields(): Fields {
+    return this.head.fields
+  }
+
+  /** The body, for one reader; again and again once it is stored. */
+  open(): Body {
+    return this.#stored === undefined ? this.#body : Body.of(this.#stored)
+  }
+
+  /**
+   * Keeps the whole body, so that the answer can be given again.
+   *
+   * @param most - bytes; a body that is or may be longer is left alone
+   * @returns whether it was kept
+   */
+  async store(most: number): Promise<boolean> {
+    const body = this.#body
+    if (!body.ended && (body.length === undefined || body.length > most)) return false
+    await new Promise<void>((resolve) => body.onSettled(resolve))
+    if (body.error || body.heldBytes > most) return false
+    this.#stored = body.take()
+    return true
+  }
+}

@@ -1,0 +1,267 @@
+import type { AddressInfo } from 'node:net'
+import { BanyanError, withoutStack } from '../../core/errors.js'
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import type { HttpLimits } from '../http/limits.js'
+import { problemResponse } from '../http/problem.js'
+import { HttpServer } from '../http/server.js'
+import type { ServerExchange } from '../http/server-connection.js'
+import { Sweeper } from '../http/sweeper.js'
+import { rateLimitHeaders } from '../policies/rate-limit.js'
+import type { CircuitBreaker } from '../policies/circuit-breaker.js'
+import { Call } from '../policy.js'
+import type { UpstreamAnswer } from './answer.js'
+import { clientAddress, forwardedText, trustNetworks, type Trust } from './forwarded.js'
+import { Forwarding } from './forwarding.js'
+import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
+import { clientProblem, type ClientProblem } from './problems.js'
+import { Route, type RouteState } from './route.js'
+import { locate, Router } from './router.js'
+import { Service, type ServiceState } from './service.js'
+import type { GatewaySpec, PolicySpec } from './spec.js'
+import { tunnel } from './tunnel.js'
+
+/** What a gateway takes besides its specification. */
+export interface GatewayOptions {
+  /** Time, chance and telemetry. Default: the system's. */
+  runtime?: Runtime
+  /** Bounds on what clients may ask. Default: `defaultHttpLimits`. */
+  limits?: Partial<HttpLimits>
+  /** Addresses and CIDR blocks of proxies whose `X-Forwarded-*` and `Forwarded` are believed. Default none. */
+  trust?: readonly string[]
+}
+
+/** What `banyan status` shows of a gateway. */
+export interface GatewayState {
+  connections: number
+  services: Record<string, ServiceState>
+  routes: Record<string, RouteState>
+}
+
+/**
+ * An API gateway: routes requests to services, each under its policies, and answers with a problem document
+ * (RFC 9457) where no service does.
+ */
+export class Gateway {
+  readonly services: ReadonlyMap<string, Service>
+  readonly routes: ReadonlyMap<string, Route>
+  readonly #runtime: Runtime
+  readonly #router = new Router<Route>()
+  readonly #servers: HttpServer[] = []
+  readonly #limits: Partial<HttpLimits>
+  readonly #trust: Trust
+  /** Our name in `Via`, different for each gateway, so that a request that comes round again is noticed. */
+  readonly #pseudonym: string
+  readonly #via: string
+
+  constructor(spec: GatewaySpec, options: GatewayOptions = {}) {
+    const { runtime = systemRuntime, limits = {}, trust = [] } = options
+    this.#runtime = runtime
+    this.#limits = limits
+    this.#trust = trustNetworks(trust)
+    this.#pseudonym = `banyan-${Math.floor(runtime.random.next() * 2 ** 32).toString(16).padStart(8, '0')}`
+    this.#via = `1.1 ${this.#pseudonym}`
+    const sweeper = new Sweeper(runtime.clock)
+    const policy = (owner: string, name: string | undefined): PolicySpec => {
+      if (name === undefined) return {}
+      const found = spec.policies?.[name]
+      if (!found) throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: unknown policy \`${name}\``)
+      return found
+    }
+    const services = new Map<string, Service>()
+    for (const [name, each] of Object.entries(spec.services)) {
+      services.set(name, new Service(name, each, policy(`services.${name}.policy`, each.policy), runtime, sweeper))
+    }
+    const routes = new Map<string, Route>()
+    for (const [name, each] of Object.entries(spec.routes)) {
+      const route = new Route(name, each, policy(`routes.${name}.policy`, each.policy), services, runtime)
+      routes.set(name, route)
+      this.#router.add(each.match, route)
+    }
+    this.services = services
+    this.routes = routes
+  }
+
+  /** Open client connections. */
+  get connectionCount(): number {
+    return this.#servers.reduce((sum, server) => sum + server.connectionCount, 0)
+  }
+
+  /** Every breaker by its name: the service's, or the service's and the endpoint's URL. */
+  get breakers(): ReadonlyMap<string, CircuitBreaker> {
+    const owners = [...this.services.values(), ...this.routes.values()]
+    const shared = owners.flatMap(({ policies }) => policies.breaker ?? [])
+    const own = [...this.services.values()].flatMap(({ endpoints }) => endpoints.flatMap(({ breaker }) => breaker ?? []))
+    return new Map([...shared, ...own].map((breaker) => [breaker.name, breaker]))
+  }
+
+  state(): GatewayState {
+    const statesOf = <S>(parts: ReadonlyMap<string, { state(): S }>): Record<string, S> =>
+      Object.fromEntries(Array.from(parts, ([name, part]) => [name, part.state()]))
+    return { connections: this.connectionCount, services: statesOf(this.services), routes: statesOf(this.routes) }
+  }
+
+  /**
+   * Starts to listen; may be called for several addresses.
+   *
+   * @throws Node's error if the address cannot be had
+   */
+  async listen(port: number, host = '127.0.0.1'): Promise<AddressInfo> {
+    const server = new HttpServer({
+      clock: this.#runtime.clock,
+      limits: this.#limits,
+      onExchange: (exchange) => this.#serve(exchange),
+    })
+    const address = await server.listen(port, host)
+    this.#servers.push(server)
+    return address
+  }
+
+  /**
+   * Stops: takes no new connections, lets the exchanges in flight finish until `signal` is aborted, cuts the rest.
+   */
+  async close(signal: AbortSignal = AbortSignal.abort()): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.close(signal)))
+    for (const service of this.services.values()) service.close()
+  }
+
+  #serve(exchange: ServerExchange): void {
+    const { request } = exchange
+    const { clock } = this.#runtime
+    const startedAt = clock.now()
+    const location = locate(request.target)
+    if (!location) {
+      this.#refuse(exchange, 400, 'The path of the request is not valid.')
+      return
+    }
+    if (request.method === 'TRACE') {
+      this.#refuse(exchange, 405, 'TRACE is not allowed here.')
+      return
+    }
+    if (request.fields.get('via')?.includes(this.#pseudonym)) {
+      this.#refuse(exchange, 508, 'The request has come round to this gateway again.')
+      return
+    }
+    const found = this.#router.find(request, location)
+    if (!found) {
+      this.#refuse(exchange, 404, 'No route takes this request.')
+      return
+    }
+    const route = found.target
+    const share = route.choose()
+    const peer = exchange.connection.remoteAddress
+    const trusted = this.#trust(peer)
+    const forwarding = new Forwarding(
+      exchange,
+      {
+        target: route.targetOf(found, location),
+        host: route.hostOf(request.host),
+        forwarded: forwardedText(peer, request.host, false, trusted ? request.fields : undefined),
+        via: this.#via,
+        edits: route.requestEdits,
+        upgrade: request.upgrade !== undefined && route.upgrade,
+      },
+      clock,
+    )
+    const call = new Call(noWork, {
+      idempotent: forwarding.idempotent,
+      deadline: startedAt + timeoutOf(request.fields.get(TIMEOUT_FIELD)),
+      key: this.#keyOf(exchange, route, share.service),
+      subject: forwarding,
+    })
+    exchange.onAbort = () => call.cancel(CLIENT_GONE)
+    share.run(call).then(
+      (answer) => {
+        route.record(answer.status, clock.now() - startedAt)
+        this.#answer(exchange, route, share.service, call, answer)
+      },
+      (error: unknown) => {
+        if (exchange.aborted) {
+          route.record(499, clock.now() - startedAt)
+          return
+        }
+        const problem = clientProblem(error)
+        route.record(problem.status, clock.now() - startedAt)
+        if (problem.status === 500) this.#report(error, route)
+        this.#fail(exchange, problem, this.#rateLimitFields(route, share.service, call))
+      },
+    )
+  }
+
+  #answer(exchange: ServerExchange, route: Route, service: Service, call: Call, answer: UpstreamAnswer): void {
+    if (answer.socket) {
+      this.#switch(exchange, answer, answer.socket)
+      return
+    }
+    let fields = answerText(answer, this.#via, route.responseEdits)
+    for (const [name, value] of this.#rateLimitFields(route, service, call)) fields += `${name}: ${value}\r\n`
+    exchange.respond({
+      status: answer.status,
+      reason: answer.head.reason,
+      fields,
+      body: answer.open(),
+      statedLength: answer.head.contentLength,
+      trailers: exchange.request.trailers ? safeTrailers : undefined,
+    })
+  }
+
+  /** Both sides have agreed on another protocol: from here on we only carry bytes. */
+  #switch(exchange: ServerExchange, answer: UpstreamAnswer, upstream: NonNullable<UpstreamAnswer['socket']>): void {
+    const client = exchange.connection.socket
+    const rest = exchange.connection.detach()
+    const upgrade = answer.head.upgrade ?? exchange.request.upgrade!
+    client.write(
+      `HTTP/1.1 101 Switching Protocols\r\n${answerText(answer, this.#via, undefined)}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`,
+      'latin1',
+    )
+    const early = answer.open().take()
+    if (early.length > 0) client.write(early)
+    if (rest) upstream.write(rest)
+    tunnel(client, upstream)
+  }
+
+  #refuse(exchange: ServerExchange, status: number, detail: string): void {
+    this.#fail(exchange, { status, detail, cause: 'http_request_error' }, [])
+  }
+
+  #fail(exchange: ServerExchange, problem: ClientProblem, more: readonly (readonly [string, string])[]): void {
+    const { status, fields, body } = problemResponse(problem)
+    const cause: [string, string] = ['Proxy-Status', `${this.#pseudonym}; error=${problem.cause}`]
+    exchange.respondWith(status, [...fields, cause, ...more], body)
+  }
+
+  /** Whose requests a rate limit counts together; only worked out if there is one. */
+  #keyOf(exchange: ServerExchange, route: Route, service: Service): string | undefined {
+    const limited = route.policies.rateLimit ? route.policies : service.policies
+    if (!limited.rateLimit) return undefined
+    const { request } = exchange
+    const { rateLimitBy } = limited
+    if (rateLimitBy === 'all') return undefined
+    if (rateLimitBy.startsWith('header:')) return request.fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
+    return clientAddress(exchange.connection.remoteAddress, request.fields, this.#trust)
+  }
+
+  #rateLimitFields(route: Route, service: Service, call: Call): readonly (readonly [string, string])[] {
+    const limiter = route.policies.rateLimit ?? service.policies.rateLimit
+    return limiter ? Object.entries(rateLimitHeaders(limiter.peek(call.key))) : []
+  }
+
+  #report(error: unknown, route: Route): void {
+    this.#runtime.telemetry.log('error', 'A request failed inside the gateway.', {
+      'http.route': route.name,
+      'exception.message': error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+  }
+}
+
+/** Why a call is cancelled when nobody waits for its answer. */
+const CLIENT_GONE = withoutStack(() => new Error('The client has closed the connection'))
+
+/** A gateway's handlers take everything from the call's subject. */
+const noWork = (): never => {
+  throw new Error('unreachable: a gateway has no innermost work')
+}
+
+/** How long the caller still waits, in ms, as it says. */
+function timeoutOf(value: string | undefined): number {
+  return value !== undefined && /^[1-9]\d{0,8}$/.test(value) ? Number(value) : Infinity
+}

@@ -1,0 +1,136 @@
+import { isFieldValue, isToken } from '../http/characters.js'
+import { Kind, sameName, type Fields } from '../http/fields.js'
+import type { RequestHead } from '../http/message.js'
+import type { HeaderEdits } from './spec.js'
+import type { UpstreamAnswer } from './answer.js'
+import { BanyanError } from '../../core/errors.js'
+
+/** Edits of header fields, ready to apply. */
+export interface CompiledEdits {
+  /** Names in lower case that are dropped: removed or replaced. */
+  readonly dropped: readonly string[]
+  /** What is put in, with CRLF. */
+  readonly text: string
+}
+
+/**
+ * Prepares header edits.
+ *
+ * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` for a name or value that cannot stand in a header, or that
+ *   the data plane itself is responsible for
+ */
+export function compileEdits(edits: HeaderEdits | undefined): CompiledEdits | undefined {
+  if (!edits) return undefined
+  const puts = [...Object.entries(edits.set ?? {}), ...Object.entries(edits.add ?? {})]
+  for (const [name, value] of puts) {
+    if (!isToken(name) || !isFieldValue(value)) {
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `\`${name}: ${value}\` is not a valid header field`)
+    }
+    if (FRAMING.has(name.toLowerCase())) {
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `\`${name}\` is set by the gateway itself and cannot be edited`)
+    }
+  }
+  return {
+    dropped: [...Object.keys(edits.set ?? {}), ...(edits.remove ?? [])].map((name) => name.toLowerCase()),
+    text: puts.map(([name, value]) => `${name}: ${value}\r\n`).join(''),
+  }
+}
+
+const FRAMING = new Set(['connection', 'content-length', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+
+/** What goes into the head of a request besides its own fields. */
+export interface RequestAdditions {
+  /** With its query. */
+  target: string
+  host: string
+  /** `Forwarded` and relatives. */
+  forwarded: string
+  via: string
+  edits: CompiledEdits | undefined
+  /** ms left, told to the endpoint. */
+  remaining: number | undefined
+  attempt: number
+  upgrade: boolean
+}
+
+/** The field that tells the next hop how many ms the caller still waits (a duration, as clocks differ). */
+export const TIMEOUT_FIELD = 'x-request-timeout-ms'
+
+/** Head of the request to an endpoint, written anew from the parsed one: nothing is relayed unread. */
+export function requestText(request: RequestHead, additions: RequestAdditions): string {
+  const { fields, framing } = request
+  const { edits } = additions
+  const { names, values, kinds } = fields
+  let text = `${request.method} ${additions.target} HTTP/1.1\r\nHost: ${additions.host}\r\n`
+  let via = additions.via
+  for (let index = 0; index < names.length; index++) {
+    switch (kinds[index]) {
+      case Kind.Ordinary:
+      case Kind.Protected:
+      case Kind.Trailer:
+      case Kind.Expect: {
+        const name = names[index]!
+        if (name.length === TIMEOUT_FIELD.length && sameName(name, TIMEOUT_FIELD)) break
+        if (edits !== undefined && isDropped(edits, name)) break
+        text += name + ': ' + values[index]! + '\r\n'
+        break
+      }
+      case Kind.Via:
+        via = `${values[index]!}, ${via}`
+        break
+      default:
+    }
+  }
+  text += additions.forwarded + 'Via: ' + via + '\r\n'
+  if (additions.remaining !== undefined) text += `X-Request-Timeout-Ms: ${Math.max(1, Math.floor(additions.remaining))}\r\n`
+  if (additions.attempt > 1) text += `X-Request-Attempt: ${additions.attempt}\r\n`
+  if (edits !== undefined) text += edits.text
+  if (framing.kind === 'length') text += `Content-Length: ${framing.length}\r\n`
+  else if (framing.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
+  else if (BODIED.has(request.method)) text += 'Content-Length: 0\r\n'
+  if (additions.upgrade) text += `Connection: Upgrade\r\nUpgrade: ${request.upgrade!}\r\n`
+  else if (request.trailers) text += 'Connection: TE\r\nTE: trailers\r\n'
+  return text
+}
+
+/** Methods whose requests are expected to say that they have no body. */
+const BODIED = new Set(['POST', 'PUT', 'PATCH'])
+
+/** Fields of an answer for the client, without framing. */
+export function answerText(answer: UpstreamAnswer, via: string, edits: CompiledEdits | undefined): string {
+  const { names, values, kinds } = answer.fields
+  let text = ''
+  let hops = via
+  for (let index = 0; index < names.length; index++) {
+    switch (kinds[index]) {
+      case Kind.Ordinary:
+      case Kind.Protected:
+      case Kind.Trailer: {
+        const name = names[index]!
+        if (edits !== undefined && isDropped(edits, name)) break
+        text += name + ': ' + values[index]! + '\r\n'
+        break
+      }
+      case Kind.Via:
+        hops = `${values[index]!}, ${hops}`
+        break
+      default:
+    }
+  }
+  text += 'Via: ' + hops + '\r\n'
+  return edits === undefined ? text : text + edits.text
+}
+
+/** Only fields without a meaning for framing, routing or rights may come after a body (RFC 9110 6.5.1). */
+export function safeTrailers(trailers: Fields | undefined): Fields | undefined {
+  if (!trailers?.kinds.some((kind) => kind !== Kind.Ordinary)) return trailers
+  for (let index = trailers.size - 1; index >= 0; index--) {
+    if (trailers.kinds[index] !== Kind.Ordinary) trailers.delete(trailers.names[index]!.toLowerCase())
+  }
+  return trailers
+}
+
+function isDropped(edits: CompiledEdits, name: string): boolean {
+  for (const dropped of edits.dropped) if (sameName(name, dropped)) return true
+  return false
+}

@@ -1,0 +1,119 @@
+import { duration } from '../../core/duration.js'
+import type { Runtime } from '../../core/runtime.js'
+import { bulkhead, type Bulkhead } from '../policies/bulkhead.js'
+import { circuitBreaker, type CircuitBreaker } from '../policies/circuit-breaker.js'
+import { fallback } from '../policies/fallback.js'
+import { hedge } from '../policies/hedge.js'
+import { rateLimit, type RateLimit } from '../policies/rate-limit.js'
+import { retry } from '../policies/retry.js'
+import { timeout } from '../policies/timeout.js'
+import { defaultIsFailure, type IsFailure, type Policy } from '../policy.js'
+import { RejectedError } from '../errors.js'
+import { Body } from '../http/body.js'
+import { Fields } from '../http/fields.js'
+import { UpstreamAnswer } from './answer.js'
+import type { FallbackSpec, PolicySpec } from './spec.js'
+import { staleAnswers } from './stale.js'
+
+/** The policies of a service or a route, in the recommended order (see `pipeline`). */
+export interface BuiltPolicies {
+  /** Around the choice of an endpoint, outermost first. */
+  readonly around: readonly Policy<unknown>[]
+  /** Around each try on one endpoint, outermost first. */
+  perEndpoint(label: string): { policies: readonly Policy<unknown>[]; breaker: CircuitBreaker | undefined }
+  /** The breaker for all endpoints together, if it is not one per endpoint. */
+  readonly breaker: CircuitBreaker | undefined
+  readonly bulkhead: Bulkhead | undefined
+  readonly rateLimit: RateLimit | undefined
+  /** Whose requests a rate limit counts together. */
+  readonly rateLimitBy: string
+}
+
+/**
+ * Makes the policies that a specification asks for.
+ *
+ * @param name - what metrics, errors and `banyan status` call their owner
+ */
+export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime): BuiltPolicies {
+  const { timeout: whole, tryTimeout, retry: retries, hedge: hedging, breaker, bulkhead: slots, rateLimit: rate } = spec
+  const { per = 'endpoint', ...breakerOptions } = breaker ?? {}
+  const { by = 'client', ...rateOptions } = rate ?? {}
+  const makeBreaker = (label: string): CircuitBreaker =>
+    circuitBreaker({ ...breakerOptions, name: label, runtime, isFailure: isEndpointFailure })
+
+  const around: Policy<unknown>[] = []
+  if (spec.fallback) around.push(...fallbackPolicies(spec.fallback, name, runtime))
+  if (whole !== undefined) around.push(timeout({ after: whole, name, runtime }))
+  const limiter = rate ? rateLimit({ ...(rateOptions as { limit: number; window: number }), name, runtime }) : undefined
+  if (limiter) around.push(limiter)
+  if (retries) around.push(retry({ ...retries, name, runtime, isFailure: isWorthAnotherTry }))
+  if (hedging) around.push(hedge({ ...hedging, name, runtime, isFailure: isWorthAnotherTry }))
+  const shared = breaker && per === 'service' ? makeBreaker(name) : undefined
+  if (shared) around.push(shared)
+  const bulk = slots ? bulkhead({ ...slots, name, runtime, isFailure: isEndpointFailure }) : undefined
+  if (bulk) around.push(bulk)
+
+  return {
+    around,
+    breaker: shared,
+    bulkhead: bulk,
+    rateLimit: limiter,
+    rateLimitBy: by,
+    perEndpoint(label) {
+      const own = breaker && per === 'endpoint' ? makeBreaker(label) : undefined
+      const policies: Policy<unknown>[] = own ? [own] : []
+      if (tryTimeout !== undefined) policies.push(timeout({ after: tryTimeout, name: label, runtime }))
+      return { policies, breaker: own }
+    },
+  }
+}
+
+/** What counts against an endpoint: no valid answer in time, or a status that says "my fault". */
+const isEndpointFailure: IsFailure = (error, value) =>
+  error !== undefined ? defaultIsFailure(error, value) : (value as UpstreamAnswer).status >= 500 && (value as UpstreamAnswer).status !== 501
+
+/**
+ * What another try may mend: no connection, a broken one, a timeout; the statuses by which gateways say so; 429 with
+ * a time to come back. A refusal by this endpoint's own breaker is worth another endpoint.
+ */
+const isWorthAnotherTry: IsFailure = (error, value) => {
+  if (error instanceof RejectedError) return false
+  if (error !== undefined) return true
+  const answer = value as UpstreamAnswer
+  const { status } = answer
+  const again = (status >= 502 && status <= 504) || (status === 429 && answer.fields.get('retry-after') !== undefined)
+  return again && answer.repeatable
+}
+
+function fallbackPolicies(spec: FallbackSpec, name: string, runtime: Runtime): Policy<unknown>[] {
+  const isFailure: IsFailure = (error, value) => error !== undefined || isEndpointFailure(error, value)
+  const policies: Policy<unknown>[] = []
+  if ('body' in spec || spec.status !== undefined) {
+    policies.push(fallback({ use: () => fixedAnswer(spec), name, runtime, isFailure }))
+  }
+  if (spec.staleFor !== undefined) {
+    policies.push(staleAnswers(duration(spec.staleFor, 'staleFor'), name, runtime, isFailure))
+  }
+  return policies
+}
+
+function fixedAnswer(spec: FallbackSpec): UpstreamAnswer {
+  const { status = 200, headers = {}, body = '' } = spec
+  const isText = typeof body === 'string'
+  const data = Buffer.from(isText ? body : JSON.stringify(body))
+  const fields = Fields.of(Object.entries(headers))
+  if (fields.get('content-type') === undefined) {
+    fields.append('Content-Type', isText ? 'text/plain; charset=utf-8' : 'application/json')
+  }
+  const head = {
+    status,
+    reason: '',
+    minor: 1,
+    fields,
+    framing: { kind: 'length', length: data.length },
+    contentLength: data.length,
+    keepAlive: true,
+    upgrade: undefined,
+  } as const
+  return new UpstreamAnswer(head, Body.of(data), undefined, false)
+}

@@ -1,0 +1,90 @@
+import { Body, type BodySink, type BodySource } from '../http/body.js'
+import type { Fields } from '../http/fields.js'
+
+/** Up to this many bytes of a request body are kept to be sent again; a longer body is sent once. */
+const KEPT_BYTES = 64 * 1024
+
+/**
+ * A request body that can be sent more than once, as long as it is small: what passes is kept up to a bound, and
+ * each try begins with that. Beyond the bound it just streams.
+ */
+export class ReplayableBody implements BodySink, BodySource {
+  readonly #source: Body
+  #kept: Buffer[] = []
+  #keptBytes = 0
+  #overflown = false
+  #target: Body | undefined = undefined
+  #started = false
+  #ended = false
+  #trailers: Fields | undefined = undefined
+  #error: Error | undefined = undefined
+  #full = false
+
+  constructor(source: Body) {
+    this.#source = source
+  }
+
+  /** Whether another try can have the whole body. */
+  get replayable(): boolean {
+    return !this.#overflown && this.#error === undefined
+  }
+
+  /** The body for one more try, from its first byte; the try before gets nothing more. */
+  open(): Body {
+    const body = new Body(this.#source.length, this)
+    for (const data of this.#kept) body.push(data)
+    this.#target = body
+    if (!this.#started) {
+      this.#started = true
+      this.#source.pipe(this)
+    } else if (this.#error) {
+      body.fail(this.#error)
+    } else if (this.#ended) {
+      body.finish(this.#trailers)
+    } else if (this.#full) {
+      this.resume()
+    }
+    return body
+  }
+
+  /** No further try will come: nothing needs to be kept from here on. */
+  release(): void {
+    this.#kept = []
+    this.#overflown = true
+  }
+
+  // The client's side:
+
+  write(data: Buffer): boolean {
+    this.#full = false
+    if (!this.#overflown) {
+      this.#keptBytes += data.length
+      if (this.#keptBytes > KEPT_BYTES) this.release()
+      else this.#kept.push(data)
+    }
+    this.#target?.push(data)
+    return !this.#full
+  }
+
+  end(trailers: Fields | undefined): void {
+    this.#ended = true
+    this.#trailers = trailers
+    this.#target?.finish(trailers)
+  }
+
+  fail(error: Error): void {
+    this.#error = error
+    this.#target?.fail(error)
+  }
+
+  // The try's side:
+
+  pause(): void {
+    this.#full = true
+  }
+
+  resume(): void {
+    this.#full = false
+    this.#source.resume()
+  }
+}

@@ -1,0 +1,390 @@
+import type { Socket } from 'node:net'
+import { Body, type BodySink, type BodySource } from './body.js'
+import type { Fields } from './fields.js'
+import type { Framing } from './framing.js'
+import type { RawHead } from './head-reader.js'
+import { HttpError } from './http-error.js'
+import { requestHead, type RequestHead } from './message.js'
+import { MessageReader, type MessageSink } from './message-reader.js'
+import { problemResponse } from './problem.js'
+import type { HttpServer } from './server.js'
+import type { Sweepable } from './sweeper.js'
+import { MessageWriter, reasonOf, type BodyFraming } from './writer.js'
+
+/** How long a client may take to read our last words before the connection is cut, in ms. */
+const LINGER_MS = 2_000
+
+/** One client connection: requests in, answers out, in the same order, one at a time. */
+export class ServerConnection implements MessageSink, BodySource, Sweepable {
+  readonly socket: Socket
+  /** IP address of the peer. */
+  readonly remoteAddress: string
+  deadline = Infinity
+  readonly #server: HttpServer
+  readonly #reader: MessageReader
+  #exchange: ServerExchange | undefined = undefined
+  /** Bytes of the next request, held until the current exchange is over. */
+  #rest: Buffer | undefined = undefined
+  #lingering = false
+  #paused = false
+
+  constructor(server: HttpServer, socket: Socket) {
+    this.#server = server
+    this.socket = socket
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.#reader = new MessageReader('request', server.limits, this)
+    socket.on('data', this.#onBytes)
+    socket.on('end', () => this.#onPeerEnd())
+    socket.on('close', () => this.#onClose())
+    // An error is always followed by 'close', which is what counts.
+    socket.on('error', noop)
+    socket.on('drain', () => this.#onDrain())
+    this.deadline = server.sweeper.after(server.limits.headTimeout)
+    server.sweeper.add(this)
+  }
+
+  // The reader's events:
+
+  onHead(raw: RawHead): Framing {
+    const request = requestHead(raw)
+    const { framing } = request
+    const { limits } = this.#server
+    if (framing.kind === 'length' && framing.length > limits.bodyBytes) {
+      throw new HttpError(413, 'The request body is too large')
+    }
+    const length = framing.kind === 'length' ? framing.length : framing.kind === 'none' ? 0 : undefined
+    this.deadline = framing.kind === 'none' ? Infinity : this.#server.sweeper.after(limits.idleTimeout)
+    this.#exchange = new ServerExchange(this, this.#server, request, new Body(length, this))
+    return framing
+  }
+
+  onData(data: Buffer): void {
+    this.deadline = this.#server.sweeper.after(this.#server.limits.idleTimeout)
+    this.#exchange!.body.push(data)
+  }
+
+  onEnd(trailers: Fields | undefined): void {
+    this.deadline = Infinity
+    // Read on, if only to notice that the client goes away.
+    if (this.#paused) this.resume()
+    this.#exchange!.body.finish(trailers)
+  }
+
+  // The body's wishes:
+
+  pause(): void {
+    this.deadline = Infinity
+    this.#paused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    if (this.#rest !== undefined) return
+    this.deadline = this.#server.sweeper.after(this.#server.limits.idleTimeout)
+    this.socket.resume()
+  }
+
+  // The sweeper's:
+
+  expire(): void {
+    if (this.#lingering || (!this.#exchange && this.#reader.position === 'between')) {
+      this.socket.destroy()
+    } else if (!this.#exchange) {
+      this.#refuse(new HttpError(408, 'The request head took too long to arrive'))
+    } else if (!this.#exchange.responded) {
+      this.#exchange.fail(new HttpError(408, 'The request body took too long to arrive'))
+    } else {
+      this.socket.destroy()
+    }
+  }
+
+  // The server's:
+
+  /** Closes now if no exchange is under way, else after it. */
+  closeWhenIdle(): void {
+    if (!this.#exchange) this.#linger()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** For the exchange: its answer is out in full. */
+  finished(exchange: ServerExchange, keepAlive: boolean): void {
+    if (this.#exchange !== exchange) return
+    this.#exchange = undefined
+    if (!keepAlive || !exchange.body.ended || this.#server.draining) {
+      exchange.body.discard()
+      this.#linger()
+      return
+    }
+    this.deadline = this.#server.sweeper.after(this.#server.limits.keepAliveTimeout)
+    const rest = this.#rest
+    if (rest === undefined) return
+    this.#rest = undefined
+    // Not within the call that ended the last exchange: a long pipeline must not become a deep stack.
+    setImmediate(() => {
+      if (this.socket.destroyed) return
+      this.socket.resume()
+      this.#onBytes(rest)
+    })
+  }
+
+  /** For the exchange: the connection changes hands, with the bytes read too far. */
+  detach(): Buffer | undefined {
+    const rest = this.#rest
+    this.#rest = undefined
+    this.#exchange = undefined
+    this.deadline = Infinity
+    this.socket.removeListener('data', this.#onBytes)
+    this.socket.removeAllListeners('end')
+    this.socket.removeAllListeners('drain')
+    return rest
+  }
+
+  /** The client waits for bytes that we cannot send: it must take some before the deadline. */
+  stalled(): void {
+    this.deadline = this.#server.sweeper.after(this.#server.limits.idleTimeout)
+  }
+
+  readonly #onBytes = (buffer: Buffer): void => {
+    if (this.#lingering) return
+    if (this.#rest !== undefined) {
+      this.#rest = Buffer.concat([this.#rest, buffer])
+      return
+    }
+    if (this.#exchange?.body.ended) {
+      this.#hold(buffer, 0)
+      return
+    }
+    let index = 0
+    try {
+      do {
+        index = this.#reader.read(buffer, index)
+        const exchange = this.#exchange
+        if (exchange && !exchange.dispatched) this.#dispatch(exchange)
+      } while (index < buffer.length && !this.#exchange && !this.#lingering)
+    } catch (error) {
+      this.#onReadError(error)
+    }
+    if (this.#lingering) return
+    if (index < buffer.length) this.#hold(buffer, index)
+    else if (!this.#exchange && this.#reader.position === 'head') this.#awaitHead()
+  }
+
+  #awaitHead(): void {
+    const { sweeper, limits } = this.#server
+    // Counted from the first byte: later ones do not extend it.
+    this.deadline = Math.min(this.deadline, sweeper.after(limits.headTimeout))
+  }
+
+  #dispatch(exchange: ServerExchange): void {
+    exchange.dispatched = true
+    this.#server.onExchange(exchange)
+  }
+
+  #hold(buffer: Buffer, index: number): void {
+    this.#rest = buffer.subarray(index)
+    this.socket.pause()
+  }
+
+  #onReadError(error: unknown): void {
+    if (!(error instanceof HttpError)) {
+      this.socket.destroy()
+      throw error
+    }
+    this.#server.onInvalid?.(error)
+    const exchange = this.#exchange
+    if (exchange?.dispatched) exchange.fail(error)
+    else this.#refuse(error)
+  }
+
+  /** Answers what is not a request. */
+  #refuse(error: HttpError): void {
+    const { status, fields, body } = problemResponse({ status: error.status, detail: error.message })
+    let text = `HTTP/1.1 ${status} ${reasonOf(status)}\r\n`
+    for (const [name, value] of fields) text += `${name}: ${value}\r\n`
+    text += `Content-Length: ${body.length}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n`
+    this.#exchange = undefined
+    this.socket.write(text + body.toString(), 'latin1')
+    this.#linger()
+  }
+
+  /** Says goodbye, then reads and drops what still comes, so that the client gets to read our answer. */
+  #linger(): void {
+    if (this.#lingering) return
+    this.#lingering = true
+    this.#rest = undefined
+    this.deadline = this.#server.sweeper.after(LINGER_MS)
+    this.socket.end()
+    this.socket.resume()
+  }
+
+  #onPeerEnd(): void {
+    // Half-closed by the client: like every proxy we take it that nobody waits for an answer.
+    if (this.#exchange) this.socket.destroy()
+    else if (this.#reader.position === 'between' || this.#lingering) this.socket.end()
+    else this.#refuse(new HttpError(400, 'The connection ended in the middle of a request'))
+  }
+
+  #onDrain(): void {
+    const exchange = this.#exchange
+    if (!exchange) return
+    this.deadline = Infinity
+    exchange.onRoom?.()
+  }
+
+  #onClose(): void {
+    this.#server.sweeper.delete(this)
+    this.#server.forget(this)
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    exchange?.abort()
+  }
+}
+
+/** What the answer to a request says before its body. */
+export interface Answer {
+  status: number
+  /** Default: the standard phrase. */
+  reason?: string
+  /** Fields as text, each line with its CRLF; nothing about framing or the connection. */
+  fields: string
+  /** The body; `undefined` for none. */
+  body: Body | undefined
+  /** What to say as Content-Length where no body follows: the answer to a HEAD, or 304. */
+  statedLength?: number | undefined
+  /** Filters the trailers; without it there are none. */
+  trailers?: ((trailers: Fields | undefined) => Fields | undefined) | undefined
+}
+
+/** One request and its answer. */
+export class ServerExchange {
+  readonly request: RequestHead
+  readonly body: Body
+  readonly connection: ServerConnection
+  /** True once it was handed over. */
+  dispatched = false
+  /** True once an answer has begun. */
+  responded = false
+  /** True once the client has gone. */
+  aborted = false
+  /** Called once, when the client goes before its answer is complete. */
+  onAbort: (() => void) | undefined = undefined
+  /** Called when the client takes bytes again. */
+  onRoom: (() => void) | undefined = undefined
+  readonly #server: HttpServer
+
+  constructor(connection: ServerConnection, server: HttpServer, request: RequestHead, body: Body) {
+    this.connection = connection
+    this.#server = server
+    this.request = request
+    this.body = body
+  }
+
+  /** Sends an interim answer (100, 103) before the real one. */
+  interim(status: number, fields: string): void {
+    if (this.aborted || this.responded || this.request.minor === 0) return
+    this.connection.socket.write(`HTTP/1.1 ${status} ${reasonOf(status)}\r\n${fields}\r\n`, 'latin1')
+  }
+
+  /** Sends the answer; its body flows as fast as the client takes it. May be called once. */
+  respond(answer: Answer): void {
+    if (this.aborted || this.responded) {
+      answer.body?.discard()
+      return
+    }
+    this.responded = true
+    const { request, connection } = this
+    const { status, body } = answer
+    const bodiless = request.method === 'HEAD' || status === 204 || status === 304
+    let keepAlive = request.keepAlive && this.body.ended && !this.#server.draining
+    let head = `HTTP/1.1 ${status} ${answer.reason ?? reasonOf(status)}\r\n${answer.fields}`
+    let framing: BodyFraming = 'none'
+    if (bodiless || !body) {
+      if (status !== 204 && (answer.statedLength !== undefined || !bodiless)) {
+        head += `Content-Length: ${answer.statedLength ?? 0}\r\n`
+      }
+    } else if (body.length !== undefined) {
+      framing = 'length'
+      head += `Content-Length: ${body.length}\r\n`
+    } else if (request.minor === 1) {
+      framing = 'chunked'
+      head += 'Transfer-Encoding: chunked\r\n'
+    } else {
+      framing = 'length'
+      keepAlive = false
+    }
+    if (!keepAlive) head += 'Connection: close\r\n'
+    else if (request.minor === 0) head += 'Connection: keep-alive\r\n'
+    const writer = new MessageWriter(connection.socket, head, framing)
+    if (framing === 'none' || !body) {
+      body?.discard()
+      writer.end(undefined)
+      connection.finished(this, keepAlive)
+      return
+    }
+    this.#stream(body, writer, keepAlive, answer.trailers)
+  }
+
+  /** Answers with a whole body. */
+  respondWith(status: number, fields: readonly (readonly [string, string])[], data: Buffer): void {
+    let text = ''
+    for (const [name, value] of fields) text += `${name}: ${value}\r\n`
+    this.respond({
+      status,
+      fields: `${text}Date: ${new Date().toUTCString()}\r\n`,
+      body: Body.of(data),
+      statedLength: data.length,
+    })
+  }
+
+  /** The request has turned out not to be valid, or to be too slow, after it was handed over. */
+  fail(error: HttpError): void {
+    this.body.fail(error)
+    if (this.responded) {
+      this.connection.destroy()
+      return
+    }
+    this.onAbort?.()
+    this.onAbort = undefined
+    const { status, fields, body } = problemResponse({ status: error.status, detail: error.message })
+    this.respondWith(status, fields, body)
+  }
+
+  /** For the connection: the client has gone. */
+  abort(): void {
+    this.aborted = true
+    this.body.fail(new HttpError(400, 'The client has closed the connection'))
+    this.onAbort?.()
+    this.onAbort = undefined
+  }
+
+  #stream(body: Body, writer: MessageWriter, keepAlive: boolean, trailers: Answer['trailers']): void {
+    const { connection } = this
+    const sink: BodySink = {
+      write: (data) => {
+        const room = writer.data(data)
+        if (!room) connection.stalled()
+        return room
+      },
+      end: (received) => {
+        this.onRoom = undefined
+        this.onAbort = undefined
+        writer.end(trailers?.(received))
+        connection.finished(this, keepAlive)
+      },
+      // The head is out: all that is left to tell the client is that this is not the whole of it.
+      fail: () => connection.destroy(),
+    }
+    this.onRoom = () => body.resume()
+    body.pipe(sink)
+    // A slow stream must not keep its head from the client.
+    if (!body.ended) writer.flush()
+  }
+}
+
+function noop(): void {
+  // nothing to do
+}

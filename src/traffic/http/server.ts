@@ -1,0 +1,98 @@
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { Clock } from '../../core/clock.js'
+import { HttpError } from './http-error.js'
+import { defaultHttpLimits, type HttpLimits } from './limits.js'
+import { ServerConnection, type ServerExchange } from './server-connection.js'
+import { Sweeper } from './sweeper.js'
+
+/** What a server needs. */
+export interface HttpServerOptions {
+  clock: Clock
+  /** Default {@link defaultHttpLimits}. */
+  limits?: Partial<HttpLimits>
+  /** Gets every valid request as soon as its head is there. Must lead to an answer. */
+  onExchange: (exchange: ServerExchange) => void
+  /** Observes requests that were refused because they are not valid. */
+  onInvalid?: (error: HttpError) => void
+}
+
+/** Accepts connections and reads requests from them, one at a time on each. Knows no routes and no policies. */
+export class HttpServer {
+  readonly limits: HttpLimits
+  readonly sweeper: Sweeper
+  readonly onExchange: (exchange: ServerExchange) => void
+  readonly onInvalid: ((error: HttpError) => void) | undefined
+  readonly #server: Server
+  readonly #connections = new Set<ServerConnection>()
+  #draining = false
+  #onDrained: (() => void) | undefined = undefined
+
+  constructor(options: HttpServerOptions) {
+    this.limits = { ...defaultHttpLimits, ...options.limits }
+    this.sweeper = new Sweeper(options.clock)
+    this.onExchange = options.onExchange
+    this.onInvalid = options.onInvalid
+    this.#server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => this.#accept(socket))
+  }
+
+  /** True once the server takes no new connections: answers then close theirs. */
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /** Open client connections. */
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Where it listens, once it does. */
+  get address(): AddressInfo {
+    return this.#server.address() as AddressInfo
+  }
+
+  /** Starts to listen. Rejects with Node's error (`EADDRINUSE`, `EACCES`) if it cannot. */
+  listen(port: number, host: string): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ port, host, backlog: 4096 }, () => {
+        this.#server.off('error', reject)
+        resolve(this.address)
+      })
+    })
+  }
+
+  /**
+   * Stops: no new connections, idle ones are closed, exchanges in flight may finish until `signal` says otherwise.
+   * Resolves when no connection is left.
+   */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#draining = true
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const drained = new Promise<void>((resolve) => {
+      this.#onDrained = resolve
+    })
+    for (const connection of this.#connections) connection.closeWhenIdle()
+    const cut = (): void => {
+      for (const connection of this.#connections) connection.destroy()
+    }
+    signal.addEventListener('abort', cut, { once: true })
+    if (signal.aborted) cut()
+    if (this.#connections.size > 0) await drained
+    signal.removeEventListener('abort', cut)
+    await closed
+  }
+
+  /** For connections: one has closed. */
+  forget(connection: ServerConnection): void {
+    this.#connections.delete(connection)
+    if (this.#connections.size === 0) this.#onDrained?.()
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#connections.size >= this.limits.connections || this.#draining) {
+      socket.destroy()
+      return
+    }
+    this.#connections.add(new ServerConnection(this, socket))
+  }
+}
