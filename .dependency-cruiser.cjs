@@ -21,7 +21,7 @@ module.exports = {
       comment: 'a policy is one file, or one folder, over the port src/traffic/policy.ts',
       severity: 'error',
       from: { path: '^src/traffic/policies/([^/.]+)', pathNot: '\\.test\\.ts$' },
-      to: { path: '^src/traffic/', pathNot: ['^src/traffic/policy\\.ts$', '^src/traffic/errors\\.ts$', '^src/traffic/policies/$1[/.]'] },
+      to: { path: '^src/traffic/', pathNot: ['^src/traffic/(policy|errors|budget|latency-histogram)\\.ts$', '^src/traffic/policies/$1[/.]'] },
     },
     {
       name: 'data-plane-has-no-policy',

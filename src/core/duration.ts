@@ -33,7 +33,10 @@ export function parseDuration(value: unknown): number | undefined {
 export function duration(value: Duration, name = 'duration'): number {
   const ms = parseDuration(value)
   if (ms === undefined) {
-    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${name} must be ${DURATION_HINT}, got ${JSON.stringify(value)}`)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `${name} must be ${DURATION_HINT}, got ${JSON.stringify(value)}`,
+    )
   }
   return ms
 }

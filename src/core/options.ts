@@ -8,7 +8,7 @@ export type OptionKind =
   | { kind: 'number'; min?: number; max?: number; integer?: boolean; doc: string }
   | { kind: 'boolean'; doc: string }
   | { kind: 'string'; doc: string }
-  | { kind: 'choice'; values: readonly string[]; doc: string }
+  | { kind: 'choice'; values: readonly (string | boolean)[]; doc: string }
   | { kind: 'list'; of: OptionKind; doc: string }
   | { kind: 'group'; options: OptionKinds; doc: string }
   /** Any of several kinds; the first that fits is taken. */
@@ -39,7 +39,9 @@ export interface OptionProblem {
 export function checkOptions<Options>(owner: string, table: OptionTable<Options>, given: Options): void {
   const problems = findProblems(table, given)
   if (problems.length === 0) return
-  const list = problems.map(({ path, message }) => (path.length > 0 ? `${path.join('.')} ${message}` : message))
+  const list = problems.map(({ path, message }) =>
+    path.length > 0 ? `${path.join('.')} ${message}` : message,
+  )
   throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: ${list.join('; ')}`)
 }
 
@@ -64,7 +66,9 @@ export function findProblems(table: OptionKinds, given: unknown): OptionProblem[
 }
 
 function findValueProblems(kind: OptionKind, value: unknown): OptionProblem[] {
-  const must = (expected: string): OptionProblem[] => [{ path: [], message: `must be ${expected}, got ${show(value)}` }]
+  const must = (expected: string): OptionProblem[] => [
+    { path: [], message: `must be ${expected}, got ${show(value)}` },
+  ]
   switch (kind.kind) {
     case 'duration': {
       const ms = parseDuration(value)
@@ -72,7 +76,8 @@ function findValueProblems(kind: OptionKind, value: unknown): OptionProblem[] {
     }
     case 'number': {
       const { min = -Infinity, max = Infinity, integer = false } = kind
-      const fits = typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value))
+      const fits =
+        typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value))
       return fits ? [] : must(describe(kind))
     }
     case 'boolean':
@@ -80,7 +85,7 @@ function findValueProblems(kind: OptionKind, value: unknown): OptionProblem[] {
     case 'string':
       return typeof value === 'string' ? [] : must(describe(kind))
     case 'choice':
-      return typeof value === 'string' && kind.values.includes(value) ? [] : must(describe(kind))
+      return kind.values.includes(value as string) ? [] : must(describe(kind))
     case 'list':
       if (!Array.isArray(value)) return must(describe(kind))
       return value.flatMap((entry, index) =>
@@ -115,7 +120,9 @@ export function describe(kind: OptionKind): string {
     case 'string':
       return 'text'
     case 'choice':
-      return `one of ${kind.values.map((value) => `"${value}"`).join(', ')}`
+      return kind.values.length === 1
+        ? JSON.stringify(kind.values[0])
+        : `one of ${kind.values.map((value) => JSON.stringify(value)).join(', ')}`
     case 'list':
       return `a list, each entry ${describe(kind.of)}`
     case 'group':

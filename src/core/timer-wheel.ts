@@ -35,7 +35,9 @@ export class TimerWheel {
   /** How many timers wait. */
   size = 0
   #now: number
-  readonly #slots: (WheelTimer | undefined)[] = new Array<WheelTimer | undefined>(LEVELS * SLOTS).fill(undefined)
+  readonly #slots: (WheelTimer | undefined)[] = new Array<WheelTimer | undefined>(LEVELS * SLOTS).fill(
+    undefined,
+  )
   readonly #occupied = new Int32Array(LEVELS)
 
   constructor(now = 0) {

@@ -1,5 +1,12 @@
 import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'
-import type { Attributes, Counter, Histogram, InstrumentOptions, LogLevel, Telemetry } from '../core/telemetry.js'
+import type {
+  Attributes,
+  Counter,
+  Histogram,
+  InstrumentOptions,
+  LogLevel,
+  Telemetry,
+} from '../core/telemetry.js'
 
 /** Upper bounds of histogram buckets, in seconds: the OpenTelemetry advice for HTTP durations, with two finer ones. */
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
@@ -96,7 +103,12 @@ export class Metrics implements Telemetry {
   #family(name: string, type: Family['type'], options: InstrumentOptions): Family {
     const known = this.#families.get(name)
     if (known) return known
-    const family: Family = { name: exposedName(name, type, options.unit), help: options.description, type, series: new Map() }
+    const family: Family = {
+      name: exposedName(name, type, options.unit),
+      help: options.description,
+      type,
+      series: new Map(),
+    }
     this.#families.set(name, family)
     const metric = {
       name: family.name,
@@ -148,7 +160,11 @@ class HistogramSeries implements Series {
     let count = 0
     const samples = Array.from(this.#buckets, (amount, index) => {
       count += amount
-      return { metricName: `${name}_bucket`, labels: { ...labels, le: BOUNDS[index] ?? '+Inf' }, value: count }
+      return {
+        metricName: `${name}_bucket`,
+        labels: { ...labels, le: BOUNDS[index] ?? '+Inf' },
+        value: count,
+      }
     })
     return [
       ...samples,
@@ -166,7 +182,11 @@ function histogramSeries(family: Family, attributes: Attributes): HistogramSerie
   return seriesOf(family, attributes, HistogramSeries)
 }
 
-function seriesOf<S extends Series>(family: Family, attributes: Attributes, make: new (labels: Labels) => S): S {
+function seriesOf<S extends Series>(
+  family: Family,
+  attributes: Attributes,
+  make: new (labels: Labels) => S,
+): S {
   const labels = labelsOf(attributes)
   const key = JSON.stringify(labels)
   const known = family.series.get(key)
@@ -179,7 +199,10 @@ function seriesOf<S extends Series>(family: Family, attributes: Attributes, make
 function labelsOf(attributes: Attributes): Labels {
   return Object.fromEntries(
     Object.entries(attributes)
-      .map(([name, value]) => [name.replace(/\W/g, '_'), typeof value === 'number' ? value : String(value)] as const)
+      .map(
+        ([name, value]) =>
+          [name.replace(/\W/g, '_'), typeof value === 'number' ? value : String(value)] as const,
+      )
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   )
 }

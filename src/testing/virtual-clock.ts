@@ -46,7 +46,8 @@ export function virtualClock(options: { start?: number; wall?: number } = {}): V
   const earliest = (): Waiting | undefined => {
     let first: Waiting | undefined
     for (const timer of waiting) {
-      if (!first || timer.at < first.at || (timer.at === first.at && timer.sequence < first.sequence)) first = timer
+      if (!first || timer.at < first.at || (timer.at === first.at && timer.sequence < first.sequence))
+        first = timer
     }
     return first
   }

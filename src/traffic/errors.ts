@@ -54,16 +54,18 @@ export class RejectedError extends BanyanError {
 }
 
 /** Makes a {@link RejectedError} without a stack trace. */
-export function rejected(code: RejectionCode, message: string, policy: string, retryAfter?: number): RejectedError {
+export function rejected(
+  code: RejectionCode,
+  message: string,
+  policy: string,
+  retryAfter?: number,
+): RejectedError {
   return withoutStack(() => new RejectedError(code, message, policy, retryAfter))
 }
 
 /** What went wrong between a node and an endpoint. */
 export type UpstreamCode =
-  | 'BANYAN_UPSTREAM_CONNECT'
-  | 'BANYAN_UPSTREAM_RESET'
-  | 'BANYAN_UPSTREAM_PROTOCOL'
-  | 'BANYAN_UPSTREAM_IDLE'
+  'BANYAN_UPSTREAM_CONNECT' | 'BANYAN_UPSTREAM_RESET' | 'BANYAN_UPSTREAM_PROTOCOL' | 'BANYAN_UPSTREAM_IDLE'
 
 /** The endpoint could not be reached or broke off. */
 export class UpstreamError extends BanyanError {

@@ -1,7 +1,8 @@
 import { invoke, start, type CallOptions, type Handler, type Policy, type Work } from './policy.js'
 
 /** What the given policies may return besides the work's own result. */
-type AlternativeOf<Policies extends readonly Policy<unknown>[]> = Policies[number] extends Policy<infer A> ? A : never
+type AlternativeOf<Policies extends readonly Policy<unknown>[]> =
+  Policies[number] extends Policy<infer A> ? A : never
 
 /**
  * Puts policies around each other, the first outermost. The pipeline is a policy itself, and can stand in another.
@@ -25,7 +26,9 @@ export function pipeline<const Policies extends readonly Policy<unknown>[]>(
   ...policies: Policies
 ): Policy<AlternativeOf<Policies>> {
   const wrap = <T>(next: Handler<T>): Handler<T | AlternativeOf<Policies>> =>
-    policies.reduceRight<Handler>((inner, policy) => policy.wrap(inner), next) as Handler<T | AlternativeOf<Policies>>
+    policies.reduceRight<Handler>((inner, policy) => policy.wrap(inner), next) as Handler<
+      T | AlternativeOf<Policies>
+    >
   const run = wrap(invoke)
   return {
     name: policies.map(({ name }) => name).join(' > '),

@@ -1,4 +1,4 @@
-import { RejectedError } from './errors.js'
+import { RejectedError, TimeoutError } from './errors.js'
 
 /**
  * The port of the traffic plane: a policy wraps any asynchronous call.
@@ -166,6 +166,11 @@ export class Call implements CallContext {
     child.#close()
   }
 
+  /** Ends a child whose result is not used: neither is its tail. */
+  drop(child: Call): void {
+    child.#close()
+  }
+
   /** Stops following whoever may cancel this call, as soon as nothing of it runs any more. */
   #close(): void {
     const unfollow = this.#unfollow
@@ -215,7 +220,8 @@ export function definePolicy<Alternative = never>(
   return {
     name,
     wrap,
-    execute: <T>(work: Work<T>, options?: CallOptions) => start(run as Handler<T | Alternative>, work, options),
+    execute: <T>(work: Work<T>, options?: CallOptions) =>
+      start(run as Handler<T | Alternative>, work, options),
   }
 }
 
@@ -270,6 +276,11 @@ export const defaultIsFailure: IsFailure = (error) => error !== undefined && !(e
  */
 export const httpIsFailure: IsFailure = (error, value) =>
   defaultIsFailure(error, value) || (statusOf(value) ?? 0) >= 500
+
+/** The caller has given the call up. Unless it was a timeout that did, this says nothing about what was called. */
+export function isGivenUp(call: Call): boolean {
+  return call.cancelled && !(call.reason instanceof TimeoutError)
+}
 
 /** The numeric `status` of a response-like value. */
 export function statusOf(value: unknown): number | undefined {

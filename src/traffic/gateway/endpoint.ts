@@ -61,7 +61,10 @@ export class Endpoint implements Candidate {
     this.#service = options.service
     this.breaker = options.breaker
     const attempt: Handler = (call) => new Attempt(this, call.subject as Forwarding, call).run()
-    this.run = options.policies.reduceRight<Handler>((next, policy) => policy.wrap(next), attempt) as Handler<UpstreamAnswer>
+    this.run = options.policies.reduceRight<Handler>(
+      (next, policy) => policy.wrap(next),
+      attempt,
+    ) as Handler<UpstreamAnswer>
   }
 
   ready(): boolean {
@@ -74,15 +77,19 @@ export class Endpoint implements Candidate {
     this.#requests++
     if (failed) this.#failures++
     this.#meter.count(this.clock.now(), ms, failed)
-    const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram('http.client.request.duration', {
-      description: 'Time from the start of a try on an endpoint to the head of its answer; status 0 is no answer.',
-      unit: 's',
-      attributes: {
-        'banyan.service': this.#service,
-        'server.address': this.url,
-        'http.response.status_code': status,
+    const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram(
+      'http.client.request.duration',
+      {
+        description:
+          'Time from the start of a try on an endpoint to the head of its answer; status 0 is no answer.',
+        unit: 's',
+        attributes: {
+          'banyan.service': this.#service,
+          'server.address': this.url,
+          'http.response.status_code': status,
+        },
       },
-    }))
+    ))
     histogram.record(ms / 1000)
   }
 

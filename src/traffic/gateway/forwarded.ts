@@ -53,7 +53,12 @@ export function clientAddress(peer: string, fields: Fields, trust: Trust): strin
  * @param before - the request's own fields if the peer is trusted
  * @returns lines with CRLF
  */
-export function forwardedText(peer: string, host: string, secure: boolean, before: Fields | undefined): string {
+export function forwardedText(
+  peer: string,
+  host: string,
+  secure: boolean,
+  before: Fields | undefined,
+): string {
   const address = withoutMapping(peer)
   const node = isIPv6(address) ? `"[${address}]"` : address || 'unknown'
   const proto = secure ? 'https' : 'http'

@@ -6,21 +6,11 @@ import type { ServerExchange } from '../http/server-connection.js'
 import type { OutgoingRequest } from '../http/upstream-connection.js'
 import type { Call } from '../policy.js'
 import type { Endpoint } from './endpoint.js'
-import { requestText, type CompiledEdits } from './heads.js'
+import { requestText, type RequestAdditions } from './heads.js'
 import { ReplayableBody } from './replay.js'
 
 /** Methods that may be repeated without harm (RFC 9110 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-
-/** How a request looks from the outside of the gateway to its inside; the same for all its tries. */
-export interface ForwardingOptions {
-  target: string
-  host: string
-  forwarded: string
-  via: string
-  edits: CompiledEdits | undefined
-  upgrade: boolean
-}
 
 /** A client's request on its way to a service: what every try of it needs. The `subject` of its calls. */
 export class Forwarding {
@@ -31,13 +21,13 @@ export class Forwarding {
   last: Endpoint | undefined = undefined
   /** What became of the last try, if it failed. */
   failure: unknown = undefined
-  readonly #options: ForwardingOptions
+  readonly #options: RequestAdditions
   readonly #clock: Clock
   /** A body that was complete when the request was routed. */
   readonly #whole: Buffer | undefined
   readonly #stream: ReplayableBody | undefined
 
-  constructor(exchange: ServerExchange, options: ForwardingOptions, clock: Clock) {
+  constructor(exchange: ServerExchange, options: RequestAdditions, clock: Clock) {
     this.exchange = exchange
     this.#options = options
     this.#clock = clock
@@ -62,11 +52,8 @@ export class Forwarding {
   outgoing(call: Call): OutgoingRequest {
     const { request } = this.exchange
     const { deadline } = call
-    const head = requestText(request, {
-      ...this.#options,
-      remaining: deadline === Infinity ? undefined : deadline - this.#clock.now(),
-      attempt: call.attempt,
-    })
+    const remaining = deadline === Infinity ? Infinity : deadline - this.#clock.now()
+    const head = requestText(request, this.#options, remaining, call.attempt)
     return {
       method: request.method,
       head,

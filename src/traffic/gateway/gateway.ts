@@ -58,7 +58,9 @@ export class Gateway {
     this.#runtime = runtime
     this.#limits = limits
     this.#trust = trustNetworks(trust)
-    this.#pseudonym = `banyan-${Math.floor(runtime.random.next() * 2 ** 32).toString(16).padStart(8, '0')}`
+    this.#pseudonym = `banyan-${Math.floor(runtime.random.next() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0')}`
     this.#via = `1.1 ${this.#pseudonym}`
     const sweeper = new Sweeper(runtime.clock)
     const policy = (owner: string, name: string | undefined): PolicySpec => {
@@ -69,7 +71,10 @@ export class Gateway {
     }
     const services = new Map<string, Service>()
     for (const [name, each] of Object.entries(spec.services)) {
-      services.set(name, new Service(name, each, policy(`services.${name}.policy`, each.policy), runtime, sweeper))
+      services.set(
+        name,
+        new Service(name, each, policy(`services.${name}.policy`, each.policy), runtime, sweeper),
+      )
     }
     const routes = new Map<string, Route>()
     for (const [name, each] of Object.entries(spec.routes)) {
@@ -90,14 +95,20 @@ export class Gateway {
   get breakers(): ReadonlyMap<string, CircuitBreaker> {
     const owners = [...this.services.values(), ...this.routes.values()]
     const shared = owners.flatMap(({ policies }) => policies.breaker ?? [])
-    const own = [...this.services.values()].flatMap(({ endpoints }) => endpoints.flatMap(({ breaker }) => breaker ?? []))
+    const own = [...this.services.values()].flatMap(({ endpoints }) =>
+      endpoints.flatMap(({ breaker }) => breaker ?? []),
+    )
     return new Map([...shared, ...own].map((breaker) => [breaker.name, breaker]))
   }
 
   state(): GatewayState {
     const statesOf = <S>(parts: ReadonlyMap<string, { state(): S }>): Record<string, S> =>
       Object.fromEntries(Array.from(parts, ([name, part]) => [name, part.state()]))
-    return { connections: this.connectionCount, services: statesOf(this.services), routes: statesOf(this.routes) }
+    return {
+      connections: this.connectionCount,
+      services: statesOf(this.services),
+      routes: statesOf(this.routes),
+    }
   }
 
   /**
@@ -187,7 +198,13 @@ export class Gateway {
     )
   }
 
-  #answer(exchange: ServerExchange, route: Route, service: Service, call: Call, answer: UpstreamAnswer): void {
+  #answer(
+    exchange: ServerExchange,
+    route: Route,
+    service: Service,
+    call: Call,
+    answer: UpstreamAnswer,
+  ): void {
     if (answer.socket) {
       this.#switch(exchange, answer, answer.socket)
       return
@@ -205,7 +222,11 @@ export class Gateway {
   }
 
   /** Both sides have agreed on another protocol: from here on we only carry bytes. */
-  #switch(exchange: ServerExchange, answer: UpstreamAnswer, upstream: NonNullable<UpstreamAnswer['socket']>): void {
+  #switch(
+    exchange: ServerExchange,
+    answer: UpstreamAnswer,
+    upstream: NonNullable<UpstreamAnswer['socket']>,
+  ): void {
     const client = exchange.connection.socket
     const rest = exchange.connection.detach()
     const upgrade = answer.head.upgrade ?? exchange.request.upgrade!
@@ -223,7 +244,11 @@ export class Gateway {
     this.#fail(exchange, { status, detail, cause: 'http_request_error' }, [])
   }
 
-  #fail(exchange: ServerExchange, problem: ClientProblem, more: readonly (readonly [string, string])[]): void {
+  #fail(
+    exchange: ServerExchange,
+    problem: ClientProblem,
+    more: readonly (readonly [string, string])[],
+  ): void {
     const { status, fields, body } = problemResponse(problem)
     const cause: [string, string] = ['Proxy-Status', `${this.#pseudonym}; error=${problem.cause}`]
     exchange.respondWith(status, [...fields, cause, ...more], body)

@@ -27,7 +27,10 @@ export function compileEdits(edits: HeaderEdits | undefined): CompiledEdits | un
       throw new BanyanError('BANYAN_INVALID_OPTIONS', `\`${name}: ${value}\` is not a valid header field`)
     }
     if (FRAMING.has(name.toLowerCase())) {
-      throw new BanyanError('BANYAN_INVALID_OPTIONS', `\`${name}\` is set by the gateway itself and cannot be edited`)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `\`${name}\` is set by the gateway itself and cannot be edited`,
+      )
     }
   }
   return {
@@ -36,9 +39,18 @@ export function compileEdits(edits: HeaderEdits | undefined): CompiledEdits | un
   }
 }
 
-const FRAMING = new Set(['connection', 'content-length', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const FRAMING = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
-/** What goes into the head of a request besides its own fields. */
+/** What goes into the head of a request besides its own fields; the same for all its tries. */
 export interface RequestAdditions {
   /** With its query. */
   target: string
@@ -47,17 +59,24 @@ export interface RequestAdditions {
   forwarded: string
   via: string
   edits: CompiledEdits | undefined
-  /** ms left, told to the endpoint. */
-  remaining: number | undefined
-  attempt: number
   upgrade: boolean
 }
 
 /** The field that tells the next hop how many ms the caller still waits (a duration, as clocks differ). */
 export const TIMEOUT_FIELD = 'x-request-timeout-ms'
 
-/** Head of the request to an endpoint, written anew from the parsed one: nothing is relayed unread. */
-export function requestText(request: RequestHead, additions: RequestAdditions): string {
+/**
+ * Head of the request to an endpoint, written anew from the parsed one: nothing is relayed unread.
+ *
+ * @param remaining - ms that the caller still waits, told to the endpoint; `Infinity` for no limit
+ * @param attempt - number of the try, told from the second on
+ */
+export function requestText(
+  request: RequestHead,
+  additions: RequestAdditions,
+  remaining: number,
+  attempt: number,
+): string {
   const { fields, framing } = request
   const { edits } = additions
   const { names, values, kinds } = fields
@@ -82,8 +101,8 @@ export function requestText(request: RequestHead, additions: RequestAdditions): 
     }
   }
   text += additions.forwarded + 'Via: ' + via + '\r\n'
-  if (additions.remaining !== undefined) text += `X-Request-Timeout-Ms: ${Math.max(1, Math.floor(additions.remaining))}\r\n`
-  if (additions.attempt > 1) text += `X-Request-Attempt: ${additions.attempt}\r\n`
+  if (remaining !== Infinity) text += `X-Request-Timeout-Ms: ${Math.max(1, Math.floor(remaining))}\r\n`
+  if (attempt > 1) text += `X-Request-Attempt: ${attempt}\r\n`
   if (edits !== undefined) text += edits.text
   if (framing.kind === 'length') text += `Content-Length: ${framing.length}\r\n`
   else if (framing.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n'

@@ -35,7 +35,15 @@ export interface BuiltPolicies {
  * @param name - what metrics, errors and `banyan status` call their owner
  */
 export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime): BuiltPolicies {
-  const { timeout: whole, tryTimeout, retry: retries, hedge: hedging, breaker, bulkhead: slots, rateLimit: rate } = spec
+  const {
+    timeout: whole,
+    tryTimeout,
+    retry: retries,
+    hedge: hedging,
+    breaker,
+    bulkhead: slots,
+    rateLimit: rate,
+  } = spec
   const { per = 'endpoint', ...breakerOptions } = breaker ?? {}
   const { by = 'client', ...rateOptions } = rate ?? {}
   const makeBreaker = (label: string): CircuitBreaker =>
@@ -44,7 +52,9 @@ export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime):
   const around: Policy<unknown>[] = []
   if (spec.fallback) around.push(...fallbackPolicies(spec.fallback, name, runtime))
   if (whole !== undefined) around.push(timeout({ after: whole, name, runtime }))
-  const limiter = rate ? rateLimit({ ...(rateOptions as { limit: number; window: number }), name, runtime }) : undefined
+  const limiter = rate
+    ? rateLimit({ ...(rateOptions as { limit: number; window: number }), name, runtime })
+    : undefined
   if (limiter) around.push(limiter)
   if (retries) around.push(retry({ ...retries, name, runtime, isFailure: isWorthAnotherTry }))
   if (hedging) around.push(hedge({ ...hedging, name, runtime, isFailure: isWorthAnotherTry }))
@@ -70,7 +80,9 @@ export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime):
 
 /** What counts against an endpoint: no valid answer in time, or a status that says "my fault". */
 const isEndpointFailure: IsFailure = (error, value) =>
-  error !== undefined ? defaultIsFailure(error, value) : (value as UpstreamAnswer).status >= 500 && (value as UpstreamAnswer).status !== 501
+  error !== undefined
+    ? defaultIsFailure(error, value)
+    : (value as UpstreamAnswer).status >= 500 && (value as UpstreamAnswer).status !== 501
 
 /**
  * What another try may mend: no connection, a broken one, a timeout; the statuses by which gateways say so; 429 with
@@ -81,7 +93,8 @@ const isWorthAnotherTry: IsFailure = (error, value) => {
   if (error !== undefined) return true
   const answer = value as UpstreamAnswer
   const { status } = answer
-  const again = (status >= 502 && status <= 504) || (status === 429 && answer.fields.get('retry-after') !== undefined)
+  const again =
+    (status >= 502 && status <= 504) || (status === 429 && answer.fields.get('retry-after') !== undefined)
   return again && answer.repeatable
 }
 

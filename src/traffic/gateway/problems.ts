@@ -27,7 +27,12 @@ const TABLE: Readonly<Record<string, Row>> = {
 /** The problem that a client is told about. */
 export function clientProblem(error: unknown): ClientProblem {
   const row = error instanceof BanyanError ? TABLE[error.code] : undefined
-  if (!row) return { status: 500, cause: 'proxy_internal_error', detail: 'The gateway failed to handle this request.' }
+  if (!row)
+    return {
+      status: 500,
+      cause: 'proxy_internal_error',
+      detail: 'The gateway failed to handle this request.',
+    }
   const [status, cause, code, detail] = row
   const retryAfter = error instanceof RejectedError ? error.retryAfter : undefined
   return { status, cause, code, detail, retryAfter }

@@ -37,7 +37,13 @@ export class Route {
   readonly #runtime: Runtime
   readonly #durations: (Histogram | undefined)[] = []
 
-  constructor(name: string, spec: RouteSpec, policy: PolicySpec, services: ReadonlyMap<string, Service>, runtime: Runtime) {
+  constructor(
+    name: string,
+    spec: RouteSpec,
+    policy: PolicySpec,
+    services: ReadonlyMap<string, Service>,
+    runtime: Runtime,
+  ) {
     this.name = name
     this.#spec = spec
     this.#runtime = runtime
@@ -48,13 +54,22 @@ export class Route {
     const layers = [...this.policies.around, ...this.policies.perEndpoint(name).policies]
     const targets = typeof spec.to === 'string' ? [{ service: spec.to }] : spec.to
     let total = 0
-    this.#shares = targets.map(({ service: serviceName, weight = 1 }: { service: string; weight?: number }) => {
-      const service = services.get(serviceName)
-      if (!service) throw new BanyanError('BANYAN_INVALID_OPTIONS', `routes.${name}.to: unknown service \`${serviceName}\``)
-      total += weight
-      const run = layers.reduceRight<Handler>((next, each) => each.wrap(next), service.run) as Handler<UpstreamAnswer>
-      return { service, run, upTo: total }
-    })
+    this.#shares = targets.map(
+      ({ service: serviceName, weight = 1 }: { service: string; weight?: number }) => {
+        const service = services.get(serviceName)
+        if (!service)
+          throw new BanyanError(
+            'BANYAN_INVALID_OPTIONS',
+            `routes.${name}.to: unknown service \`${serviceName}\``,
+          )
+        total += weight
+        const run = layers.reduceRight<Handler>(
+          (next, each) => each.wrap(next),
+          service.run,
+        ) as Handler<UpstreamAnswer>
+        return { service, run, upTo: total }
+      },
+    )
   }
 
   /** Chooses a service by weight. */
@@ -73,7 +88,8 @@ export class Route {
       const value = found.parameters[name]
       return value === undefined ? whole : encodeURIComponent(value)
     })
-    const joined = filled.endsWith('/') && found.rest !== '' ? filled.slice(0, -1) + found.rest : filled + found.rest
+    const joined =
+      filled.endsWith('/') && found.rest !== '' ? filled.slice(0, -1) + found.rest : filled + found.rest
     return (joined || '/') + location.query
   }
 
@@ -86,11 +102,14 @@ export class Route {
   record(status: number, ms: number): void {
     this.#requests++
     this.#meter.count(this.#runtime.clock.now(), ms, status >= 500)
-    const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram('http.server.request.duration', {
-      description: 'Time from the head of a request to the head of its answer.',
-      unit: 's',
-      attributes: { 'http.route': this.name, 'http.response.status_code': status },
-    }))
+    const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram(
+      'http.server.request.duration',
+      {
+        description: 'Time from the head of a request to the head of its answer.',
+        unit: 's',
+        attributes: { 'http.route': this.name, 'http.response.status_code': status },
+      },
+    ))
     histogram.record(ms / 1000)
   }
 

@@ -61,7 +61,10 @@ export class Service {
     })
     this.#balancer = balancer(spec.balance ?? 'least-request', this.endpoints, runtime.random)
     const choose: Handler = (call) => this.#choose(call)
-    this.run = this.policies.around.reduceRight<Handler>((next, each) => each.wrap(next), choose) as Handler<UpstreamAnswer>
+    this.run = this.policies.around.reduceRight<Handler>(
+      (next, each) => each.wrap(next),
+      choose,
+    ) as Handler<UpstreamAnswer>
   }
 
   state(): ServiceState {
@@ -87,8 +90,11 @@ export class Service {
   }
 
   #refuse(): BanyanError {
-    const waits = this.endpoints.flatMap(({ breaker }) => (breaker && !breaker.ready() ? [breaker.retryAfter()] : []))
-    if (waits.length === 0) return rejected('BANYAN_NO_ENDPOINT', `${this.name}: no endpoint takes requests`, this.name)
+    const waits = this.endpoints.flatMap(({ breaker }) =>
+      breaker && !breaker.ready() ? [breaker.retryAfter()] : [],
+    )
+    if (waits.length === 0)
+      return rejected('BANYAN_NO_ENDPOINT', `${this.name}: no endpoint takes requests`, this.name)
     const message = `${this.name}: the circuit breakers of all ${waits.length} endpoints refuse calls`
     return rejected('BANYAN_BREAKER_OPEN', message, this.name, Math.min(...waits))
   }
@@ -104,7 +110,10 @@ export function parseEndpoint(url: string): Address {
   const secure = match?.[1]!.toLowerCase() === 'https'
   const port = Number(match?.[3] ?? (secure ? 443 : 80))
   if (!match || port < 1 || port > 65_535) {
-    throw new BanyanError('BANYAN_INVALID_OPTIONS', `endpoint \`${url}\` must be http(s)://host:port, without a path`)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `endpoint \`${url}\` must be http(s)://host:port, without a path`,
+    )
   }
   const host = match[2]!.replace(/^\[|\]$/g, '')
   return { host, port, tls: secure }

@@ -67,7 +67,8 @@ function keyOf(call: Call): string | undefined {
   const { request } = (call.subject as Forwarding).exchange
   const { fields } = request
   if (request.method !== 'GET') return undefined
-  for (const credential of ['authorization', 'cookie', 'range']) if (fields.get(credential) !== undefined) return undefined
+  for (const credential of ['authorization', 'cookie', 'range'])
+    if (fields.get(credential) !== undefined) return undefined
   return `${request.host} ${request.target} ${fields.get('accept') ?? ''} ${fields.get('accept-encoding') ?? ''}`
 }
 

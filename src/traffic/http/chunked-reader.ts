@@ -69,7 +69,9 @@ export class ChunkedReader {
             this.#state = State.Extension
           } else {
             throw invalid(
-              code === SPACE || code === TAB ? 'white space follows a chunk size' : 'a chunk size is not a hexadecimal number',
+              code === SPACE || code === TAB
+                ? 'white space follows a chunk size'
+                : 'a chunk size is not a hexadecimal number',
             )
           }
           index++
@@ -78,7 +80,8 @@ export class ChunkedReader {
         case State.Extension:
           if (code === CR) this.#state = State.SizeLF
           else if (FIELD_VALUE[code] === 0) throw invalid('a chunk extension has a control character')
-          else if (++this.#extension > this.#limits.chunkExtensionBytes) throw invalid('a chunk extension is too long')
+          else if (++this.#extension > this.#limits.chunkExtensionBytes)
+            throw invalid('a chunk extension is too long')
           index++
           break
         case State.SizeLF:

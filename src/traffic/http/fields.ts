@@ -67,7 +67,10 @@ export function sameName(name: string, lower: string): boolean {
   if (length !== lower.length) return false
   for (let index = 0; index < length; index++) {
     const code = name.charCodeAt(index)
-    if (code !== lower.charCodeAt(index) && (code < 0x41 || code > 0x5a || (code | 0x20) !== lower.charCodeAt(index))) {
+    if (
+      code !== lower.charCodeAt(index) &&
+      (code < 0x41 || code > 0x5a || (code | 0x20) !== lower.charCodeAt(index))
+    ) {
       return false
     }
   }

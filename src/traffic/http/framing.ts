@@ -94,7 +94,8 @@ export function requestFraming(control: MessageControl, minor: number): Framing 
   if (control.coded) {
     // Each of these can be read differently by the next hop: request smuggling.
     if (minor === 0) throw new HttpError(400, 'Transfer-Encoding does not exist in HTTP/1.0')
-    if (control.length !== undefined) throw new HttpError(400, 'There is both a Content-Length and a Transfer-Encoding')
+    if (control.length !== undefined)
+      throw new HttpError(400, 'There is both a Content-Length and a Transfer-Encoding')
     if (control.otherCoding) throw new HttpError(501, 'The only transfer coding supported here is chunked')
     return CHUNKED
   }
@@ -106,10 +107,16 @@ export function requestFraming(control: MessageControl, minor: number): Framing 
  *
  * @param method - of the request it answers
  */
-export function responseFraming(control: MessageControl, minor: number, status: number, method: string): Framing {
+export function responseFraming(
+  control: MessageControl,
+  minor: number,
+  status: number,
+  method: string,
+): Framing {
   if (control.coded) {
     if (minor === 0) throw new HttpError(502, 'The response has a Transfer-Encoding, but is HTTP/1.0')
-    if (control.length !== undefined) throw new HttpError(502, 'The response has both a Content-Length and a Transfer-Encoding')
+    if (control.length !== undefined)
+      throw new HttpError(502, 'The response has both a Content-Length and a Transfer-Encoding')
     if (control.otherCoding) throw new HttpError(502, 'The response has a transfer coding other than chunked')
   }
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE

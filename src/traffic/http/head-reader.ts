@@ -64,7 +64,8 @@ export class HeadReader {
 
   constructor(kind: 'request' | 'response' | 'trailer', limits: HttpLimits) {
     this.#limits = limits
-    this.#begin = kind === 'request' ? State.Start : kind === 'response' ? State.ResponseVersion : State.FieldStart
+    this.#begin =
+      kind === 'request' ? State.Start : kind === 'response' ? State.ResponseVersion : State.FieldStart
     this.#state = this.#begin
   }
 
@@ -95,7 +96,8 @@ export class HeadReader {
         case State.Method:
           while (index < limit && TOKEN[buffer[index]!] === 1) index++
           if (index === limit) break
-          if (buffer[index] !== SPACE || base + index === this.#lineStart) throw invalid('the request line has no valid method')
+          if (buffer[index] !== SPACE || base + index === this.#lineStart)
+            throw invalid('the request line has no valid method')
           this.#methodEnd = base + index
           this.#targetStart = base + ++index
           state = State.Target
@@ -103,9 +105,11 @@ export class HeadReader {
 
         case State.Target:
           while (index < limit && TARGET[buffer[index]!] === 1) index++
-          if (base + index - this.#targetStart > limits.targetBytes) throw new HttpError(414, 'The request target is too long')
+          if (base + index - this.#targetStart > limits.targetBytes)
+            throw new HttpError(414, 'The request target is too long')
           if (index === limit) break
-          if (buffer[index] !== SPACE || base + index === this.#targetStart) throw invalid('the request target is not valid')
+          if (buffer[index] !== SPACE || base + index === this.#targetStart)
+            throw invalid('the request target is not valid')
           this.#targetEnd = base + index++
           this.#counter = 0
           state = State.RequestVersion
@@ -191,7 +195,8 @@ export class HeadReader {
             state = State.EndLF
             break
           }
-          if (this.#marks.length >= limits.fieldCount * 4) throw new HttpError(431, 'There are too many header fields')
+          if (this.#marks.length >= limits.fieldCount * 4)
+            throw new HttpError(431, 'There are too many header fields')
           this.#nameStart = base + index
           state = State.Name
           break
@@ -222,7 +227,8 @@ export class HeadReader {
         case State.Value:
           while (index < limit && FIELD_VALUE[buffer[index]!] === 1) index++
           if (index === limit) break
-          if (buffer[index] !== CR) throw invalid('a field value has a control character, or its line does not end in CRLF')
+          if (buffer[index] !== CR)
+            throw invalid('a field value has a control character, or its line does not end in CRLF')
           this.#marks.push(this.#nameStart, this.#nameEnd, this.#valueStart, base + index++)
           state = State.LineLF
           break

@@ -110,7 +110,9 @@ export class Pool implements ConnectionOwner {
     const { sweeper, maxIdle } = this.#options
     const hint = connection.keepAliveHint
     // A second less than the endpoint says, as it closes by its own clock while our request is on the way.
-    connection.deadline = sweeper.after(hint === undefined ? maxIdle : Math.min(maxIdle, Math.max(0, hint - 1_500)))
+    connection.deadline = sweeper.after(
+      hint === undefined ? maxIdle : Math.min(maxIdle, Math.max(0, hint - 1_500)),
+    )
     this.#idle.push(connection)
   }
 
@@ -159,6 +161,10 @@ export class Pool implements ConnectionOwner {
   }
 
   #gaveUp(): UpstreamError {
-    return new UpstreamError('BANYAN_UPSTREAM_CONNECT', `${this.#options.label}: gave up waiting for a connection`, false)
+    return new UpstreamError(
+      'BANYAN_UPSTREAM_CONNECT',
+      `${this.#options.label}: gave up waiting for a connection`,
+      false,
+    )
   }
 }

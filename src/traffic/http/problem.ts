@@ -13,7 +13,11 @@ export interface Problem {
 }
 
 /** A problem as `application/problem+json`, with its status line and fields. */
-export function problemResponse(problem: Problem): { status: number; fields: [string, string][]; body: Buffer } {
+export function problemResponse(problem: Problem): {
+  status: number
+  fields: [string, string][]
+  body: Buffer
+} {
   const { status, detail, code, retryAfter } = problem
   const seconds = retryAfter === undefined ? undefined : Math.max(1, Math.ceil(retryAfter / 1000))
   const document = {

@@ -32,7 +32,9 @@ export class HttpServer {
     this.sweeper = new Sweeper(options.clock)
     this.onExchange = options.onExchange
     this.onInvalid = options.onInvalid
-    this.#server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) => this.#accept(socket))
+    this.#server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
+      this.#accept(socket),
+    )
   }
 
   /** True once the server takes no new connections: answers then close theirs. */

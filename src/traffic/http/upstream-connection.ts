@@ -170,7 +170,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     const receiver = this.#receiver
     if (!receiver) throw new HttpError(502, 'The endpoint answers what was not asked')
     const head = responseHead(raw, this.#method)
-    if (head.status === 101 && !this.#upgrade) throw new HttpError(502, 'The endpoint switches protocols unasked')
+    if (head.status === 101 && !this.#upgrade)
+      throw new HttpError(502, 'The endpoint switches protocols unasked')
     this.#interim = head.status < 200 && head.status !== 101
     if (this.#interim) {
       receiver.onInterim(head)
@@ -314,7 +315,11 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
  * @param cancelled - gets the function that gives the attempt up
  * @returns rejects with an {@link UpstreamError} `BANYAN_UPSTREAM_CONNECT`
  */
-export function openSocket(address: Address, label: string, cancelled: (cancel: (why: string) => void) => void): Promise<Socket> {
+export function openSocket(
+  address: Address,
+  label: string,
+  cancelled: (cancel: (why: string) => void) => void,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { host, port } = address
     const socket = address.tls

@@ -93,7 +93,8 @@ export class MessageWriter {
     if (data.length === 0) return true
     const open = this.#head + data.length.toString(16) + CRLF
     this.#head = ''
-    if (data.length <= JOINED_BYTES) return this.#output.write(open + data.toString('latin1') + CRLF, 'latin1')
+    if (data.length <= JOINED_BYTES)
+      return this.#output.write(open + data.toString('latin1') + CRLF, 'latin1')
     this.#output.cork()
     this.#output.write(open, 'latin1')
     this.#output.write(data)

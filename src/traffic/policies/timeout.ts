@@ -50,7 +50,9 @@ export function timeout(options: Duration | TimeoutOptions): Policy {
   return definePolicy(name, <T>(next: Handler<T>): Handler<T> => (call: Call): Promise<T> => {
     const now = clock.now()
     if (call.deadline <= now) {
-      return Promise.reject(rejected('BANYAN_DEADLINE_EXCEEDED', `${name}: the deadline passed before the call`, name))
+      return Promise.reject(
+        rejected('BANYAN_DEADLINE_EXCEEDED', `${name}: the deadline passed before the call`, name),
+      )
     }
     const own = now + after
     const deadline = Math.min(own, call.deadline)

@@ -1,0 +1,88 @@
+// @ts-check
+import { fork, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** @param {string} path relative to this file */
+const here = (path) => fileURLToPath(new URL(path, import.meta.url))
+
+const GATEWAY = 'http://127.0.0.1:8080'
+const ADMIN = 'http://127.0.0.1:8081'
+const SERVICES = [
+  { name: 'storefront', port: 4000 },
+  { name: 'catalog', port: 4001 },
+  { name: 'catalog', port: 4002 },
+  { name: 'payments', port: 4003 },
+]
+
+// One service alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001
+const [only, onlyPort] = process.argv.slice(2)
+if (only) {
+  const child = await startService({ name: only, port: Number(onlyPort) })
+  console.log(`${only} on ${onlyPort} is back, pid ${child.pid}`)
+} else {
+  await startEverything()
+}
+
+async function startEverything() {
+  const children = await Promise.all(SERVICES.map(startService))
+  const node = spawn(process.execPath, [here('../../dist/cli/main.js'), 'up', '-c', here('banyan.yaml')], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const stop = (/** @type {NodeJS.Signals} */ signal) => node.kill(signal)
+  process.on('SIGINT', () => stop('SIGINT'))
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  node.on('exit', (code) => {
+    // The gateway goes first, so that no request meets a service that has gone.
+    for (const child of children) child.kill()
+    process.exitCode = code ?? 1
+  })
+  await answering(`${ADMIN}/readyz`, node)
+  const pids = children.map((child, index) => {
+    const { name, port } = /** @type {{ name: string, port: number }} */ (SERVICES[index])
+    return `    ${name.padEnd(10)} http://127.0.0.1:${port}   pid ${child.pid}`
+  })
+  console.log(`
+  The shop is open:  ${GATEWAY}
+
+${pids.join('\n')}
+
+  Try, in another terminal:
+    npx banyan status                                   what the gateway sees, live
+    npm run traffic                                     clients, and what they get
+    kill ${String(children[1]?.pid).padEnd(8)}                                 a catalog process dies; clients do not notice
+    node examples/shop/start.mjs catalog 4001           and comes back
+    curl -X PUT http://127.0.0.1:4003/payments/failing/0.9   payments get much worse; the breaker opens
+    curl -X PUT http://127.0.0.1:4003/payments/failing/0     and well again
+
+  Ctrl-C stops everything.
+`)
+}
+
+/**
+ * Starts a service process and waits until it answers.
+ *
+ * @param {{ name: string, port: number }} service
+ * @returns {Promise<import('node:child_process').ChildProcess>}
+ */
+function startService({ name, port }) {
+  const child = fork(here(`services/${name}.mjs`), {
+    env: { ...process.env, PORT: String(port), GATEWAY, ADMIN },
+  })
+  return new Promise((resolve, reject) => {
+    child.once('message', () => resolve(child))
+    child.once('exit', (code) => reject(new Error(`${name} on port ${port} ended with code ${code}`)))
+  })
+}
+
+/**
+ * @param {string} url
+ * @param {import('node:child_process').ChildProcess} node whose end ends the waiting
+ */
+async function answering(url, node) {
+  while (node.exitCode === null) {
+    const ready = await fetch(url).then((answer) => answer.ok, () => false)
+    if (ready) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  process.exit(node.exitCode)
+}

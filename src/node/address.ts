@@ -1,0 +1,25 @@
+import { BanyanError } from '../core/errors.js'
+
+/**
+ * Reads where to listen.
+ *
+ * @param text - `host:port`, `[::1]:port`, `:port` (every interface) or a port (loopback only)
+ * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`
+ */
+export function parseAddress(text: string | number): { host: string; port: number } {
+  const match = /^(?:(\[[0-9a-f:.]+\]|[^:[\]]*):)?(\d{1,5})$/i.exec(String(text))
+  const port = Number(match?.[2])
+  if (!match || port > 65_535) {
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `\`${text}\` is not an address: write "127.0.0.1:8080", ":8080" or 8080`,
+    )
+  }
+  const host = match[1]
+  return { host: host === undefined ? '127.0.0.1' : host === '' ? '::' : host.replace(/^\[|\]$/g, ''), port }
+}
+
+/** The same, as part of a URL. */
+export function formatAddress({ address, port }: { address: string; port: number }): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}

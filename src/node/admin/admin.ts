@@ -1,0 +1,189 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { BanyanError } from '../../core/errors.js'
+import { parseDuration, type Duration } from '../../core/duration.js'
+import type { CircuitBreaker } from '../../traffic/policies/circuit-breaker.js'
+import { problemResponse } from '../../traffic/http/problem.js'
+import { suggest } from '../../core/suggest.js'
+import type { Metrics } from '../metrics.js'
+
+/** What the admin listener shows and moves. */
+export interface AdminSubject {
+  /** Whether new requests should be sent here; false from the first moment of a shutdown. */
+  ready(): boolean
+  /** Everything `banyan status` shows, as JSON. */
+  state(): unknown
+  breakers(): ReadonlyMap<string, CircuitBreaker>
+  readonly metrics: Metrics
+}
+
+/** Most bytes of a request body. */
+const BODY_BYTES = 64 * 1024
+
+interface Reply {
+  status: number
+  type: string
+  body: string
+}
+
+/**
+ * The listener for operators and their tools, meant for loopback:
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /healthz` | 200 while the process works |
+ * | `GET /readyz` | 200 while requests should come here, 503 from the start of a shutdown |
+ * | `GET /metrics` | Prometheus text |
+ * | `GET /api/state` | services, endpoints, breakers, routes, rates |
+ * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
+ * | `DELETE /api/breakers/{name}/override` | takes the override back |
+ *
+ * A browser page of another origin can neither read nor change anything: requests with a foreign `Origin` or a
+ * `Host` that is not an address or `localhost` are refused (DNS rebinding).
+ */
+export class AdminServer {
+  readonly #subject: AdminSubject
+  readonly #server: Server
+
+  constructor(subject: AdminSubject) {
+    this.#subject = subject
+    this.#server = createServer((request, response) => void this.#serve(request, response))
+  }
+
+  /** Starts to listen. Rejects with Node's error if it cannot. */
+  listen(port: number, host: string): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject)
+        resolve(this.#server.address() as AddressInfo)
+      })
+    })
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve())
+      this.#server.closeAllConnections()
+    })
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let reply: Reply
+    try {
+      reply = await this.#reply(request)
+    } catch (error) {
+      reply = problem(
+        error instanceof BanyanError ? 400 : 500,
+        error instanceof BanyanError ? error.message : 'The request failed.',
+      )
+    }
+    response.writeHead(reply.status, {
+      'Content-Type': reply.type,
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+    })
+    response.end(request.method === 'HEAD' ? undefined : reply.body)
+  }
+
+  async #reply(request: IncomingMessage): Promise<Reply> {
+    const refusal = refuseForeign(request)
+    if (refusal) return refusal
+    const path = (request.url ?? '/').split('?')[0]!
+    const override = /^\/api\/breakers\/([^/]+)\/override$/.exec(path)
+    if (override) return this.#override(request, decodeURIComponent(override[1]!))
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return problem(405, 'Only GET is allowed here.')
+    switch (path) {
+      case '/healthz':
+        return json(200, { status: 'ok' })
+      case '/readyz':
+        return this.#subject.ready() ? json(200, { status: 'ready' }) : json(503, { status: 'draining' })
+      case '/metrics':
+        return {
+          status: 200,
+          type: this.#subject.metrics.contentType,
+          body: await this.#subject.metrics.text(),
+        }
+      case '/api/state':
+        return json(200, this.#subject.state())
+      default:
+        return problem(404, 'There is nothing here. Try /healthz, /readyz, /metrics or /api/state.')
+    }
+  }
+
+  async #override(request: IncomingMessage, name: string): Promise<Reply> {
+    const breakers = this.#subject.breakers()
+    const breaker = breakers.get(name)
+    if (!breaker) {
+      const near = suggest(name, breakers.keys())
+      return problem(404, `There is no breaker \`${name}\`${near ? `, did you mean \`${near}\`?` : '.'}`)
+    }
+    if (request.method === 'DELETE') {
+      breaker.release()
+    } else if (request.method === 'PUT') {
+      const wanted = readOverride(await readBody(request))
+      if (typeof wanted === 'string') return problem(400, wanted)
+      breaker.force(wanted)
+    } else {
+      return problem(405, 'Only PUT and DELETE are allowed here.')
+    }
+    return json(200, breaker.snapshot())
+  }
+}
+
+type Override = Parameters<CircuitBreaker['force']>[0]
+
+/** Returns the override, or what is wrong with it. */
+function readOverride(text: string): Override | string {
+  let given: unknown
+  try {
+    given = JSON.parse(text)
+  } catch {
+    return 'The body must be JSON: { "state": "open" | "closed", "for"?: "5m", "reason"?: text }.'
+  }
+  const { state, for: lease, reason, ...rest } = (given ?? {}) as Record<string, unknown>
+  if (Object.keys(rest).length > 0) return `Unknown: ${Object.keys(rest).join(', ')}.`
+  if (state !== 'open' && state !== 'closed') return '`state` must be "open" or "closed".'
+  if (lease !== undefined && parseDuration(lease) === undefined)
+    return '`for` must be a duration such as "5m".'
+  if (reason !== undefined && typeof reason !== 'string') return '`reason` must be text.'
+  return {
+    state,
+    ...(lease === undefined ? {} : { for: lease as Duration }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}
+
+/** A page in an operator's browser must not reach us on behalf of somebody else. */
+function refuseForeign(request: IncomingMessage): Reply | undefined {
+  const { host = '', origin } = request.headers
+  const name = host.replace(/:\d+$/, '')
+  if (!/^(localhost|[\d.]+|\[[0-9a-f:.]+\])$/i.test(name))
+    return problem(421, 'The admin listener is asked by address or as localhost only.')
+  if (origin !== undefined && origin !== `http://${host}`)
+    return problem(403, 'Requests of other origins are refused.')
+  return undefined
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += String(chunk)
+    if (text.length > BODY_BYTES)
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', 'The request body is too large.')
+  }
+  return text
+}
+
+function json(status: number, value: unknown): Reply {
+  return { status, type: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
+}
+
+function problem(status: number, detail: string): Reply {
+  return {
+    status,
+    type: 'application/problem+json',
+    body: problemResponse({ status, detail }).body.toString(),
+  }
+}

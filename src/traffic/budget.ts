@@ -1,0 +1,114 @@
+import { duration, type Duration } from '../core/duration.js'
+import { checkOptions, type OptionTable } from '../core/options.js'
+import { systemRuntime, type Runtime } from '../core/runtime.js'
+
+/** Options of {@link retryBudget}. */
+export interface RetryBudgetOptions {
+  /** Extra tries allowed for each first try within the window, 0 to 10. Default 0.2: one in five. */
+  ratio?: number
+  /** Extra tries a second that are allowed however little traffic there is. Default 3. */
+  minimumPerSecond?: number
+  /** The time that counts, in ms or as text. Default `'10s'`. */
+  window?: Duration
+  /** Time. Default: the system's. */
+  runtime?: Runtime
+}
+
+/** What {@link retryBudget} accepts, for checks, schemas and docs. */
+export const retryBudgetOptions: OptionTable<RetryBudgetOptions> = {
+  ratio: { kind: 'number', min: 0, max: 10, doc: 'Extra tries for each first try within the window.' },
+  minimumPerSecond: {
+    kind: 'number',
+    min: 0,
+    doc: 'Extra tries a second that are always allowed. Default 3.',
+  },
+  window: { kind: 'duration', min: 100, doc: 'The time that counts. Default 10s.' },
+  runtime: { kind: 'code', type: 'object', doc: 'Time.' },
+}
+
+/**
+ * Bounds everything that multiplies load. When a service is down, every caller retries at the same time; a limit per
+ * call then triples the load just when it hurts most. One budget limits the extra tries of all calls together.
+ */
+export interface RetryBudget {
+  /** A first try was made. */
+  deposit(): void
+  /** Takes an extra try out of the budget; false if there is none left. */
+  withdraw(): boolean
+  /** Extra tries that are left now. */
+  readonly balance: number
+}
+
+/** Parts of the window; the oldest part is forgotten as a whole. */
+const BUCKETS = 10
+
+/**
+ * A budget for extra tries, to be shared by any number of `retry` and `hedge` policies. Within any `window`:
+ * extra tries <= `ratio` x first tries + `minimumPerSecond` x window (Finagle's retry budget).
+ *
+ * @param options - see {@link RetryBudgetOptions}
+ */
+export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
+  checkOptions('retryBudget', retryBudgetOptions, options)
+  const { ratio = 0.2, minimumPerSecond = 3, runtime = systemRuntime } = options
+  const { clock } = runtime
+  const window = duration(options.window ?? '10s', 'retryBudget: window')
+  const width = window / BUCKETS
+  const reserve = Math.max(minimumPerSecond > 0 ? 1 : 0, (minimumPerSecond * window) / 1000)
+  const firsts = new Uint32Array(BUCKETS)
+  const extras = new Uint32Array(BUCKETS)
+  let bucket = 0
+  let end = 0
+  let totalFirsts = 0
+  let totalExtras = 0
+
+  const advance = (): number => {
+    const now = clock.now()
+    if (now < end) return bucket % BUCKETS
+    const current = Math.floor(now / width)
+    for (let step = 1; step <= Math.min(BUCKETS, current - bucket); step++) {
+      const index = (bucket + step) % BUCKETS
+      totalFirsts -= firsts[index]!
+      totalExtras -= extras[index]!
+      firsts[index] = extras[index] = 0
+    }
+    bucket = current
+    end = (current + 1) * width
+    return bucket % BUCKETS
+  }
+
+  const left = (): number => Math.floor(totalFirsts * ratio + reserve) - totalExtras
+
+  return {
+    deposit() {
+      const index = advance()
+      firsts[index]!++
+      totalFirsts++
+    },
+    withdraw() {
+      const index = advance()
+      if (left() < 1) return false
+      extras[index]!++
+      totalExtras++
+      return true
+    },
+    get balance() {
+      advance()
+      return Math.max(0, left())
+    },
+  }
+}
+
+/** Where a policy's extra tries come from: an own budget, a shared one, or no limit at all. */
+export type BudgetOption = RetryBudgetOptions | RetryBudget | false
+
+/** Makes or takes the budget that an option names. */
+export function budgetOf(
+  option: BudgetOption | undefined,
+  defaults: RetryBudgetOptions,
+  runtime: Runtime,
+): RetryBudget | undefined {
+  if (option === false) return undefined
+  if (option && 'withdraw' in option) return option
+  return retryBudget({ ...defaults, ...option, runtime })
+}

@@ -1,0 +1,668 @@
+import { duration, formatDuration, type Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import { Observers, type Unsubscribe } from '../../core/observers.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import { rejected, RejectedError } from '../errors.js'
+import {
+  defaultIsFailure,
+  definePolicy,
+  isGivenUp,
+  type Call,
+  type Handler,
+  type IsFailure,
+  type Policy,
+} from '../policy.js'
+import {
+  nameOf,
+  type BreakerReason,
+  type BreakerSnapshot,
+  type BreakerState,
+  type State,
+  type StateChange,
+} from './circuit-breaker/state.js'
+import { CountWindow, TimeWindow, type Window } from './circuit-breaker/window.js'
+
+export type { BreakerReason, BreakerSnapshot, BreakerState, StateChange } from './circuit-breaker/state.js'
+
+/** Options of {@link circuitBreaker}. */
+export interface CircuitBreakerOptions {
+  /** Share of failed calls in the window at which the circuit opens, above 0 to 1. Default 0.5. */
+  failureRate?: number
+  /** A call that takes at least this long is slow, in ms or as text. Default: no call is. */
+  slowCall?: Duration
+  /** Share of slow calls in the window at which the circuit opens, above 0 to 1. Default 1; needs `slowCall`. */
+  slowCallRate?: number
+  /** Calls that must be in the window before a rate means anything. Default 20. */
+  minimumCalls?: number
+  /** Failures in a row at which the circuit opens, whatever the rates say. Default: no number does. */
+  consecutiveFailures?: number
+  /** The calls that count: those of the last `time`, or the last so many `calls`. Default `{ time: '10s' }`. */
+  window?: { time?: Duration; calls?: number }
+  /** How long the circuit stays open before it tries again, in ms or as text. Default `'5s'`. */
+  openFor?: Duration
+  /**
+   * Every time the circuit opens again without having closed in between, it stays open twice as long, up to this.
+   * Default: ten times `openFor`.
+   */
+  openForMax?: Duration
+  /** Calls let through in half-open to see whether the trouble is over; more than these are refused. Default 3. */
+  halfOpenCalls?: number
+  /**
+   * How long those calls may take. Then those that have ended decide, and if none has, the circuit opens again.
+   * Default `'10s'`.
+   */
+  halfOpenFor?: Duration
+  /**
+   * After good probes the load comes back over this time, from a tenth to all of it, instead of at once; a window
+   * of its own judges it meanwhile. 0 closes at once. Default `'5s'`.
+   */
+  rampUp?: Duration
+  /** Only watch and report: nothing is refused. Default false. */
+  dryRun?: boolean
+  /** Which outcomes count as failures. Default: every error. Refusals and cancelled calls never count at all. */
+  isFailure?: IsFailure
+  /** A snapshot to start from, taken before a restart. The window starts empty. Default: closed. */
+  restore?: BreakerSnapshot
+  /** What metrics and errors call it. Default `'breaker'`. */
+  name?: string
+  /** Time, chance and telemetry. Default: the system's. */
+  runtime?: Runtime
+}
+
+/** What {@link circuitBreaker} accepts, for checks, schemas and docs. */
+export const circuitBreakerOptions: OptionTable<CircuitBreakerOptions> = {
+  failureRate: {
+    kind: 'number',
+    min: 0.001,
+    max: 1,
+    doc: 'Share of failed calls at which the circuit opens. Default 0.5.',
+  },
+  slowCall: {
+    kind: 'duration',
+    min: 1,
+    doc: 'A call that takes at least this long is slow. Default: none is.',
+  },
+  slowCallRate: {
+    kind: 'number',
+    min: 0.001,
+    max: 1,
+    doc: 'Share of slow calls at which the circuit opens. Default 1.',
+  },
+  minimumCalls: {
+    kind: 'number',
+    min: 1,
+    integer: true,
+    doc: 'Calls in the window before rates count. Default 20.',
+  },
+  consecutiveFailures: {
+    kind: 'number',
+    min: 1,
+    integer: true,
+    doc: 'Failures in a row that open the circuit. Default: off.',
+  },
+  window: {
+    kind: 'group',
+    options: {
+      time: { kind: 'duration', min: 10, doc: 'The calls of this last time count. Default 10s.' },
+      calls: {
+        kind: 'number',
+        min: 1,
+        max: 100_000,
+        integer: true,
+        doc: 'So many last calls count, instead of a time.',
+      },
+    },
+    doc: 'The calls that count: of a time, or a number of them.',
+  },
+  openFor: { kind: 'duration', min: 1, doc: 'How long the circuit stays open. Default 5s.' },
+  openForMax: {
+    kind: 'duration',
+    min: 1,
+    doc: 'Longest time open, as it doubles each time in a row. Default 10 x openFor.',
+  },
+  halfOpenCalls: {
+    kind: 'number',
+    min: 1,
+    max: 1000,
+    integer: true,
+    doc: 'Probing calls in half-open. Default 3.',
+  },
+  halfOpenFor: { kind: 'duration', min: 1, doc: 'How long probing calls may take. Default 10s.' },
+  rampUp: { kind: 'duration', doc: 'Time over which the load comes back after good probes. Default 5s.' },
+  dryRun: { kind: 'boolean', doc: 'Only watch and report, refuse nothing. Default false.' },
+  isFailure: { kind: 'code', type: 'function', doc: 'Which outcomes are failures.' },
+  restore: { kind: 'code', type: 'object', doc: 'A snapshot to start from.' },
+  name: { kind: 'string', doc: 'Name in metrics and errors.' },
+  runtime: { kind: 'code', type: 'object', doc: 'Time, chance and telemetry.' },
+}
+
+/** An operator's decision that stands above the breaker's own. */
+export interface Override {
+  /** `open` refuses every call (state `forced-open`), `closed` lets every call through (state `disabled`). */
+  state: 'open' | 'closed'
+  /** When the breaker takes over again by itself, in ms or as text. Default: not before `release()`. */
+  for?: Duration
+  /** For whoever looks at it later. */
+  reason?: string
+}
+
+/** A policy that refuses calls while what they call is in trouble. See {@link circuitBreaker}. */
+export interface CircuitBreaker extends Policy {
+  readonly state: BreakerState
+  /**
+   * Whether a call made right now would be let through. While the load comes back this is drawn by chance, and a yes
+   * holds for the next call; a load balancer asks this before it chooses.
+   */
+  ready(): boolean
+  /** ms until a refused call may try again; 0 if it may now. */
+  retryAfter(): number
+  /** Everything as JSON. */
+  snapshot(): BreakerSnapshot
+  /** Sets an operator's override. */
+  force(override: Override): void
+  /** Takes an override back: the breaker is closed, with an empty window. Does nothing without one. */
+  release(): void
+  /** Observes changes of state. A listener that throws changes nothing here. */
+  on(event: 'stateChange', listener: (change: StateChange) => void): Unsubscribe
+}
+
+/** Share of the load that is let through when it begins to come back. */
+const FIRST_SHARE = 0.1
+
+/**
+ * Refuses calls while what they call keeps failing, so that it can recover and callers need not wait (Nygard,
+ * "Release It!", 2007; windows and slow calls as in resilience4j; the ramp as in Traefik).
+ *
+ * Opens when, in a window with enough calls, the share of failed or slow ones reaches its threshold, or after so
+ * many failures in a row. After `openFor` the next calls are probes, a few; if they are good the load comes back
+ * by and by, if not the circuit opens again, for longer.
+ *
+ * What counts: the outcome of every call that was let through in the present state. What does not: refusals from
+ * below, calls that their caller gave up, and results of calls that began in an earlier state. A call that an outer
+ * `timeout` ended counts as failed.
+ *
+ * Sets no timer: time is looked at when a call comes.
+ *
+ * @throws from `execute`: `RejectedError` (`BANYAN_BREAKER_OPEN`) with `retryAfter`, the call was not made
+ */
+export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
+  return new Breaker(options)
+}
+
+class Breaker implements CircuitBreaker {
+  readonly name: string
+  readonly execute: Policy['execute']
+  readonly #runtime: Runtime
+  readonly #failureRate: number
+  readonly #slowCall: number
+  readonly #slowCallRate: number
+  readonly #minimumCalls: number
+  readonly #consecutiveFailures: number
+  readonly #openFor: number
+  readonly #openForMax: number
+  readonly #halfOpenCalls: number
+  readonly #halfOpenFor: number
+  readonly #rampUp: number
+  readonly #dryRun: boolean
+  readonly #isFailure: IsFailure
+  readonly #window: Window
+  readonly #observers = new Observers<{ stateChange: StateChange }>()
+  readonly #count: ReturnType<typeof instruments>
+  #state: State = { kind: 'closed' }
+  #since: number
+  #reason: BreakerReason | undefined = undefined
+  #inARow = 0
+  /** `ready()` has promised the next call a place in the ramp. */
+  #granted = false
+
+  constructor(options: CircuitBreakerOptions) {
+    checkOptions('circuitBreaker', circuitBreakerOptions, options)
+    const { window = {}, runtime = systemRuntime, openFor = '5s', name = 'breaker' } = options
+    if (window.time !== undefined && window.calls !== undefined) {
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        'circuitBreaker: window takes either `time` or `calls`, not both',
+      )
+    }
+    if (options.slowCallRate !== undefined && options.slowCall === undefined) {
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', 'circuitBreaker: slowCallRate needs slowCall')
+    }
+    this.#runtime = runtime
+    this.#failureRate = options.failureRate ?? 0.5
+    this.#slowCall = options.slowCall === undefined ? Infinity : duration(options.slowCall)
+    this.#slowCallRate = options.slowCallRate ?? 1
+    this.#minimumCalls = options.minimumCalls ?? 20
+    this.#consecutiveFailures = options.consecutiveFailures ?? Infinity
+    this.#openFor = duration(openFor)
+    this.#openForMax = Math.max(
+      this.#openFor,
+      options.openForMax === undefined ? this.#openFor * 10 : duration(options.openForMax),
+    )
+    this.#halfOpenCalls = options.halfOpenCalls ?? 3
+    this.#halfOpenFor = duration(options.halfOpenFor ?? '10s')
+    this.#rampUp = duration(options.rampUp ?? '5s')
+    this.#dryRun = options.dryRun ?? false
+    this.#isFailure = options.isFailure ?? defaultIsFailure
+    this.#window =
+      window.calls === undefined
+        ? new TimeWindow(duration(window.time ?? '10s'))
+        : new CountWindow(window.calls)
+    if (
+      window.calls !== undefined &&
+      window.calls < this.#minimumCalls &&
+      options.minimumCalls !== undefined
+    ) {
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        'circuitBreaker: minimumCalls must fit into window.calls',
+      )
+    }
+    if (window.calls !== undefined) this.#minimumCalls = Math.min(this.#minimumCalls, window.calls)
+    this.name = name
+    this.#since = runtime.clock.now()
+    this.#count = instruments(runtime, name, () => STATE_NUMBERS[this.state])
+    this.execute = definePolicy(name, (next) => this.wrap(next)).execute
+    if (options.restore) this.#restore(options.restore)
+  }
+
+  wrap<T>(next: Handler<T>): Handler<T> {
+    return (call) => {
+      // The usual case first: closed, and nobody asks how long calls take.
+      let state = this.#state
+      if (state.kind !== 'closed') {
+        const refusal = this.#admit()
+        if (refusal) return Promise.reject(refusal)
+        state = this.#state
+      }
+      const startedAt = this.#slowCall === Infinity ? -1 : this.#runtime.clock.now()
+      return next(call).then(
+        (value) => {
+          this.#onValue(state, call, value, startedAt)
+          return value
+        },
+        (error: unknown) => {
+          this.#onError(state, call, error, startedAt)
+          throw error
+        },
+      )
+    }
+  }
+
+  get state(): BreakerState {
+    this.#tick(this.#runtime.clock.now())
+    return nameOf(this.#state)
+  }
+
+  ready(): boolean {
+    if (this.#state.kind === 'closed' || this.#dryRun) return true
+    const now = this.#runtime.clock.now()
+    this.#tick(now)
+    const state = this.#state
+    if (state.kind === 'probing') return state.admitted < this.#halfOpenCalls
+    if (state.kind === 'ramping') return (this.#granted = this.#runtime.random.next() < this.#share(now))
+    return state.kind !== 'open' && state.kind !== 'forced-open'
+  }
+
+  retryAfter(): number {
+    const now = this.#runtime.clock.now()
+    this.#tick(now)
+    return retryAfterOf(this.#state, now)
+  }
+
+  snapshot(): BreakerSnapshot {
+    const { clock } = this.#runtime
+    const now = clock.now()
+    this.#tick(now)
+    this.#window.advance(now)
+    const state = this.#state
+    const wall = clock.wall() - now
+    const { calls, failures, slow } = this.#window.tally
+    const enough = calls >= this.#minimumCalls
+    return {
+      name: this.name,
+      state: nameOf(state),
+      ...(state.kind === 'probing' || state.kind === 'ramping' ? { phase: state.kind } : {}),
+      admitting: this.#dryRun ? 1 : this.#share(now),
+      since: this.#since + wall,
+      ...('until' in state && state.until !== Infinity ? { until: state.until + wall } : {}),
+      openings: 'openings' in state ? state.openings : 0,
+      ...(this.#reason ? { reason: this.#reason } : {}),
+      window: {
+        calls,
+        failures,
+        slow,
+        ...(enough ? { failureRate: failures / calls } : {}),
+        ...(enough && this.#slowCall !== Infinity ? { slowCallRate: slow / calls } : {}),
+      },
+      dryRun: this.#dryRun,
+    }
+  }
+
+  force(override: Override): void {
+    const now = this.#runtime.clock.now()
+    const until = override.for === undefined ? Infinity : now + duration(override.for, 'force: for')
+    const message = `an operator holds it ${override.state}${override.reason ? `: ${override.reason}` : ''}`
+    this.#change({ kind: override.state === 'open' ? 'forced-open' : 'disabled', until }, now, {
+      code: 'forced',
+      message,
+    })
+  }
+
+  release(): void {
+    const now = this.#runtime.clock.now()
+    this.#tick(now)
+    const { kind } = this.#state
+    if (kind === 'forced-open' || kind === 'disabled') this.#release(now, 'an operator has released it')
+  }
+
+  on(event: 'stateChange', listener: (change: StateChange) => void): Unsubscribe {
+    return this.#observers.on(event, listener)
+  }
+
+  /** Decides about one call in any state but closed. */
+  #admit(): RejectedError | undefined {
+    const now = this.#runtime.clock.now()
+    this.#tick(now)
+    const state = this.#state
+    switch (state.kind) {
+      case 'closed':
+      case 'disabled':
+        return undefined
+      case 'probing':
+        if (state.admitted >= this.#halfOpenCalls) break
+        state.admitted++
+        return undefined
+      case 'ramping': {
+        const granted = this.#granted
+        this.#granted = false
+        if (granted || this.#runtime.random.next() < this.#share(now)) return undefined
+        break
+      }
+      case 'open':
+      case 'forced-open':
+        break
+    }
+    this.#count.refused.add(1)
+    if (this.#dryRun) return undefined
+    const wait = retryAfterOf(state, now)
+    const message = `${this.name}: the circuit is ${nameOf(state)} (${this.#reason?.message ?? ''}); try again in ${formatDuration(wait)}`
+    return rejected('BANYAN_BREAKER_OPEN', message, this.name, wait)
+  }
+
+  #onValue(state: State, call: Call, value: unknown, startedAt: number): void {
+    const slow = startedAt >= 0 && this.#runtime.clock.now() - startedAt >= this.#slowCall
+    if (this.#isFailure !== defaultIsFailure && this.#isFailure(undefined, value)) {
+      this.#record(state, true, slow)
+    } else if (call.tail) {
+      call.tail.then(
+        () => this.#record(state, false, slow),
+        () => this.#onTailError(state, call, slow),
+      )
+    } else {
+      this.#record(state, false, slow)
+    }
+  }
+
+  #onTailError(state: State, call: Call, slow: boolean): void {
+    if (isGivenUp(call)) this.#ignore(state)
+    else this.#record(state, true, slow)
+  }
+
+  #onError(state: State, call: Call, error: unknown, startedAt: number): void {
+    if (error instanceof RejectedError || isGivenUp(call)) {
+      this.#ignore(state)
+      return
+    }
+    const slow = startedAt >= 0 && this.#runtime.clock.now() - startedAt >= this.#slowCall
+    this.#record(state, this.#isFailure(error, undefined), slow)
+  }
+
+  /** The call says nothing about what it called; a probe gives its place back. */
+  #ignore(state: State): void {
+    this.#count.ignored.add(1)
+    if (state.kind === 'probing' && state.admitted > 0) state.admitted--
+  }
+
+  #record(state: State, failed: boolean, slow: boolean): void {
+    if (failed) this.#count.failed.add(1)
+    else this.#count.succeeded.add(1)
+    if (slow) this.#count.slow.add(1)
+    // A call that began in an earlier state says nothing about this one.
+    if (state !== this.#state) return
+    const now = this.#runtime.clock.now()
+    if (state.kind === 'probing') {
+      if (failed || slow) state.failures++
+      else state.successes++
+      this.#judgeProbes(state, now, this.#halfOpenCalls)
+      return
+    }
+    if (state.kind === 'open' || state.kind === 'forced-open') return
+    this.#window.record(now, failed, slow)
+    this.#inARow = failed ? this.#inARow + 1 : 0
+    // Only a bad outcome can open the circuit, and under `disabled` none can.
+    if ((failed || slow) && state.kind !== 'disabled') this.#judgeWindow(state, now)
+  }
+
+  #judgeWindow(state: State, now: number): void {
+    const { calls, failures, slow } = this.#window.tally
+    if (this.#inARow >= this.#consecutiveFailures) {
+      this.#open(state, now, {
+        code: 'consecutive-failures',
+        message: `${this.#inARow} calls in a row have failed`,
+      })
+    } else if (calls >= this.#minimumCalls && failures >= this.#failureRate * calls) {
+      this.#open(state, now, { code: 'failure-rate', message: `${failures} of ${calls} calls have failed` })
+    } else if (
+      calls >= this.#minimumCalls &&
+      this.#slowCall !== Infinity &&
+      slow >= this.#slowCallRate * calls
+    ) {
+      const limit = formatDuration(this.#slowCall)
+      this.#open(state, now, {
+        code: 'slow-call-rate',
+        message: `${slow} of ${calls} calls took ${limit} or more`,
+      })
+    }
+  }
+
+  /**
+   * @param expected - how many probes make the verdict; as soon as the rest cannot change it, it falls
+   */
+  #judgeProbes(state: State & { kind: 'probing' }, now: number, expected: number): void {
+    const { successes, failures } = state
+    if (failures >= this.#failureRate * expected) {
+      this.#open(state, now, {
+        code: 'probes-failed',
+        message: `${failures} of ${successes + failures} probes have failed`,
+      })
+    } else if (expected - successes < this.#failureRate * expected) {
+      const reason = {
+        code: 'probes-passed',
+        message: `${successes} of ${successes + failures} probes were good`,
+      } as const
+      if (this.#rampUp === 0) this.#change({ kind: 'closed' }, now, reason)
+      else
+        this.#change(
+          { kind: 'ramping', openings: state.openings, since: now, until: now + this.#rampUp },
+          now,
+          reason,
+        )
+    }
+  }
+
+  #open(state: State, now: number, reason: BreakerReason): void {
+    const openings = ('openings' in state ? state.openings : 0) + 1
+    const time = Math.min(this.#openForMax, this.#openFor * 2 ** (openings - 1))
+    this.#change({ kind: 'open', until: now + time, openings }, now, reason)
+  }
+
+  #release(now: number, message: string): void {
+    this.#change({ kind: 'closed' }, now, { code: 'released', message })
+  }
+
+  /** Makes the transitions that time alone makes. */
+  #tick(now: number): void {
+    const state = this.#state
+    if (state.kind === 'closed' || now < state.until) return
+    switch (state.kind) {
+      case 'open':
+        this.#change(
+          {
+            kind: 'probing',
+            openings: state.openings,
+            until: now + this.#halfOpenFor,
+            admitted: 0,
+            successes: 0,
+            failures: 0,
+          },
+          now,
+          { code: 'open-time-over', message: `it was open for ${formatDuration(now - this.#since)}` },
+        )
+        break
+      case 'probing': {
+        const judged = state.successes + state.failures
+        if (state.admitted === 0) {
+          // Nobody called: nothing is known, and nobody is kept waiting.
+          ;(this.#state as { until: number }).until = now + this.#halfOpenFor
+        } else if (judged > 0) {
+          this.#judgeProbes(state, now, judged)
+        } else {
+          this.#open(state, now, {
+            code: 'probes-silent',
+            message: `no probe has ended within ${formatDuration(this.#halfOpenFor)}`,
+          })
+        }
+        break
+      }
+      case 'ramping':
+        this.#change({ kind: 'closed' }, now, { code: 'ramp-over', message: 'the whole load is back' })
+        break
+      case 'forced-open':
+      case 'disabled':
+        this.#release(now, 'the time of the override is over')
+        break
+    }
+  }
+
+  /** Every transition goes through here. */
+  #change(next: State, now: number, reason: BreakerReason): void {
+    const from = nameOf(this.#state)
+    const to = nameOf(next)
+    const window = { ...this.#window.tally }
+    const keepsWindow = this.#state.kind === 'ramping' && next.kind === 'closed'
+    this.#state = next
+    this.#since = now
+    this.#reason = reason
+    this.#granted = false
+    this.#inARow = 0
+    if (!keepsWindow) this.#window.reset(now)
+    if (from === to && next.kind !== 'ramping') return
+    this.#count.transitions.add(1, { 'banyan.from': from, 'banyan.to': to, 'banyan.reason': reason.code })
+    if (this.#observers.has('stateChange')) {
+      this.#observers.emit('stateChange', {
+        breaker: this.name,
+        from,
+        to,
+        reason,
+        window,
+        dryRun: this.#dryRun,
+      })
+    }
+  }
+
+  #share(now: number): number {
+    const state = this.#state
+    switch (state.kind) {
+      case 'closed':
+      case 'disabled':
+        return 1
+      case 'ramping':
+        return Math.min(1, Math.max(FIRST_SHARE, (now - state.since) / (state.until - state.since)))
+      case 'open':
+      case 'probing':
+      case 'forced-open':
+        return 0
+    }
+  }
+
+  #restore(snapshot: BreakerSnapshot): void {
+    const { clock } = this.#runtime
+    const now = clock.now()
+    const until = snapshot.until === undefined ? Infinity : snapshot.until - clock.wall() + now
+    const reason: BreakerReason = {
+      code: 'restored',
+      message: `restored: ${snapshot.reason?.message ?? snapshot.state}`,
+    }
+    switch (snapshot.state) {
+      case 'closed':
+        break
+      case 'open':
+      case 'half-open':
+        // A half-open circuit probes again; what its probes had found belongs to another process.
+        this.#change(
+          { kind: 'open', until: snapshot.state === 'open' ? until : now, openings: snapshot.openings },
+          now,
+          reason,
+        )
+        break
+      case 'forced-open':
+      case 'disabled':
+        this.#change({ kind: snapshot.state, until }, now, reason)
+        break
+    }
+  }
+}
+
+function retryAfterOf(state: State, now: number): number {
+  switch (state.kind) {
+    case 'closed':
+    case 'disabled':
+      return 0
+    case 'open':
+    case 'probing':
+    case 'ramping':
+      return Math.max(0, state.until - now)
+    case 'forced-open':
+      // Without an end nobody knows; a minute keeps callers from asking all the time.
+      return state.until === Infinity ? 60_000 : Math.max(0, state.until - now)
+  }
+}
+
+const STATE_NUMBERS: Readonly<Record<BreakerState, number>> = {
+  closed: 0,
+  'half-open': 1,
+  open: 2,
+  'forced-open': 3,
+  disabled: 4,
+}
+
+function instruments({ telemetry }: Runtime, name: string, state: () => number) {
+  const calls = (outcome: string) =>
+    telemetry.counter('banyan.breaker.calls', {
+      description: 'Calls by their outcome as the circuit breaker judged it.',
+      unit: '{call}',
+      attributes: { 'banyan.policy': name, 'banyan.outcome': outcome },
+    })
+  const attributes = { 'banyan.policy': name }
+  telemetry.gauge(
+    'banyan.breaker.state',
+    {
+      description: 'State of the circuit: 0 closed, 1 half-open, 2 open, 3 forced-open, 4 disabled.',
+      attributes,
+    },
+    state,
+  )
+  return {
+    succeeded: calls('success'),
+    failed: calls('failure'),
+    slow: calls('slow'),
+    refused: calls('refused'),
+    ignored: calls('ignored'),
+    transitions: telemetry.counter('banyan.breaker.transitions', {
+      description: 'Changes of state of the circuit breaker.',
+      unit: '{transition}',
+      attributes,
+    }),
+  }
+}

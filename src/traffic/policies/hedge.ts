@@ -1,0 +1,251 @@
+import { budgetOf, retryBudgetOptions, type BudgetOption } from '../budget.js'
+import { duration, type Duration } from '../../core/duration.js'
+import { withoutStack } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import type { Timer } from '../../core/clock.js'
+import { LatencyHistogram } from '../latency-histogram.js'
+import {
+  defaultIsFailure,
+  definePolicy,
+  type Call,
+  type Handler,
+  type IsFailure,
+  type Policy,
+} from '../policy.js'
+
+/** Options of {@link hedge}. */
+export interface HedgeOptions {
+  /** A second try begins when the first has taken longer than this share of recent calls, 0.5 to 0.999. Default 0.95. */
+  percentile?: number
+  /** A fixed wait before the second try instead of the percentile, in ms or as text. */
+  delay?: Duration
+  /** Shortest wait, however fast calls are. Default `'2ms'`. */
+  minimumDelay?: Duration
+  /** Calls that must have been seen before the percentile is trusted; no hedge before. Default 20. */
+  minimumCalls?: number
+  /** Tries at the same time, the first one included. Default 2. */
+  attempts?: number
+  /**
+   * What all calls together may add in tries: options of an own budget, a budget to share with `retry`, or `false`
+   * for no limit. Default: one extra try for ten calls, and one a second in any case.
+   */
+  budget?: BudgetOption
+  /** Which outcomes do not win while another try is under way. Default: every error. */
+  isFailure?: IsFailure
+  /** What metrics and errors call it. Default `'hedge'`. */
+  name?: string
+  /** Time and telemetry. Default: the system's. */
+  runtime?: Runtime
+}
+
+/** What {@link hedge} accepts, for checks, schemas and docs. */
+export const hedgeOptions: OptionTable<HedgeOptions> = {
+  percentile: {
+    kind: 'number',
+    min: 0.5,
+    max: 0.999,
+    doc: 'Hedge after this share of recent latencies. Default 0.95.',
+  },
+  delay: { kind: 'duration', doc: 'Hedge after a fixed time instead.' },
+  minimumDelay: { kind: 'duration', doc: 'Shortest time before a hedge. Default 2ms.' },
+  minimumCalls: {
+    kind: 'number',
+    min: 1,
+    integer: true,
+    doc: 'Calls seen before the percentile is trusted. Default 20.',
+  },
+  attempts: { kind: 'number', min: 2, max: 10, integer: true, doc: 'Tries at the same time. Default 2.' },
+  budget: {
+    kind: 'either',
+    of: [
+      { kind: 'choice', values: [false], doc: 'No limit.' },
+      { kind: 'group', options: retryBudgetOptions, doc: 'Options of an own budget.' },
+      { kind: 'code', type: 'object', doc: 'A budget to share.' },
+    ],
+    doc: 'Bounds the extra tries of all calls together. Default: 0.1 a call, and 1 a second.',
+  },
+  isFailure: { kind: 'code', type: 'function', doc: 'Which outcomes do not win.' },
+  name: { kind: 'string', doc: 'Name in metrics and errors.' },
+  runtime: { kind: 'code', type: 'object', doc: 'Time and telemetry.' },
+}
+
+/** How long a latency counts for the percentile, in ms; up to twice that. */
+const MEMORY_MS = 10_000
+
+/**
+ * Cuts the long tail of latency: when a try takes longer than nearly all recent ones did, a second one begins beside
+ * it, and the first good result wins (Dean and Barroso, "The tail at scale", CACM, 2013). The losers are cancelled at
+ * once. Their latency is not counted: it would teach that being cancelled is fast.
+ *
+ * Only calls that do no harm twice are hedged: none with `idempotent: false`. Failures are the business of `retry`:
+ * a try that fails while it is alone ends the call.
+ *
+ * @throws from `execute`: what the last failing try threw, when every try has failed
+ */
+export function hedge(options: HedgeOptions = {}): Policy {
+  checkOptions('hedge', hedgeOptions, options)
+  const {
+    percentile = 0.95,
+    minimumCalls = 20,
+    attempts = 2,
+    isFailure = defaultIsFailure,
+    name = 'hedge',
+    runtime = systemRuntime,
+  } = options
+  const { clock, telemetry } = runtime
+  const fixedDelay = options.delay === undefined ? undefined : duration(options.delay, 'hedge: delay')
+  const minimumDelay = duration(options.minimumDelay ?? '2ms', 'hedge: minimumDelay')
+  const budget = budgetOf(options.budget, { ratio: 0.1, minimumPerSecond: 1 }, runtime)
+  const attributes = { 'banyan.policy': name }
+  const hedges = telemetry.counter('banyan.hedge.attempts', {
+    description: 'Tries begun beside a slow one.',
+    unit: '{try}',
+    attributes,
+  })
+  const wins = telemetry.counter('banyan.hedge.wins', {
+    description: 'Calls won by a later try.',
+    unit: '{call}',
+    attributes,
+  })
+
+  let recent = new LatencyHistogram()
+  let older = new LatencyHistogram()
+  let turnsAt = clock.now() + MEMORY_MS
+  let delayCache: number | undefined
+  let countedSince = 0
+
+  const observe = (now: number, ms: number): void => {
+    if (now >= turnsAt) {
+      ;[older, recent] = [recent, older]
+      recent.clear()
+      turnsAt = now + MEMORY_MS
+      countedSince = Infinity
+    }
+    recent.count(ms)
+    // The quantile moves slowly; reading it for every call would cost more than it tells.
+    if (++countedSince < 16 && delayCache !== undefined) return
+    countedSince = 0
+    const both = new LatencyHistogram()
+    both.add(older)
+    both.add(recent)
+    delayCache = both.total < minimumCalls ? undefined : Math.max(minimumDelay, both.quantile(percentile)!)
+  }
+
+  return definePolicy(name, <T>(next: Handler<T>): Handler<T> => (call) => {
+    budget?.deposit()
+    const startedAt = clock.now()
+    const delay = fixedDelay ?? delayCache
+    if (delay === undefined || call.idempotent === false) {
+      return next(call).then((value) => {
+        const now = clock.now()
+        if (!isFailure(undefined, value)) observe(now, now - startedAt)
+        return value
+      })
+    }
+    return new Race(next, call, {
+      delay,
+      attempts,
+      isFailure,
+      clock,
+      mayHedge: () => {
+        if (budget && !budget.withdraw()) return false
+        hedges.add(1)
+        return true
+      },
+      won: (attempt, began) => {
+        const now = clock.now()
+        observe(now, now - began)
+        if (attempt > 1) wins.add(1)
+      },
+    }).run(startedAt)
+  })
+}
+
+interface RaceOptions {
+  delay: number
+  attempts: number
+  isFailure: IsFailure
+  clock: Runtime['clock']
+  mayHedge: () => boolean
+  won: (attempt: number, began: number) => void
+}
+
+/** The tries of one call, until one of them wins. */
+class Race<T> {
+  readonly #next: Handler<T>
+  readonly #call: Call
+  readonly #options: RaceOptions
+  readonly #running = new Set<Call>()
+  #resolve!: (value: T) => void
+  #reject!: (error: unknown) => void
+  #timer: Timer | undefined = undefined
+  #begun = 0
+  #over = false
+
+  constructor(next: Handler<T>, call: Call, options: RaceOptions) {
+    this.#next = next
+    this.#call = call
+    this.#options = options
+  }
+
+  run(startedAt: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      this.#begin(startedAt)
+    })
+  }
+
+  #begin(began: number): void {
+    const { clock, delay, attempts } = this.#options
+    const attempt = ++this.#begun
+    const child = this.#call.fork()
+    this.#running.add(child)
+    if (attempt < attempts) {
+      this.#timer = clock.schedule(began + delay, () => {
+        if (!this.#over && !this.#call.cancelled && this.#options.mayHedge()) this.#begin(clock.now())
+      })
+    }
+    this.#next(child).then(
+      (value) => {
+        if (this.#over) return
+        if (this.#options.isFailure(undefined, value))
+          this.#lose(child, () => this.#finish(child, () => this.#resolve(value)))
+        else {
+          this.#options.won(attempt, began)
+          this.#finish(child, () => this.#resolve(value))
+        }
+      },
+      (error: unknown) => {
+        if (!this.#over) this.#lose(child, () => this.#finish(child, () => this.#reject(error)))
+      },
+    )
+  }
+
+  /** A try has failed: the others may still win, the last one's failure is the result. */
+  #lose(child: Call, last: () => void): void {
+    this.#running.delete(child)
+    if (this.#running.size === 0) {
+      last()
+      return
+    }
+    child.cancel(LOST)
+    this.#call.drop(child)
+  }
+
+  #finish(child: Call, settle: () => void): void {
+    this.#over = true
+    this.#timer?.cancel()
+    this.#running.delete(child)
+    for (const loser of this.#running) {
+      loser.cancel(LOST)
+      this.#call.drop(loser)
+    }
+    this.#call.release(child)
+    settle()
+  }
+}
+
+/** Why the signal of a try is aborted that another one has beaten. */
+const LOST = withoutStack(() => new Error('Another try of the same call was faster'))
