@@ -80,7 +80,10 @@ function startService({ name, port }) {
  */
 async function answering(url, node) {
   while (node.exitCode === null) {
-    const ready = await fetch(url).then((answer) => answer.ok, () => false)
+    const ready = await fetch(url).then(
+      (answer) => answer.ok,
+      () => false,
+    )
     if (ready) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }

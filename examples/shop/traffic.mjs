@@ -59,7 +59,12 @@ if (process.argv[1] === import.meta.filename) {
   setInterval(() => {
     const line = Object.entries(traffic.take())
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, books]) => `${name}: ${Object.entries(books).map(([status, count]) => `${count} x ${status}`).join(', ')}`)
+      .map(
+        ([name, books]) =>
+          `${name}: ${Object.entries(books)
+            .map(([status, count]) => `${count} x ${status}`)
+            .join(', ')}`,
+      )
       .join('   ')
     console.log(line || 'nothing')
   }, 1_000)

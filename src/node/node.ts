@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { duration, type Duration } from '../core/duration.js'
 import { BanyanError } from '../core/errors.js'
 import { systemClock, type Clock } from '../core/clock.js'
@@ -10,6 +9,7 @@ import { AdminServer } from './admin/admin.js'
 import { formatAddress, parseAddress } from './address.js'
 import type { Log } from './log.js'
 import { Metrics } from './metrics.js'
+import { version } from './version.js'
 
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
@@ -43,11 +43,6 @@ export interface NodeState extends GatewayState {
     listen: string[]
   }
 }
-
-/** Version of the package. */
-export const version = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version
 
 /** A running Banyan process: composes what its configuration asks for, and takes it down again in good order. */
 export class Node {

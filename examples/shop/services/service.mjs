@@ -24,7 +24,12 @@ export function startService(name, answer) {
       }
       if (response.destroyed) return
       response.writeHead(status, { 'Content-Type': 'application/json' })
-      response.end(JSON.stringify({ .../** @type {object} */ (body), servedBy: `${name} on ${port}, pid ${process.pid}` }))
+      response.end(
+        JSON.stringify({
+          .../** @type {object} */ (body),
+          servedBy: `${name} on ${port}, pid ${process.pid}`,
+        }),
+      )
     })()
   })
   server.listen(port, '127.0.0.1', () => process.send?.('ready'))

@@ -17,7 +17,10 @@ const server = createServer((request, response) => {
     if (path === '/') {
       response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(page)
     } else if (path === '/live') {
-      const state = await fetch(`${admin}/api/state`).then((answer) => answer.json(), () => undefined)
+      const state = await fetch(`${admin}/api/state`).then(
+        (answer) => answer.json(),
+        () => undefined,
+      )
       json(200, { state, clients: traffic?.take() ?? {}, traffic: traffic !== undefined })
     } else if (path === '/traffic' && request.method === 'POST') {
       if (traffic) traffic.stop()

@@ -1,0 +1,22 @@
+import { BanyanError } from '../core/errors.js'
+
+/**
+ * Asks the admin listener of a running node.
+ *
+ * @returns the JSON of the answer
+ * @throws {@link BanyanError} `BANYAN_ADMIN_UNREACHABLE` if nobody answers, `BANYAN_ADMIN_REFUSED` if it says no
+ */
+export async function askAdmin(admin: string, path: string, init: RequestInit = {}): Promise<unknown> {
+  const base = /^https?:\/\//.test(admin) ? admin : `http://${admin}`
+  let response: Response
+  try {
+    response = await fetch(new URL(path, base), { ...init, signal: AbortSignal.timeout(5_000) })
+  } catch (error) {
+    const hint = 'is the node up? its `admin` address goes with --admin'
+    throw new BanyanError('BANYAN_ADMIN_UNREACHABLE', `no node answers at ${base}; ${hint}`, { cause: error })
+  }
+  const body: unknown = await response.json()
+  if (response.ok) return body
+  const { detail } = body as { detail?: string }
+  throw new BanyanError('BANYAN_ADMIN_REFUSED', detail ?? `${base} answers ${response.status}`)
+}

@@ -1,0 +1,60 @@
+import { loadConfig } from '../node/config/load.js'
+import { formatProblem, type ConfigProblem } from '../node/config/problem.js'
+import type { NodeSpec } from '../node/node.js'
+import { paint, table } from './paint.js'
+
+/** `banyan check`. */
+export async function check({ config, json }: { config?: string; json?: true }): Promise<void> {
+  const loaded = await loadConfig(config)
+  if (!loaded.ok) process.exitCode = 1
+  if (json) {
+    const problems = loaded.ok ? loaded.warnings : loaded.problems
+    console.log(JSON.stringify({ ok: loaded.ok, file: loaded.file, problems }, undefined, 2))
+    return
+  }
+  reportProblems(loaded.ok ? loaded.warnings : loaded.problems)
+  if (loaded.ok) console.log(`${paint('green', `${loaded.file} is fine`)}\n\n${summary(loaded.spec)}`)
+}
+
+/** Prints problems for people, then how many there are. */
+export function reportProblems(problems: readonly ConfigProblem[]): void {
+  for (const problem of problems) {
+    const isError = problem.severity === 'error'
+    console.error(
+      `${paint(isError ? 'red' : 'yellow', isError ? 'error  ' : 'warning')} ${formatProblem(problem)}`,
+    )
+  }
+  const errors = problems.filter(({ severity }) => severity === 'error').length
+  if (errors > 0) console.error(`\n${errors} ${errors === 1 ? 'error' : 'errors'}`)
+}
+
+/** What the node would do. */
+function summary({ listen, admin, routes, services }: NodeSpec): string {
+  const rows = Object.entries(routes).map(([name, { match, to, policy }]) => {
+    const targets = typeof to === 'string' ? [{ service: to }] : to
+    const where = targets.map((target: { service: string; weight?: number }) =>
+      targets.length > 1 ? `${target.service} (${target.weight ?? 1})` : target.service,
+    )
+    const endpoints = targets.reduce(
+      (sum, { service }) => sum + (services[service]?.endpoints.length ?? 0),
+      0,
+    )
+    const policies = [policy, ...targets.map(({ service }) => services[service]?.policy)].filter(
+      (each) => each !== undefined,
+    )
+    return [
+      name,
+      [match.method ?? []].flat().join(' ') || 'any',
+      `${[match.host ?? ''].flat().join(' ')}${match.path ?? '/*'}`,
+      where.join(', '),
+      String(endpoints),
+      [...new Set(policies)].join(' > ') || '-',
+    ]
+  })
+  return [
+    `listens on  ${listen.join(', ')}`,
+    `admin on    ${admin === false ? 'nowhere' : admin}`,
+    '',
+    table([['ROUTE', 'METHOD', 'PATH', 'SERVICE', 'ENDPOINTS', 'POLICY'], ...rows], [4]),
+  ].join('\n')
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { BanyanError } from '../core/errors.js'
+import { version } from '../node/version.js'
+import { paint } from './paint.js'
+
+/** Exit codes of the command line. */
+const EXIT = { problem: 1, usage: 2 } as const
+
+const program = new Command('banyan')
+  .description(
+    'Distributed-system patterns for Node.js, in one process or many: a gateway with circuit breakers, retries,\n' +
+      'limits and more in front of your services. What runs is written in one file, banyan.yaml.',
+  )
+  .version(version, '-v, --version', 'print the version')
+  .helpOption('-h, --help', 'print help')
+  .helpCommand(false)
+  .showSuggestionAfterError()
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(paint('red', text)) })
+  .addHelpText(
+    'after',
+    `
+Examples:
+  banyan check                     is banyan.yaml right? tells every mistake at once
+  banyan up                        run it
+  banyan status                    what it does, live
+  banyan breaker open payments     keep calls away from a service
+  banyan schema > schema.json      JSON Schema for your editor
+
+Each command tells more: banyan up --help`,
+  )
+
+program
+  .command('up')
+  .description('run the node that a configuration describes, until SIGTERM or Ctrl-C')
+  .option('-c, --config <file>', 'configuration (default: banyan.yaml or banyan.config.ts in this folder)')
+  .addHelpText(
+    'after',
+    `
+On SIGTERM or Ctrl-C readiness fails first, then requests in flight finish within drain.grace, then the process ends.
+A second Ctrl-C ends it at once.`,
+  )
+  .action(async (options: { config?: string }) => (await import('./up.js')).up(options))
+
+program
+  .command('check')
+  .description('check a configuration and tell every mistake with file:line:column')
+  .option('-c, --config <file>', 'configuration (default: banyan.yaml or banyan.config.ts in this folder)')
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    '\nEnds with 0 if the configuration can be run, with 1 if not. Warnings do not count.',
+  )
+  .action(async (options: { config?: string; json?: true }) => (await import('./check.js')).check(options))
+
+program
+  .command('status')
+  .description('show services, endpoints, breakers and rates of a running node, live on a terminal')
+  .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
+  .option('--once', 'print once and end; the default when the output is not a terminal')
+  .option('--json', 'print everything once, as JSON')
+  .action(async (options: { admin: string; once?: true; json?: true }) =>
+    (await import('./status.js')).status(options),
+  )
+
+program
+  .command('breaker')
+  .description('override a circuit breaker of a running node, or give it back')
+  .argument('<action>', 'open, close or release')
+  .argument('<name>', 'name of the breaker, as `banyan status` shows it')
+  .option('-f, --for <duration>', 'until the breaker takes over again by itself, such as 5m')
+  .option('-r, --reason <text>', 'for whoever looks at it later')
+  .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
+  .addHelpText(
+    'after',
+    `
+  open      refuse every call, whatever the outcomes say
+  close     let every call through, whatever the outcomes say
+  release   take the override back
+
+Example:
+  banyan breaker open payments --for 10m --reason "provider is migrating"`,
+  )
+  .action(async (action: string, name: string, options: { for?: string; reason?: string; admin: string }) =>
+    (await import('./breaker.js')).breaker(action, name, options),
+  )
+
+program
+  .command('schema')
+  .description('print the JSON Schema of banyan.yaml, for editors')
+  .action(async () => (await import('./schema.js')).schema())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
+  } else if (error instanceof BanyanError) {
+    console.error(paint('red', `${error.message}  [${error.code}]`))
+    process.exitCode = EXIT.problem
+  } else {
+    throw error
+  }
+}

@@ -1,0 +1,52 @@
+import type { Duration } from '../../core/duration.js'
+import type { GatewaySpec } from '../../traffic/gateway/spec.js'
+
+/** A number of bytes, or text: `'64kB'`, `'10MB'`. */
+export type Bytes = number | `${number}${'kB' | 'MB' | 'GB'}`
+
+/** Everything that `banyan.yaml` or `banyan.config.ts` may say. */
+export interface Config extends GatewaySpec {
+  /** Where clients come in: `host:port`, `:port` (every interface) or a port on loopback; one or a list. */
+  listen: string | number | (string | number)[]
+  /** Where operators come in. Default `127.0.0.1:8081`; `false` for nowhere. */
+  admin?: string | number | false
+  drain?: {
+    /** Between failing readiness and taking no more connections. Default 0. */
+    delay?: Duration
+    /** For requests in flight to finish on shutdown. Default `'10s'`. */
+    grace?: Duration
+  }
+  /** Proxies whose `Forwarded` and `X-Forwarded-*` fields are believed: addresses and CIDR blocks. Default none. */
+  trust?: string[]
+  /** Bounds on what clients may ask. */
+  limits?: {
+    /** Request line and header fields together. Default `'32kB'`. */
+    headBytes?: Bytes
+    /** Header fields. Default 100. */
+    fieldCount?: number
+    /** Path and query. Default `'8kB'`. */
+    targetBytes?: Bytes
+    /** Request body. Default: no limit. */
+    bodyBytes?: Bytes
+    /** From the first byte of a request head to its last. Default `'10s'`. */
+    headTimeout?: Duration
+    /** Silence in the middle of a body. Default `'60s'`. */
+    idleTimeout?: Duration
+    /** Silence between two requests of a connection. Default `'75s'`. */
+    keepAliveTimeout?: Duration
+    /** Open client connections. Default 20000. */
+    connections?: number
+  }
+}
+
+/**
+ * Gives a configuration in TypeScript its types. Returns what it is given.
+ *
+ * ```ts
+ * import { defineConfig } from 'banyan/config'
+ * export default defineConfig({ listen: 8080, services: { ... }, routes: { ... } })
+ * ```
+ */
+export function defineConfig(config: Config): Config {
+  return config
+}

@@ -1,0 +1,11 @@
+import { z } from 'zod'
+import { configSchema } from './schema.js'
+
+/** The JSON Schema of `banyan.yaml`, for editors. */
+export function jsonSchema(): Record<string, unknown> {
+  return {
+    $id: 'banyan.schema.json',
+    title: 'Banyan configuration',
+    ...z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }),
+  }
+}

@@ -1,0 +1,154 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { BanyanError } from '../../core/errors.js'
+import { duration } from '../../core/duration.js'
+import type { NodeSpec } from '../node.js'
+import { checkMeaning } from './meaning.js'
+import type { ConfigProblem } from './problem.js'
+import type { ConfigInput } from './schema.js'
+import { checkShape } from './shape.js'
+import { readYaml, type Source } from './yaml-source.js'
+
+/** Files looked for, in this order. */
+const NAMES = [
+  'banyan.yaml',
+  'banyan.yml',
+  'banyan.json',
+  'banyan.config.ts',
+  'banyan.config.mts',
+  'banyan.config.js',
+  'banyan.config.mjs',
+]
+
+/** A larger file is a mistake. */
+const MOST_BYTES = 4 * 1024 * 1024
+
+/** What became of a configuration file. */
+export type Loaded =
+  | { ok: true; file: string; spec: NodeSpec; warnings: ConfigProblem[] }
+  | { ok: false; file: string; problems: ConfigProblem[] }
+
+/**
+ * Reads and checks a configuration.
+ *
+ * @param file - path as the user gave it; without one, the file of a known name in the working directory
+ * @param env - what `${NAME}` is replaced from
+ * @throws {@link BanyanError} `BANYAN_CONFIG_NOT_FOUND` if there is no file; everything else is a problem in the result
+ */
+export async function loadConfig(
+  file?: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Loaded> {
+  const chosen = file ?? findFile()
+  if (!existsSync(chosen)) throw new BanyanError('BANYAN_CONFIG_NOT_FOUND', `there is no file \`${chosen}\``)
+  const source = /\.[cm]?[jt]s$/.test(chosen) ? await readModule(chosen) : readText(chosen, env)
+  return checkSource(chosen, source)
+}
+
+/** Checks a configuration that has been read. */
+export function checkSource(file: string, source: Source): Loaded {
+  const problems: ConfigProblem[] = source.problems.map((problem) => ({
+    severity: 'error',
+    file,
+    ...problem,
+  }))
+  if (problems.length > 0) return { ok: false, file, problems }
+  const shape = checkShape(source.value)
+  const found =
+    'problems' in shape
+      ? [
+          ...shape.problems.map((each) => ({ severity: 'error' as const, ...each })),
+          ...safeMeaning(source.value),
+        ]
+      : checkMeaning(shape.config)
+  for (const { severity, path, at, message } of found) {
+    problems.push({ severity, file, path, message, ...source.locate(path, at) })
+  }
+  problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+  if ('config' in shape && problems.every(({ severity }) => severity === 'warning')) {
+    return { ok: true, file, spec: toSpec(shape.config), warnings: problems }
+  }
+  return { ok: false, file, problems }
+}
+
+/** Of a misshapen configuration, the problems of meaning that can be told all the same: every error at once. */
+function safeMeaning(value: unknown): ReturnType<typeof checkMeaning> {
+  try {
+    return checkMeaning(value as ConfigInput).filter(({ severity }) => severity === 'error')
+  } catch {
+    return []
+  }
+}
+
+function findFile(): string {
+  const found = NAMES.filter((name) => existsSync(name))
+  if (found.length === 1) return found[0]!
+  const hint = 'name one with -c FILE'
+  throw new BanyanError(
+    'BANYAN_CONFIG_NOT_FOUND',
+    found.length === 0
+      ? `there is no banyan.yaml or banyan.config.ts in ${process.cwd()}; ${hint}`
+      : `there are several configurations here (${found.join(', ')}); ${hint}`,
+  )
+}
+
+function readText(file: string, env: Readonly<Record<string, string | undefined>>): Source {
+  if (statSync(file).size > MOST_BYTES)
+    return failed(`the file is larger than ${MOST_BYTES / 1024 / 1024} MB`)
+  // JSON is YAML too, and keeps its positions that way.
+  return readYaml(readFileSync(file, 'utf8'), env)
+}
+
+async function readModule(file: string): Promise<Source> {
+  try {
+    const { createJiti } = await import('jiti')
+    const value: unknown = await createJiti(pathToFileURL(resolve(file)).href).import(resolve(file), {
+      default: true,
+    })
+    return { value, problems: [], locate: () => undefined }
+  } catch (error) {
+    return failed(`cannot load ${basename(file)}: ${(error as Error).message}`)
+  }
+}
+
+function failed(message: string): Source {
+  return { value: undefined, problems: [{ path: [], message }], locate: () => undefined }
+}
+
+/** The configuration as a node takes it: defaults filled in, one form for everything that has several. */
+function toSpec(config: ConfigInput): NodeSpec {
+  const {
+    listen,
+    admin = '127.0.0.1:8081',
+    drain = {},
+    trust = [],
+    limits = {},
+    services,
+    routes,
+    policies = {},
+  } = config
+  const { delay = 0, grace = '10s' } = drain
+  const bounds = Object.entries(limits).map(([name, value]) => [
+    name,
+    boundOf(name, value as string | number),
+  ])
+  return {
+    listen: [listen].flat(),
+    admin,
+    drain: { delay, grace } as NodeSpec['drain'],
+    trust,
+    limits: Object.fromEntries(bounds) as NodeSpec['limits'],
+    services: services as NodeSpec['services'],
+    routes: routes as NodeSpec['routes'],
+    policies: policies as NonNullable<NodeSpec['policies']>,
+  }
+}
+
+const UNITS = { kB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const
+
+function boundOf(name: string, value: string | number): number {
+  if (name.endsWith('Timeout')) return duration(value as number)
+  const sized = /^(\d+)(kB|MB|GB)$/.exec(String(value))
+  return sized ? Number(sized[1]) * UNITS[sized[2] as keyof typeof UNITS] : Number(value)
+}
