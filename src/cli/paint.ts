@@ -35,6 +35,6 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 }
 
 function width(text: string): number {
-  // eslint-disable-next-line no-control-regex -- the control characters are what is to be left out
+   
   return text.replace(/\u001b\[[0-9;]*m/g, '').length
 }

@@ -137,5 +137,5 @@ export function describe(kind: OptionKind): string {
 function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (Number.isNaN(value) || value === Infinity || value === -Infinity) return String(value)
-  return JSON.stringify(value) ?? String(value)
+  return value === undefined ? 'nothing' : JSON.stringify(value)
 }

@@ -134,7 +134,11 @@ export class Node {
     const clock = this.#clock
     const wait = (ms: number, then: () => void): void => {
       const timer = clock.schedule(clock.now() + ms, then)
-      now?.addEventListener('abort', () => (timer.cancel(), then()), { once: true })
+      const hurry = (): void => {
+        timer.cancel()
+        then()
+      }
+      now?.addEventListener('abort', hurry, { once: true })
       cut.signal.addEventListener('abort', () => timer.cancel(), { once: true })
     }
     const delay = duration(this.#spec.drain.delay, 'drain.delay')

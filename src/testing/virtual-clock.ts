@@ -74,13 +74,13 @@ export function virtualClock(options: { start?: number; wall?: number } = {}): V
       now = until
     },
     async settle<T>(result: PromiseLike<T>): Promise<T> {
-      let settled = false
+      const state = { settled: false }
       const done = (): void => {
-        settled = true
+        state.settled = true
       }
       result.then(done, done)
       await quiet()
-      while (!settled) {
+      while (!state.settled) {
         const timer = earliest()
         if (!timer) throw new Error('virtualClock: no timer is left, and the result has not settled')
         await fire(timer)

@@ -1,12 +1,16 @@
 import { duration, type Duration } from '../core/duration.js'
 import { checkOptions, type OptionTable } from '../core/options.js'
 import { systemRuntime, type Runtime } from '../core/runtime.js'
+import type { Call } from './policy.js'
 
 /** Options of {@link retryBudget}. */
 export interface RetryBudgetOptions {
   /** Extra tries allowed for each first try within the window, 0 to 10. Default 0.2: one in five. */
   ratio?: number
-  /** Extra tries a second that are allowed however little traffic there is. Default 3. */
+  /**
+   * Extra tries a second that are allowed however little traffic there is; a window's worth may go at once, and
+   * unless this is 0, one always may. Default 3.
+   */
   minimumPerSecond?: number
   /** The time that counts, in ms or as text. Default `'10s'`. */
   window?: Duration
@@ -39,12 +43,21 @@ export interface RetryBudget {
   readonly balance: number
 }
 
-/** Parts of the window; the oldest part is forgotten as a whole. */
-const BUCKETS = 10
+/** Steps in which the window moves on. */
+const STEPS = 10
+/** The steps of a whole window, and the one that has just begun. */
+const SLOTS = STEPS + 1
 
 /**
- * A budget for extra tries, to be shared by any number of `retry` and `hedge` policies. Within any `window`:
- * extra tries <= `ratio` x first tries + `minimumPerSecond` x window (Finagle's retry budget).
+ * A budget for extra tries, to be shared by any number of `retry` and `hedge` policies; a call that passes several
+ * of them is one first try. Whenever an extra try is allowed, the window that ends with it holds
+ *
+ * extra tries <= `ratio` x first tries + `minimumPerSecond` x window.
+ *
+ * The window moves in steps. In the step that its far edge cuts, extra tries still count and first tries do not:
+ * the budget may allow a little less than the formula, never more.
+ *
+ * Source: Finagle's retry budget (Twitter, 2016); shared with hedges as in failsafe-go.
  *
  * @param options - see {@link RetryBudgetOptions}
  */
@@ -53,28 +66,32 @@ export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
   const { ratio = 0.2, minimumPerSecond = 3, runtime = systemRuntime } = options
   const { clock } = runtime
   const window = duration(options.window ?? '10s', 'retryBudget: window')
-  const width = window / BUCKETS
+  const width = window / STEPS
   const reserve = Math.max(minimumPerSecond > 0 ? 1 : 0, (minimumPerSecond * window) / 1000)
-  const firsts = new Uint32Array(BUCKETS)
-  const extras = new Uint32Array(BUCKETS)
-  let bucket = 0
-  let end = 0
+  const firsts = new Uint32Array(SLOTS)
+  const extras = new Uint32Array(SLOTS)
+  let current = Math.floor(clock.now() / width)
+  let end = (current + 1) * width
   let totalFirsts = 0
   let totalExtras = 0
 
+  /** Moves the window up to now; returns the slot of the current step. */
   const advance = (): number => {
     const now = clock.now()
-    if (now < end) return bucket % BUCKETS
-    const current = Math.floor(now / width)
-    for (let step = 1; step <= Math.min(BUCKETS, current - bucket); step++) {
-      const index = (bucket + step) % BUCKETS
-      totalFirsts -= firsts[index]!
-      totalExtras -= extras[index]!
-      firsts[index] = extras[index] = 0
+    if (now < end) return current % SLOTS
+    const step = Math.floor(now / width)
+    for (let begun = Math.max(current + 1, step - STEPS); begun <= step; begun++) {
+      // The slot of the new step held the one that has left the window; the next slot holds the one at its edge.
+      const left = begun % SLOTS
+      totalExtras -= extras[left]!
+      extras[left] = 0
+      const edge = (begun + 1) % SLOTS
+      totalFirsts -= firsts[edge]!
+      firsts[edge] = 0
     }
-    bucket = current
-    end = (current + 1) * width
-    return bucket % BUCKETS
+    current = step
+    end = (step + 1) * width
+    return step % SLOTS
   }
 
   const left = (): number => Math.floor(totalFirsts * ratio + reserve) - totalExtras
@@ -111,4 +128,11 @@ export function budgetOf(
   if (option === false) return undefined
   if (option && 'withdraw' in option) return option
   return retryBudget({ ...defaults, ...option, runtime })
+}
+
+/** Counts a call as one first try, also where several policies that share the budget see it. */
+export function countFirstTry(budget: RetryBudget | undefined, call: Call): void {
+  if (!budget || call.counted === budget) return
+  call.counted = budget
+  budget.deposit()
 }

@@ -15,6 +15,7 @@ import { BanyanError, withoutStack, type BanyanErrorOptions } from '../core/erro
  * | `BANYAN_UPSTREAM_RESET` | {@link UpstreamError} | the endpoint closed before its answer was complete | 502 |
  * | `BANYAN_UPSTREAM_PROTOCOL` | {@link UpstreamError} | the endpoint's answer is not valid HTTP | 502 |
  * | `BANYAN_UPSTREAM_IDLE` | {@link UpstreamError} | the endpoint sent nothing for too long | 504 |
+ * | `BANYAN_FALLBACK_FAILED` | {@link FallbackError} | the call failed, and so did its fallback | 500 |
  */
 
 /** The call was made and took longer than its timeout; what it did is unknown. Code `BANYAN_TIMEOUT`. */
@@ -75,5 +76,19 @@ export class UpstreamError extends BanyanError {
   constructor(code: UpstreamCode, message: string, sent: boolean, options?: BanyanErrorOptions) {
     super(code, message, options)
     this.sent = sent
+  }
+}
+
+/**
+ * The call failed, and so did the function that was to answer instead, whose error is the `cause`. Code
+ * `BANYAN_FALLBACK_FAILED`.
+ */
+export class FallbackError extends BanyanError {
+  /** The error of the call itself; `undefined` if a value was judged a failure. */
+  readonly original: unknown
+
+  constructor(message: string, original: unknown, cause: unknown) {
+    super('BANYAN_FALLBACK_FAILED', message, { cause })
+    this.original = original
   }
 }

@@ -6,6 +6,7 @@
  */
 export { retryBudget, type BudgetOption, type RetryBudget, type RetryBudgetOptions } from './budget.js'
 export {
+  FallbackError,
   RejectedError,
   TimeoutError,
   UpstreamError,

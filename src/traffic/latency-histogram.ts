@@ -1,8 +1,8 @@
-/** Classes that grow by a quarter: from 1 us to about 15 min, each 25% wide. */
-const CLASSES = 93
-const GROWTH = Math.log(1.25)
+/** Classes that grow by a tenth: from 1 us to about 15 min. */
+const CLASSES = 217
+const GROWTH = Math.log(1.1)
 
-/** Counts latencies in classes of constant relative width: little memory, and quantiles to within an eighth. */
+/** Counts latencies in classes of constant relative width: little memory, and quantiles to within a tenth. */
 export class LatencyHistogram {
   /** Latencies counted. */
   total = 0
@@ -29,13 +29,14 @@ export class LatencyHistogram {
 
   /**
    * @param share - 0 to 1
-   * @returns ms that this share of the latencies does not exceed; `undefined` if there is none
+   * @returns ms that this share of the latencies does not exceed, at most a tenth above the least such number;
+   *   `undefined` if nothing was counted
    */
   quantile(share: number): number | undefined {
     if (this.total === 0) return undefined
     let left = this.total * share
     let index = 0
     while (index < CLASSES - 1 && (left -= this.#classes[index]!) > 0) index++
-    return Math.exp((index + 0.5) * GROWTH) / 1000
+    return Math.exp((index + 1) * GROWTH) / 1000
   }
 }

@@ -62,7 +62,8 @@ export interface CallContext {
   readonly subject: unknown
   /**
    * Says that the work goes on after its result was returned (a body still streams): a bulkhead keeps the slot and
-   * a breaker the verdict until `tail` settles; a rejection counts as a failure of this call.
+   * a breaker the verdict until `tail` settles; a rejection counts as a failure of this call. Said more than once,
+   * all of the tails count.
    */
   waitUntil(tail: Promise<unknown>): void
 }
@@ -81,6 +82,8 @@ export class Call implements CallContext {
   attempt: number
   /** Settles when work that outlives its result has ended; see {@link CallContext.waitUntil}. */
   tail: Promise<unknown> | undefined = undefined
+  /** The budget that has counted this call as a first try, so that policies that share one count it once. */
+  counted: object | undefined
   readonly #parent: Call | undefined
   readonly #outer: AbortSignal | undefined
   #cancelled = false
@@ -98,6 +101,7 @@ export class Call implements CallContext {
     this.subject = options?.subject
     this.deadline = options?.deadline ?? Infinity
     this.attempt = parent?.attempt ?? 1
+    this.counted = parent?.counted
     this.#parent = parent
     this.#outer = parent ? undefined : options?.signal
   }
@@ -113,7 +117,8 @@ export class Call implements CallContext {
 
   /** Why it was cancelled. */
   get reason(): unknown {
-    return this.#cancelled ? this.#reason : this.#outer ? this.#outer.reason : this.#parent?.reason
+    if (this.#cancelled) return this.#reason
+    return this.#outer ? (this.#outer.reason as unknown) : this.#parent?.reason
   }
 
   get signal(): AbortSignal {
@@ -155,19 +160,20 @@ export class Call implements CallContext {
   }
 
   waitUntil(tail: Promise<unknown>): void {
-    this.tail = tail
+    this.tail = this.tail ? both(this.tail, tail) : tail
     // Policies may or may not look at it; a rejection nobody looks at is no fault of the process.
-    tail.catch(noop)
+    this.tail.catch(noop)
   }
 
   /** Ends a child: its parent takes over the tail, if any, and stops notifying the child after that. */
   release(child: Call): void {
-    this.tail = child.tail
+    if (child.tail) this.waitUntil(child.tail)
     child.#close()
   }
 
-  /** Ends a child whose result is not used: neither is its tail. */
-  drop(child: Call): void {
+  /** Ends a child whose result is not used: it is cancelled, and how its tail ends is no part of this call. */
+  drop(child: Call, reason: unknown): void {
+    child.cancel(reason)
     child.#close()
   }
 
@@ -175,7 +181,7 @@ export class Call implements CallContext {
   #close(): void {
     const unfollow = this.#unfollow
     if (!unfollow) return
-    if (this.tail) void this.tail.then(unfollow, unfollow)
+    if (this.tail && !this.#cancelled) void this.tail.then(unfollow, unfollow)
     else unfollow()
   }
 
@@ -286,6 +292,12 @@ export function isGivenUp(call: Call): boolean {
 export function statusOf(value: unknown): number | undefined {
   const status = (value as { status?: unknown } | null | undefined)?.status
   return typeof status === 'number' ? status : undefined
+}
+
+/** Settles when both have; rejects if one of them does. */
+async function both(first: Promise<unknown>, second: Promise<unknown>): Promise<void> {
+  const ends = await Promise.allSettled([first, second])
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
 }
 
 function noop(): void {

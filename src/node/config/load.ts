@@ -129,10 +129,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     policies = {},
   } = config
   const { delay = 0, grace = '10s' } = drain
-  const bounds = Object.entries(limits).map(([name, value]) => [
-    name,
-    boundOf(name, value as string | number),
-  ])
+  const bounds = Object.entries(limits).map(([name, value]) => [name, boundOf(name, value!)])
   return {
     listen: [listen].flat(),
     admin,

@@ -125,7 +125,7 @@ function* checkStacking(
       )
     }
   }
-  const bys = [outer.rateLimit?.['by'] ?? 'client', inner.rateLimit?.['by'] ?? 'client']
+  const bys = [outer, inner].map(({ rateLimit }) => (rateLimit?.['by'] as string | undefined) ?? 'client')
   if (outer.rateLimit && inner.rateLimit && bys[0] !== bys[1]) {
     yield error(
       path,

@@ -20,7 +20,7 @@ function checkedBy(check: (text: string) => unknown): z.ZodString {
     } catch (error) {
       context.addIssue({ code: 'custom', message: (error as Error).message })
     }
-  }) as unknown as z.ZodString
+  })
 }
 
 const name = z.string().regex(/^[A-Za-z0-9_][\w.-]*$/, 'must be made of letters, digits, `_`, `-` and `.`')
@@ -48,12 +48,9 @@ const service = z.strictObject({
     .array(z.union([endpointUrl, z.strictObject({ url: endpointUrl, weight: weight.optional() })]))
     .min(1, 'must have one entry at least')
     .meta({ description: 'Addresses of the service.' }),
-  balance: z
-    .enum(['least-request', 'round-robin'])
-    .optional()
-    .meta({
-      description: 'How an endpoint is chosen. Default least-request: the less busy of two random ones.',
-    }),
+  balance: z.enum(['least-request', 'round-robin']).optional().meta({
+    description: 'How an endpoint is chosen. Default least-request: the less busy of two random ones.',
+  }),
   policy: name.optional().meta({ description: 'Policy of every call of this service.' }),
   maxConnections: z
     .int()

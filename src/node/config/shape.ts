@@ -14,7 +14,7 @@ export interface ShapeProblem {
 /** Checks a configuration against the schema; every problem at once, in words of the file. */
 export function checkShape(value: unknown): { config: ConfigInput } | { problems: ShapeProblem[] } {
   const result = configSchema.safeParse(value, { reportInput: true })
-  if (result.success) return { config: result.data as ConfigInput }
+  if (result.success) return { config: result.data }
   return { problems: result.error.issues.flatMap((issue) => explain(issue, [], value)) }
 }
 
@@ -100,7 +100,7 @@ const LATER = new Set(['events', 'coordination', 'subscriptions', 'migrations', 
 function unknownKey(key: string, path: Path, value: unknown): string {
   if (path.length === 0 && LATER.has(key)) return `\`${key}\` is not supported by this version`
   const known = keysAt(configSchema, path)
-  const given = new Set(Object.keys((value ?? {}) as object))
+  const given = new Set(Object.keys(value ?? {}))
   const near = suggest(
     key,
     known.filter((each) => !given.has(each)),
@@ -164,6 +164,6 @@ function nearest(value: unknown, values: readonly unknown[]): string {
 }
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
+  const text = value === undefined ? 'nothing' : JSON.stringify(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }

@@ -1,15 +1,27 @@
-import { RejectedError, UpstreamError } from '../errors.js'
+import type { UpstreamError } from '../errors.js';
+import { RejectedError } from '../errors.js'
+import type { Clock } from '../../core/clock.js'
 import type { Body } from '../http/body.js'
+import type { Pool } from '../http/pool.js'
 import type { ResponseHead } from '../http/message.js'
 import type { AnswerReceiver, UpstreamConnection } from '../http/upstream-connection.js'
 import type { Call } from '../policy.js'
 import { UpstreamAnswer } from './answer.js'
-import type { Endpoint } from './endpoint.js'
 import type { Forwarding } from './forwarding.js'
+
+/** What a try needs of the endpoint it goes to. */
+export interface AttemptTarget {
+  readonly pool: Pool
+  readonly clock: Clock
+  /** Exchanges under way. */
+  active: number
+  /** A try has ended: with an answer's status, or 0 for none; `ms` from its start to the answer's head. */
+  record(status: number, ms: number): void
+}
 
 /** One try of one request on one endpoint: from a free connection to the last byte of the answer. */
 export class Attempt implements AnswerReceiver {
-  readonly #endpoint: Endpoint
+  readonly #endpoint: AttemptTarget
   readonly #forwarding: Forwarding
   readonly #call: Call
   #resolve!: (answer: UpstreamAnswer) => void
@@ -21,7 +33,7 @@ export class Attempt implements AnswerReceiver {
   #resent = false
   #startedAt = 0
 
-  constructor(endpoint: Endpoint, forwarding: Forwarding, call: Call) {
+  constructor(endpoint: AttemptTarget, forwarding: Forwarding, call: Call) {
     this.#endpoint = endpoint
     this.#forwarding = forwarding
     this.#call = call

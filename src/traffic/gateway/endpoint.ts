@@ -6,7 +6,7 @@ import type { Pool } from '../http/pool.js'
 import type { BreakerSnapshot, CircuitBreaker } from '../policies/circuit-breaker.js'
 import type { Handler, Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
-import { Attempt } from './attempt.js'
+import { Attempt, type AttemptTarget } from './attempt.js'
 import type { Forwarding } from './forwarding.js'
 import { Meter, type Readings } from './meter.js'
 
@@ -26,7 +26,7 @@ export interface EndpointState extends Readings {
 }
 
 /** One address of a service, with the connections to it and what is known of its health. */
-export class Endpoint implements Candidate {
+export class Endpoint implements Candidate, AttemptTarget {
   readonly url: string
   readonly weight: number
   readonly pool: Pool
@@ -71,7 +71,6 @@ export class Endpoint implements Candidate {
     return this.breaker?.ready() ?? true
   }
 
-  /** A try has ended: with an answer's status, or 0 for none; `ms` from its start to the answer's head. */
   record(status: number, ms: number): void {
     const failed = status === 0 || status >= 500
     this.#requests++

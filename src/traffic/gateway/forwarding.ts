@@ -5,7 +5,7 @@ import type { ResponseHead } from '../http/message.js'
 import type { ServerExchange } from '../http/server-connection.js'
 import type { OutgoingRequest } from '../http/upstream-connection.js'
 import type { Call } from '../policy.js'
-import type { Endpoint } from './endpoint.js'
+import type { Candidate } from '../balancing/candidate.js'
 import { requestText, type RequestAdditions } from './heads.js'
 import { ReplayableBody } from './replay.js'
 
@@ -18,7 +18,7 @@ export class Forwarding {
   /** Whether doing it twice does no harm: by its method, or because it carries an `Idempotency-Key`. */
   readonly idempotent: boolean
   /** The endpoint of the last try; the next one prefers another. */
-  last: Endpoint | undefined = undefined
+  last: Candidate | undefined = undefined
   /** What became of the last try, if it failed. */
   failure: unknown = undefined
   readonly #options: RequestAdditions

@@ -9,7 +9,7 @@ export interface Readings {
   rate: number
   /** Share of failures, 0 to 1; 0 if there was nothing. */
   failureRate: number
-  /** Latencies in ms, to within an eighth; `undefined` if there was nothing. */
+  /** Latencies in ms, to within a tenth; `undefined` if there was nothing. */
   p50: number | undefined
   p99: number | undefined
 }

@@ -83,7 +83,7 @@ export class Service {
 
   #choose(call: Parameters<Handler>[0]): Promise<UpstreamAnswer> {
     const forwarding = call.subject as Forwarding
-    const endpoint = this.#balancer.pick(forwarding.last)
+    const endpoint = this.#balancer.pick(forwarding.last as Endpoint | undefined)
     if (endpoint === undefined) return Promise.reject(this.#refuse())
     forwarding.last = endpoint
     return endpoint.run(call)

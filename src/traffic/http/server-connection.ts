@@ -7,12 +7,26 @@ import { HttpError } from './http-error.js'
 import { requestHead, type RequestHead } from './message.js'
 import { MessageReader, type MessageSink } from './message-reader.js'
 import { problemResponse } from './problem.js'
-import type { HttpServer } from './server.js'
-import type { Sweepable } from './sweeper.js'
+import type { HttpLimits } from './limits.js'
+import type { Sweepable, Sweeper } from './sweeper.js'
 import { MessageWriter, reasonOf, type BodyFraming } from './writer.js'
 
 /** How long a client may take to read our last words before the connection is cut, in ms. */
 const LINGER_MS = 2_000
+
+/** What a connection needs of the server it belongs to. */
+export interface ConnectionHost {
+  readonly limits: HttpLimits
+  readonly sweeper: Sweeper
+  /** True once answers should close their connections. */
+  readonly draining: boolean
+  /** Gets every valid request. */
+  readonly onExchange: (exchange: ServerExchange) => void
+  /** Observes what was refused. */
+  readonly onInvalid: ((error: HttpError) => void) | undefined
+  /** A connection has closed. */
+  forget(connection: ServerConnection): void
+}
 
 /** One client connection: requests in, answers out, in the same order, one at a time. */
 export class ServerConnection implements MessageSink, BodySource, Sweepable {
@@ -20,7 +34,7 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
   /** IP address of the peer. */
   readonly remoteAddress: string
   deadline = Infinity
-  readonly #server: HttpServer
+  readonly #server: ConnectionHost
   readonly #reader: MessageReader
   #exchange: ServerExchange | undefined = undefined
   /** Bytes of the next request, held until the current exchange is over. */
@@ -28,7 +42,7 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
   #lingering = false
   #paused = false
 
-  constructor(server: HttpServer, socket: Socket) {
+  constructor(server: ConnectionHost, socket: Socket) {
     this.#server = server
     this.socket = socket
     this.remoteAddress = socket.remoteAddress ?? ''
@@ -164,10 +178,12 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
         index = this.#reader.read(buffer, index)
         const exchange = this.#exchange
         if (exchange && !exchange.dispatched) this.#dispatch(exchange)
+        // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the calls above may have set it
       } while (index < buffer.length && !this.#exchange && !this.#lingering)
     } catch (error) {
       this.#onReadError(error)
     }
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- as above
     if (this.#lingering) return
     if (index < buffer.length) this.#hold(buffer, index)
     else if (!this.#exchange && this.#reader.position === 'head') this.#awaitHead()
@@ -274,9 +290,9 @@ export class ServerExchange {
   onAbort: (() => void) | undefined = undefined
   /** Called when the client takes bytes again. */
   onRoom: (() => void) | undefined = undefined
-  readonly #server: HttpServer
+  readonly #server: ConnectionHost
 
-  constructor(connection: ServerConnection, server: HttpServer, request: RequestHead, body: Body) {
+  constructor(connection: ServerConnection, server: ConnectionHost, request: RequestHead, body: Body) {
     this.connection = connection
     this.#server = server
     this.request = request

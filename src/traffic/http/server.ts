@@ -1,8 +1,8 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Clock } from '../../core/clock.js'
-import { HttpError } from './http-error.js'
+import type { HttpError } from './http-error.js'
 import { defaultHttpLimits, type HttpLimits } from './limits.js'
-import { ServerConnection, type ServerExchange } from './server-connection.js'
+import { ServerConnection, type ConnectionHost, type ServerExchange } from './server-connection.js'
 import { Sweeper } from './sweeper.js'
 
 /** What a server needs. */
@@ -17,7 +17,7 @@ export interface HttpServerOptions {
 }
 
 /** Accepts connections and reads requests from them, one at a time on each. Knows no routes and no policies. */
-export class HttpServer {
+export class HttpServer implements ConnectionHost {
   readonly limits: HttpLimits
   readonly sweeper: Sweeper
   readonly onExchange: (exchange: ServerExchange) => void

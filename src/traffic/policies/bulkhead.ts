@@ -4,12 +4,15 @@ import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { rejected, RejectedError } from '../errors.js'
 import {
   defaultIsFailure,
-  definePolicy,
+  invoke,
   isGivenUp,
+  start,
   type Call,
+  type CallOptions,
   type Handler,
   type IsFailure,
   type Policy,
+  type Work,
 } from '../policy.js'
 import {
   adaptiveLimit,
@@ -111,13 +114,13 @@ export function bulkhead(options: BulkheadOptions = {}): Bulkhead {
 
 class SlotBulkhead implements Bulkhead {
   readonly name: string
-  readonly execute: Policy['execute']
   inFlight = 0
   readonly #limit: Limit
   readonly #places: number
   readonly #maxWait: number
   readonly #adaptiveOrder: boolean
   readonly #isFailure: IsFailure
+  readonly #start: Handler
   readonly #runtime: Runtime
   readonly #queue = new WaitQueue()
   readonly #timed: boolean
@@ -161,7 +164,7 @@ class SlotBulkhead implements Bulkhead {
       { description: 'Most calls under way.', unit: '{call}', attributes },
       () => this.limit,
     )
-    this.execute = definePolicy(name, (next) => this.wrap(next)).execute
+    this.#start = this.wrap(invoke)
   }
 
   get limit(): number {
@@ -180,6 +183,10 @@ class SlotBulkhead implements Bulkhead {
       queue: this.#places,
       refused: this.#refused,
     }
+  }
+
+  execute<T>(work: Work<T>, options?: CallOptions): Promise<T> {
+    return start(this.#start as Handler<T>, work, options)
   }
 
   wrap<T>(next: Handler<T>): Handler<T> {
@@ -238,7 +245,10 @@ class SlotBulkhead implements Bulkhead {
       )
     }
     return new Promise<T>((resolve, reject) => {
-      const waiter = new Waiter(call, now, () => this.#run(next, call).then(resolve, reject), reject)
+      const start = (): void => {
+        this.#run(next, call).then(resolve, reject)
+      }
+      const waiter = new Waiter(call, now, start, reject)
       if (this.#queue.size === 0) this.#lastEmpty = now
       this.#queue.join(waiter)
       waiter.forget = call.onCancel(() => {

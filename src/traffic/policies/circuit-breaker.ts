@@ -6,12 +6,15 @@ import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { rejected, RejectedError } from '../errors.js'
 import {
   defaultIsFailure,
-  definePolicy,
+  invoke,
   isGivenUp,
+  start,
   type Call,
+  type CallOptions,
   type Handler,
   type IsFailure,
   type Policy,
+  type Work,
 } from '../policy.js'
 import {
   nameOf,
@@ -192,7 +195,7 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
 
 class Breaker implements CircuitBreaker {
   readonly name: string
-  readonly execute: Policy['execute']
+  readonly #run: Handler
   readonly #runtime: Runtime
   readonly #failureRate: number
   readonly #slowCall: number
@@ -262,8 +265,12 @@ class Breaker implements CircuitBreaker {
     this.name = name
     this.#since = runtime.clock.now()
     this.#count = instruments(runtime, name, () => STATE_NUMBERS[this.state])
-    this.execute = definePolicy(name, (next) => this.wrap(next)).execute
+    this.#run = this.wrap(invoke)
     if (options.restore) this.#restore(options.restore)
+  }
+
+  execute<T>(work: Work<T>, options?: CallOptions): Promise<T> {
+    return start(this.#run as Handler<T>, work, options)
   }
 
   wrap<T>(next: Handler<T>): Handler<T> {

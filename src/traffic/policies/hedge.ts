@@ -1,4 +1,4 @@
-import { budgetOf, retryBudgetOptions, type BudgetOption } from '../budget.js'
+import { budgetOf, countFirstTry, retryBudgetOptions, type BudgetOption } from '../budget.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { withoutStack } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
@@ -133,7 +133,7 @@ export function hedge(options: HedgeOptions = {}): Policy {
   }
 
   return definePolicy(name, <T>(next: Handler<T>): Handler<T> => (call) => {
-    budget?.deposit()
+    countFirstTry(budget, call)
     const startedAt = clock.now()
     const delay = fixedDelay ?? delayCache
     if (delay === undefined || call.idempotent === false) {
@@ -230,8 +230,7 @@ class Race<T> {
       last()
       return
     }
-    child.cancel(LOST)
-    this.#call.drop(child)
+    this.#call.drop(child, LOST)
   }
 
   #finish(child: Call, settle: () => void): void {
@@ -239,8 +238,7 @@ class Race<T> {
     this.#timer?.cancel()
     this.#running.delete(child)
     for (const loser of this.#running) {
-      loser.cancel(LOST)
-      this.#call.drop(loser)
+      this.#call.drop(loser, LOST)
     }
     this.#call.release(child)
     settle()

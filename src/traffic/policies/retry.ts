@@ -1,4 +1,4 @@
-import { budgetOf, retryBudgetOptions, type BudgetOption } from '../budget.js'
+import { budgetOf, countFirstTry, retryBudgetOptions, type BudgetOption } from '../budget.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { withoutStack } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
@@ -26,8 +26,9 @@ export interface RetryOptions {
   /** Which outcomes are worth another try. Default: every error but a refusal. */
   isFailure?: IsFailure
   /**
-   * ms that the outcome itself asks to wait; never waited less. Default: the `Retry-After` header of a Response-like
-   * value, or a numeric `retryAfter` of an error.
+   * ms that the outcome itself asks to wait; the backoff comes on top, so that callers who were sent away together
+   * do not come back together. Default: the `Retry-After` header of a Response-like value, or a numeric `retryAfter`
+   * of an error.
    */
   retryAfter?: (error: unknown, value: unknown) => number | undefined
   /** An outcome that asks to wait for longer than this is not tried again, in ms or as text. Default `'30s'`. */
@@ -73,17 +74,17 @@ export const retryOptions: OptionTable<RetryOptions> = {
  * Tries again what has failed and may work the next time.
  *
  * Between tries it waits, longer each time and by chance (full jitter), and at least as long as the answer asks for.
- * It does not try again
+ * Refusals of policies inside it are not failures and not retried, unless `isFailure` says so. It does not try again
  * - when the caller has given up, or would have before the next try begins: the last outcome is the result at once;
  * - when the call is not idempotent (`idempotent: false`) and may have reached the endpoint;
  * - when the budget is used up, so that retries of all calls together stay a bounded share of the load.
  *
- * Each try gets a context of its own with its `attempt` number. When the result of a try is dropped for another one,
- * the signal of that try is aborted: a body that nobody will read is closed.
+ * Each try gets a context of its own with its `attempt` number. When a try is dropped for another one its signal is
+ * aborted: a body that nobody will read is closed, and what the try left running ends.
  *
  * Source: Brooker, "Exponential backoff and jitter" (AWS, 2015); the budget as in Finagle.
  *
- * @throws from `execute`: what the last try threw
+ * @throws from `execute`: what the last try threw, as it is; the signal's reason if the caller gives up between tries
  */
 export function retry(options: RetryOptions = {}): Policy {
   checkOptions('retry', retryOptions, options)
@@ -115,11 +116,12 @@ export function retry(options: RetryOptions = {}): Policy {
     value: unknown,
   ): number | undefined => {
     if (attempt >= attempts || call.cancelled) return undefined
-    if (!isFailure(error, value)) return undefined
+    if (!isFailure(error, value) || isOutOfTime(error)) return undefined
     if (call.idempotent === false && !wasNotSent(error)) return undefined
     const asked = askedWait(error, value) ?? 0
     if (asked > maxRetryAfter) return undefined
-    const ms = Math.max(wait(), asked)
+    // An error's own `retryAfter` may be anything, also not a number.
+    const ms = wait() + (asked > 0 ? asked : 0)
     if (call.deadline !== Infinity && clock.now() + ms >= call.deadline) return undefined
     if (budget && !budget.withdraw()) {
       exhausted.add(1)
@@ -129,9 +131,12 @@ export function retry(options: RetryOptions = {}): Policy {
   }
 
   return definePolicy(name, <T>(next: Handler<T>): Handler<T> => {
-    const again = (call: Call, wait: Backoff, attempt: number, ms: number): Promise<T> => {
-      retries.add(1)
-      return pause(call, ms, runtime).then(() => tryOnce(call, wait, attempt + 1))
+    const again = (call: Call, failed: Call, wait: Backoff, attempt: number, ms: number): Promise<T> => {
+      call.drop(failed, DROPPED)
+      return pause(call, ms, runtime).then(() => {
+        retries.add(1)
+        return tryOnce(call, wait, attempt + 1)
+      })
     }
     const tryOnce = (call: Call, wait: Backoff | undefined, attempt: number): Promise<T> => {
       const child = call.fork()
@@ -142,33 +147,34 @@ export function retry(options: RetryOptions = {}): Policy {
           if (isFailure !== defaultIsFailure) {
             const backoffs = wait ?? waits()
             const ms = nextWait(call, attempt, backoffs, undefined, value)
-            if (ms !== undefined) {
-              child.cancel(DROPPED)
-              call.drop(child)
-              return again(call, backoffs, attempt, ms)
-            }
+            if (ms !== undefined) return again(call, child, backoffs, attempt, ms)
           }
           call.release(child)
           return value
         },
         (error: unknown) => {
-          call.release(child)
           const backoffs = wait ?? waits()
           const ms = nextWait(call, attempt, backoffs, error, undefined)
-          if (ms === undefined) throw error
-          return again(call, backoffs, attempt, ms)
+          if (ms !== undefined) return again(call, child, backoffs, attempt, ms)
+          call.release(child)
+          throw error
         },
       )
     }
     return (call) => {
-      budget?.deposit()
+      countFirstTry(budget, call)
       return tryOnce(call, undefined, 1)
     }
   })
 }
 
-/** Why the signal of a try is aborted whose result is not wanted. */
-const DROPPED = withoutStack(() => new Error('The result of this try was dropped for another try'))
+/** Why the signal of a try is aborted that another one follows. */
+const DROPPED = withoutStack(() => new Error('This try failed and another one follows'))
+
+/** There is no time for the call: there will not be more the next time. */
+function isOutOfTime(error: unknown): boolean {
+  return error instanceof RejectedError && error.code === 'BANYAN_DEADLINE_EXCEEDED'
+}
 
 /** It is certain that the endpoint saw nothing of the call. */
 function wasNotSent(error: unknown): boolean {

@@ -66,8 +66,7 @@ export function timeout(options: Duration | TimeoutOptions): Policy {
         )
         timeouts.add(1)
         reject(error)
-        limited.cancel(error)
-        call.release(limited)
+        call.drop(limited, error)
       })
       next(limited).then(
         (value) => {

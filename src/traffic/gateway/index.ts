@@ -1,0 +1,24 @@
+/**
+ * API gateway: one address for clients, many services behind it, each under its policies.
+ *
+ * A request passes: `HttpServer` (strict parsing, limits) > `Router` (which route) > the route's policies > the
+ * service's policies > a balancer (which endpoint) > the endpoint's breaker and try timeout > `Attempt` (a pooled
+ * connection). The answer streams back the same way. Whatever fails becomes a problem document (RFC 9457).
+ *
+ * @packageDocumentation
+ */
+export { Gateway, type GatewayOptions, type GatewayState } from './gateway.js'
+export type { EndpointState } from './endpoint.js'
+export type { RouteState } from './route.js'
+export type { ServiceState } from './service.js'
+export type {
+  EndpointSpec,
+  FallbackSpec,
+  GatewaySpec,
+  HeaderEdits,
+  MatchSpec,
+  PolicySpec,
+  RouteSpec,
+  ServiceSpec,
+} from './spec.js'
+export type { HttpLimits } from '../http/limits.js'
