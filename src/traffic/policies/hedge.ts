@@ -76,12 +76,15 @@ const MEMORY_MS = 10_000
 /**
  * Cuts the long tail of latency: when a try takes longer than nearly all recent ones did, a second one begins beside
  * it, and the first good result wins (Dean and Barroso, "The tail at scale", CACM, 2013). The losers are cancelled at
- * once. Their latency is not counted: it would teach that being cancelled is fast.
+ * once.
+ *
+ * The percentile is that of first tries. One that has lost is known to take at least as long as it did until then,
+ * and is counted so: without the calls that hedges win, the percentile would fall and hedges become more and more.
  *
  * Only calls that do no harm twice are hedged: none with `idempotent: false`. Failures are the business of `retry`:
- * a try that fails while it is alone ends the call.
+ * a try that fails while it is alone ends the call, and failures teach nothing about latency.
  *
- * @throws from `execute`: what the last failing try threw, when every try has failed
+ * @throws from `execute`: what the try that failed last threw, when every try has failed
  */
 export function hedge(options: HedgeOptions = {}): Policy {
   checkOptions('hedge', hedgeOptions, options)
@@ -115,14 +118,18 @@ export function hedge(options: HedgeOptions = {}): Policy {
   let delayCache: number | undefined
   let countedSince = 0
 
-  const observe = (now: number, ms: number): void => {
+  /** Counts the latency of a first try that began at `startedAt` and has ended, or lost, now. */
+  const observe = (startedAt: number): void => {
+    const now = clock.now()
     if (now >= turnsAt) {
       ;[older, recent] = [recent, older]
       recent.clear()
+      // After a silence even the younger half is too old.
+      if (now >= turnsAt + MEMORY_MS) older.clear()
       turnsAt = now + MEMORY_MS
       countedSince = Infinity
     }
-    recent.count(ms)
+    recent.count(now - startedAt)
     // The quantile moves slowly; reading it for every call would cost more than it tells.
     if (++countedSince < 16 && delayCache !== undefined) return
     countedSince = 0
@@ -132,64 +139,69 @@ export function hedge(options: HedgeOptions = {}): Policy {
     delayCache = both.total < minimumCalls ? undefined : Math.max(minimumDelay, both.quantile(percentile)!)
   }
 
+  const rules: RaceRules = {
+    attempts,
+    isFailure,
+    clock,
+    mayHedge: () => {
+      if (budget && !budget.withdraw()) return false
+      hedges.add(1)
+      return true
+    },
+    onWin: (attempt, firstStartedAt) => {
+      if (firstStartedAt !== undefined) observe(firstStartedAt)
+      if (attempt > 1) wins.add(1)
+    },
+  }
+
   return definePolicy(name, <T>(next: Handler<T>): Handler<T> => (call) => {
     countFirstTry(budget, call)
     const startedAt = clock.now()
     const delay = fixedDelay ?? delayCache
     if (delay === undefined || call.idempotent === false) {
       return next(call).then((value) => {
-        const now = clock.now()
-        if (!isFailure(undefined, value)) observe(now, now - startedAt)
+        if (!isFailure(undefined, value)) observe(startedAt)
         return value
       })
     }
-    return new Race(next, call, {
-      delay,
-      attempts,
-      isFailure,
-      clock,
-      mayHedge: () => {
-        if (budget && !budget.withdraw()) return false
-        hedges.add(1)
-        return true
-      },
-      won: (attempt, began) => {
-        const now = clock.now()
-        observe(now, now - began)
-        if (attempt > 1) wins.add(1)
-      },
-    }).run(startedAt)
+    return new Race(rules, next, call, delay).run(startedAt)
   })
 }
 
-interface RaceOptions {
-  delay: number
+/** What is the same for all races of a policy. */
+interface RaceRules {
   attempts: number
   isFailure: IsFailure
   clock: Runtime['clock']
+  /** Whether one more try may begin; it then does. */
   mayHedge: () => boolean
-  won: (attempt: number, began: number) => void
+  /** The nth try has won; the first one began at `firstStartedAt`, or has failed if that is undefined. */
+  onWin: (attempt: number, firstStartedAt: number | undefined) => void
 }
 
 /** The tries of one call, until one of them wins. */
 class Race<T> {
+  readonly #rules: RaceRules
   readonly #next: Handler<T>
   readonly #call: Call
-  readonly #options: RaceOptions
+  readonly #delay: number
   readonly #running = new Set<Call>()
   #resolve!: (value: T) => void
   #reject!: (error: unknown) => void
   #timer: Timer | undefined = undefined
   #begun = 0
+  #firstStartedAt: number | undefined = undefined
   #over = false
 
-  constructor(next: Handler<T>, call: Call, options: RaceOptions) {
+  constructor(rules: RaceRules, next: Handler<T>, call: Call, delay: number) {
+    this.#rules = rules
     this.#next = next
     this.#call = call
-    this.#options = options
+    this.#delay = delay
   }
 
   run(startedAt: number): Promise<T> {
+    this.#firstStartedAt = startedAt
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -197,51 +209,62 @@ class Race<T> {
     })
   }
 
-  #begin(began: number): void {
-    const { clock, delay, attempts } = this.#options
-    const attempt = ++this.#begun
+  #begin(now: number): void {
+    const number = ++this.#begun
     const child = this.#call.fork()
+    child.attempt += number - 1
     this.#running.add(child)
-    if (attempt < attempts) {
-      this.#timer = clock.schedule(began + delay, () => {
-        if (!this.#over && !this.#call.cancelled && this.#options.mayHedge()) this.#begin(clock.now())
-      })
+    const nextAt = now + this.#delay
+    if (number < this.#rules.attempts && nextAt < this.#call.deadline) {
+      this.#timer = this.#rules.clock.schedule(nextAt, () => this.#hedge())
     }
     this.#next(child).then(
-      (value) => {
-        if (this.#over) return
-        if (this.#options.isFailure(undefined, value))
-          this.#lose(child, () => this.#finish(child, () => this.#resolve(value)))
-        else {
-          this.#options.won(attempt, began)
-          this.#finish(child, () => this.#resolve(value))
-        }
-      },
+      (value) => this.#onValue(child, number, value),
       (error: unknown) => {
-        if (!this.#over) this.#lose(child, () => this.#finish(child, () => this.#reject(error)))
+        if (!this.#over && !this.#loses(child, number)) this.#fail(child, error)
       },
     )
   }
 
-  /** A try has failed: the others may still win, the last one's failure is the result. */
-  #lose(child: Call, last: () => void): void {
-    this.#running.delete(child)
-    if (this.#running.size === 0) {
-      last()
-      return
-    }
-    this.#call.drop(child, LOST)
+  #hedge(): void {
+    if (!this.#call.cancelled && this.#rules.mayHedge()) this.#begin(this.#rules.clock.now())
   }
 
-  #finish(child: Call, settle: () => void): void {
+  #onValue(child: Call, number: number, value: T): void {
+    if (this.#over) return
+    let failed: boolean
+    try {
+      failed = this.#rules.isFailure(undefined, value)
+    } catch (error) {
+      this.#fail(child, error)
+      return
+    }
+    if (failed && this.#loses(child, number)) return
+    if (!failed) this.#rules.onWin(number, this.#firstStartedAt)
+    this.#finish(child)
+    this.#resolve(value)
+  }
+
+  #fail(child: Call, error: unknown): void {
+    this.#finish(child)
+    this.#reject(error)
+  }
+
+  /** A try has failed. If others still run they may win, and it is dropped; else its failure is the result. */
+  #loses(child: Call, number: number): boolean {
+    if (number === 1) this.#firstStartedAt = undefined
+    if (this.#running.size === 1) return false
+    this.#running.delete(child)
+    this.#call.drop(child, LOST)
+    return true
+  }
+
+  #finish(child: Call): void {
     this.#over = true
     this.#timer?.cancel()
     this.#running.delete(child)
-    for (const loser of this.#running) {
-      this.#call.drop(loser, LOST)
-    }
+    for (const loser of this.#running) this.#call.drop(loser, LOST)
     this.#call.release(child)
-    settle()
   }
 }
 
