@@ -1,5 +1,5 @@
 import { COLON, CR, FIELD_VALUE, LF, SPACE, TAB, TARGET, TOKEN } from './characters.js'
-import { Fields } from './fields.js'
+import { Fields, Kind } from './fields.js'
 import { HttpError } from './http-error.js'
 import type { HttpLimits } from './limits.js'
 
@@ -264,6 +264,11 @@ export class HeadReader {
       let valueEnd = marks[mark + 3]!
       while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--
       fields.append(text.slice(marks[mark], marks[mark + 1]), text.slice(valueStart, valueEnd))
+      const kind = fields.kinds[mark >> 2]
+      if (kind === Kind.TransferEncoding || kind === Kind.ContentLength) {
+        // Some parsers take a tab around a value for a part of it, and so read another framing than others.
+        if (text.slice(marks[mark + 1], marks[mark + 3]).includes('\t')) throw invalid('a tab stands in a framing field')
+      }
     }
     const head: RawHead = {
       method: text.slice(this.#lineStart, this.#methodEnd),
