@@ -36,13 +36,26 @@ export function readPieces(
       const fields = [...raw.fields]
       if (kind === 'request') {
         const head = requestHead(raw)
-        if (head.framing.kind === 'length' && head.framing.length > bounds.bodyBytes) throw new HttpError(413, 'too large')
-        current = { start: `${head.method} ${head.target} 1.${head.minor}`, fields, body: '', trailers: [], complete: false }
+        if (head.framing.kind === 'length' && head.framing.length > bounds.bodyBytes)
+          throw new HttpError(413, 'too large')
+        current = {
+          start: `${head.method} ${head.target} 1.${head.minor}`,
+          fields,
+          body: '',
+          trailers: [],
+          complete: false,
+        }
         reading.messages.push(current)
         return head.framing
       }
       const head = responseHead(raw, method)
-      current = { start: `${head.status} ${head.reason} 1.${head.minor}`, fields, body: '', trailers: [], complete: false }
+      current = {
+        start: `${head.status} ${head.reason} 1.${head.minor}`,
+        fields,
+        body: '',
+        trailers: [],
+        complete: false,
+      }
       reading.messages.push(current)
       return head.framing
     },
@@ -90,7 +103,10 @@ interface Framed {
   wire: string
 }
 
-const lengthBody: fc.Arbitrary<Framed> = data.map((body) => ({ fields: [['Content-Length', String(body.length)]], wire: body }))
+const lengthBody: fc.Arbitrary<Framed> = data.map((body) => ({
+  fields: [['Content-Length', String(body.length)]],
+  wire: body,
+}))
 
 const chunkedBody: fc.Arbitrary<Framed> = fc
   .tuple(
@@ -112,7 +128,9 @@ const chunkedBody: fc.Arbitrary<Framed> = fc
 
 const noBody: fc.Arbitrary<Framed> = fc.constant({ fields: [], wire: '' })
 
-const target = fc.stringMatching(/^\/[a-z0-9/._~%-]{0,20}(\?[a-z=&0-9]{0,10})?$/).map((text) => text.replace(/%(?![0-9a-f]{2})/g, ''))
+const target = fc
+  .stringMatching(/^\/[a-z0-9/._~%-]{0,20}(\?[a-z=&0-9]{0,10})?$/)
+  .map((text) => text.replace(/%(?![0-9a-f]{2})/g, ''))
 
 const spacing = fc.constantFrom(['', ''], [' ', ''], [' ', ' '], ['\t', ' '], ['  ', '\t'])
 
@@ -130,7 +148,10 @@ export const validRequest: fc.Arbitrary<Buffer> = fc
     spacing,
   )
   .map(([method, path, fields, body, space]) =>
-    Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: example.com\r\n${section(fields, space)}${section(body.fields, [' ', ''])}\r\n${body.wire}`, 'latin1'),
+    Buffer.from(
+      `${method} ${path} HTTP/1.1\r\nHost: example.com\r\n${section(fields, space)}${section(body.fields, [' ', ''])}\r\n${body.wire}`,
+      'latin1',
+    ),
   )
 
 /** A valid response as bytes. */
@@ -142,20 +163,48 @@ export const validResponse: fc.Arbitrary<Buffer> = fc
     spacing,
   )
   .map(([status, fields, body, space]) =>
-    Buffer.from(`HTTP/1.1 ${status}\r\n${section(fields, space)}${section(body.fields, [' ', ''])}\r\n${body.wire}`, 'latin1'),
+    Buffer.from(
+      `HTTP/1.1 ${status}\r\n${section(fields, space)}${section(body.fields, [' ', ''])}\r\n${body.wire}`,
+      'latin1',
+    ),
   )
 
 /** Bytes that matter to a parser, to be put where they do not belong. */
-const SPICES = ['\r', '\n', '\r\n', ' ', '\t', ':', '\0', ',', ';', '0', 'f', '\x7f', '\xff', 'Content-Length: 3\r\n', 'Transfer-Encoding: chunked\r\n', 'Host: b\r\n', 'HTTP/1.0', '#', 'x']
+const SPICES = [
+  '\r',
+  '\n',
+  '\r\n',
+  ' ',
+  '\t',
+  ':',
+  '\0',
+  ',',
+  ';',
+  '0',
+  'f',
+  '\x7f',
+  '\xff',
+  'Content-Length: 3\r\n',
+  'Transfer-Encoding: chunked\r\n',
+  'Host: b\r\n',
+  'HTTP/1.0',
+  '#',
+  'x',
+]
 
 /** A message with a few bytes taken out, doubled or put in. */
 export function mutated(message: fc.Arbitrary<Buffer>): fc.Arbitrary<Buffer> {
-  const edit = fc.tuple(fc.nat(400), fc.constantFrom('insert', 'remove', 'replace'), fc.constantFrom(...SPICES))
+  const edit = fc.tuple(
+    fc.nat(400),
+    fc.constantFrom('insert', 'remove', 'replace'),
+    fc.constantFrom(...SPICES),
+  )
   return fc.tuple(message, fc.array(edit, { minLength: 1, maxLength: 3 })).map(([bytes, edits]) => {
     let text = bytes.toString('latin1')
     for (const [place, kind, spice] of edits) {
       const at = place % (text.length + 1)
-      text = text.slice(0, at) + (kind === 'remove' ? '' : spice) + text.slice(kind === 'insert' ? at : at + 1)
+      text =
+        text.slice(0, at) + (kind === 'remove' ? '' : spice) + text.slice(kind === 'insert' ? at : at + 1)
     }
     return Buffer.from(text, 'latin1')
   })

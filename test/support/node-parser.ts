@@ -19,18 +19,32 @@ export class NodeRequestReader {
 
   constructor() {
     this.#server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
-      collect(request, `${request.method ?? ''} ${request.url ?? ''} 1.${request.httpVersionMinor}`, this.#reading)
+      collect(
+        request,
+        `${request.method ?? ''} ${request.url ?? ''} 1.${request.httpVersionMinor}`,
+        this.#reading,
+      )
       response.end()
     })
     // Without these listeners Node answers by itself and the request is not seen.
     for (const event of ['checkContinue', 'checkExpectation'] as const) {
       this.#server.on(event, (request, response) => {
-        collect(request, `${request.method ?? ''} ${request.url ?? ''} 1.${request.httpVersionMinor}`, this.#reading)
+        collect(
+          request,
+          `${request.method ?? ''} ${request.url ?? ''} 1.${request.httpVersionMinor}`,
+          this.#reading,
+        )
         response.end()
       })
     }
     this.#server.on('upgrade', (request: IncomingMessage) => {
-      this.#reading.messages.push({ start: `${request.method ?? ''} ${request.url ?? ''} 1.1`, fields: [], body: '', trailers: [], complete: true })
+      this.#reading.messages.push({
+        start: `${request.method ?? ''} ${request.url ?? ''} 1.1`,
+        fields: [],
+        body: '',
+        trailers: [],
+        complete: true,
+      })
     })
     this.#server.on('connect', () => undefined)
     this.#server.on('clientError', () => {
@@ -56,7 +70,11 @@ export async function readResponseWithNode(bytes: Buffer): Promise<Reading> {
   const wire = new Wire()
   const request = nodeRequest({ createConnection: () => wire })
   request.on('response', (response) => {
-    collect(response, `${response.statusCode ?? 0} ${response.statusMessage ?? ''} 1.${response.httpVersionMinor}`, reading)
+    collect(
+      response,
+      `${response.statusCode ?? 0} ${response.statusMessage ?? ''} 1.${response.httpVersionMinor}`,
+      reading,
+    )
   })
   request.on('error', () => {
     reading.refused = 502
@@ -76,7 +94,13 @@ export async function readResponseWithNode(bytes: Buffer): Promise<Reading> {
 }
 
 function collect(incoming: IncomingMessage, start: string, reading: Reading): void {
-  const message: ReadMessage = { start, fields: pairs(incoming.rawHeaders), body: '', trailers: [], complete: false }
+  const message: ReadMessage = {
+    start,
+    fields: pairs(incoming.rawHeaders),
+    body: '',
+    trailers: [],
+    complete: false,
+  }
   reading.messages.push(message)
   incoming.on('data', (data: Buffer) => {
     message.body += data.toString('latin1')

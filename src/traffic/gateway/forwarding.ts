@@ -67,6 +67,6 @@ export class Forwarding {
   interim(head: ResponseHead): void {
     const { exchange } = this
     if (head.status === 100 && !exchange.request.expectContinue) return
-    exchange.interim(head.status, head.status === 100 ? '' : fieldText(head.fields))
+    exchange.interim(head.status, head.reason, head.status === 100 ? '' : fieldText(head.fields))
   }
 }

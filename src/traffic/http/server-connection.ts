@@ -300,9 +300,9 @@ export class ServerExchange {
   }
 
   /** Sends an interim answer (100, 103) before the real one. */
-  interim(status: number, fields: string): void {
+  interim(status: number, reason: string, fields: string): void {
     if (this.aborted || this.responded || this.request.minor === 0) return
-    this.connection.socket.write(`HTTP/1.1 ${status} ${reasonOf(status)}\r\n${fields}\r\n`, 'latin1')
+    this.connection.socket.write(`HTTP/1.1 ${status} ${reason}\r\n${fields}\r\n`, 'latin1')
   }
 
   /** Sends the answer; its body flows as fast as the client takes it. May be called once. */

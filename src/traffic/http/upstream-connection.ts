@@ -195,7 +195,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   }
 
   onEnd(trailers: Fields | undefined): void {
-    if (this.#interim) return
+    // After a 101 there are no more messages; the bytes that follow are another protocol's.
+    if (this.#interim || this.#head?.status === 101) return
     this.#complete = true
     // An answer that came in one piece is handed over complete: whoever gets it need not wait for its end.
     this.#body?.finish(trailers)
