@@ -75,18 +75,21 @@ export class TimerWheel {
       if (occupied === 0) continue
       const shift = level * SLOT_BITS
       const digit = (this.#now >>> shift) & SLOT_MASK
-      // Rotate so that bit 0 is the wheel's own digit, then count to the first occupied slot.
+      // Rotate so that bit 0 is the wheel's own digit, then count to the first occupied slot after it.
       const ahead = digit === 0 ? occupied : (occupied >>> digit) | (occupied << (SLOTS - digit))
-      const distance = 31 - Math.clz32(ahead & -ahead)
+      const later = ahead & ~1
+      // The own slot is reached a full turn later. Only the top level has timers so far away.
+      const distance = later === 0 ? SLOTS : 31 - Math.clz32(later & -later)
       const span = 2 ** shift
-      // At the top a slot may also be reached a full turn later, when the wheel's own digit is the occupied one.
-      const turn = distance === 0 && level === TOP ? SLOTS : distance
-      return (Math.floor(this.#now / span) + turn) * span
+      return (Math.floor(this.#now / span) + distance) * span
     }
     return undefined
   }
 
-  /** Moves time to `tick` and fires everything due by then, in order of the due tick. */
+  /**
+   * Moves time to `tick` and fires everything due by then, in order of the due tick, and within one in the order it
+   * was added. If a callback throws, time stops at its tick, and what else is due fires with the next call.
+   */
   advance(tick: number): void {
     for (let next = this.nextTick(); next !== undefined && next <= tick; next = this.nextTick()) {
       this.#now = next
@@ -97,6 +100,7 @@ export class TimerWheel {
 
   /** Fires or moves down every timer of the slots that begin at `tick`, from the top level to the lowest. */
   #empty(tick: number): void {
+    const due: WheelTimer[] = []
     for (let level = TOP; level >= 0; level--) {
       const slot = level * SLOTS + ((tick >>> (level * SLOT_BITS)) & SLOT_MASK)
       if (level > 0 && tick % 2 ** (level * SLOT_BITS) !== 0) continue
@@ -104,9 +108,10 @@ export class TimerWheel {
       if (!timer) continue
       this.#slots[slot] = undefined
       this.#occupied[level]! &= ~(1 << (slot & SLOT_MASK))
-      const due: WheelTimer[] = []
+      // Lists are built newest first; from their end timers keep the order in which they were added.
+      while (timer.next) timer = timer.next
       while (timer) {
-        const following: WheelTimer | undefined = timer.next
+        const younger: WheelTimer | undefined = timer.previous
         timer.previous = timer.next = undefined
         if (timer.due <= tick) {
           timer.slot = FIRING
@@ -114,14 +119,18 @@ export class TimerWheel {
         } else {
           this.#place(timer)
         }
-        timer = following
+        timer = younger
       }
-      // Lists are built newest first; timers of one tick fire in the order they were added.
-      for (let index = due.length - 1; index >= 0; index--) {
-        const fired = due[index]!
+    }
+    let index = 0
+    try {
+      while (index < due.length) {
+        const timer = due[index++]!
         // An earlier callback of this very tick may have cancelled it.
-        if (this.remove(fired)) fired.callback()
+        if (this.remove(timer)) timer.callback()
       }
+    } finally {
+      for (; index < due.length; index++) if (due[index]!.slot === FIRING) this.#place(due[index]!)
     }
   }
 
