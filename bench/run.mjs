@@ -1,0 +1,23 @@
+// @ts-check
+/** Runs every benchmark, or those named, and writes the tables to bench/results/latest.md. */
+import { cpus, totalmem } from 'node:os'
+import { writeFileSync } from 'node:fs'
+
+const parts = {
+  policies: async () => (await import('./policies.mjs')).policies(),
+  proxies: async () => (await import('./proxy.mjs')).proxies(),
+  footprint: async () => (await import('./footprint.mjs')).footprint(),
+}
+const names = process.argv.slice(2)
+const chosen = Object.entries(parts).filter(([name]) => names.length === 0 || names.includes(name))
+const sections = [
+  `# Benchmarks\n\n${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB. Figures of one machine drift; what counts is the ratio inside one run.`,
+]
+for (const [name, run] of chosen) {
+  console.error(`running ${name} ...`)
+  sections.push(await run())
+}
+const text = `${sections.join('\n\n')}\n`
+if (names.length === 0) writeFileSync(new URL('./results/latest.md', import.meta.url), text)
+console.log(text)
+process.exit(0)
