@@ -7,10 +7,11 @@
  */
 export function suggest(wrong: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(wrong.length / 3)) + 1
+  let bestDistance = Infinity
   for (const name of known) {
     const distance = editDistance(wrong.toLowerCase(), name.toLowerCase())
-    if (distance < bestDistance && distance < Math.max(wrong.length, name.length)) {
+    const longer = Math.max(wrong.length, name.length)
+    if (distance < bestDistance && distance <= Math.max(2, Math.floor(longer / 3)) && distance < longer) {
       best = name
       bestDistance = distance
     }

@@ -447,12 +447,13 @@ class Breaker implements CircuitBreaker {
     if (state.kind === 'open' || state.kind === 'forced-open') return
     this.#window.record(now, failed, slow)
     this.#inARow = failed ? this.#inARow + 1 : 0
-    // Only a bad outcome can open the circuit, and under `disabled` none can.
-    if ((failed || slow) && state.kind !== 'disabled') this.#judgeWindow(state, now)
+    // Also after a good outcome: it may be the one that makes enough calls to judge.
+    if (state.kind !== 'disabled') this.#judgeWindow(state, now)
   }
 
   #judgeWindow(state: State, now: number): void {
     const { calls, failures, slow } = this.#window.tally
+    if (failures === 0 && slow === 0) return
     if (this.#inARow >= this.#consecutiveFailures) {
       this.#open(state, now, {
         code: 'consecutive-failures',
