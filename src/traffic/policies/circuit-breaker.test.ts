@@ -465,7 +465,8 @@ class Model {
     this.outcomes.push({ at: now, failed })
     const recent = this.recent(now)
     const failures = recent.filter((each) => each.failed).length
-    if (failures > 0 && recent.length >= minimumCalls && failures >= 0.5 * recent.length) this.#open(now, openFor)
+    if (failures > 0 && recent.length >= minimumCalls && failures >= 0.5 * recent.length)
+      this.#open(now, openFor)
     return 'made'
   }
 

@@ -107,15 +107,18 @@ const SAMPLE_MS = 50
 /** How much of a new limit is taken over at once. */
 const SMOOTHING = 0.3
 
-/** How fast the usual latency follows a higher one: when the endpoint was hardly used, and when it was full. */
-const LEARN_WHEN_IDLE = 0.1
-const LEARN_WHEN_FULL = 0.002
+/** How fast the usual latency follows a higher one that was measured at little load. */
+const LEARNING = 0.2
+
+/** After so many samples at full load one is taken at half the limit: about 50 ms of every 5 s. */
+const SAMPLES_BETWEEN_PROBES = 100
 
 /**
  * Compares the latency of the last calls with the usual one (in the spirit of Netflix's Gradient2 and Envoy's
- * adaptive concurrency): `limit x usual x tolerance / recent + sqrt(limit)`. The usual latency falls at once and
- * rises slowly, and hardly at all while we ourselves fill the endpoint: latency made by our own queue must not
- * become the new normal. No load is shed to measure.
+ * adaptive concurrency): `limit x usual x tolerance / recent + sqrt(limit)`. The usual latency falls at once, and rises
+ * only by what is measured at little load: latency made by our own queue must not become the new normal. Where load is
+ * never little, now and then a sample is taken at half the limit; repeated halves lead down to the latency without any
+ * queue, also from a start far above the capacity.
  */
 class GradientLimit implements Limit {
   readonly adapts = true
@@ -129,6 +132,8 @@ class GradientLimit implements Limit {
   #calls = 0
   #dropped = false
   #mostInFlight = 0
+  #probing = false
+  #samples = 0
 
   constructor(initial: number, minimum: number, maximum: number, tolerance: number) {
     this.#limit = initial
@@ -138,7 +143,7 @@ class GradientLimit implements Limit {
   }
 
   get current(): number {
-    return Math.floor(this.#limit)
+    return Math.floor(this.#probing ? Math.max(this.#minimum, this.#limit / 2) : this.#limit)
   }
 
   observe(now: number, startedAt: number, inFlight: number, dropped: boolean): void {
@@ -158,13 +163,20 @@ class GradientLimit implements Limit {
 
   #adapt(): void {
     const limit = this.#limit
+    const probed = this.#probing
+    this.#probing = false
     let wanted: number
     if (this.#dropped) {
       wanted = limit * DECREASE
     } else {
       const recent = this.#sum / this.#calls
-      const full = this.#mostInFlight * 2 >= limit
+      const full = !probed && this.#mostInFlight * 2 >= limit
       const usual = this.#learn(recent, full)
+      if (probed) return
+      if (full && ++this.#samples >= SAMPLES_BETWEEN_PROBES) {
+        this.#samples = 0
+        this.#probing = true
+      }
       const gradient = Math.min(1, Math.max(0.5, (this.#tolerance * usual) / recent))
       wanted = limit * gradient + Math.sqrt(limit)
       // A limit that is not used shows nothing, so it does not grow.
@@ -176,9 +188,9 @@ class GradientLimit implements Limit {
 
   #learn(recent: number, full: boolean): number {
     const usual = this.#usual ?? recent
-    const share = full ? LEARN_WHEN_FULL : LEARN_WHEN_IDLE
-    this.#usual = recent < usual ? recent : usual + (recent - usual) * share
+    if (recent < usual) this.#usual = recent
+    else if (!full) this.#usual = usual + (recent - usual) * LEARNING
     // A latency of nothing would make every other one an overload.
-    return Math.max(0.001, this.#usual)
+    return Math.max(0.001, (this.#usual ??= recent))
   }
 }
