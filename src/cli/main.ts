@@ -9,8 +9,9 @@ const EXIT = { problem: 1, usage: 2 } as const
 
 const program = new Command('banyan')
   .description(
-    'Distributed-system patterns for Node.js, in one process or many: a gateway with circuit breakers, retries,\n' +
-      'limits and more in front of your services. What runs is written in one file, banyan.yaml.',
+    'Distributed-system patterns for Node.js, in one process or many: a gateway with ' +
+      'circuit breakers, retries, limits and more in front of your services. What runs ' +
+      'is written in one file, banyan.yaml.',
   )
   .version(version, '-v, --version', 'print the version')
   .helpOption('-h, --help', 'print help')
@@ -22,7 +23,7 @@ const program = new Command('banyan')
     'after',
     `
 Examples:
-  banyan check                     is banyan.yaml right? tells every mistake at once
+  banyan check                     is banyan.yaml right? every mistake at once
   banyan up                        run it
   banyan status                    what it does, live
   banyan breaker open payments     keep calls away from a service
@@ -38,8 +39,8 @@ program
   .addHelpText(
     'after',
     `
-On SIGTERM or Ctrl-C readiness fails first, then requests in flight finish within drain.grace, then the process ends.
-A second Ctrl-C ends it at once.`,
+On SIGTERM or Ctrl-C readiness fails first, then requests in flight finish within
+drain.grace, then the process ends. A second Ctrl-C ends it at once.`,
   )
   .action(async (options: { config?: string }) => (await import('./up.js')).up(options))
 
@@ -48,10 +49,7 @@ program
   .description('check a configuration and tell every mistake with file:line:column')
   .option('-c, --config <file>', 'configuration (default: banyan.yaml or banyan.config.ts in this folder)')
   .option('--json', 'print JSON')
-  .addHelpText(
-    'after',
-    '\nEnds with 0 if the configuration can be run, with 1 if not. Warnings do not count.',
-  )
+  .addHelpText('after', '\nEnds with 0 if the configuration can be run, else with 1. Warnings do not count.')
   .action(async (options: { config?: string; json?: true }) => (await import('./check.js')).check(options))
 
 program

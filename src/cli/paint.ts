@@ -35,6 +35,5 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 }
 
 function width(text: string): number {
-   
   return text.replace(/\u001b\[[0-9;]*m/g, '').length
 }
