@@ -21,7 +21,13 @@ module.exports = {
       comment: 'a policy is one file, or one folder, over the port src/traffic/policy.ts',
       severity: 'error',
       from: { path: '^src/traffic/policies/([^/.]+)', pathNot: '\\.test\\.ts$' },
-      to: { path: '^src/traffic/', pathNot: ['^src/traffic/(policy|errors|budget|latency-histogram)\\.ts$', '^src/traffic/policies/$1[/.]'] },
+      to: {
+        path: '^src/traffic/',
+        pathNot: [
+          '^src/traffic/(policy|errors|budget|latency-histogram)\\.ts$',
+          '^src/traffic/policies/$1[/.]',
+        ],
+      },
     },
     {
       name: 'data-plane-has-no-policy',
@@ -40,7 +46,10 @@ module.exports = {
       name: 'drivers-see-ports-only',
       severity: 'error',
       from: { path: '^src/drivers/' },
-      to: { path: '^src/', pathNot: ['^src/core/', '^src/drivers/', '^src/(events/log|coordination/coordinator)\\.ts$'] },
+      to: {
+        path: '^src/',
+        pathNot: ['^src/core/', '^src/drivers/', '^src/(events/log|coordination/coordinator)\\.ts$'],
+      },
     },
     {
       name: 'library-needs-no-package',

@@ -18,16 +18,14 @@ export function startTraffic({ url, perSecond }) {
       const books = (outcomes[name] ??= {})
       books[outcome] = (books[outcome] ?? 0) + 1
     }
-    request(new URL(path, url), { method, agent, timeout: 5_000 }, (response) => {
+    const outgoing = request(new URL(path, url), { method, agent, timeout: 5_000 }, (response) => {
       response.resume()
       response.on('end', () => count(String(response.statusCode)))
       response.on('error', () => count('broken'))
     })
-      .on('timeout', function () {
-        this.destroy(new Error('timeout'))
-      })
-      .on('error', (error) => count(error.message === 'timeout' ? 'timeout' : 'unreachable'))
-      .end()
+    outgoing.on('timeout', () => outgoing.destroy(new Error('timeout')))
+    outgoing.on('error', (error) => count(error.message === 'timeout' ? 'timeout' : 'unreachable'))
+    outgoing.end()
   }
   let sent = 0
   const startedAt = performance.now()

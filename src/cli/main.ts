@@ -39,8 +39,8 @@ program
   .addHelpText(
     'after',
     `
-On SIGTERM or Ctrl-C readiness fails first, then requests in flight finish within
-drain.grace, then the process ends. A second Ctrl-C ends it at once.`,
+On SIGTERM or Ctrl-C readiness fails first, then requests in flight finish
+within drain.grace, then the process ends. A second Ctrl-C ends it at once.`,
   )
   .action(async (options: { config?: string }) => (await import('./up.js')).up(options))
 

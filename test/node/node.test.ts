@@ -82,7 +82,7 @@ describe('banyan up', () => {
     const { node, gateway } = await startNode(() => undefined, { drain: { grace: '100ms' } })
     const client = await RawClient.open(Number(new URL(gateway).port))
     client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-    await asked(node, gateway)
+    await asked(node)
     node.process.kill('SIGTERM')
     await client.closed()
     expect(await node.ended).toBe(0)
@@ -144,7 +144,7 @@ async function refused(port: number): Promise<void> {
 }
 
 /** Waits until the gateway has a request under way. */
-async function asked(node: Cli, _gateway: string): Promise<void> {
+async function asked(node: Cli): Promise<void> {
   const admin = (await node.printed(/admin on (http:\/\/[\d.]+:\d+)/))[1]!
   for (;;) {
     const state = (await (await fetch(`${admin}/api/state`)).json()) as {

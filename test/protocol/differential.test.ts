@@ -22,7 +22,7 @@ const WE_REFUSE: Difference[] = [
   },
   {
     reason: 'Transfer-Encoding does not exist in HTTP/1.0',
-    applies: (text) => /HTTP\/1\.0\r\n/.test(text) && /^transfer-encoding:/im.test(text),
+    applies: (text) => text.includes('HTTP/1.0\r\n') && /^transfer-encoding:/im.test(text),
   },
   {
     reason: 'a Host that is no host',

@@ -142,6 +142,7 @@ test(
       expect(endpoint).toMatchObject({ active: 0, connections: { waiting: 0 } })
     }
     for (const { child } of upstreams) child?.kill('SIGKILL')
+    // eslint-disable-next-line no-console -- what the soak saw, with the seed to repeat it
     console.info(`soak: seed ${SEED}, ${JSON.stringify(outcomes)}`)
   },
 )

@@ -1,4 +1,10 @@
-import { createServer, request as nodeRequest, type IncomingMessage, type Server } from 'node:http'
+import {
+  createServer,
+  request as nodeRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { Duplex } from 'node:stream'
 import type { Reading, ReadMessage } from './http-messages.js'
 
@@ -28,7 +34,7 @@ export class NodeRequestReader {
     })
     // Without these listeners Node answers by itself and the request is not seen.
     for (const event of ['checkContinue', 'checkExpectation'] as const) {
-      this.#server.on(event, (request, response) => {
+      this.#server.on(event, (request: IncomingMessage, response: ServerResponse) => {
         collect(
           request,
           `${request.method ?? ''} ${request.url ?? ''} 1.${request.httpVersionMinor}`,

@@ -234,7 +234,7 @@ describe('a mistake is told with its place and what to do', () => {
   })
 
   test('what is probably not meant is a warning', () => {
-    expect(problemsOf(`${GOOD}`.replace('timeout: 2s, ', ''))).toEqual([
+    expect(problemsOf(GOOD.replace('timeout: 2s, ', ''))).toEqual([
       'warning f:5:14: policies.patient.retry: `retry` without `timeout`: nothing bounds how long a client waits',
     ])
   })

@@ -1,4 +1,4 @@
-import type { UpstreamError } from '../errors.js';
+import type { UpstreamError } from '../errors.js'
 import { RejectedError } from '../errors.js'
 import type { Clock } from '../../core/clock.js'
 import type { Body } from '../http/body.js'

@@ -267,7 +267,8 @@ export class HeadReader {
       const kind = fields.kinds[mark >> 2]
       if (kind === Kind.TransferEncoding || kind === Kind.ContentLength) {
         // Some parsers take a tab around a value for a part of it, and so read another framing than others.
-        if (text.slice(marks[mark + 1], marks[mark + 3]).includes('\t')) throw invalid('a tab stands in a framing field')
+        if (text.slice(marks[mark + 1], marks[mark + 3]).includes('\t'))
+          throw invalid('a tab stands in a framing field')
       }
     }
     const head: RawHead = {

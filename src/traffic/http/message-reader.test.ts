@@ -9,7 +9,10 @@ describe('where the network cuts the bytes changes nothing', () => {
   for (const kind of ['request', 'response'] as const) {
     const valid = kind === 'request' ? validRequest : validResponse
     const stream = fc
-      .array(fc.oneof({ weight: 3, arbitrary: valid }, { weight: 2, arbitrary: mutated(valid) }), { minLength: 1, maxLength: 3 })
+      .array(fc.oneof({ weight: 3, arbitrary: valid }, { weight: 2, arbitrary: mutated(valid) }), {
+        minLength: 1,
+        maxLength: 3,
+      })
       .map((messages) => Buffer.concat(messages))
 
     test(`${kind}s: any pieces read as the whole`, () => {
@@ -91,7 +94,11 @@ const REFUSED_REQUESTS: [shape: string, bytes: string, status: number][] = [
   ['empty Content-Length', `${head}Content-Length: \r\n\r\n`, 400],
   ['Content-Length beyond 2^64', `${head}Content-Length: 18446744073709551617\r\n\r\n`, 400],
   ['both framings', `${head}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
-  ['both framings, the other way round', `${head}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n`, 400],
+  [
+    'both framings, the other way round',
+    `${head}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n`,
+    400,
+  ],
   ['unknown coding', `${head}Transfer-Encoding: gzip\r\n\r\n`, 501],
   ['chunked not last', `${head}Transfer-Encoding: chunked, gzip\r\n\r\n`, 501],
   ['chunked after another coding', `${head}Transfer-Encoding: gzip, chunked\r\n\r\n`, 501],
@@ -104,7 +111,11 @@ const REFUSED_REQUESTS: [shape: string, bytes: string, status: number][] = [
   ['tab after chunked', `${head}Transfer-Encoding: chunked\t\r\n\r\n`, 400],
   ['identity', `${head}Transfer-Encoding: identity\r\n\r\n`, 501],
   ['empty Transfer-Encoding', `${head}Transfer-Encoding: \r\n\r\n`, 501],
-  ['Transfer-Encoding in HTTP/1.0', 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+  [
+    'Transfer-Encoding in HTTP/1.0',
+    'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    400,
+  ],
   ['unknown expectation', `${head}Expect: cake\r\n\r\n`, 417],
   ['empty chunk size', `${chunked}\r\n`, 400],
   ['chunk size with a sign', `${chunked}+1\r\na\r\n0\r\n\r\n`, 400],
@@ -156,10 +167,14 @@ describe('what two implementations could read differently is refused', () => {
 })
 
 describe('the length of a message (RFC 9112 6.3)', () => {
-  const read = (bytes: string, method?: string) => readPieces('response', [Buffer.from(bytes)], {}, method).messages
+  const read = (bytes: string, method?: string) =>
+    readPieces('response', [Buffer.from(bytes)], {}, method).messages
 
   test('an answer to HEAD has no body, whatever it says', () => {
-    const messages = read('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n', 'HEAD')
+    const messages = read(
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
+      'HEAD',
+    )
     expect(messages.map(({ start, body }) => [start, body])).toEqual([
       ['200 OK 1.1', ''],
       ['204 No Content 1.1', ''],
@@ -167,16 +182,22 @@ describe('the length of a message (RFC 9112 6.3)', () => {
   })
 
   test('304 and 1xx have no body', () => {
-    const messages = read('HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n')
+    const messages = read(
+      'HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n',
+    )
     expect(messages.map(({ complete }) => complete)).toEqual([true, true])
   })
 
   test('an answer without a length ends with its connection', () => {
-    expect(read('HTTP/1.1 200 OK\r\n\r\nall of this')).toMatchObject([{ body: 'all of this', complete: true }])
+    expect(read('HTTP/1.1 200 OK\r\n\r\nall of this')).toMatchObject([
+      { body: 'all of this', complete: true },
+    ])
   })
 
   test('an answer that ends before its length is incomplete', () => {
-    expect(read('HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nshort')).toMatchObject([{ body: 'short', complete: false }])
+    expect(read('HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nshort')).toMatchObject([
+      { body: 'short', complete: false },
+    ])
   })
 
   test('one empty line before a request is forgiven, a second one is not', () => {
@@ -188,6 +209,8 @@ describe('the length of a message (RFC 9112 6.3)', () => {
     const limits = { bodyBytes: 4 }
     const stated = Buffer.from('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n')
     expect(readPieces('request', [stated], limits).refused).toBe(413)
-    expect(readPieces('request', [Buffer.from(`${chunked}5\r\nabcde\r\n0\r\n\r\n`)], limits).refused).toBe(413)
+    expect(readPieces('request', [Buffer.from(`${chunked}5\r\nabcde\r\n0\r\n\r\n`)], limits).refused).toBe(
+      413,
+    )
   })
 })

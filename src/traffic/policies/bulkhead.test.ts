@@ -163,7 +163,9 @@ describe('the queue', () => {
           if (wait > 0) await clock.advance(wait)
           const caller = new AbortController()
           const until = deadline === undefined ? undefined : clock.now() + deadline
-          const done = (): void => void settled++
+          const done = (): void => {
+            settled++
+          }
           slots
             .execute(
               () => {
