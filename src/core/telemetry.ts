@@ -23,6 +23,8 @@ export interface Histogram {
 
 /** One timed piece of work. */
 export interface Span {
+  /** What to tell the next hop, as the W3C `traceparent` field, if the span is to be continued there. */
+  readonly traceparent?: string | undefined
   setAttribute(name: string, value: string | number | boolean): void
   /** Ends the span, as failed if an error is given. */
   end(error?: unknown): void
@@ -40,8 +42,12 @@ export interface Telemetry {
   histogram(name: string, options: InstrumentOptions): Histogram
   /** A value that is read when somebody asks for it, never pushed. */
   gauge(name: string, options: InstrumentOptions, read: () => number): void
-  /** Starts a span, or returns `undefined` when nobody traces. */
-  span(name: string, attributes?: Attributes): Span | undefined
+  /**
+   * Starts a span, or returns `undefined` when nobody traces.
+   *
+   * @param parent - the `traceparent` field (W3C Trace Context) of what asked for the work
+   */
+  span(name: string, attributes?: Attributes, parent?: string): Span | undefined
   log(level: LogLevel, message: string, attributes?: Attributes): void
 }
 

@@ -21,10 +21,10 @@ export function leastRequest<C extends Candidate>(candidates: readonly C[], rand
 }
 
 function better<C extends Candidate>(a: C, b: C, random: Random): C {
-  const loadA = (a.active + 1) / a.weight
-  const loadB = (b.active + 1) / b.weight
+  const loadA = a.active / a.weight
+  const loadB = b.active / b.weight
   if (loadA === loadB) {
-    // Equal loads: by weight, or an idle service would send half of everything to a light endpoint.
+    // Equal loads, nearly always none: by weight, or an idle service would not share by it.
     return random.next() * (a.weight + b.weight) < a.weight ? a : b
   }
   return loadA < loadB ? a : b

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { BanyanError, withoutStack } from '../../core/errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import type { Span } from '../../core/telemetry.js'
 import type { HttpLimits } from '../http/limits.js'
 import { problemResponse } from '../http/problem.js'
 import { HttpServer } from '../http/server.js'
@@ -161,6 +162,11 @@ export class Gateway {
     const share = route.choose()
     const peer = exchange.connection.remoteAddress
     const trusted = this.#trust(peer)
+    const span = this.#runtime.telemetry.span(
+      `${request.method} ${route.name}`,
+      { 'http.request.method': request.method, 'http.route': route.name, 'url.path': location.path },
+      request.fields.get('traceparent'),
+    )
     const forwarding = new Forwarding(
       exchange,
       {
@@ -170,6 +176,7 @@ export class Gateway {
         via: this.#via,
         edits: route.requestEdits,
         upgrade: request.upgrade !== undefined && route.upgrade,
+        traceparent: span?.traceparent,
       },
       clock,
     )
@@ -183,15 +190,18 @@ export class Gateway {
     share.run(call).then(
       (answer) => {
         route.record(answer.status, clock.now() - startedAt)
+        endSpan(span, answer.status)
         this.#answer(exchange, route, share.service, call, answer)
       },
       (error: unknown) => {
         if (exchange.aborted) {
           route.record(499, clock.now() - startedAt)
+          endSpan(span, 499, error)
           return
         }
         const problem = clientProblem(error)
         route.record(problem.status, clock.now() - startedAt)
+        endSpan(span, problem.status, error)
         if (problem.status === 500) this.#report(error, route)
         this.#fail(exchange, problem, this.#rateLimitFields(route, share.service, call))
       },
@@ -284,6 +294,13 @@ const CLIENT_GONE = withoutStack(() => new Error('The client has closed the conn
 /** A gateway's handlers take everything from the call's subject. */
 const noWork = (): never => {
   throw new Error('unreachable: a gateway has no innermost work')
+}
+
+/** Ends the span of a request; 5xx is a failure, also without an error of ours. */
+function endSpan(span: Span | undefined, status: number, error?: unknown): void {
+  if (!span) return
+  span.setAttribute('http.response.status_code', status)
+  span.end(error ?? (status >= 500 ? new Error(`answered with ${status}`) : undefined))
 }
 
 /** How long the caller still waits, in ms, as it says. */

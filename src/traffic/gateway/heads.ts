@@ -60,6 +60,8 @@ export interface RequestAdditions {
   via: string
   edits: CompiledEdits | undefined
   upgrade: boolean
+  /** Replaces the client's `traceparent`, where somebody traces; else the client's passes untouched. */
+  traceparent: string | undefined
 }
 
 /** The field that tells the next hop how many ms the caller still waits (a duration, as clocks differ). */
@@ -78,7 +80,7 @@ export function requestText(
   attempt: number,
 ): string {
   const { fields, framing } = request
-  const { edits } = additions
+  const { edits, traceparent } = additions
   const { names, values, kinds } = fields
   let text = `${request.method} ${additions.target} HTTP/1.1\r\nHost: ${additions.host}\r\n`
   let via = additions.via
@@ -90,6 +92,7 @@ export function requestText(
       case Kind.Expect: {
         const name = names[index]!
         if (name.length === TIMEOUT_FIELD.length && sameName(name, TIMEOUT_FIELD)) break
+        if (traceparent !== undefined && sameName(name, 'traceparent')) break
         if (edits !== undefined && isDropped(edits, name)) break
         text += name + ': ' + values[index]! + '\r\n'
         break
@@ -103,6 +106,7 @@ export function requestText(
   text += additions.forwarded + 'Via: ' + via + '\r\n'
   if (remaining !== Infinity) text += `X-Request-Timeout-Ms: ${Math.max(1, Math.floor(remaining))}\r\n`
   if (attempt > 1) text += `X-Request-Attempt: ${attempt}\r\n`
+  if (traceparent !== undefined) text += `traceparent: ${traceparent}\r\n`
   if (edits !== undefined) text += edits.text
   if (framing.kind === 'length') text += `Content-Length: ${framing.length}\r\n`
   else if (framing.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n'

@@ -1,5 +1,6 @@
 import { duration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
+import { budgetOf } from '../budget.js'
 import { bulkhead, type Bulkhead } from '../policies/bulkhead.js'
 import { circuitBreaker, type CircuitBreaker } from '../policies/circuit-breaker.js'
 import { fallback } from '../policies/fallback.js'
@@ -56,8 +57,20 @@ export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime):
     ? rateLimit({ ...(rateOptions as { limit: number; window: number }), name, runtime })
     : undefined
   if (limiter) around.push(limiter)
-  if (retries) around.push(retry({ ...retries, name, runtime, isFailure: isWorthAnotherTry }))
-  if (hedging) around.push(hedge({ ...hedging, name, runtime, isFailure: isWorthAnotherTry }))
+  // Whatever multiplies load draws on one budget, unless the hedge was given its own.
+  const budget = retries && budgetOf(retries.budget, {}, runtime)
+  if (retries)
+    around.push(retry({ ...retries, budget: budget ?? false, name, runtime, isFailure: isWorthAnotherTry }))
+  if (hedging)
+    around.push(
+      hedge({
+        ...(retries ? { budget: budget ?? false } : {}),
+        ...hedging,
+        name,
+        runtime,
+        isFailure: isWorthAnotherTry,
+      }),
+    )
   const shared = breaker && per === 'service' ? makeBreaker(name) : undefined
   if (shared) around.push(shared)
   const bulk = slots ? bulkhead({ ...slots, name, runtime, isFailure: isEndpointFailure }) : undefined
