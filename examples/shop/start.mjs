@@ -41,18 +41,22 @@ async function startEverything() {
     const { name, port } = /** @type {{ name: string, port: number }} */ (SERVICES[index])
     return `    ${name.padEnd(10)} http://127.0.0.1:${port}   pid ${child.pid}`
   })
+  const failing = 'http://127.0.0.1:4003/payments/failing'
+  const ideas = [
+    ['npx banyan status', 'what the gateway sees, live'],
+    ['npm run traffic', 'clients, and what they get'],
+    [`kill ${children[1]?.pid}`, 'a catalog process dies; clients do not notice'],
+    ['node examples/shop/start.mjs catalog 4001', 'and comes back'],
+    [`curl -X PUT ${failing}/0.9`, 'payments get much worse; the breaker opens'],
+    [`curl -X PUT ${failing}/0`, 'and well again'],
+  ]
   console.log(`
   The shop is open:  ${GATEWAY}
 
 ${pids.join('\n')}
 
   Try, in another terminal:
-    npx banyan status                                   what the gateway sees, live
-    npm run traffic                                     clients, and what they get
-    kill ${String(children[1]?.pid).padEnd(8)}                                 a catalog process dies; clients do not notice
-    node examples/shop/start.mjs catalog 4001           and comes back
-    curl -X PUT http://127.0.0.1:4003/payments/failing/0.9   payments get much worse; the breaker opens
-    curl -X PUT http://127.0.0.1:4003/payments/failing/0     and well again
+${ideas.map(([command = '', effect]) => `    ${command.padEnd(62)} ${effect}`).join('\n')}
 
   Ctrl-C stops everything.
 `)
