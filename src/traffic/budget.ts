@@ -1,5 +1,5 @@
 import { duration, type Duration } from '../core/duration.js'
-import { checkOptions, type OptionTable } from '../core/options.js'
+import { checkOptions, type OptionKind, type OptionTable } from '../core/options.js'
 import { systemRuntime, type Runtime } from '../core/runtime.js'
 import type { Call } from './policy.js'
 
@@ -118,6 +118,19 @@ export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
 
 /** Where a policy's extra tries come from: an own budget, a shared one, or no limit at all. */
 export type BudgetOption = RetryBudgetOptions | RetryBudget | false
+
+/** What an option for a budget accepts. */
+export function budgetKind(doc: string): OptionKind {
+  return {
+    kind: 'either',
+    of: [
+      { kind: 'choice', values: [false], doc: 'No limit.' },
+      { kind: 'group', options: retryBudgetOptions, doc: 'Options of an own budget.' },
+      { kind: 'code', type: 'object', doc: 'A budget to share.' },
+    ],
+    doc,
+  }
+}
 
 /** Makes or takes the budget that an option names. */
 export function budgetOf(

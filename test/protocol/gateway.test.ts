@@ -127,6 +127,19 @@ describe('a request on its way', () => {
     expect((await c.responses(1))[0]!.body).toBe('done')
   })
 
+  test('that turns out not to be valid in its body is answered with 400, and the endpoint is told', async () => {
+    const { upstream, client, gateway } = await setUp()
+    const c = await client()
+    c.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+    const peer = await upstream.peer()
+    await peer.until((text) => text.includes('hello'))
+    c.send('zz\r\n')
+    await peer.end()
+    await c.closed()
+    expect(c.text).toMatch(/^HTTP\/1\.1 400 /)
+    expect(gateway.state().services['s']!.endpoints[0]).toMatchObject({ active: 0, failures: 0 })
+  })
+
   test('waits for 100 Continue if it says so, and gets it from the endpoint', async () => {
     const { upstream, client } = await setUp()
     const c = await client()

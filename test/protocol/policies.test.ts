@@ -78,6 +78,22 @@ describe('fallback', () => {
   })
 })
 
+test('an answer that is kept while it streams gives its slot back', async () => {
+  const { url } = await serve((_request, response) => {
+    response.writeHead(200, { 'Content-Length': 4 })
+    response.flushHeaders()
+    response.write('la', () => response.end('te'))
+  })
+  const { base, gateway } = await gatewayFor({
+    services: { s: { endpoints: [url], policy: 'p' } },
+    policies: { p: { fallback: { staleFor: '1m' }, bulkhead: { concurrency: 1 } } },
+    routes: { all: { match: {}, to: 's' } },
+  })
+  for (let round = 0; round < 3; round++) expect(await (await fetch(base)).text()).toBe('late')
+  const { bulkhead, endpoints } = gateway.state().services['s']!
+  expect([bulkhead!.inFlight, endpoints[0]!.active]).toEqual([0, 0])
+})
+
 describe('routes', () => {
   test('rewrite the path and the host, edit fields, and share by weight', async () => {
     const echo: (name: string) => RequestListener = (name) => (request, response) => {

@@ -194,9 +194,10 @@ export class Gateway {
         this.#answer(exchange, route, share.service, call, answer)
       },
       (error: unknown) => {
-        if (exchange.aborted) {
-          route.record(499, clock.now() - startedAt)
-          endSpan(span, 499, error)
+        const refused = exchange.aborted ? 499 : exchange.refused
+        if (refused !== undefined) {
+          route.record(refused, clock.now() - startedAt)
+          endSpan(span, refused, error)
           return
         }
         const problem = clientProblem(error)

@@ -1,8 +1,12 @@
+import { withoutStack } from '../../core/errors.js'
 import { Body, type BodySink, type BodySource } from '../http/body.js'
 import type { Fields } from '../http/fields.js'
 
 /** Up to this many bytes of a request body are kept to be sent again; a longer body is sent once. */
 const KEPT_BYTES = 64 * 1024
+
+/** Why a try fails whose body goes to another one. */
+const MOVED = withoutStack(() => new Error('the body went to another try'))
 
 /**
  * A request body that can be sent more than once, as long as it is small: what passes is kept up to a bound, and
@@ -29,10 +33,11 @@ export class ReplayableBody implements BodySink, BodySource {
     return !this.#overflown && this.#error === undefined
   }
 
-  /** The body for one more try, from its first byte; the try before gets nothing more. */
+  /** The body for one more try, from its first byte; a try before that still waits for the rest fails. */
   open(): Body {
     const body = new Body(this.#source.length, this)
     for (const data of this.#kept) body.push(data)
+    this.#target?.fail(MOVED)
     this.#target = body
     if (!this.#started) {
       this.#started = true

@@ -35,7 +35,7 @@ export class Body {
   #trailers: Fields | undefined = undefined
   #error: Error | undefined = undefined
   #discarded = false
-  #onSettled: (() => void) | undefined = undefined
+  #waiting: (() => void)[] | undefined = undefined
 
   constructor(length: number | undefined, source: BodySource | undefined) {
     this.length = length
@@ -140,7 +140,7 @@ export class Body {
   /** Calls back once, when the body has ended or failed; at once if it has. */
   onSettled(callback: () => void): void {
     if (this.#ended || this.#error) callback()
-    else this.#onSettled = callback
+    else (this.#waiting ??= []).push(callback)
   }
 
   #pause(): void {
@@ -150,8 +150,8 @@ export class Body {
   }
 
   #settle(): void {
-    const callback = this.#onSettled
-    this.#onSettled = undefined
-    callback?.()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting) for (const callback of waiting) callback()
   }
 }

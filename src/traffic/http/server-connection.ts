@@ -78,9 +78,9 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
   }
 
   onEnd(trailers: Fields | undefined): void {
-    this.deadline = Infinity
     // Read on, if only to notice that the client goes away.
     if (this.#paused) this.resume()
+    this.deadline = Infinity
     this.#exchange!.body.finish(trailers)
   }
 
@@ -286,6 +286,8 @@ export class ServerExchange {
   responded = false
   /** True once the client has gone. */
   aborted = false
+  /** Status of the answer to a request that turned out not to be valid after it was handed over. */
+  refused: number | undefined = undefined
   /** Called once, when the client goes before its answer is complete. */
   onAbort: (() => void) | undefined = undefined
   /** Called when the client takes bytes again. */
@@ -358,13 +360,12 @@ export class ServerExchange {
 
   /** The request has turned out not to be valid, or to be too slow, after it was handed over. */
   fail(error: HttpError): void {
-    this.body.fail(error)
+    this.refused = error.status
+    this.#giveUp(error)
     if (this.responded) {
       this.connection.destroy()
       return
     }
-    this.onAbort?.()
-    this.onAbort = undefined
     const { status, fields, body } = problemResponse({ status: error.status, detail: error.message })
     this.respondWith(status, fields, body)
   }
@@ -372,9 +373,14 @@ export class ServerExchange {
   /** For the connection: the client has gone. */
   abort(): void {
     this.aborted = true
-    this.body.fail(new HttpError(400, 'The client has closed the connection'))
+    this.#giveUp(new HttpError(400, 'The client has closed the connection'))
+  }
+
+  /** First whoever works on it, then the body: a body that breaks off must not look like a fault of an endpoint. */
+  #giveUp(error: HttpError): void {
     this.onAbort?.()
     this.onAbort = undefined
+    this.body.fail(error)
   }
 
   #stream(body: Body, writer: MessageWriter, keepAlive: boolean, trailers: Answer['trailers']): void {

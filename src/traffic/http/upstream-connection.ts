@@ -130,7 +130,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
       },
       fail: () => {
         // Half a request was sent and the rest will never come.
-        if (this.#requestBody === body) this.abort(receiver)
+        if (this.#requestBody === body) this.#break('BANYAN_UPSTREAM_RESET', 'the request body broke off')
       },
     }
     body.pipe(sink)

@@ -1,4 +1,4 @@
-import { budgetOf, countFirstTry, retryBudgetOptions, type BudgetOption } from '../budget.js'
+import { budgetKind, budgetOf, countFirstTry, type BudgetOption } from '../budget.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { withoutStack } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
@@ -56,15 +56,7 @@ export const hedgeOptions: OptionTable<HedgeOptions> = {
     doc: 'Calls seen before the percentile is trusted. Default 20.',
   },
   attempts: { kind: 'number', min: 2, max: 10, integer: true, doc: 'Tries at the same time. Default 2.' },
-  budget: {
-    kind: 'either',
-    of: [
-      { kind: 'choice', values: [false], doc: 'No limit.' },
-      { kind: 'group', options: retryBudgetOptions, doc: 'Options of an own budget.' },
-      { kind: 'code', type: 'object', doc: 'A budget to share.' },
-    ],
-    doc: 'Bounds the extra tries of all calls together. Default: 0.1 a call, and 1 a second.',
-  },
+  budget: budgetKind('Bounds the extra tries of all calls together. Default: 0.1 a call, and 1 a second.'),
   isFailure: { kind: 'code', type: 'function', doc: 'Which outcomes do not win.' },
   name: { kind: 'string', doc: 'Name in metrics and errors.' },
   runtime: { kind: 'code', type: 'object', doc: 'Time and telemetry.' },

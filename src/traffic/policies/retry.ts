@@ -1,4 +1,4 @@
-import { budgetOf, countFirstTry, retryBudgetOptions, type BudgetOption } from '../budget.js'
+import { budgetKind, budgetOf, countFirstTry, type BudgetOption } from '../budget.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { withoutStack } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
@@ -57,15 +57,7 @@ export const retryOptions: OptionTable<RetryOptions> = {
   isFailure: { kind: 'code', type: 'function', doc: 'Which outcomes are worth another try.' },
   retryAfter: { kind: 'code', type: 'function', doc: 'ms that an outcome asks to wait.' },
   maxRetryAfter: { kind: 'duration', doc: 'Longest wait that an outcome may ask for. Default 30s.' },
-  budget: {
-    kind: 'either',
-    of: [
-      { kind: 'choice', values: [false], doc: 'No limit.' },
-      { kind: 'group', options: retryBudgetOptions, doc: 'Options of an own budget.' },
-      { kind: 'code', type: 'object', doc: 'A budget to share.' },
-    ],
-    doc: 'Bounds the extra tries of all calls together. Default: 0.2 a call, and 3 a second.',
-  },
+  budget: budgetKind('Bounds the extra tries of all calls together. Default: 0.2 a call, and 3 a second.'),
   name: { kind: 'string', doc: 'Name in metrics and errors.' },
   runtime: { kind: 'code', type: 'object', doc: 'Time, chance and telemetry.' },
 }
