@@ -15,8 +15,8 @@ export interface AttemptTarget {
   readonly clock: Clock
   /** Exchanges under way. */
   active: number
-  /** A try has ended: with an answer's status, or 0 for none; `ms` from its start to the answer's head. */
-  record(status: number, ms: number): void
+  /** A try has come to an answer's status at `now`, or to none (0), `ms` after its start. */
+  record(status: number, now: number, ms: number): void
 }
 
 /** One try of one request on one endpoint: from a free connection to the last byte of the answer. */
@@ -130,7 +130,8 @@ export class Attempt implements AnswerReceiver {
   }
 
   #record(status: number): void {
-    this.#endpoint.record(status, this.#endpoint.clock.now() - this.#startedAt)
+    const now = this.#endpoint.clock.now()
+    this.#endpoint.record(status, now, now - this.#startedAt)
   }
 
   #over(): void {

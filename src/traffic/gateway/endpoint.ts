@@ -71,11 +71,11 @@ export class Endpoint implements Candidate, AttemptTarget {
     return this.breaker?.ready() ?? true
   }
 
-  record(status: number, ms: number): void {
+  record(status: number, now: number, ms: number): void {
     const failed = status === 0 || status >= 500
     this.#requests++
     if (failed) this.#failures++
-    this.#meter.count(this.clock.now(), ms, failed)
+    this.#meter.count(now, ms, failed)
     const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram(
       'http.client.request.duration',
       {

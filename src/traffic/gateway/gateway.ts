@@ -172,7 +172,7 @@ export class Gateway {
       {
         target: route.targetOf(found, location),
         host: route.hostOf(request.host),
-        forwarded: forwardedText(peer, request.host, false, trusted ? request.fields : undefined),
+        forwarded: trusted ? forwardedText(peer, request.host, false, request.fields) : forwardedBy(exchange),
         via: this.#via,
         edits: route.requestEdits,
         upgrade: request.upgrade !== undefined && route.upgrade,
@@ -189,19 +189,20 @@ export class Gateway {
     exchange.onAbort = () => call.cancel(CLIENT_GONE)
     share.run(call).then(
       (answer) => {
-        route.record(answer.status, clock.now() - startedAt)
+        const now = clock.now()
+        route.record(answer.status, now, now - startedAt)
         endSpan(span, answer.status)
         this.#answer(exchange, route, share.service, call, answer)
       },
       (error: unknown) => {
         const refused = exchange.aborted ? 499 : exchange.refused
         if (refused !== undefined) {
-          route.record(refused, clock.now() - startedAt)
+          route.record(refused, clock.now(), clock.now() - startedAt)
           endSpan(span, refused, error)
           return
         }
         const problem = clientProblem(error)
-        route.record(problem.status, clock.now() - startedAt)
+        route.record(problem.status, clock.now(), clock.now() - startedAt)
         endSpan(span, problem.status, error)
         if (problem.status === 500) this.#report(error, route)
         this.#fail(exchange, problem, this.#rateLimitFields(route, share.service, call))
@@ -295,6 +296,16 @@ const CLIENT_GONE = withoutStack(() => new Error('The client has closed the conn
 /** A gateway's handlers take everything from the call's subject. */
 const noWork = (): never => {
   throw new Error('unreachable: a gateway has no innermost work')
+}
+
+/** What is said of a client that is not believed itself: worked out once for a connection and host. */
+function forwardedBy({ connection, request }: ServerExchange): string {
+  const { host } = request
+  const known = connection.forwarded
+  if (known?.host === host) return known.text
+  const text = forwardedText(connection.remoteAddress, host, false, undefined)
+  connection.forwarded = { host, text }
+  return text
 }
 
 /** Ends the span of a request; 5xx is a failure, also without an error of ours. */

@@ -98,10 +98,10 @@ export class Route {
     return this.#spec.rewrite?.host ?? host
   }
 
-  /** Counts an answer, with the time from the request's head to the answer's head, in ms. */
-  record(status: number, ms: number): void {
+  /** Counts an answer that came at `now`, `ms` after the head of its request. */
+  record(status: number, now: number, ms: number): void {
     this.#requests++
-    this.#meter.count(this.#runtime.clock.now(), ms, status >= 500)
+    this.#meter.count(now, ms, status >= 500)
     const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram(
       'http.server.request.duration',
       {

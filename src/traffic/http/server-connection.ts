@@ -33,6 +33,8 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
   readonly socket: Socket
   /** IP address of the peer. */
   readonly remoteAddress: string
+  /** What a forwarder says about this client; the same for every request to the same host. */
+  forwarded: { readonly host: string; readonly text: string } | undefined = undefined
   deadline = Infinity
   readonly #server: ConnectionHost
   readonly #reader: MessageReader
