@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { UpstreamError, type UpstreamCode } from '../errors.js'
 import { Body, type BodySink, type BodySource } from './body.js'
@@ -323,9 +323,16 @@ export function openSocket(
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { host, port } = address
-    const socket = address.tls
+    const socket: Socket = address.tls
       ? connectTls({ host, port, servername: host, ALPNProtocols: ['http/1.1'] })
-      : connectTcp({ host, port, noDelay: true, keepAlive: true, allowHalfOpen: true })
+      : connectTcp({
+          host,
+          port,
+          noDelay: true,
+          keepAlive: true,
+          allowHalfOpen: true,
+          onread: lend(() => socket),
+        })
     let settled = false
     // Stays for good: a socket without a listener for its errors takes the process with it.
     const fail = (error: Error): void => {
@@ -343,6 +350,20 @@ export function openSocket(
     })
     cancelled((why) => fail(new Error(why)))
   })
+}
+
+/** Where every plain connection reads into, one at a time: Node would allocate as much for each read. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** Reads into the common buffer, and hands on as `data` a copy of just what was read. */
+function lend(socket: () => Socket): OnReadOpts {
+  return {
+    buffer: READ_BUFFER,
+    callback: (bytes, buffer) => {
+      socket().emit('data', Buffer.from(buffer.subarray(0, bytes)))
+      return true
+    },
+  }
 }
 
 /** `Keep-Alive: timeout=5`, in ms. */
