@@ -1,7 +1,7 @@
 import { duration, formatDuration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { Observers, type Unsubscribe } from '../../core/observers.js'
-import { checkOptions, type OptionTable } from '../../core/options.js'
+import { checkOptions } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { rejected, RejectedError } from '../errors.js'
 import {
@@ -16,6 +16,8 @@ import {
   type Policy,
   type Work,
 } from '../policy.js'
+import { instruments } from './circuit-breaker/instruments.js'
+import { circuitBreakerOptions, type CircuitBreakerOptions } from './circuit-breaker/options.js'
 import {
   nameOf,
   type BreakerReason,
@@ -26,119 +28,8 @@ import {
 } from './circuit-breaker/state.js'
 import { CountWindow, TimeWindow, type Window } from './circuit-breaker/window.js'
 
+export { circuitBreakerOptions, type CircuitBreakerOptions } from './circuit-breaker/options.js'
 export type { BreakerReason, BreakerSnapshot, BreakerState, StateChange } from './circuit-breaker/state.js'
-
-/** Options of {@link circuitBreaker}. */
-export interface CircuitBreakerOptions {
-  /** Share of failed calls in the window at which the circuit opens, above 0 to 1. Default 0.5. */
-  failureRate?: number
-  /** A call that takes at least this long is slow, in ms or as text. Default: no call is. */
-  slowCall?: Duration
-  /** Share of slow calls in the window at which the circuit opens, above 0 to 1. Default 1; needs `slowCall`. */
-  slowCallRate?: number
-  /** Calls that must be in the window before a rate means anything. Default 20. */
-  minimumCalls?: number
-  /** Failures in a row at which the circuit opens, whatever the rates say. Default: no number does. */
-  consecutiveFailures?: number
-  /** The calls that count: those of the last `time`, or the last so many `calls`. Default `{ time: '10s' }`. */
-  window?: { time?: Duration; calls?: number }
-  /** How long the circuit stays open before it tries again, in ms or as text. Default `'5s'`. */
-  openFor?: Duration
-  /**
-   * Every time the circuit opens again without having closed in between, it stays open twice as long, up to this.
-   * Default: ten times `openFor`.
-   */
-  openForMax?: Duration
-  /** Calls let through in half-open to see whether the trouble is over; more than these are refused. Default 3. */
-  halfOpenCalls?: number
-  /**
-   * How long those calls may take. Then those that have ended decide, and if none has, the circuit opens again.
-   * Default `'10s'`.
-   */
-  halfOpenFor?: Duration
-  /**
-   * After good probes the load comes back over this time, from a tenth to all of it, instead of at once; a window
-   * of its own judges it meanwhile. 0 closes at once. Default `'5s'`.
-   */
-  rampUp?: Duration
-  /** Only watch and report: nothing is refused. Default false. */
-  dryRun?: boolean
-  /** Which outcomes count as failures. Default: every error. Refusals and cancelled calls never count at all. */
-  isFailure?: IsFailure
-  /** A snapshot to start from, taken before a restart. The window starts empty. Default: closed. */
-  restore?: BreakerSnapshot
-  /** What metrics and errors call it. Default `'breaker'`. */
-  name?: string
-  /** Time, chance and telemetry. Default: the system's. */
-  runtime?: Runtime
-}
-
-/** What {@link circuitBreaker} accepts, for checks, schemas and docs. */
-export const circuitBreakerOptions: OptionTable<CircuitBreakerOptions> = {
-  failureRate: {
-    kind: 'number',
-    min: 0.001,
-    max: 1,
-    doc: 'Share of failed calls at which the circuit opens. Default 0.5.',
-  },
-  slowCall: {
-    kind: 'duration',
-    min: 1,
-    doc: 'A call that takes at least this long is slow. Default: none is.',
-  },
-  slowCallRate: {
-    kind: 'number',
-    min: 0.001,
-    max: 1,
-    doc: 'Share of slow calls at which the circuit opens. Default 1.',
-  },
-  minimumCalls: {
-    kind: 'number',
-    min: 1,
-    integer: true,
-    doc: 'Calls in the window before rates count. Default 20.',
-  },
-  consecutiveFailures: {
-    kind: 'number',
-    min: 1,
-    integer: true,
-    doc: 'Failures in a row that open the circuit. Default: off.',
-  },
-  window: {
-    kind: 'group',
-    options: {
-      time: { kind: 'duration', min: 10, doc: 'The calls of this last time count. Default 10s.' },
-      calls: {
-        kind: 'number',
-        min: 1,
-        max: 100_000,
-        integer: true,
-        doc: 'So many last calls count, instead of a time.',
-      },
-    },
-    doc: 'The calls that count: of a time, or a number of them.',
-  },
-  openFor: { kind: 'duration', min: 1, doc: 'How long the circuit stays open. Default 5s.' },
-  openForMax: {
-    kind: 'duration',
-    min: 1,
-    doc: 'Longest time open, as it doubles each time in a row. Default 10 x openFor.',
-  },
-  halfOpenCalls: {
-    kind: 'number',
-    min: 1,
-    max: 1000,
-    integer: true,
-    doc: 'Probing calls in half-open. Default 3.',
-  },
-  halfOpenFor: { kind: 'duration', min: 1, doc: 'How long probing calls may take. Default 10s.' },
-  rampUp: { kind: 'duration', doc: 'Time over which the load comes back after good probes. Default 5s.' },
-  dryRun: { kind: 'boolean', doc: 'Only watch and report, refuse nothing. Default false.' },
-  isFailure: { kind: 'code', type: 'function', doc: 'Which outcomes are failures.' },
-  restore: { kind: 'code', type: 'object', doc: 'A snapshot to start from.' },
-  name: { kind: 'string', doc: 'Name in metrics and errors.' },
-  runtime: { kind: 'code', type: 'object', doc: 'Time, chance and telemetry.' },
-}
 
 /** An operator's decision that stands above the breaker's own. */
 export interface Override {
@@ -264,7 +155,7 @@ class Breaker implements CircuitBreaker {
     if (window.calls !== undefined) this.#minimumCalls = Math.min(this.#minimumCalls, window.calls)
     this.name = name
     this.#since = runtime.clock.now()
-    this.#count = instruments(runtime, name, () => STATE_NUMBERS[this.state])
+    this.#count = instruments(runtime, name, () => this.state)
     this.#run = this.wrap(invoke)
     if (options.restore) this.#restore(options.restore)
   }
@@ -634,43 +525,5 @@ function retryAfterOf(state: State, now: number): number {
     case 'forced-open':
       // Without an end nobody knows; a minute keeps callers from asking all the time.
       return state.until === Infinity ? 60_000 : Math.max(0, state.until - now)
-  }
-}
-
-const STATE_NUMBERS: Readonly<Record<BreakerState, number>> = {
-  closed: 0,
-  'half-open': 1,
-  open: 2,
-  'forced-open': 3,
-  disabled: 4,
-}
-
-function instruments({ telemetry }: Runtime, name: string, state: () => number) {
-  const calls = (outcome: string) =>
-    telemetry.counter('banyan.breaker.calls', {
-      description: 'Calls by their outcome as the circuit breaker judged it.',
-      unit: '{call}',
-      attributes: { 'banyan.policy': name, 'banyan.outcome': outcome },
-    })
-  const attributes = { 'banyan.policy': name }
-  telemetry.gauge(
-    'banyan.breaker.state',
-    {
-      description: 'State of the circuit: 0 closed, 1 half-open, 2 open, 3 forced-open, 4 disabled.',
-      attributes,
-    },
-    state,
-  )
-  return {
-    succeeded: calls('success'),
-    failed: calls('failure'),
-    slow: calls('slow'),
-    refused: calls('refused'),
-    ignored: calls('ignored'),
-    transitions: telemetry.counter('banyan.breaker.transitions', {
-      description: 'Changes of state of the circuit breaker.',
-      unit: '{transition}',
-      attributes,
-    }),
   }
 }
