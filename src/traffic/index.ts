@@ -39,6 +39,7 @@ export {
   type RateDecision,
   type RateLimit,
   type RateLimitOptions,
+  type RateState,
 } from './policies/rate-limit.js'
 export { retry, type BackoffOptions, type RetryOptions } from './policies/retry.js'
 export { timeout, type TimeoutOptions } from './policies/timeout.js'

@@ -4,12 +4,12 @@ import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { rejected } from '../errors.js'
 import { definePolicy, type Handler, type Policy } from '../policy.js'
-import {
-  SlidingWindow,
-  TokenBucket,
-  type Limiter,
-  type RateDecision as Decision,
-} from './rate-limit/algorithms.js'
+import type { RateDecision, RateState } from './rate-limit/headers.js'
+import type { Limiter } from './rate-limit/limiter.js'
+import { SlidingWindow } from './rate-limit/sliding-window.js'
+import { TokenBucket } from './rate-limit/token-bucket.js'
+
+export { rateLimitHeaders, type RateDecision, type RateState } from './rate-limit/headers.js'
 
 /** Options of {@link rateLimit}. */
 export interface RateLimitOptions {
@@ -25,7 +25,8 @@ export interface RateLimitOptions {
    */
   algorithm?: 'token-bucket' | 'sliding-window'
   /**
-   * Keys held at most. Beyond it the key that was not used for longest is forgotten, and begins anew. Default 10000.
+   * Keys held at most. For one more the key that was not used for longest is forgotten; should it come back, it begins
+   * anew. Default 10000.
    */
   maxKeys?: number
   /** What metrics, errors and the `RateLimit` headers call it. Default `'rateLimit'`. */
@@ -54,34 +55,32 @@ export const rateLimitOptions: OptionTable<RateLimitOptions> = {
   runtime: { kind: 'code', type: 'object', doc: 'Time and telemetry.' },
 }
 
-/** What a limit says about a call, and which limit it is. */
-export interface RateDecision extends Decision {
-  /** Name of the limit. */
-  name: string
-  /** Calls in a window. */
-  limit: number
-  /** ms of a window. */
-  window: number
-}
+/** The key of calls that name none. */
+const ONE_FOR_ALL = ''
 
 /** A policy that bounds how often. See {@link rateLimit}. */
 export interface RateLimit extends Policy {
   /**
-   * Asks for a call without making one.
+   * Counts a call without making one, if it is allowed.
    *
    * @param key - whose call; default one key for all
-   * @param cost - how many calls it counts for; default 1
+   * @param cost - how many calls it counts for, above 0; default 1
+   * @throws `BanyanError` (`BANYAN_INVALID_OPTIONS`) if `cost` is not above 0
    */
   take(key?: string, cost?: number): RateDecision
-  /** Looks without taking. */
-  peek(key?: string): RateDecision
+  /** Looks without counting. */
+  peek(key?: string): RateState
   /** Keys held. */
   readonly keys: number
 }
 
 /**
  * Bounds how often calls are made, for each key on its own (`key` of the call's options). Counts what is asked for,
- * whether it then succeeds or not. The count is this process's own.
+ * whether it then succeeds or not; a refused call does not count. The count is this process's own.
+ *
+ * - `token-bucket`: in any time t at most `burst + t x limit / window` calls, so at most `burst + limit` in a window.
+ * - `sliding-window`: at most `limit` calls in each window of the clock, and fewer than twice as many in any other time of
+ *   that length.
  *
  * @throws from `execute`: `RejectedError` (`BANYAN_RATE_LIMITED`), the call was not made; its `retryAfter` is exact:
  *   a call made then is allowed unless another one of the same key came first
@@ -119,37 +118,37 @@ export function rateLimit(options: RateLimitOptions): RateLimit {
     unit: '{call}',
     attributes: { 'banyan.policy': name },
   })
-  const decide = (key: string, cost: number): RateDecision =>
-    Object.assign(limiter.take(key, clock.now(), cost), { name, limit, window })
+  telemetry.gauge(
+    'banyan.rate_limit.keys',
+    { description: 'Keys held.', unit: '{key}', attributes: { 'banyan.policy': name } },
+    () => limiter.size,
+  )
+  const stateAt = (key: string, now: number): RateState => {
+    const { remaining, resetAfter } = limiter.standing(key, now)
+    return { name, limit, window, remaining, resetAfter, retryAfter: limiter.wait(key, now, 1) }
+  }
 
   const policy = definePolicy(name, <T>(next: Handler<T>): Handler<T> => (call) => {
-    const { allowed, retryAfter } = limiter.take(call.key ?? '', clock.now(), 1)
-    if (allowed) return next(call)
+    const wait = limiter.take(call.key ?? ONE_FOR_ALL, clock.now(), 1)
+    if (wait === 0) return next(call)
     refused.add(1)
-    const message = `${name}: more than ${limit} calls in ${formatDuration(window)}; the next in ${formatDuration(retryAfter)}`
-    return Promise.reject(rejected('BANYAN_RATE_LIMITED', message, name, retryAfter))
+    const message = `${name}: more than ${limit} calls in ${formatDuration(window)}; the next in ${formatDuration(wait)}`
+    return Promise.reject(rejected('BANYAN_RATE_LIMITED', message, name, wait))
   })
   return {
     ...policy,
-    take: (key = '', cost = 1) => decide(key, cost),
-    peek: (key = '') => decide(key, 0),
+    take(key = ONE_FOR_ALL, cost = 1) {
+      if (!(cost > 0)) {
+        throw new BanyanError('BANYAN_INVALID_OPTIONS', `${name}: a cost must be above 0, got ${cost}`)
+      }
+      const now = clock.now()
+      const wait = limiter.take(key, now, cost)
+      const state = stateAt(key, now)
+      return wait === 0 ? { ...state, allowed: true } : { ...state, allowed: false, retryAfter: wait }
+    },
+    peek: (key = ONE_FOR_ALL) => stateAt(key, clock.now()),
     get keys() {
       return limiter.size
     },
-  }
-}
-
-/**
- * The fields that tell a client where it stands (draft-ietf-httpapi-ratelimit-headers-10), and on a refusal
- * `Retry-After`.
- */
-export function rateLimitHeaders(decision: RateDecision): Record<string, string> {
-  // A structured-field string: quotes and backslashes escaped, and nothing but ASCII.
-  const name = `"${decision.name.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
-  const seconds = (ms: number): number => Math.ceil(ms / 1000)
-  return {
-    'RateLimit-Policy': `${name};q=${decision.limit};w=${Math.max(1, seconds(decision.window))}`,
-    RateLimit: `${name};r=${decision.remaining};t=${seconds(decision.remaining > 0 ? decision.resetAfter : decision.retryAfter)}`,
-    ...(decision.allowed ? {} : { 'Retry-After': String(Math.max(1, seconds(decision.retryAfter))) }),
   }
 }
