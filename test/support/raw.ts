@@ -4,14 +4,16 @@ import { readPieces, type ReadMessage } from './http-messages.js'
 /** A client that speaks bytes. */
 export class RawClient {
   readonly socket: Socket
-  #received = Buffer.alloc(0)
+  #chunks: Buffer[] = []
+  #length = 0
   #closed = false
   #changed: (() => void)[] = []
 
   private constructor(socket: Socket) {
     this.socket = socket
     socket.on('data', (data: Buffer) => {
-      this.#received = Buffer.concat([this.#received, data])
+      this.#chunks.push(data)
+      this.#length += data.length
       this.#wake()
     })
     socket.on('error', () => undefined)
@@ -38,9 +40,19 @@ export class RawClient {
     return this
   }
 
+  get #received(): Buffer {
+    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0]!
+  }
+
   /** Everything received so far. */
   get text(): string {
     return this.#received.toString('latin1')
+  }
+
+  /** How many bytes that is. */
+  get length(): number {
+    return this.#length
   }
 
   /** Waits until what was received fulfils a condition, or the connection has ended. */
@@ -55,7 +67,8 @@ export class RawClient {
       readPieces('response', [this.#received], {}, method).messages.filter((message) => message.complete)
     while (complete().length < count && !this.#closed) await this.#change()
     const messages = complete()
-    this.#received = Buffer.alloc(0)
+    this.#chunks = []
+    this.#length = 0
     return messages
   }
 

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../core/clock.js'
 import { formatDuration } from '../../core/duration.js'
-import { rejected, UpstreamError } from '../errors.js'
+import { rejected, UpstreamError, type RejectedError } from '../errors.js'
 import type { Sweeper } from './sweeper.js'
 import { openSocket, UpstreamConnection, type Address, type ConnectionOwner } from './upstream-connection.js'
 
@@ -72,13 +72,11 @@ export class Pool implements ConnectionOwner {
    * Opens a connection, or waits for one at the maximum.
    *
    * @param onCancel - registers how to give up
-   * @returns rejects with {@link UpstreamError} `BANYAN_UPSTREAM_CONNECT`
+   * @returns rejects with {@link UpstreamError} `BANYAN_UPSTREAM_CONNECT`, or with {@link RejectedError}
+   *   `BANYAN_NO_ENDPOINT` once the pool is closed
    */
   connect(onCancel: (cancel: () => void) => void): Promise<UpstreamConnection> {
-    if (this.#closed) {
-      const { label } = this.#options
-      return Promise.reject(rejected('BANYAN_NO_ENDPOINT', `${label}: the endpoint was taken out`, label))
-    }
+    if (this.#closed) return Promise.reject(this.#takenOut())
     if (this.#all.size + this.#opening < this.#options.maxConnections) return this.#open(onCancel)
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { resolve, reject }
@@ -89,10 +87,12 @@ export class Pool implements ConnectionOwner {
     })
   }
 
-  /** Closes idle connections now and the others after their exchange. */
+  /** Closes idle connections now and the others after their exchange; sends away who still waits for one. */
   close(): void {
     this.#closed = true
     for (const connection of this.#idle.splice(0)) connection.close()
+    for (const waiter of this.#waiting) waiter.reject(this.#takenOut())
+    this.#waiting.clear()
   }
 
   // The connections' news:
@@ -158,6 +158,11 @@ export class Pool implements ConnectionOwner {
       this.#open(() => undefined).then(waiter.resolve, waiter.reject)
       return
     }
+  }
+
+  #takenOut(): RejectedError {
+    const { label } = this.#options
+    return rejected('BANYAN_NO_ENDPOINT', `${label}: the endpoint was taken out`, label)
   }
 
   #gaveUp(): UpstreamError {

@@ -11,7 +11,7 @@ import type { HttpLimits } from './limits.js'
 import type { Sweepable, Sweeper } from './sweeper.js'
 import { MessageWriter, reasonOf, type BodyFraming } from './writer.js'
 
-/** How long a client may take to read our last words before the connection is cut, in ms. */
+/** How long a client may take to close once all our words are sent, before the connection is cut, in ms. */
 const LINGER_MS = 2_000
 
 /** What a connection needs of the server it belongs to. */
@@ -234,8 +234,12 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
     if (this.#lingering) return
     this.#lingering = true
     this.#rest = undefined
-    this.deadline = this.#server.sweeper.after(LINGER_MS)
-    this.socket.end()
+    const { sweeper, limits } = this.#server
+    // A slow client takes its time for what still waits to be sent; only then the goodbye is short.
+    this.deadline = sweeper.after(limits.idleTimeout)
+    this.socket.end(() => {
+      this.deadline = sweeper.after(LINGER_MS)
+    })
     this.socket.resume()
   }
 

@@ -26,6 +26,7 @@ export class HttpServer implements ConnectionHost {
   readonly #connections = new Set<ServerConnection>()
   #draining = false
   #onDrained: (() => void) | undefined = undefined
+  #closed: Promise<void> | undefined = undefined
 
   constructor(options: HttpServerOptions) {
     this.limits = { ...defaultHttpLimits, ...options.limits }
@@ -68,26 +69,32 @@ export class HttpServer implements ConnectionHost {
    * Resolves when no connection is left.
    */
   async close(signal: AbortSignal): Promise<void> {
-    this.#draining = true
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    const drained = new Promise<void>((resolve) => {
-      this.#onDrained = resolve
-    })
-    for (const connection of this.#connections) connection.closeWhenIdle()
+    // Once, however often it is asked for: a later caller may only be less patient.
+    this.#closed ??= this.#drain()
     const cut = (): void => {
       for (const connection of this.#connections) connection.destroy()
     }
     signal.addEventListener('abort', cut, { once: true })
     if (signal.aborted) cut()
-    if (this.#connections.size > 0) await drained
+    await this.#closed
     signal.removeEventListener('abort', cut)
-    await closed
   }
 
   /** For connections: one has closed. */
   forget(connection: ServerConnection): void {
     this.#connections.delete(connection)
     if (this.#connections.size === 0) this.#onDrained?.()
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const drained = new Promise<void>((resolve) => {
+      this.#onDrained = resolve
+    })
+    for (const connection of this.#connections) connection.closeWhenIdle()
+    if (this.#connections.size > 0) await drained
+    await closed
   }
 
   #accept(socket: Socket): void {

@@ -27,7 +27,8 @@ export class Sweeper {
 
   /** A deadline `ms` from now, never early. */
   after(ms: number): number {
-    return this.#coarse + INTERVAL_MS + ms
+    // While nobody is watched, nobody keeps the coarse time up to date.
+    return (this.#timer ? this.#coarse : this.#clock.now()) + INTERVAL_MS + ms
   }
 
   add(member: Sweepable): void {
