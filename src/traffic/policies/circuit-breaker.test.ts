@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { noTelemetry, type Attributes, type Telemetry } from '../../core/telemetry.js'
 import { virtualRuntime, type VirtualRuntime } from '../../testing/virtual-clock.js'
 import { rejected, RejectedError, TimeoutError } from '../errors.js'
 import { pipeline } from '../pipeline.js'
@@ -9,6 +10,7 @@ import {
   type CircuitBreakerOptions,
   type StateChange,
 } from './circuit-breaker.js'
+import type { CallOptions } from '../policy.js'
 import { timeout } from './timeout.js'
 
 const boom = new Error('boom')
@@ -37,14 +39,24 @@ async function times(count: number, call: () => Promise<unknown>): Promise<void>
 }
 
 /** A call that ends when the test says so. */
-function pending(breaker: CircuitBreaker) {
+function pending(breaker: Pick<CircuitBreaker, 'execute'>, options?: CallOptions) {
   let settle!: { resolve: (value: string) => void; reject: (error: unknown) => void }
   const work = new Promise<string>((resolve, reject) => {
     settle = { resolve, reject }
   })
-  const result = breaker.execute(() => work)
+  const result = breaker.execute(() => work, options)
   result.catch(() => undefined)
   return { result, ...settle }
+}
+
+/** A call that has returned its head and whose body ends when the test says so. */
+async function streaming(breaker: CircuitBreaker, options?: CallOptions) {
+  let settle!: { end: () => void; cutOff: (error: unknown) => void }
+  const body = new Promise<void>((resolve, reject) => {
+    settle = { end: resolve, cutOff: reject }
+  })
+  await breaker.execute((context) => context.waitUntil(body), options)
+  return settle
 }
 
 describe('opening', () => {
@@ -158,6 +170,31 @@ describe('what does not count', () => {
     expect(breaker.state).toBe('open')
   })
 
+  test.each([
+    ['with a value', (call: ReturnType<typeof pending>) => call.resolve('late')],
+    ['with an error the predicate excuses', (call: ReturnType<typeof pending>) => call.reject(boom)],
+  ])('nor does it matter how the work that the timeout ended ends later: %s', async (_how, end) => {
+    const { breaker, runtime, clock } = setUp({ isFailure: () => false })
+    const bounded = pipeline(timeout({ after: 50, runtime }), breaker)
+    for (let round = 0; round < 4; round++) {
+      const call = pending(bounded)
+      await clock.advance(60)
+      end(call)
+      await clock.advance(1)
+    }
+    expect(breaker.state).toBe('open')
+  })
+
+  test('a value that comes after its caller has given up', async () => {
+    const { breaker, clock } = setUp()
+    const caller = new AbortController()
+    const call = pending(breaker, { signal: caller.signal })
+    caller.abort()
+    call.resolve('too late')
+    await clock.advance(1)
+    expect(breaker.snapshot().window.calls).toBe(0)
+  })
+
   test('what the predicate says no to is a success', async () => {
     const { breaker } = setUp({
       isFailure: (error) => error !== undefined && (error as Error).message !== 'not found',
@@ -184,6 +221,18 @@ describe('what does not count', () => {
     expect(breaker.state).toBe('half-open')
   })
 
+  test('a refusal of an earlier state: it gives no place back in this one', async () => {
+    const { breaker, clock } = setUp({ halfOpenCalls: 1 })
+    const old = pending(breaker)
+    await times(4, () => fail(breaker))
+    await clock.advance(1_000)
+    pending(breaker)
+    expect(breaker.ready()).toBe(false)
+    old.reject(rejected('BANYAN_BULKHEAD_FULL', 'full', 'bulkhead'))
+    await clock.advance(1)
+    expect(breaker.ready()).toBe(false)
+  })
+
   test('work that goes on after its result decides when it ends', async () => {
     const { breaker } = setUp({ minimumCalls: 1 })
     let cutOff!: (error: unknown) => void
@@ -197,6 +246,17 @@ describe('what does not count', () => {
     await body.catch(() => 0)
     await Promise.resolve()
     expect(breaker.state).toBe('open')
+  })
+
+  test('a body that ends well is a success, and one whose caller left is nothing', async () => {
+    const { breaker, clock } = setUp()
+    const caller = new AbortController()
+    const [read, left] = [await streaming(breaker), await streaming(breaker, { signal: caller.signal })]
+    read.end()
+    caller.abort()
+    left.cutOff(boom)
+    await clock.advance(1)
+    expect(breaker.snapshot().window).toMatchObject({ calls: 1, failures: 0 })
   })
 })
 
@@ -240,6 +300,36 @@ describe('open', () => {
     expect(breaker.state).toBe('closed')
   })
 
+  test('tells the surplus when the verdict falls at the latest, and others that they may come', async () => {
+    const { breaker, clock } = await opened({ halfOpenCalls: 1, halfOpenFor: 500 })
+    await clock.advance(1_000)
+    expect([breaker.ready(), breaker.retryAfter()]).toEqual([true, 0])
+    pending(breaker)
+    await clock.advance(200)
+    expect([breaker.ready(), breaker.retryAfter()]).toEqual([false, 300])
+    await expect(succeed(breaker)).rejects.toMatchObject({ code: 'BANYAN_BREAKER_OPEN', retryAfter: 300 })
+  })
+
+  test('waits for the body of a probe before it decides', async () => {
+    const { breaker, clock } = await opened({ halfOpenCalls: 1 })
+    await clock.advance(1_000)
+    const probe = await streaming(breaker)
+    expect(breaker.state).toBe('half-open')
+    probe.cutOff(boom)
+    await clock.advance(1)
+    expect(breaker.state).toBe('open')
+  })
+
+  test('a slow probe is a bad one', async () => {
+    const { breaker, clock } = await opened({ halfOpenCalls: 1, slowCall: 100 })
+    await clock.advance(1_000)
+    const probe = pending(breaker)
+    await clock.advance(100)
+    probe.resolve('at last')
+    await probe.result
+    expect(breaker.state).toBe('open')
+  })
+
   test('opens again when the probes fail, each time for twice as long, up to the maximum', async () => {
     const { breaker, clock } = await opened({ halfOpenCalls: 1, openForMax: 5_000 })
     for (const wait of [1_000, 2_000, 4_000, 5_000, 5_000]) {
@@ -260,8 +350,27 @@ describe('open', () => {
     await clock.advance(1_000)
     await breaker.execute(() => Promise.reject(rejected('BANYAN_RATE_LIMITED', 'no', 'limit'))).catch(() => 0)
     expect(breaker.ready()).toBe(true)
+    const caller = new AbortController()
+    const givenUp = pending(breaker, { signal: caller.signal })
+    expect(breaker.ready()).toBe(false)
+    caller.abort()
+    givenUp.reject(caller.signal.reason)
+    await clock.advance(1)
+    expect(breaker.ready()).toBe(true)
     await succeed(breaker)
     expect(breaker.state).toBe('closed')
+  })
+
+  test('if only some of the probes end in time, these decide', async () => {
+    for (const good of [true, false]) {
+      const { breaker, clock } = await opened({ halfOpenCalls: 3, halfOpenFor: 500 })
+      await clock.advance(1_000)
+      pending(breaker)
+      await (good ? succeed(breaker) : fail(breaker))
+      expect(breaker.state).toBe('half-open')
+      await clock.advance(500)
+      expect(breaker.state).toBe(good ? 'closed' : 'open')
+    }
   })
 
   test('probes that never end do not hold it in half-open for ever', async () => {
@@ -363,7 +472,7 @@ describe('operators', () => {
     await times(4, () => fail(breaker))
     expect(changes).toMatchObject([{ to: 'open', dryRun: true }])
     expect(await succeed(breaker)).toBe('fine')
-    expect(breaker.ready()).toBe(true)
+    expect([breaker.ready(), breaker.retryAfter(), breaker.snapshot().admitting]).toEqual([true, 0, 1])
   })
 
   test('a listener that throws breaks nothing', async () => {
@@ -397,6 +506,32 @@ describe('state over a restart', () => {
     expect(next.state).toBe('half-open')
   })
 
+  test('a half-open one probes again, and remembers how often it has opened', async () => {
+    const { breaker, clock } = setUp({ halfOpenCalls: 1 })
+    await times(4, () => fail(breaker))
+    await clock.advance(1_000)
+    expect(breaker.state).toBe('half-open')
+    const { breaker: next } = setUp({ restore: breaker.snapshot(), halfOpenCalls: 1 })
+    expect([next.state, next.ready()]).toEqual(['half-open', true])
+    await fail(next)
+    expect(next.retryAfter()).toBe(2_000)
+  })
+
+  test('a wall clock that was set back keeps nothing open for longer than openForMax', async () => {
+    const { breaker } = setUp()
+    await times(4, () => fail(breaker))
+    const saved = breaker.snapshot()
+    const { breaker: next } = setUp({ restore: { ...saved, until: saved.until! + 1e9 }, openForMax: 3_000 })
+    expect([next.state, next.retryAfter()]).toEqual(['open', 3_000])
+  })
+
+  test('a closed one begins closed, with an empty window', async () => {
+    const { breaker } = setUp()
+    await times(3, () => fail(breaker))
+    const { breaker: next } = setUp({ restore: breaker.snapshot() })
+    expect(next.snapshot()).toMatchObject({ state: 'closed', window: { calls: 0 } })
+  })
+
   test('an override is restored with what is left of its lease', async () => {
     const { breaker } = setUp()
     breaker.force({ state: 'open', for: '1h' })
@@ -420,105 +555,227 @@ describe('options', () => {
   })
 })
 
-/** The same rules, without rings, buckets or totals: a list of everything, searched anew each time. */
+test('counts every call by its outcome, and every change of state', async () => {
+  const counts: Record<string, number> = {}
+  const gauges: (() => number)[] = []
+  const telemetry: Telemetry = {
+    ...noTelemetry,
+    counter: (name, { attributes }) => ({
+      add: (amount: number, more?: Attributes) => {
+        const key = [name, ...Object.values({ ...attributes, ...more })].join(' ')
+        counts[key] = (counts[key] ?? 0) + amount
+      },
+    }),
+    gauge: (_name, _options, read) => void gauges.push(read),
+  }
+  const { breaker, clock } = setUp({ slowCall: 10, name: 'db' }, virtualRuntime({ telemetry }))
+  const slow = pending(breaker)
+  await clock.advance(10)
+  slow.resolve('at last')
+  await slow.result
+  await breaker.execute(() => Promise.reject(rejected('BANYAN_BULKHEAD_FULL', 'full', 'b'))).catch(() => 0)
+  await times(3, () => fail(breaker))
+  await expect(succeed(breaker)).rejects.toThrow('circuit is open')
+  expect(counts).toEqual({
+    'banyan.breaker.calls db success': 1,
+    'banyan.breaker.calls db slow': 1,
+    'banyan.breaker.calls db ignored': 1,
+    'banyan.breaker.calls db failure': 3,
+    'banyan.breaker.calls db refused': 1,
+    'banyan.breaker.transitions db closed open failure-rate': 1,
+  })
+  expect(gauges.map((read) => read())).toEqual([2])
+})
+
+interface Rules {
+  window: { time?: number; calls?: number }
+  minimumCalls: number
+  consecutiveFailures: number
+  slowCall: number
+  openFor: number
+  halfOpenCalls: number
+  halfOpenFor: number
+}
+
+/** How a call ends: as nothing if it was refused below or its caller gave up. */
+type End = 'good' | 'bad' | 'nothing'
+
+/** A state of the model that began at some time. A call votes only in the one it was admitted in. */
+interface Era {
+  state: 'closed' | 'open' | 'half-open'
+  until: number
+  /** What has ended in this state. */
+  outcomes: { at: number; bad: boolean; slow: boolean }[]
+  /** Probes that have not given their place back. */
+  admitted: number
+}
+
+/** The rules of the breaker without rings, buckets or totals: lists of everything, searched anew each time. */
 class Model {
-  state: 'closed' | 'open' | 'half-open' = 'closed'
-  openings = 0
-  until = 0
-  outcomes: { at: number; failed: boolean }[] = []
-  probes: boolean[] = []
-  readonly #options: {
-    window: { time?: number; calls?: number }
-    minimumCalls: number
-    openFor: number
-    halfOpenCalls: number
+  readonly #rules: Rules
+  #era: Era = { state: 'closed', until: Infinity, outcomes: [], admitted: 0 }
+  #openings = 0
+
+  constructor(rules: Rules) {
+    this.#rules = rules
   }
 
-  constructor(options: {
-    window: { time?: number; calls?: number }
-    minimumCalls: number
-    openFor: number
-    halfOpenCalls: number
-  }) {
-    this.#options = options
+  state(now: number): Era['state'] {
+    return this.#at(now).state
   }
 
-  call(now: number, failed: boolean): 'made' | 'refused' {
-    const { openFor, halfOpenCalls, minimumCalls } = this.#options
-    if (this.state === 'open' && now >= this.until) {
-      this.state = 'half-open'
-      this.probes = []
+  /** How long a refused call is told to wait. */
+  wait(now: number): number {
+    return this.#at(now).until - now
+  }
+
+  /** Lets a call through, or not. */
+  admit(now: number): Era | undefined {
+    const era = this.#at(now)
+    if (era.state === 'open') return undefined
+    if (era.state === 'half-open') {
+      if (era.admitted >= this.#rules.halfOpenCalls) return undefined
+      era.admitted++
     }
-    if (this.state === 'open') return 'refused'
-    if (this.state === 'half-open') {
-      this.probes.push(failed)
-      const failures = this.probes.filter(Boolean).length
-      const successes = this.probes.length - failures
-      if (failures >= 0.5 * halfOpenCalls) this.#open(now, openFor)
-      else if (halfOpenCalls - successes < 0.5 * halfOpenCalls) {
-        this.state = 'closed'
-        this.openings = 0
-        this.outcomes = []
-      }
-      return 'made'
+    return era
+  }
+
+  end(era: Era, now: number, took: number, end: End): void {
+    if (end === 'nothing') {
+      era.admitted--
+      return
     }
-    this.outcomes.push({ at: now, failed })
+    if (era !== this.#era || era.state === 'open') return
+    era.outcomes.push({ at: now, bad: end === 'bad', slow: took >= this.#rules.slowCall })
+    if (era.state === 'half-open') this.#judge(era, now, this.#rules.halfOpenCalls)
+    else if (this.#isTrouble(now)) this.#open(now)
+  }
+
+  recent(now: number): Era['outcomes'] {
+    const { outcomes } = this.#era
+    const { time, calls } = this.#rules.window
+    if (calls !== undefined) return outcomes.slice(-calls)
+    // Time is forgotten a tenth of the window at a time, on the clock's own marks.
+    const tenth = (at: number): number => Math.floor(at / (time! / 10))
+    return outcomes.filter(({ at }) => tenth(at) > tenth(now) - 10)
+  }
+
+  #isTrouble(now: number): boolean {
+    const { consecutiveFailures, minimumCalls } = this.#rules
+    const row = this.#era.outcomes.slice(-consecutiveFailures)
+    if (row.length === consecutiveFailures && row.every(({ bad }) => bad)) return true
     const recent = this.recent(now)
-    const failures = recent.filter((each) => each.failed).length
-    if (failures > 0 && recent.length >= minimumCalls && failures >= 0.5 * recent.length)
-      this.#open(now, openFor)
-    return 'made'
+    const bad = recent.filter((each) => each.bad).length
+    const slow = recent.filter((each) => each.slow).length
+    return recent.length >= minimumCalls && (bad / recent.length >= 0.5 || slow / recent.length >= 0.5)
   }
 
-  recent(now: number): { at: number; failed: boolean }[] {
-    const { time, calls } = this.#options.window
-    if (calls !== undefined) return this.outcomes.slice(-calls)
-    // Time is forgotten a tenth of the window at a time.
-    const bucket = (at: number): number => Math.floor(at / (time! / 10))
-    return this.outcomes.filter(({ at }) => bucket(at) > bucket(now) - 10)
+  /** The state as time alone has made it. */
+  #at(now: number): Era {
+    const era = this.#era
+    if (now < era.until) return era
+    const { halfOpenFor } = this.#rules
+    if (era.state === 'open') {
+      this.#era = { state: 'half-open', until: now + halfOpenFor, outcomes: [], admitted: 0 }
+    } else if (era.admitted === 0) {
+      era.until = now + halfOpenFor
+    } else if (era.outcomes.length > 0) {
+      this.#judge(era, now, era.outcomes.length)
+    } else {
+      this.#open(now)
+    }
+    return this.#era
   }
 
-  #open(now: number, openFor: number): void {
-    this.openings++
-    this.state = 'open'
-    this.until = now + Math.min(openFor * 10, openFor * 2 ** (this.openings - 1))
-    this.outcomes = []
+  /** Half of the probes bad open it, more than half good close it. */
+  #judge({ outcomes }: Era, now: number, probes: number): void {
+    const bad = outcomes.filter((each) => each.bad || each.slow).length
+    if (bad * 2 >= probes) this.#open(now)
+    else if ((outcomes.length - bad) * 2 > probes) {
+      this.#openings = 0
+      this.#era = { state: 'closed', until: Infinity, outcomes: [], admitted: 0 }
+    }
+  }
+
+  #open(now: number): void {
+    const { openFor } = this.#rules
+    const time = Math.min(openFor * 10, openFor * 2 ** this.#openings++)
+    this.#era = { state: 'open', until: now + time, outcomes: [], admitted: 0 }
   }
 }
 
 describe('against a simple model', () => {
-  const step = fc.record({ wait: fc.oneof(fc.constant(0), fc.nat(50), fc.nat(3_000)), failed: fc.boolean() })
-  const window = fc.oneof(fc.constant({ time: 1_000 }), fc.constant({ calls: 10 }))
+  const end = fc.constantFrom<End>('good', 'good', 'bad', 'bad', 'nothing')
+  const step = fc.oneof(
+    { weight: 2, arbitrary: fc.record({ wait: fc.oneof(fc.nat(50), fc.nat(3_000)) }) },
+    // A call that ends at once, one that begins, and one that ends of those under way.
+    { weight: 3, arbitrary: fc.record({ call: end }) },
+    { weight: 2, arbitrary: fc.constant({ begin: true as const }) },
+    { weight: 2, arbitrary: fc.record({ which: fc.nat(), ends: end }) },
+  )
+  // Without `size` sequences would be short, whatever their maximum, and hardly get anywhere.
+  const steps = fc.array(step, { maxLength: 200, size: 'max' })
+  const rules = fc.record({
+    window: fc.constantFrom<Rules['window']>({ time: 1_000 }, { time: 777 }, { calls: 10 }),
+    minimumCalls: fc.integer({ min: 1, max: 6 }),
+    consecutiveFailures: fc.integer({ min: 2, max: 8 }),
+    slowCall: fc.integer({ min: 20, max: 400 }),
+    openFor: fc.constant(400),
+    halfOpenCalls: fc.integer({ min: 1, max: 4 }),
+    halfOpenFor: fc.constantFrom(300, 2_000),
+  })
 
-  test('any sequence of calls and pauses leads to the same states and numbers', async () => {
+  test('any mix of calls, overlapping or not, and of pauses leads to the same decisions and numbers', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        window,
-        fc.array(step, { maxLength: 150 }),
-        fc.integer({ min: 1, max: 6 }),
-        fc.integer({ min: 1, max: 4 }),
-        async (shape, steps, minimumCalls, halfOpenCalls) => {
-          const runtime = virtualRuntime()
-          const options = { window: shape, minimumCalls, openFor: 400, halfOpenCalls }
-          const breaker = circuitBreaker({ ...options, rampUp: 0, halfOpenFor: '1h', runtime })
-          const model = new Model(options)
-          for (const { wait, failed } of steps) {
-            if (wait > 0) await runtime.clock.advance(wait)
-            const now = runtime.clock.now()
-            const outcome = await (failed ? fail(breaker) : succeed(breaker).catch((error: unknown) => error))
-            expect(outcome instanceof RejectedError ? 'refused' : 'made').toBe(model.call(now, failed))
-            expect(breaker.state).toBe(model.state)
-            if (model.state === 'closed') {
-              const recent = model.recent(now)
-              expect(breaker.snapshot().window).toMatchObject({
-                calls: recent.length,
-                failures: recent.filter((each) => each.failed).length,
-              })
-            }
+      fc.asyncProperty(rules, steps, async (options, steps) => {
+        const runtime = virtualRuntime()
+        const { clock } = runtime
+        const breaker = circuitBreaker({ ...options, slowCallRate: 0.5, rampUp: 0, runtime })
+        const model = new Model(options)
+        const underWay: { call: ReturnType<typeof pending>; era: Era; since: number }[] = []
+        const refusal = rejected('BANYAN_BULKHEAD_FULL', 'full', 'below')
+
+        const begin = async (): Promise<void> => {
+          const since = clock.now()
+          const era = model.admit(since)
+          const call = pending(breaker)
+          if (era) underWay.push({ call, era, since })
+          else {
+            await expect(call.result).rejects.toMatchObject({
+              code: 'BANYAN_BREAKER_OPEN',
+              retryAfter: model.wait(since),
+            })
           }
-        },
-      ),
-      { numRuns: 150 },
+        }
+        const finish = async (which: number, ends: End): Promise<void> => {
+          const [ending] = underWay.splice(which, 1)
+          const { call, era, since } = ending!
+          if (ends === 'good') call.resolve('fine')
+          else call.reject(ends === 'bad' ? boom : refusal)
+          await call.result.catch(() => undefined)
+          model.end(era, clock.now(), clock.now() - since, ends)
+        }
+        for (const each of steps) {
+          if ('wait' in each) await clock.advance(each.wait)
+          else if ('begin' in each) await begin()
+          else if ('call' in each) {
+            const before = underWay.length
+            await begin()
+            if (underWay.length > before) await finish(before, each.call)
+          } else if (underWay.length > 0) await finish(each.which % underWay.length, each.ends)
+
+          const now = clock.now()
+          expect(breaker.state).toBe(model.state(now))
+          if (breaker.state !== 'closed') continue
+          const recent = model.recent(now)
+          expect(breaker.snapshot().window).toMatchObject({
+            calls: recent.length,
+            failures: recent.filter(({ bad }) => bad).length,
+            slow: recent.filter(({ slow }) => slow).length,
+          })
+        }
+      }),
+      { numRuns: 300 },
     )
   })
 })

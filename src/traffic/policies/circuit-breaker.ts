@@ -74,7 +74,7 @@ const FIRST_SHARE = 0.1
  *
  * What counts: the outcome of every call that was let through in the present state. What does not: refusals from
  * below, calls that their caller gave up, and results of calls that began in an earlier state. A call that an outer
- * `timeout` ended counts as failed.
+ * `timeout` ended counts as failed, however it then ends.
  *
  * Sets no timer: time is looked at when a call comes.
  *
@@ -205,7 +205,9 @@ class Breaker implements CircuitBreaker {
   retryAfter(): number {
     const now = this.#runtime.clock.now()
     this.#tick(now)
-    return retryAfterOf(this.#state, now)
+    const state = this.#state
+    if (this.#dryRun || (state.kind === 'probing' && state.admitted < this.#halfOpenCalls)) return 0
+    return retryAfterOf(state, now)
   }
 
   snapshot(): BreakerSnapshot {
@@ -289,8 +291,10 @@ class Breaker implements CircuitBreaker {
   }
 
   #onValue(state: State, call: Call, value: unknown, startedAt: number): void {
-    const slow = startedAt >= 0 && this.#runtime.clock.now() - startedAt >= this.#slowCall
-    if (this.#isFailure !== defaultIsFailure && this.#isFailure(undefined, value)) {
+    const slow = this.#isSlow(startedAt)
+    if (call.cancelled) {
+      this.#onTooLate(state, call, slow)
+    } else if (this.#isFailure !== defaultIsFailure && this.#isFailure(undefined, value)) {
       this.#record(state, true, slow)
     } else if (call.tail) {
       call.tail.then(
@@ -303,17 +307,24 @@ class Breaker implements CircuitBreaker {
   }
 
   #onTailError(state: State, call: Call, slow: boolean): void {
-    if (isGivenUp(call)) this.#ignore(state)
+    if (call.cancelled) this.#onTooLate(state, call, slow)
     else this.#record(state, true, slow)
   }
 
   #onError(state: State, call: Call, error: unknown, startedAt: number): void {
-    if (error instanceof RejectedError || isGivenUp(call)) {
-      this.#ignore(state)
-      return
-    }
-    const slow = startedAt >= 0 && this.#runtime.clock.now() - startedAt >= this.#slowCall
-    this.#record(state, this.#isFailure(error, undefined), slow)
+    if (error instanceof RejectedError) this.#ignore(state)
+    else if (call.cancelled) this.#onTooLate(state, call, this.#isSlow(startedAt))
+    else this.#record(state, this.#isFailure(error, undefined), this.#isSlow(startedAt))
+  }
+
+  /** Nobody waits for the outcome any more, so it does not matter; it matters why nobody does. */
+  #onTooLate(state: State, call: Call, slow: boolean): void {
+    if (isGivenUp(call)) this.#ignore(state)
+    else this.#record(state, true, slow)
+  }
+
+  #isSlow(startedAt: number): boolean {
+    return startedAt >= 0 && this.#runtime.clock.now() - startedAt >= this.#slowCall
   }
 
   /** The call says nothing about what it called; a probe gives its place back. */
@@ -499,8 +510,13 @@ class Breaker implements CircuitBreaker {
       case 'open':
       case 'half-open':
         // A half-open circuit probes again; what its probes had found belongs to another process.
+        // A wall clock that was set in between must not keep it open for years.
         this.#change(
-          { kind: 'open', until: snapshot.state === 'open' ? until : now, openings: snapshot.openings },
+          {
+            kind: 'open',
+            until: snapshot.state === 'open' ? Math.min(until, now + this.#openForMax) : now,
+            openings: snapshot.openings,
+          },
           now,
           reason,
         )
