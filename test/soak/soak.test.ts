@@ -47,7 +47,7 @@ test(
           timeout: DEADLINE_MS,
           tryTimeout: 300,
           retry: { attempts: 3, backoff: { base: 5, max: 50 } },
-          breaker: { minimumCalls: 10, openFor: 200, rampUp: 200, window: { time: '1s' } },
+          breaker: { minimumCalls: 10, openFor: 200, openForMax: 200, rampUp: 200, window: { time: '1s' } },
           bulkhead: { concurrency: 100, queue: 100 },
         },
       },

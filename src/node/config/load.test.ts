@@ -185,6 +185,12 @@ describe('a mistake is told with its place and what to do', () => {
       'policy: patient, balance: round }',
       'f:3:75: services.orders.balance: must be one of "least-request", "round-robin", got "round"',
     ],
+    [
+      'what only the policy itself knows',
+      'timeout: 2s',
+      'timeout: 2s, bulkhead: { concurrency: { adaptive: aimd, minimum: 30, maximum: 20 } }',
+      'f:5:3: policies.patient: bulkhead: ',
+    ],
     ['bad header', 'to: orders }', 'to: orders, headers: { request: { set: { "a b": c } } } }', 'f:7:'],
     [
       'bad network',

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../node.js'
-import { checkMeaning } from './meaning.js'
+import { checkBuild, checkMeaning, type MeaningProblem } from './meaning.js'
 import type { ConfigProblem } from './problem.js'
 import type { ConfigInput } from './schema.js'
 import { checkShape } from './shape.js'
@@ -61,7 +61,7 @@ export function checkSource(file: string, source: Source): Loaded {
           ...shape.problems.map((each) => ({ severity: 'error' as const, ...each })),
           ...safeMeaning(source.value),
         ]
-      : checkMeaning(shape.config)
+      : checkAll(shape.config)
   for (const { severity, path, at, message } of found) {
     problems.push({ severity, file, path, message, ...source.locate(path, at) })
   }
@@ -72,8 +72,15 @@ export function checkSource(file: string, source: Source): Loaded {
   return { ok: false, file, problems }
 }
 
+function checkAll(config: ConfigInput): MeaningProblem[] {
+  const problems = checkMeaning(config)
+  return problems.some(({ severity }) => severity === 'error')
+    ? problems
+    : [...problems, ...checkBuild(config)]
+}
+
 /** Of a misshapen configuration, the problems of meaning that can be told all the same: every error at once. */
-function safeMeaning(value: unknown): ReturnType<typeof checkMeaning> {
+function safeMeaning(value: unknown): MeaningProblem[] {
   try {
     return checkMeaning(value as ConfigInput).filter(({ severity }) => severity === 'error')
   } catch {

@@ -1,5 +1,9 @@
 import { parseDuration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import { systemRuntime } from '../../core/runtime.js'
 import { suggest } from '../../core/suggest.js'
+import { buildPolicies } from '../../traffic/gateway/policies.js'
+import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { parseAddress } from '../address.js'
 import type { Path } from './problem.js'
 import type { ConfigInput } from './schema.js'
@@ -140,31 +144,52 @@ function* checkPolicies(config: ConfigInput): Generator<MeaningProblem> {
   )
   for (const [name, policy] of Object.entries(config.policies ?? {})) {
     const path = ['policies', name]
-    const { timeout, tryTimeout, retry, breaker, fallback } = policy
+    yield* checkPolicy(path, policy)
     if (!used.has(name)) yield warning(path, `the policy \`${name}\` is used nowhere`)
-    if (
-      timeout !== undefined &&
-      tryTimeout !== undefined &&
-      parseDuration(tryTimeout)! > parseDuration(timeout)!
-    ) {
-      yield error([...path, 'tryTimeout'], 'is longer than `timeout`, and so would never end a try')
+  }
+}
+
+/**
+ * Makes the policies as a node would, to hear what they refuse themselves. That has less of a place, so it is asked
+ * only of a configuration that is fine otherwise.
+ */
+export function* checkBuild(config: ConfigInput): Generator<MeaningProblem> {
+  for (const [name, policy] of Object.entries(config.policies ?? {})) {
+    try {
+      buildPolicies(policy as PolicySpec, name, systemRuntime).perEndpoint(name)
+    } catch (failure) {
+      if (!(failure instanceof BanyanError)) throw failure
+      yield error(['policies', name], failure.message, 'key')
     }
-    if (retry && timeout === undefined)
-      yield warning([...path, 'retry'], '`retry` without `timeout`: nothing bounds how long a client waits')
-    if (breaker?.['window'] && Object.keys(breaker['window']).length > 1) {
-      yield error([...path, 'breaker', 'window'], 'takes either `time` or `calls`, not both')
-    }
-    if (breaker?.['slowCallRate'] !== undefined && breaker['slowCall'] === undefined) {
-      yield error([...path, 'breaker', 'slowCallRate'], 'needs `slowCall`, which says what is slow')
-    }
-    if (
-      fallback &&
-      fallback.body === undefined &&
-      fallback.status === undefined &&
-      fallback.staleFor === undefined
-    ) {
-      yield error([...path, 'fallback'], 'needs `body`, `status` or `staleFor`', 'key')
-    }
+  }
+}
+
+type PolicyInput = NonNullable<ConfigInput['policies']>[string]
+
+function* checkPolicy(path: Path, policy: PolicyInput): Generator<MeaningProblem> {
+  const { timeout, tryTimeout, retry, breaker, fallback } = policy
+  if (
+    timeout !== undefined &&
+    tryTimeout !== undefined &&
+    parseDuration(tryTimeout)! > parseDuration(timeout)!
+  ) {
+    yield error([...path, 'tryTimeout'], 'is longer than `timeout`, and so would never end a try')
+  }
+  if (retry && timeout === undefined)
+    yield warning([...path, 'retry'], '`retry` without `timeout`: nothing bounds how long a client waits')
+  if (breaker?.['window'] && Object.keys(breaker['window']).length > 1) {
+    yield error([...path, 'breaker', 'window'], 'takes either `time` or `calls`, not both')
+  }
+  if (breaker?.['slowCallRate'] !== undefined && breaker['slowCall'] === undefined) {
+    yield error([...path, 'breaker', 'slowCallRate'], 'needs `slowCall`, which says what is slow')
+  }
+  if (
+    fallback &&
+    fallback.body === undefined &&
+    fallback.status === undefined &&
+    fallback.staleFor === undefined
+  ) {
+    yield error([...path, 'fallback'], 'needs `body`, `status` or `staleFor`', 'key')
   }
 }
 
