@@ -6,6 +6,7 @@ import { pipeline } from '../pipeline.js'
 import { RejectedError } from '../errors.js'
 import { definePolicy, type CallOptions } from '../policy.js'
 import { bulkhead, type Bulkhead, type BulkheadOptions } from './bulkhead.js'
+import { circuitBreaker } from './circuit-breaker.js'
 import { timeout } from './timeout.js'
 
 function setUp(options: BulkheadOptions = {}) {
@@ -212,6 +213,18 @@ describe('the queue', () => {
     first.end()
     await clock.advance(1)
     expect([waiting.state.started, slots.inFlight]).toEqual([false, 0])
+  })
+
+  test('a call that a timeout around it ends while it waits is a refusal, which no breaker counts', async () => {
+    const { slots, runtime, clock } = setUp({ concurrency: 1, queue: 5 })
+    const breaker = circuitBreaker({ minimumCalls: 1, runtime })
+    const bounded = pipeline(timeout({ after: 50, runtime }), breaker, slots)
+    hold(slots)
+    const waiting = Array.from({ length: 5 }, () => codeOf(bounded.execute(() => 'never')))
+    await clock.advance(50)
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['BANYAN_TIMEOUT']))
+    expect(breaker.snapshot()).toMatchObject({ state: 'closed', window: { calls: 0 } })
+    expect(slots.snapshot()).toMatchObject({ inFlight: 1, queued: 0, refused: 5 })
   })
 
   test('a call whose deadline passes while it waits is never made', async () => {
@@ -427,7 +440,7 @@ describe('with any arrivals', () => {
       takes: fc.nat(120),
       givesUpAfter: fc.option(fc.nat(150), { nil: Infinity }),
     }),
-    { maxLength: 40 },
+    { maxLength: 60, size: 'max' },
   )
   const shape = fc.record({
     concurrency: fc.integer({ min: 1, max: 4 }),

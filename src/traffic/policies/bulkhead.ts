@@ -272,7 +272,8 @@ class SlotBulkhead implements Bulkhead {
       this.#queue.join(waiter)
       waiter.forget = call.onCancel(() => {
         this.#queue.leave(waiter)
-        reject(call.reason)
+        // A timeout around us that ends the wait is no timeout of the call, which was never made.
+        reject(isGivenUp(call) ? call.reason : this.#tooLong(waiter, this.#clock.now()))
       })
       if (until === Infinity) return
       waiter.timer = this.#clock.schedule(until, () => {

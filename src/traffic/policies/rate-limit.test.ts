@@ -8,7 +8,11 @@ function setUp(options: RateLimitOptions) {
   return { limit: rateLimit({ ...options, runtime }), clock: runtime.clock }
 }
 
-const waits = fc.array(fc.oneof(fc.constant(0), fc.nat(20), fc.nat(400)), { minLength: 1, maxLength: 120 })
+const waits = fc.array(fc.oneof(fc.constant(0), fc.nat(20), fc.nat(400)), {
+  minLength: 1,
+  maxLength: 120,
+  size: 'max',
+})
 const rate = fc.record({
   limit: fc.integer({ min: 1, max: 20 }),
   window: fc.integer({ min: 10, max: 1_000 }),
@@ -34,12 +38,14 @@ describe('token bucket', () => {
         waits,
         async ({ limit, window }, burst, pauses) => {
           const times = await allowedTimes({ limit, window, burst }, pauses)
+          let excess = -Infinity
           for (let from = 0; from < times.length; from++) {
             for (let to = from; to < times.length; to++) {
               const most = burst + ((times[to]! - times[from]!) * limit) / window
-              expect(to - from + 1).toBeLessThanOrEqual(most + 1e-3)
+              excess = Math.max(excess, to - from + 1 - most)
             }
           }
+          expect(excess).toBeLessThanOrEqual(1e-3)
         },
       ),
       { numRuns: 200 },
