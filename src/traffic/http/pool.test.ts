@@ -1,0 +1,230 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { virtualClock } from '../../testing/index.js'
+import { RawUpstream, type RawPeer } from '../../../test/support/raw.js'
+import type { UpstreamError } from '../errors.js'
+import type { Body } from './body.js'
+import type { ResponseHead } from './message.js'
+import { Pool, type PoolOptions } from './pool.js'
+import { Sweeper } from './sweeper.js'
+import type { AnswerReceiver, UpstreamConnection } from './upstream-connection.js'
+
+const cleanUps: (() => void)[] = []
+
+afterEach(() => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) cleanUp()
+})
+
+async function setUp(options: Partial<PoolOptions> = {}) {
+  const upstream = await RawUpstream.open()
+  const clock = virtualClock()
+  const pool = new Pool({
+    address: { host: '127.0.0.1', port: upstream.port, tls: false },
+    label: 's http://inner:1',
+    clock,
+    sweeper: new Sweeper(clock),
+    maxConnections: 2,
+    connectTimeout: 1_000,
+    idleTimeout: 60_000,
+    maxIdle: 30_000,
+    ...options,
+  })
+  cleanUps.push(
+    () => upstream.close(),
+    () => pool.close(),
+  )
+  return { upstream, clock, pool }
+}
+
+const never = (): void => undefined
+
+/** One request and its answer on a connection. */
+function exchange(connection: UpstreamConnection, head = 'GET / HTTP/1.1\r\nHost: a\r\n'): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const receiver: AnswerReceiver = {
+      onInterim: never,
+      onHead: (_head: ResponseHead, body: Body) => {
+        let text = ''
+        body.pipe({
+          write: (data) => {
+            text += data.toString()
+            return true
+          },
+          end: () => resolve(text),
+          fail: reject,
+        })
+      },
+      onError: (error: UpstreamError) => reject(error),
+    }
+    connection.send({ method: 'GET', head, framing: 'none', body: undefined, upgrade: false }, receiver)
+  })
+}
+
+/** Answers everything on every connection, and closes none. */
+function answerAll(upstream: RawUpstream, more = ''): void {
+  const answer = async (peer: RawPeer): Promise<void> => {
+    while ((await peer.request()) !== '') peer.reply(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${more}\r\nok`)
+  }
+  const next = async (): Promise<void> => {
+    const peer = await upstream.peer()
+    void answer(peer)
+    void next()
+  }
+  void next()
+}
+
+describe('connections', () => {
+  test('are used again, the last one used first', async () => {
+    const { upstream, pool } = await setUp()
+    answerAll(upstream)
+    const one = await pool.connect(never)
+    const two = await pool.connect(never)
+    await exchange(one)
+    await exchange(two)
+    expect([pool.size, pool.idle]).toEqual([2, 2])
+    expect(pool.take()).toBe(two)
+    expect(pool.take()).toBe(one)
+    expect(pool.take()).toBeUndefined()
+  })
+
+  test('are closed when nobody has used them for long', async () => {
+    const { upstream, clock, pool } = await setUp({ maxIdle: 30_000 })
+    answerAll(upstream)
+    await exchange(await pool.connect(never))
+    await clock.advance(29_000)
+    expect(pool.idle).toBe(1)
+    await clock.advance(3_000)
+    await upstream.peers[0]!.end()
+    expect(pool.take()).toBeUndefined()
+  })
+
+  test('are closed before the endpoint says it will, as a request may already be on its way then', async () => {
+    const { upstream, clock, pool } = await setUp({ maxIdle: 30_000 })
+    answerAll(upstream, 'Keep-Alive: timeout=5, max=100\r\n')
+    await exchange(await pool.connect(never))
+    await clock.advance(3_000)
+    expect(pool.idle).toBe(1)
+    await clock.advance(1_900)
+    expect(pool.take()).toBeUndefined()
+  })
+
+  test('that the endpoint has closed, or spoken on unasked, are not given out', async () => {
+    const { upstream, pool } = await setUp()
+    answerAll(upstream)
+    const [one, two] = [await pool.connect(never), await pool.connect(never)]
+    await exchange(one)
+    await exchange(two)
+    const gone = Promise.all([one, two].map((each) => new Promise((end) => each.socket.once('close', end))))
+    upstream.peers[0]!.socket.end()
+    upstream.peers[1]!.reply('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned')
+    await gone
+    expect([pool.take(), pool.size, pool.idle]).toEqual([undefined, 0, 0])
+  })
+
+  test('that the endpoint closes after its answer are not kept', async () => {
+    const { upstream, pool } = await setUp()
+    answerAll(upstream, 'Connection: close\r\n')
+    const one = await pool.connect(never)
+    const closed = new Promise((resolve) => one.socket.once('close', resolve))
+    expect(await exchange(one)).toBe('ok')
+    await closed
+    expect([pool.size, pool.idle]).toEqual([0, 0])
+  })
+})
+
+describe('at the maximum', () => {
+  test('callers wait, and get what becomes free in their order', async () => {
+    const { upstream, pool } = await setUp({ maxConnections: 1 })
+    answerAll(upstream)
+    const first = await pool.connect(never)
+    const order: string[] = []
+    const wait = async (name: string): Promise<void> => {
+      const connection = await pool.connect(never)
+      order.push(name)
+      await exchange(connection)
+    }
+    const waiting = [wait('a'), wait('b'), wait('c')]
+    expect(pool.waiting).toBe(3)
+    await exchange(first)
+    await Promise.all(waiting)
+    expect([order, pool.size, pool.waiting, upstream.peers.length]).toEqual([['a', 'b', 'c'], 1, 0, 1])
+  })
+
+  test('a place that a broken connection leaves goes to who waits, on a new one', async () => {
+    const { upstream, pool } = await setUp({ maxConnections: 1 })
+    const first = await pool.connect(never)
+    const answer = exchange(first)
+    const waiting = pool.connect(never)
+    const peer = await upstream.peer()
+    await peer.request()
+    peer.socket.resetAndDestroy()
+    await expect(answer).rejects.toMatchObject({ code: 'BANYAN_UPSTREAM_RESET' })
+    answerAll(upstream)
+    expect(await exchange(await waiting)).toBe('ok')
+    expect([pool.size, pool.waiting]).toEqual([1, 0])
+  })
+
+  test('who gives up leaves the line, and the next one takes the place', async () => {
+    const { upstream, pool } = await setUp({ maxConnections: 1 })
+    answerAll(upstream)
+    const first = await pool.connect(never)
+    let giveUp = never
+    const impatient = pool.connect((cancel) => (giveUp = cancel))
+    const patient = pool.connect(never)
+    giveUp()
+    await expect(impatient).rejects.toMatchObject({ code: 'BANYAN_UPSTREAM_CONNECT' })
+    await exchange(first)
+    expect(await exchange(await patient)).toBe('ok')
+    expect(pool.waiting).toBe(0)
+  })
+
+  test('who waits when the pool is closed is sent away, and so is who comes later', async () => {
+    const { pool } = await setUp({ maxConnections: 1 })
+    await pool.connect(never)
+    const waiting = pool.connect(never)
+    pool.close()
+    await expect(waiting).rejects.toMatchObject({ code: 'BANYAN_NO_ENDPOINT' })
+    await expect(pool.connect(never)).rejects.toMatchObject({ code: 'BANYAN_NO_ENDPOINT' })
+    expect(pool.waiting).toBe(0)
+  })
+})
+
+describe('connecting', () => {
+  test('to nobody fails at once, and leaves no place taken', async () => {
+    const { upstream, pool } = await setUp({ maxConnections: 1 })
+    upstream.close()
+    for (let round = 0; round < 3; round++) {
+      await expect(pool.connect(never)).rejects.toMatchObject({ code: 'BANYAN_UPSTREAM_CONNECT' })
+    }
+    expect([pool.size, pool.waiting]).toEqual([0, 0])
+  })
+
+  test('can be given up, and leaves no place taken', async () => {
+    const { upstream, pool } = await setUp({ maxConnections: 1 })
+    let giveUp = never
+    const connecting = pool.connect((cancel) => (giveUp = cancel))
+    giveUp()
+    await expect(connecting).rejects.toMatchObject({ code: 'BANYAN_UPSTREAM_CONNECT' })
+    answerAll(upstream)
+    expect(await exchange(await pool.connect(never))).toBe('ok')
+  })
+})
+
+describe('closing the pool', () => {
+  test('ends idle connections at once, and busy ones after their exchange', async () => {
+    const { upstream, pool } = await setUp()
+    const [busy, idle] = [await pool.connect(never), await pool.connect(never)]
+    const [busyPeer, idlePeer] = [await upstream.peer(), await upstream.peer()]
+    const idled = exchange(idle)
+    await idlePeer.request()
+    idlePeer.reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    await idled
+    const answer = exchange(busy)
+    await busyPeer.request()
+    pool.close()
+    await idlePeer.end()
+    busyPeer.reply('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast')
+    expect(await answer).toBe('last')
+    await busyPeer.end()
+    expect([pool.idle, pool.take()]).toEqual([0, undefined])
+  })
+})
