@@ -382,6 +382,19 @@ describe('open', () => {
     expect(changes.at(-1)).toMatchObject({ reason: { code: 'probes-silent' } })
   })
 
+  test('the time of the probes begins with the first, not when somebody looks', async () => {
+    const { breaker, clock } = await opened({ halfOpenCalls: 1, halfOpenFor: 500 })
+    await clock.advance(1_000)
+    expect(breaker.state).toBe('half-open')
+    await clock.advance(499)
+    const probe = pending(breaker)
+    await clock.advance(499)
+    expect([breaker.state, breaker.retryAfter()]).toEqual(['half-open', 1])
+    probe.resolve('just in time')
+    await probe.result
+    expect(breaker.state).toBe('closed')
+  })
+
   test('half-open without any call waits for one', async () => {
     const { breaker, clock } = await opened({ halfOpenFor: 500 })
     await clock.advance('1h')
@@ -635,7 +648,7 @@ class Model {
     if (era.state === 'open') return undefined
     if (era.state === 'half-open') {
       if (era.admitted >= this.#rules.halfOpenCalls) return undefined
-      era.admitted++
+      if (era.admitted++ === 0) era.until = now + this.#rules.halfOpenFor
     }
     return era
   }

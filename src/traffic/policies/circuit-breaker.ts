@@ -271,7 +271,8 @@ class Breaker implements CircuitBreaker {
         return undefined
       case 'probing':
         if (state.admitted >= this.#halfOpenCalls) break
-        state.admitted++
+        // Not sooner: whoever looks, without a call, begins half-open as well.
+        if (state.admitted++ === 0) state.until = now + this.#halfOpenFor
         return undefined
       case 'ramping': {
         const granted = this.#granted
@@ -434,7 +435,7 @@ class Breaker implements CircuitBreaker {
         const judged = state.successes + state.failures
         if (state.admitted === 0) {
           // Nobody called: nothing is known, and nobody is kept waiting.
-          ;(this.#state as { until: number }).until = now + this.#halfOpenFor
+          state.until = now + this.#halfOpenFor
         } else if (judged > 0) {
           this.#judgeProbes(state, now, judged)
         } else {

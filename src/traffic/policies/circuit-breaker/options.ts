@@ -28,7 +28,8 @@ export interface CircuitBreakerOptions {
   /** Calls let through in half-open to see whether the trouble is over; more than these are refused. Default 3. */
   halfOpenCalls?: number
   /**
-   * How long those calls may take. Then those that have ended decide, and if none has, the circuit opens again.
+   * How long those calls may take, from the first. Then those that have ended decide, and if none has, the circuit
+   * opens again.
    * Default `'10s'`.
    */
   halfOpenFor?: Duration

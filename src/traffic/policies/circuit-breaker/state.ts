@@ -21,7 +21,7 @@ export type State =
       readonly kind: 'probing'
       readonly openings: number
       /** When the verdict falls at the latest. */
-      readonly until: number
+      until: number
       admitted: number
       successes: number
       failures: number
