@@ -69,7 +69,6 @@ const WE_REFUSE: Difference[] = [
     reason: 'a tab beside the value of a framing field',
     applies: (text) => /^(transfer-encoding|content-length):[^\r]*\t/im.test(text),
   },
-  { reason: 'an Upgrade with a body', applies: (text) => /^upgrade:/im.test(text) },
 ]
 
 const NODE_REFUSES: Difference[] = [

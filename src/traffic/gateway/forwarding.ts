@@ -1,12 +1,11 @@
 import type { Clock } from '../../core/clock.js'
 import { Body } from '../http/body.js'
-import { fieldText } from '../http/writer.js'
 import type { ResponseHead } from '../http/message.js'
 import type { ServerExchange } from '../http/server-connection.js'
 import type { OutgoingRequest } from '../http/upstream-connection.js'
 import type { Call } from '../policy.js'
 import type { Candidate } from '../balancing/candidate.js'
-import { requestText, type RequestAdditions } from './heads.js'
+import { interimText, requestText, type RequestAdditions } from './heads.js'
 import { ReplayableBody } from './replay.js'
 
 /** Methods that may be repeated without harm (RFC 9110 9.2.2). */
@@ -67,6 +66,6 @@ export class Forwarding {
   interim(head: ResponseHead): void {
     const { exchange } = this
     if (head.status === 100 && !exchange.request.expectContinue) return
-    exchange.interim(head.status, head.reason, head.status === 100 ? '' : fieldText(head.fields))
+    exchange.interim(head.status, head.reason, head.status === 100 ? '' : interimText(head.fields))
   }
 }

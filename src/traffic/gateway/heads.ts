@@ -90,6 +90,7 @@ export function requestText(
       case Kind.Protected:
       case Kind.Trailer:
       case Kind.Expect: {
+        if (kinds[index] === Kind.Expect && !request.expectContinue) break
         const name = names[index]!
         if (name.length === TIMEOUT_FIELD.length && sameName(name, TIMEOUT_FIELD)) break
         if (traceparent !== undefined && sameName(name, 'traceparent')) break
@@ -142,6 +143,15 @@ export function answerText(answer: UpstreamAnswer, via: string, edits: CompiledE
   }
   text += 'Via: ' + hops + '\r\n'
   return edits === undefined ? text : text + edits.text
+}
+
+/** Fields of an interim answer for the client: those that are meant for it. */
+export function interimText({ names, values, kinds }: Fields): string {
+  let text = ''
+  for (let index = 0; index < names.length; index++) {
+    if (kinds[index] === Kind.Ordinary) text += names[index]! + ': ' + values[index]! + '\r\n'
+  }
+  return text
 }
 
 /** Only fields without a meaning for framing, routing or rights may come after a body (RFC 9110 6.5.1). */

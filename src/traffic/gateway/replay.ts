@@ -1,6 +1,7 @@
 import { withoutStack } from '../../core/errors.js'
 import { Body, type BodySink, type BodySource } from '../http/body.js'
 import type { Fields } from '../http/fields.js'
+import { safeTrailers } from './heads.js'
 
 /** Up to this many bytes of a request body are kept to be sent again; a longer body is sent once. */
 const KEPT_BYTES = 64 * 1024
@@ -36,6 +37,8 @@ export class ReplayableBody implements BodySink, BodySource {
   /** The body for one more try, from its first byte; a try before that still waits for the rest fails. */
   open(): Body {
     const body = new Body(this.#source.length, this)
+    const held = this.#full
+    this.#full = false
     for (const data of this.#kept) body.push(data)
     this.#target?.fail(MOVED)
     this.#target = body
@@ -46,8 +49,10 @@ export class ReplayableBody implements BodySink, BodySource {
       body.fail(this.#error)
     } else if (this.#ended) {
       body.finish(this.#trailers)
-    } else if (this.#full) {
-      this.resume()
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the pushes above may have set it
+    } else if (held && !this.#full) {
+      // The try before was full; this one says itself when it is.
+      this.#source.resume()
     }
     return body
   }
@@ -61,7 +66,6 @@ export class ReplayableBody implements BodySink, BodySource {
   // The client's side:
 
   write(data: Buffer): boolean {
-    this.#full = false
     if (!this.#overflown) {
       this.#keptBytes += data.length
       if (this.#keptBytes > KEPT_BYTES) this.release()
@@ -73,8 +77,8 @@ export class ReplayableBody implements BodySink, BodySource {
 
   end(trailers: Fields | undefined): void {
     this.#ended = true
-    this.#trailers = trailers
-    this.#target?.finish(trailers)
+    this.#trailers = safeTrailers(trailers)
+    this.#target?.finish(this.#trailers)
   }
 
   fail(error: Error): void {

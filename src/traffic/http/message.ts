@@ -64,10 +64,8 @@ export function requestHead(raw: RawHead): RequestHead {
   if (expectContinue && control.expect!.toLowerCase() !== '100-continue') {
     throw new HttpError(417, 'The only expectation met here is 100-continue')
   }
-  const upgrade = minor === 1 ? control.upgrade : undefined
-  if (upgrade !== undefined && (control.coded || control.length)) {
-    throw new HttpError(400, 'A request to switch protocols cannot have a body')
-  }
+  // An offer may always be passed over (RFC 9110 7.8), and with a body it would be unclear what comes after the head.
+  const upgrade = minor === 1 && !control.coded && !control.length ? offered(control.upgrade) : undefined
   return {
     method,
     target,
@@ -106,6 +104,13 @@ export function responseHead(raw: RawHead, method: string): ResponseHead {
 
 function isKeptAlive(control: MessageControl, minor: number): boolean {
   return !control.close && (minor === 1 || control.keepAlive)
+}
+
+/** The protocols that a client may switch to: no other HTTP, whose requests would pass us unseen (h2c smuggling). */
+function offered(protocols: string | undefined): string | undefined {
+  if (protocols === undefined || !/h2c|http|tls/i.test(protocols)) return protocols
+  const others = protocols.split(',').filter((each) => !/^\s*(h2c|http|tls)\s*(\/|$)/i.test(each))
+  return others.length === 0 ? undefined : others.join(',').trim()
 }
 
 /** RFC 3986 host and port: a name or IPv4 address, or an IPv6 address in brackets; no user information. */

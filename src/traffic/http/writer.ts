@@ -18,7 +18,7 @@ export function reasonOf(status: number): string {
 const CRLF = '\r\n'
 
 /** Text of a field section without its closing empty line. */
-export function fieldText(fields: Fields): string {
+function fieldText(fields: Fields): string {
   const { names, values } = fields
   let text = ''
   for (let index = 0; index < names.length; index++) text += names[index]! + ': ' + values[index]! + CRLF
