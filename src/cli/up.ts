@@ -21,9 +21,8 @@ export async function up({ config }: { config?: string }): Promise<void> {
   for (const { message, line } of loaded.warnings)
     log('warn', message, line === undefined ? {} : { at: `${loaded.file}:${line}` })
   const node = new Node(loaded.spec, log)
-  await node.start()
-
   const hurry = new AbortController()
+  let started = Promise.resolve()
   let stopping = false
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) {
@@ -35,10 +34,18 @@ export async function up({ config }: { config?: string }): Promise<void> {
       'info',
       `${signal}: finishing requests in flight${process.stderr.isTTY ? ' (again to end at once)' : ''}`,
     )
-    void node.stop(hurry.signal).then(() => {
+    const stopped = started.then(() => node.stop(hurry.signal))
+    const goodbye = (): void => {
       log('info', 'stopped')
       process.off('SIGINT', stop).off('SIGTERM', stop)
-    })
+    }
+    stopped.then(goodbye, goodbye)
   }
+  // Before the start: a signal in the middle of it must not leave things half done either.
   process.on('SIGINT', stop).on('SIGTERM', stop)
+  started = node.start()
+  await started.catch((error: unknown) => {
+    process.off('SIGINT', stop).off('SIGTERM', stop)
+    throw error
+  })
 }
