@@ -555,6 +555,128 @@ describe('state over a restart', () => {
   })
 })
 
+describe('what a verdict rests on', () => {
+  /** A breaker that has opened and whose time is over: the next calls are probes. */
+  async function atProbes(options: CircuitBreakerOptions = {}) {
+    const each = setUp(options)
+    await times(4, () => fail(each.breaker))
+    await each.clock.advance(1_000)
+    return each
+  }
+
+  test('a threshold is reached by exactly that share, also where binary fractions round up', async () => {
+    const { breaker } = setUp({ failureRate: 0.07, minimumCalls: 100 })
+    await times(93, () => succeed(breaker))
+    await times(7, () => fail(breaker))
+    expect(breaker.state).toBe('open')
+  })
+
+  test('in a dry run calls that would have been refused have no say in half-open', async () => {
+    const { breaker, clock } = await atProbes({ dryRun: true, halfOpenCalls: 1 })
+    const probe = pending(breaker)
+    await times(3, () => fail(breaker))
+    expect(breaker.snapshot()).toMatchObject({ state: 'half-open', phase: 'probing' })
+    probe.resolve('fine')
+    await probe.result
+    expect(breaker.state).toBe('closed')
+    expect(clock.pending).toBe(0)
+  })
+
+  test('in a dry run a refusal below gives back no place that was not taken', async () => {
+    const { breaker } = await atProbes({ dryRun: true, halfOpenCalls: 1 })
+    const probe = pending(breaker)
+    await breaker.execute(() => Promise.reject(rejected('BANYAN_RATE_LIMITED', 'no', 'below'))).catch(() => 0)
+    await fail(breaker)
+    expect(breaker.snapshot()).toMatchObject({ state: 'half-open', phase: 'probing' })
+    probe.resolve('fine')
+    await probe.result
+  })
+
+  test('a probe that has answered and still streams when the time is over was good', async () => {
+    const { breaker, changes, clock } = await atProbes({ halfOpenCalls: 1, halfOpenFor: 500 })
+    const stream = new Promise<void>(() => undefined)
+    await breaker.execute((context) => {
+      context.waitUntil(stream)
+      return 'head'
+    })
+    await clock.advance(500)
+    expect(breaker.state).toBe('closed')
+    expect(changes.at(-1)).toMatchObject({ reason: { code: 'probes-passed' } })
+  })
+
+  test('a predicate that throws fails its call, and takes no place from the probes', async () => {
+    const bug = new TypeError('no status')
+    const { breaker } = await atProbes({
+      halfOpenCalls: 1,
+      isFailure: (error, value) => {
+        if (value === 'odd') throw bug
+        return error !== undefined
+      },
+    })
+    await expect(breaker.execute(() => 'odd')).rejects.toBe(bug)
+    expect(breaker.ready()).toBe(true)
+  })
+
+  test('asking whether it is ready changes no odds for those who call whatever the answer', async () => {
+    const { breaker, clock } = await atProbes({ rampUp: 10_000, halfOpenCalls: 1 })
+    await succeed(breaker)
+    await clock.advance(5_000)
+    let admitted = 0
+    for (let call = 0; call < 2_000; call++) {
+      breaker.ready()
+      await succeed(breaker).then(
+        () => admitted++,
+        () => 0,
+      )
+    }
+    expect(Math.abs(admitted / 2_000 - 0.5)).toBeLessThan(0.06)
+  })
+
+  test('a refusal in half-open names the numbers that opened the circuit', async () => {
+    const { breaker } = await atProbes({ halfOpenCalls: 1 })
+    pending(breaker)
+    await expect(succeed(breaker)).rejects.toThrow('the circuit is half-open (4 of 4 calls have failed)')
+  })
+
+  test.each([
+    [{ slowCall: 100 }, 2],
+    [{}, 1],
+  ] as const)('with %j it looks at the clock at most that many times a call: %i', async (options, most) => {
+    const runtime = virtualRuntime()
+    let looks = 0
+    const clock = { ...runtime.clock, now: () => (looks++, runtime.clock.now()) }
+    const breaker = circuitBreaker({ ...options, runtime: { ...runtime, clock } })
+    looks = 0
+    await succeed(breaker)
+    expect(looks).toBeLessThanOrEqual(most)
+  })
+})
+
+describe('an override', () => {
+  test.each([
+    [{ state: 'ajar' }, /state must be one of/],
+    [{ state: 'open', for: 'soon' }, /for must be a number of milliseconds/],
+    [{ state: 'open', until: 1 }, /until is not an option/],
+    [{}, /state must be one of/],
+  ])('that is not right is refused and changes nothing: %j', (override, message) => {
+    const { breaker } = setUp()
+    expect(() => breaker.force(override as Parameters<CircuitBreaker['force']>[0])).toThrow(message)
+    expect(breaker.state).toBe('closed')
+  })
+
+  test('stands in the snapshot as long as it holds, with its reason', () => {
+    const { breaker } = setUp()
+    breaker.force({ state: 'disabled', reason: 'load test' })
+    expect(breaker.snapshot()).toMatchObject({
+      state: 'disabled',
+      override: { state: 'closed', reason: 'load test' },
+      reason: { message: 'an operator holds it closed: load test' },
+    })
+    breaker.release()
+    expect(breaker.snapshot()).not.toHaveProperty('override')
+  })
+})
+
 describe('options', () => {
   test.each<[CircuitBreakerOptions, RegExp]>([
     [{ failureRate: 2 }, /failureRate must be a number from 0.001 to 1, got 2/],

@@ -1,4 +1,4 @@
-import { duration, formatDuration, type Duration } from '../../core/duration.js'
+import { duration, formatDuration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { Observers, type Unsubscribe } from '../../core/observers.js'
 import { checkOptions } from '../../core/options.js'
@@ -17,7 +17,12 @@ import {
   type Work,
 } from '../policy.js'
 import { instruments } from './circuit-breaker/instruments.js'
-import { circuitBreakerOptions, type CircuitBreakerOptions } from './circuit-breaker/options.js'
+import {
+  circuitBreakerOptions,
+  overrideOptions,
+  type CircuitBreakerOptions,
+  type Override,
+} from './circuit-breaker/options.js'
 import {
   nameOf,
   type BreakerReason,
@@ -28,32 +33,31 @@ import {
 } from './circuit-breaker/state.js'
 import { CountWindow, TimeWindow, type Window } from './circuit-breaker/window.js'
 
-export { circuitBreakerOptions, type CircuitBreakerOptions } from './circuit-breaker/options.js'
+export {
+  circuitBreakerOptions,
+  type CircuitBreakerOptions,
+  type Override,
+} from './circuit-breaker/options.js'
 export type { BreakerReason, BreakerSnapshot, BreakerState, StateChange } from './circuit-breaker/state.js'
-
-/** An operator's decision that stands above the breaker's own. */
-export interface Override {
-  /** `open` refuses every call (state `forced-open`), `closed` lets every call through (state `disabled`). */
-  state: 'open' | 'closed'
-  /** When the breaker takes over again by itself, in ms or as text. Default: not before `release()`. */
-  for?: Duration
-  /** For whoever looks at it later. */
-  reason?: string
-}
 
 /** A policy that refuses calls while what they call is in trouble. See {@link circuitBreaker}. */
 export interface CircuitBreaker extends Policy {
   readonly state: BreakerState
   /**
-   * Whether a call made right now would be let through. While the load comes back this is drawn by chance, and a yes
-   * holds for the next call; a load balancer asks this before it chooses.
+   * Whether a call made right now would be let through; a load balancer asks this before it chooses. While the load
+   * comes back the answer is drawn by chance and holds for the next call, a yes like a no: asking and then calling is
+   * one draw, not two, and asking without calling changes no odds.
    */
   ready(): boolean
   /** ms until a refused call may try again; 0 if it may now. */
   retryAfter(): number
   /** Everything as JSON. */
   snapshot(): BreakerSnapshot
-  /** Sets an operator's override. */
+  /**
+   * Sets an operator's override, in place of one that was set before. A dry run refuses nothing even then.
+   *
+   * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if it is not right
+   */
   force(override: Override): void
   /** Takes an override back: the breaker is closed, with an empty window. Does nothing without one. */
   release(): void
@@ -63,6 +67,12 @@ export interface CircuitBreaker extends Policy {
 
 /** Share of the load that is let through when it begins to come back. */
 const FIRST_SHARE = 0.1
+
+/**
+ * Where calls belong that a dry run makes although it would have refused them. Never the present state, so their
+ * outcomes count nowhere, as they would not without the dry run.
+ */
+const UNJUDGED: State = { kind: 'closed' }
 
 /**
  * Refuses calls while what they call keeps failing, so that it can recover and callers need not wait (Nygard,
@@ -107,8 +117,10 @@ class Breaker implements CircuitBreaker {
   #since: number
   #reason: BreakerReason | undefined = undefined
   #inARow = 0
-  /** `ready()` has promised the next call a place in the ramp. */
-  #granted = false
+  /** Why it opened last; what a refusal tells, also in half-open. */
+  #opened: BreakerReason | undefined = undefined
+  /** What `ready()` has drawn for the next call of the ramp. */
+  #lot: number | undefined = undefined
 
   constructor(options: CircuitBreakerOptions) {
     checkOptions('circuitBreaker', circuitBreakerOptions, options)
@@ -167,20 +179,21 @@ class Breaker implements CircuitBreaker {
   wrap<T>(next: Handler<T>): Handler<T> {
     return (call) => {
       // The usual case first: closed, and nobody asks how long calls take.
-      let state = this.#state
+      let state: State | undefined = this.#state
       if (state.kind !== 'closed') {
-        const refusal = this.#admit()
-        if (refusal) return Promise.reject(refusal)
-        state = this.#state
+        const now = this.#runtime.clock.now()
+        state = this.#admit(now)
+        if (!state) return Promise.reject(this.#refuse(now))
       }
+      const admitted = state
       const startedAt = this.#slowCall === Infinity ? -1 : this.#runtime.clock.now()
       return next(call).then(
         (value) => {
-          this.#onValue(state, call, value, startedAt)
+          this.#onValue(admitted, call, value, startedAt)
           return value
         },
         (error: unknown) => {
-          this.#onError(state, call, error, startedAt)
+          this.#onError(admitted, call, error, startedAt)
           throw error
         },
       )
@@ -198,7 +211,7 @@ class Breaker implements CircuitBreaker {
     this.#tick(now)
     const state = this.#state
     if (state.kind === 'probing') return state.admitted < this.#halfOpenCalls
-    if (state.kind === 'ramping') return (this.#granted = this.#runtime.random.next() < this.#share(now))
+    if (state.kind === 'ramping') return (this.#lot = this.#runtime.random.next()) < this.#share(now)
     return state.kind !== 'open' && state.kind !== 'forced-open'
   }
 
@@ -228,6 +241,7 @@ class Breaker implements CircuitBreaker {
       ...('until' in state && state.until !== Infinity ? { until: state.until + wall } : {}),
       openings: 'openings' in state ? state.openings : 0,
       ...(this.#reason ? { reason: this.#reason } : {}),
+      ...(state.kind === 'forced-open' || state.kind === 'disabled' ? { override: overrideOf(state) } : {}),
       window: {
         calls,
         failures,
@@ -240,10 +254,14 @@ class Breaker implements CircuitBreaker {
   }
 
   force(override: Override): void {
+    // The table says what a state may be, not that there must be one.
+    const given: Partial<Override> = override
+    checkOptions('circuitBreaker.force', overrideOptions, { ...given, state: given.state ?? '' })
+    const { state, reason: note } = override
     const now = this.#runtime.clock.now()
-    const until = override.for === undefined ? Infinity : now + duration(override.for, 'force: for')
-    const message = `an operator holds it ${override.state}${override.reason ? `: ${override.reason}` : ''}`
-    this.#change({ kind: override.state === 'open' ? 'forced-open' : 'disabled', until }, now, {
+    const until = override.for === undefined ? Infinity : now + duration(override.for)
+    const message = `an operator holds it ${state === 'open' ? 'open' : 'closed'}${note ? `: ${note}` : ''}`
+    this.#change({ kind: state === 'open' ? 'forced-open' : 'disabled', until, note }, now, {
       code: 'forced',
       message,
     })
@@ -260,24 +278,23 @@ class Breaker implements CircuitBreaker {
     return this.#observers.on(event, listener)
   }
 
-  /** Decides about one call in any state but closed. */
-  #admit(): RejectedError | undefined {
-    const now = this.#runtime.clock.now()
+  /** Decides about one call in any state but closed: the state it belongs to, `undefined` if it is refused. */
+  #admit(now: number): State | undefined {
     this.#tick(now)
     const state = this.#state
     switch (state.kind) {
       case 'closed':
       case 'disabled':
-        return undefined
+        return state
       case 'probing':
         if (state.admitted >= this.#halfOpenCalls) break
         // Not sooner: whoever looks, without a call, begins half-open as well.
         if (state.admitted++ === 0) state.until = now + this.#halfOpenFor
-        return undefined
+        return state
       case 'ramping': {
-        const granted = this.#granted
-        this.#granted = false
-        if (granted || this.#runtime.random.next() < this.#share(now)) return undefined
+        const lot = this.#lot ?? this.#runtime.random.next()
+        this.#lot = undefined
+        if (lot < this.#share(now)) return state
         break
       }
       case 'open':
@@ -285,47 +302,70 @@ class Breaker implements CircuitBreaker {
         break
     }
     this.#count.refused.add(1)
-    if (this.#dryRun) return undefined
+    return this.#dryRun ? UNJUDGED : undefined
+  }
+
+  #refuse(now: number): RejectedError {
+    const state = this.#state
     const wait = retryAfterOf(state, now)
-    const message = `${this.name}: the circuit is ${nameOf(state)} (${this.#reason?.message ?? ''}); try again in ${formatDuration(wait)}`
+    const message = `${this.name}: the circuit is ${nameOf(state)} (${this.#opened?.message ?? ''}); try again in ${formatDuration(wait)}`
     return rejected('BANYAN_BREAKER_OPEN', message, this.name, wait)
   }
 
   #onValue(state: State, call: Call, value: unknown, startedAt: number): void {
-    const slow = this.#isSlow(startedAt)
+    const now = this.#runtime.clock.now()
+    const slow = this.#isSlow(startedAt, now)
     if (call.cancelled) {
-      this.#onTooLate(state, call, slow)
-    } else if (this.#isFailure !== defaultIsFailure && this.#isFailure(undefined, value)) {
-      this.#record(state, true, slow)
+      this.#onTooLate(state, call, now, slow)
+    } else if (this.#isFailure !== defaultIsFailure && this.#judge(state, undefined, value)) {
+      this.#record(state, now, true, slow)
     } else if (call.tail) {
+      if (state.kind === 'probing') state.answered++
       call.tail.then(
-        () => this.#record(state, false, slow),
-        () => this.#onTailError(state, call, slow),
+        () => this.#onTail(state, call, false, slow),
+        () => this.#onTail(state, call, true, slow),
       )
     } else {
-      this.#record(state, false, slow)
+      this.#record(state, now, false, slow)
     }
   }
 
-  #onTailError(state: State, call: Call, slow: boolean): void {
-    if (call.cancelled) this.#onTooLate(state, call, slow)
-    else this.#record(state, true, slow)
+  #onTail(state: State, call: Call, failed: boolean, slow: boolean): void {
+    if (state.kind === 'probing') state.answered--
+    const now = this.#runtime.clock.now()
+    if (failed && call.cancelled) this.#onTooLate(state, call, now, slow)
+    else this.#record(state, now, failed, slow)
   }
 
   #onError(state: State, call: Call, error: unknown, startedAt: number): void {
-    if (error instanceof RejectedError) this.#ignore(state)
-    else if (call.cancelled) this.#onTooLate(state, call, this.#isSlow(startedAt))
-    else this.#record(state, this.#isFailure(error, undefined), this.#isSlow(startedAt))
+    if (error instanceof RejectedError) {
+      this.#ignore(state)
+      return
+    }
+    const now = this.#runtime.clock.now()
+    const slow = this.#isSlow(startedAt, now)
+    if (call.cancelled) this.#onTooLate(state, call, now, slow)
+    else this.#record(state, now, this.#judge(state, error, undefined), slow)
+  }
+
+  /** A predicate that throws fails its call with its own error, which says nothing about what was called. */
+  #judge(state: State, error: unknown, value: unknown): boolean {
+    try {
+      return this.#isFailure(error, value)
+    } catch (bug) {
+      this.#ignore(state)
+      throw bug
+    }
   }
 
   /** Nobody waits for the outcome any more, so it does not matter; it matters why nobody does. */
-  #onTooLate(state: State, call: Call, slow: boolean): void {
+  #onTooLate(state: State, call: Call, now: number, slow: boolean): void {
     if (isGivenUp(call)) this.#ignore(state)
-    else this.#record(state, true, slow)
+    else this.#record(state, now, true, slow)
   }
 
-  #isSlow(startedAt: number): boolean {
-    return startedAt >= 0 && this.#runtime.clock.now() - startedAt >= this.#slowCall
+  #isSlow(startedAt: number, now: number): boolean {
+    return startedAt >= 0 && now - startedAt >= this.#slowCall
   }
 
   /** The call says nothing about what it called; a probe gives its place back. */
@@ -334,13 +374,12 @@ class Breaker implements CircuitBreaker {
     if (state.kind === 'probing' && state.admitted > 0) state.admitted--
   }
 
-  #record(state: State, failed: boolean, slow: boolean): void {
+  #record(state: State, now: number, failed: boolean, slow: boolean): void {
     if (failed) this.#count.failed.add(1)
     else this.#count.succeeded.add(1)
     if (slow) this.#count.slow.add(1)
     // A call that began in an earlier state says nothing about this one.
     if (state !== this.#state) return
-    const now = this.#runtime.clock.now()
     if (state.kind === 'probing') {
       if (failed || slow) state.failures++
       else state.successes++
@@ -362,12 +401,13 @@ class Breaker implements CircuitBreaker {
         code: 'consecutive-failures',
         message: `${this.#inARow} calls in a row have failed`,
       })
-    } else if (calls >= this.#minimumCalls && failures >= this.#failureRate * calls) {
+    } else if (calls >= this.#minimumCalls && failures / calls >= this.#failureRate) {
+      // A quotient, as 7 / 100 is 0.07, while 0.07 * 100 is a little more than 7.
       this.#open(state, now, { code: 'failure-rate', message: `${failures} of ${calls} calls have failed` })
     } else if (
       calls >= this.#minimumCalls &&
       this.#slowCall !== Infinity &&
-      slow >= this.#slowCallRate * calls
+      slow / calls >= this.#slowCallRate
     ) {
       const limit = formatDuration(this.#slowCall)
       this.#open(state, now, {
@@ -379,15 +419,21 @@ class Breaker implements CircuitBreaker {
 
   /**
    * @param expected - how many probes make the verdict; as soon as the rest cannot change it, it falls
+   * @param successes - how many of them were good
    */
-  #judgeProbes(state: State & { kind: 'probing' }, now: number, expected: number): void {
-    const { successes, failures } = state
-    if (failures >= this.#failureRate * expected) {
+  #judgeProbes(
+    state: State & { kind: 'probing' },
+    now: number,
+    expected: number,
+    successes = state.successes,
+  ): void {
+    const { failures } = state
+    if (failures / expected >= this.#failureRate) {
       this.#open(state, now, {
         code: 'probes-failed',
         message: `${failures} of ${successes + failures} probes have failed`,
       })
-    } else if (expected - successes < this.#failureRate * expected) {
+    } else if ((expected - successes) / expected < this.#failureRate) {
       const reason = {
         code: 'probes-passed',
         message: `${successes} of ${successes + failures} probes were good`,
@@ -424,6 +470,7 @@ class Breaker implements CircuitBreaker {
             openings: state.openings,
             until: now + this.#halfOpenFor,
             admitted: 0,
+            answered: 0,
             successes: 0,
             failures: 0,
           },
@@ -432,12 +479,14 @@ class Breaker implements CircuitBreaker {
         )
         break
       case 'probing': {
-        const judged = state.successes + state.failures
+        // What has answered and still streams is good so far; it must not hold the verdict up, nor turn it.
+        const good = state.successes + state.answered
+        const judged = good + state.failures
         if (state.admitted === 0) {
           // Nobody called: nothing is known, and nobody is kept waiting.
           state.until = now + this.#halfOpenFor
         } else if (judged > 0) {
-          this.#judgeProbes(state, now, judged)
+          this.#judgeProbes(state, now, judged, good)
         } else {
           this.#open(state, now, {
             code: 'probes-silent',
@@ -465,7 +514,8 @@ class Breaker implements CircuitBreaker {
     this.#state = next
     this.#since = now
     this.#reason = reason
-    this.#granted = false
+    if (next.kind === 'open' || next.kind === 'forced-open') this.#opened = reason
+    this.#lot = undefined
     this.#inARow = 0
     if (!keepsWindow) this.#window.reset(now)
     if (from === to && next.kind !== 'ramping') return
@@ -524,9 +574,19 @@ class Breaker implements CircuitBreaker {
         break
       case 'forced-open':
       case 'disabled':
-        this.#change({ kind: snapshot.state, until }, now, reason)
+        this.#change({ kind: snapshot.state, until, note: snapshot.override?.reason }, now, reason)
         break
     }
+  }
+}
+
+function overrideOf({
+  kind,
+  note,
+}: State & { kind: 'forced-open' | 'disabled' }): BreakerSnapshot['override'] & object {
+  return {
+    state: kind === 'forced-open' ? 'open' : 'closed',
+    ...(note === undefined ? {} : { reason: note }),
   }
 }
 

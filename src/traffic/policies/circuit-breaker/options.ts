@@ -28,8 +28,8 @@ export interface CircuitBreakerOptions {
   /** Calls let through in half-open to see whether the trouble is over; more than these are refused. Default 3. */
   halfOpenCalls?: number
   /**
-   * How long those calls may take, from the first. Then those that have ended decide, and if none has, the circuit
-   * opens again.
+   * How long those calls may take, from the first, in ms or as text. Then those that have ended decide, one that has
+   * returned its result and goes on (`waitUntil`) being good; if there is none of either, the circuit opens again.
    * Default `'10s'`.
    */
   halfOpenFor?: Duration
@@ -115,4 +115,24 @@ export const circuitBreakerOptions: OptionTable<CircuitBreakerOptions> = {
   restore: { kind: 'code', type: 'object', doc: 'A snapshot to start from.' },
   name: { kind: 'string', doc: 'Name in metrics and errors.' },
   runtime: { kind: 'code', type: 'object', doc: 'Time, chance and telemetry.' },
+}
+
+/** An operator's decision that stands above the breaker's own. */
+export interface Override {
+  /**
+   * `open` refuses every call (state `forced-open`); `closed`, or `disabled` as the state is called, lets every call
+   * through and goes on counting.
+   */
+  state: 'open' | 'closed' | 'disabled'
+  /** When the breaker takes over again by itself, in ms or as text. Default: not before `release()`. */
+  for?: Duration
+  /** For whoever looks at it later. */
+  reason?: string
+}
+
+/** What `force` accepts. */
+export const overrideOptions: OptionTable<Override> = {
+  state: { kind: 'choice', values: ['open', 'closed', 'disabled'], doc: 'What the breaker does meanwhile.' },
+  for: { kind: 'duration', doc: 'When the breaker takes over again.' },
+  reason: { kind: 'string', doc: 'For whoever looks at it later.' },
 }

@@ -23,12 +23,14 @@ export type State =
       /** When the verdict falls at the latest. */
       until: number
       admitted: number
+      /** Probes that have returned their result while work of theirs goes on (`waitUntil`). */
+      answered: number
       successes: number
       failures: number
     }
   | { readonly kind: 'ramping'; readonly openings: number; readonly since: number; readonly until: number }
-  | { readonly kind: 'forced-open'; readonly until: number }
-  | { readonly kind: 'disabled'; readonly until: number }
+  | { readonly kind: 'forced-open'; readonly until: number; readonly note: string | undefined }
+  | { readonly kind: 'disabled'; readonly until: number; readonly note: string | undefined }
 
 /** What users see: probing and ramping are both half-open. */
 export type BreakerState = 'closed' | 'open' | 'half-open' | 'forced-open' | 'disabled'
@@ -82,6 +84,8 @@ export interface BreakerSnapshot {
   /** How many times in a row it has opened without closing in between. */
   openings: number
   reason?: BreakerReason
+  /** What an operator has ordered, as long as that holds; `until` is the end of the lease, if it has one. */
+  override?: { state: 'open' | 'closed'; reason?: string }
   window: Tally & {
     /** `undefined` until there are enough calls to judge. */
     failureRate?: number
