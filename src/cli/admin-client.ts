@@ -7,7 +7,7 @@ import { BanyanError } from '../core/errors.js'
  * @throws {@link BanyanError} `BANYAN_ADMIN_UNREACHABLE` if nobody answers, `BANYAN_ADMIN_REFUSED` if it says no
  */
 export async function askAdmin(admin: string, path: string, init: RequestInit = {}): Promise<unknown> {
-  const base = /^https?:\/\//.test(admin) ? admin : `http://${admin}`
+  const base = baseOf(admin)
   let response: Response
   try {
     response = await fetch(new URL(path, base), { ...init, signal: AbortSignal.timeout(5_000) })
@@ -15,8 +15,19 @@ export async function askAdmin(admin: string, path: string, init: RequestInit = 
     const hint = 'is the node up? its `admin` address goes with --admin'
     throw new BanyanError('BANYAN_ADMIN_UNREACHABLE', `no node answers at ${base}; ${hint}`, { cause: error })
   }
-  const body: unknown = await response.json()
+  const body: unknown = await response.json().catch(() => undefined)
+  if (typeof body !== 'object' || body === null)
+    throw new BanyanError(
+      'BANYAN_ADMIN_REFUSED',
+      `${base} is not the admin listener of a node: it answers no JSON`,
+    )
   if (response.ok) return body
   const { detail } = body as { detail?: string }
   throw new BanyanError('BANYAN_ADMIN_REFUSED', detail ?? `${base} answers ${response.status}`)
+}
+
+/** A URL, `host:port`, or as in a configuration a port alone. */
+function baseOf(admin: string): string {
+  if (/^https?:\/\//.test(admin)) return admin
+  return `http://${/^:?\d+$/.test(admin) ? `127.0.0.1:${admin.replace(':', '')}` : admin}`
 }

@@ -1,10 +1,11 @@
-import { BanyanError } from '../core/errors.js'
 import type { BreakerSnapshot } from '../traffic/policies/circuit-breaker.js'
 import { askAdmin } from './admin-client.js'
 
+type Action = 'open' | 'close' | 'release'
+
 /** `banyan breaker`. */
 export async function breaker(
-  action: string,
+  action: Action,
   name: string,
   options: { for?: string; reason?: string; admin: string },
 ): Promise<void> {
@@ -16,15 +17,9 @@ export async function breaker(
   )
 }
 
-function requestOf(action: string, options: { for?: string; reason?: string }): RequestInit {
+function requestOf(action: Action, options: { for?: string; reason?: string }): RequestInit {
   if (action === 'release') return { method: 'DELETE' }
-  const state = action === 'open' ? 'open' : action === 'close' ? 'closed' : undefined
-  if (state === undefined) {
-    throw new BanyanError(
-      'BANYAN_INVALID_OPTIONS',
-      `\`${action}\` is not an action: choose open, close or release`,
-    )
-  }
+  const state = action === 'open' ? 'open' : 'closed'
   return {
     method: 'PUT',
     headers: { 'Content-Type': 'application/json' },

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
+import { Argument, Command, CommanderError } from 'commander'
 import { BanyanError } from '../core/errors.js'
 import { version } from '../node/version.js'
 import { paint } from './paint.js'
@@ -17,6 +17,7 @@ const program = new Command('banyan')
   .helpOption('-h, --help', 'print help')
   .helpCommand(false)
   .showSuggestionAfterError()
+  .showHelpAfterError('(banyan --help tells more)')
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(paint('red', text)) })
   .addHelpText(
@@ -65,8 +66,8 @@ program
 program
   .command('breaker')
   .description('override a circuit breaker of a running node, or give it back')
-  .argument('<action>', 'open, close or release')
-  .argument('<name>', 'name of the breaker, as `banyan status` shows it')
+  .addArgument(new Argument('<action>', 'what to do').choices(['open', 'close', 'release']))
+  .argument('<name>', 'the service, followed by a space and the URL if each endpoint has a breaker')
   .option('-f, --for <duration>', 'until the breaker takes over again by itself, such as 5m')
   .option('-r, --reason <text>', 'for whoever looks at it later')
   .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
@@ -78,10 +79,14 @@ program
   release   take the override back
 
 Example:
-  banyan breaker open payments --for 10m --reason "provider is migrating"`,
+  banyan breaker open "payments http://127.0.0.1:4003" --for 10m -r "migration"`,
   )
-  .action(async (action: string, name: string, options: { for?: string; reason?: string; admin: string }) =>
-    (await import('./breaker.js')).breaker(action, name, options),
+  .action(
+    async (
+      action: 'open' | 'close' | 'release',
+      name: string,
+      options: { for?: string; reason?: string; admin: string },
+    ) => (await import('./breaker.js')).breaker(action, name, options),
   )
 
 program

@@ -1,3 +1,4 @@
+import { BanyanError } from '../core/errors.js'
 import { formatDuration } from '../core/duration.js'
 import { systemClock, sleep } from '../core/clock.js'
 import type { NodeState } from '../node/node.js'
@@ -11,7 +12,12 @@ const EVERY_MS = 1_000
 
 /** `banyan status`. */
 export async function status(options: { admin: string; once?: true; json?: true }): Promise<void> {
-  const look = async (): Promise<NodeState> => (await askAdmin(options.admin, '/api/state')) as NodeState
+  const look = async (): Promise<NodeState> => {
+    const state = (await askAdmin(options.admin, '/api/state')) as Partial<NodeState>
+    if (state.node === undefined)
+      throw new BanyanError('BANYAN_ADMIN_REFUSED', `${options.admin} is not the admin listener of a node`)
+    return state as NodeState
+  }
   if (options.json) {
     console.log(JSON.stringify(await look(), undefined, 2))
     return

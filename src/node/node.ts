@@ -133,6 +133,10 @@ export class Node {
     const cut = new AbortController()
     const clock = this.#clock
     const wait = (ms: number, then: () => void): void => {
+      if (now?.aborted) {
+        then()
+        return
+      }
       const timer = clock.schedule(clock.now() + ms, then)
       const hurry = (): void => {
         timer.cancel()
@@ -142,9 +146,13 @@ export class Node {
       cut.signal.addEventListener('abort', () => timer.cancel(), { once: true })
     }
     const delay = duration(this.#spec.drain.delay, 'drain.delay')
-    if (delay > 0 && !now?.aborted) await new Promise<void>((resolve) => wait(delay, resolve))
+    if (delay > 0) await new Promise<void>((resolve) => wait(delay, resolve))
     wait(duration(this.#spec.drain.grace, 'drain.grace'), () => {
-      if (!cut.signal.aborted) this.#log('warn', 'the grace time is over, remaining requests are cut')
+      if (!cut.signal.aborted)
+        this.#log(
+          'warn',
+          `${now?.aborted ? 'told to hurry' : 'the grace time is over'}, remaining requests are cut`,
+        )
       cut.abort()
     })
     await this.#gateway.close(cut.signal)

@@ -24,6 +24,8 @@ interface Reply {
   status: number
   type: string
   body: string
+  /** Further header fields. */
+  headers?: Record<string, string>
 }
 
 /**
@@ -82,6 +84,7 @@ export class AdminServer {
       'Content-Type': reply.type,
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
+      ...reply.headers,
     })
     response.end(request.method === 'HEAD' ? undefined : reply.body)
   }
@@ -91,9 +94,13 @@ export class AdminServer {
     if (refusal) return refusal
     const path = (request.url ?? '/').split('?')[0]!
     const override = /^\/api\/breakers\/([^/]+)\/override$/.exec(path)
-    if (override) return this.#override(request, decodeURIComponent(override[1]!))
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return problem(405, 'Only GET is allowed here.')
+    if (override) {
+      const name = decoded(override[1]!)
+      return name === undefined
+        ? problem(400, 'The name of the breaker is not percent-encoded as it must be.')
+        : this.#override(request, name)
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
       case '/healthz':
         return json(200, { status: 'ok' })
@@ -117,16 +124,19 @@ export class AdminServer {
     const breaker = breakers.get(name)
     if (!breaker) {
       const near = suggest(name, breakers.keys())
-      return problem(404, `There is no breaker \`${name}\`${near ? `, did you mean \`${near}\`?` : '.'}`)
+      const hint = near ? `, did you mean \`${near}\`?` : listOf([...breakers.keys()])
+      return problem(404, `There is no breaker \`${name}\`${hint}`)
     }
     if (request.method === 'DELETE') {
       breaker.release()
     } else if (request.method === 'PUT') {
-      const wanted = readOverride(await readBody(request))
+      const body = await readBody(request)
+      if (body === undefined) return problem(413, 'The request body is too large.')
+      const wanted = readOverride(body)
       if (typeof wanted === 'string') return problem(400, wanted)
       breaker.force(wanted)
     } else {
-      return problem(405, 'Only PUT and DELETE are allowed here.')
+      return notAllowed('PUT, DELETE')
     }
     return json(200, breaker.snapshot())
   }
@@ -157,7 +167,9 @@ function readOverride(text: string): Override | string {
 
 /** A page in an operator's browser must not reach us on behalf of somebody else. */
 function refuseForeign(request: IncomingMessage): Reply | undefined {
-  const { host = '', origin } = request.headers
+  const { host, origin } = request.headers
+  // Only HTTP/1.0 may leave Host out: old health checks do, browsers never.
+  if (host === undefined) return undefined
   const name = host.replace(/:\d+$/, '')
   if (!/^(localhost|[\d.]+|\[[0-9a-f:.]+\])$/i.test(name))
     return problem(421, 'The admin listener is asked by address or as localhost only.')
@@ -166,14 +178,36 @@ function refuseForeign(request: IncomingMessage): Reply | undefined {
   return undefined
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  let text = ''
-  for await (const chunk of request.setEncoding('utf8')) {
-    text += String(chunk)
-    if (text.length > BODY_BYTES)
-      throw new BanyanError('BANYAN_INVALID_OPTIONS', 'The request body is too large.')
+/** The whole body, or nothing if it is too large; it is read to its end all the same, so that the answer arrives. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes <= BODY_BYTES) chunks.push(chunk)
   }
-  return text
+  return bytes <= BODY_BYTES ? Buffer.concat(chunks).toString() : undefined
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+function listOf(names: readonly string[]): string {
+  return names.length > 0
+    ? `; there are ${names.map((name) => `\`${name}\``).join(', ')}.`
+    : '; there is none.'
+}
+
+function notAllowed(allow: string): Reply {
+  return {
+    ...problem(405, `Only ${allow.replace(', ', ' and ')} are allowed here.`),
+    headers: { Allow: allow },
+  }
 }
 
 function json(status: number, value: unknown): Reply {

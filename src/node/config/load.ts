@@ -4,7 +4,13 @@ import { pathToFileURL } from 'node:url'
 import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../node.js'
-import { checkBuild, checkMeaning, type MeaningProblem } from './meaning.js'
+import {
+  checkBuild,
+  checkMeaning,
+  checkMeaningOfMisshapen,
+  DEFAULT_ADMIN,
+  type MeaningProblem,
+} from './meaning.js'
 import type { ConfigProblem } from './problem.js'
 import type { ConfigInput } from './schema.js'
 import { checkShape } from './shape.js'
@@ -59,7 +65,7 @@ export function checkSource(file: string, source: Source): Loaded {
     'problems' in shape
       ? [
           ...shape.problems.map((each) => ({ severity: 'error' as const, ...each })),
-          ...safeMeaning(source.value),
+          ...checkMeaningOfMisshapen(source.value),
         ]
       : checkAll(shape.config)
   for (const { severity, path, at, message } of found) {
@@ -79,15 +85,6 @@ function checkAll(config: ConfigInput): MeaningProblem[] {
     : [...problems, ...checkBuild(config)]
 }
 
-/** Of a misshapen configuration, the problems of meaning that can be told all the same: every error at once. */
-function safeMeaning(value: unknown): MeaningProblem[] {
-  try {
-    return checkMeaning(value as ConfigInput).filter(({ severity }) => severity === 'error')
-  } catch {
-    return []
-  }
-}
-
 function findFile(): string {
   const found = NAMES.filter((name) => existsSync(name))
   if (found.length === 1) return found[0]!
@@ -101,10 +98,16 @@ function findFile(): string {
 }
 
 function readText(file: string, env: Readonly<Record<string, string | undefined>>): Source {
-  if (statSync(file).size > MOST_BYTES)
-    return failed(`the file is larger than ${MOST_BYTES / 1024 / 1024} MB`)
+  let text: string
+  try {
+    if (statSync(file).size > MOST_BYTES)
+      return failed(`the file is larger than ${MOST_BYTES / 1024 / 1024} MB`)
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    return failed(`cannot read the file: ${(error as Error).message}`)
+  }
   // JSON is YAML too, and keeps its positions that way.
-  return readYaml(readFileSync(file, 'utf8'), env)
+  return readYaml(text, env)
 }
 
 async function readModule(file: string): Promise<Source> {
@@ -127,7 +130,7 @@ function failed(message: string): Source {
 function toSpec(config: ConfigInput): NodeSpec {
   const {
     listen,
-    admin = '127.0.0.1:8081',
+    admin = DEFAULT_ADMIN,
     drain = {},
     trust = [],
     limits = {},

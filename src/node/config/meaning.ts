@@ -4,9 +4,12 @@ import { systemRuntime } from '../../core/runtime.js'
 import { suggest } from '../../core/suggest.js'
 import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
-import { parseAddress } from '../address.js'
-import type { Path } from './problem.js'
+import { formatAddress, parseAddress } from '../address.js'
+import { formatPath, type Path } from './problem.js'
 import type { ConfigInput } from './schema.js'
+
+/** Where operators come in, if the configuration does not say. */
+export const DEFAULT_ADMIN = '127.0.0.1:8081'
 
 /** Something in a well-shaped configuration that cannot work, or most likely is not meant. */
 export interface MeaningProblem {
@@ -18,12 +21,45 @@ export interface MeaningProblem {
 
 /** Checks what a schema cannot: names that must exist, things that contradict each other. */
 export function checkMeaning(config: ConfigInput): MeaningProblem[] {
+  return checksOf(config).flatMap((check) => [...check])
+}
+
+/** The errors of meaning in what can be understood of a misshapen configuration: every error at once. */
+export function checkMeaningOfMisshapen(value: unknown): MeaningProblem[] {
+  if (typeof value !== 'object' || value === null) return []
+  return checksOf(value as ConfigInput).flatMap(errorsUntilStuck)
+}
+
+/** One check for each thing, so that one that gets stuck leaves the others their say. */
+function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
+  const { services, routes, policies } = config
   return [
-    ...checkListeners(config),
-    ...checkServices(config),
-    ...checkRoutes(config),
-    ...checkPolicies(config),
+    checkListeners(config),
+    checkServices(config),
+    ...namesOf(services).map((name) => checkService(config, name)),
+    checkRoutes(config),
+    ...namesOf(routes).map((name) => checkRoute(config, name)),
+    ...namesOf(policies).map((name) => checkPolicy(config, name)),
   ]
+}
+
+function errorsUntilStuck(check: Iterable<MeaningProblem>): MeaningProblem[] {
+  const errors: MeaningProblem[] = []
+  try {
+    for (const problem of check) if (problem.severity === 'error') errors.push(problem)
+  } catch (failure) {
+    // What the schema has told already: a part is missing or of another kind, or an address cannot be read.
+    if (!(failure instanceof TypeError || failure instanceof BanyanError)) throw failure
+  }
+  return errors
+}
+
+function namesOf(record: object | undefined): string[] {
+  return isObject(record) ? Object.keys(record) : []
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function error(path: Path, message: string, at: 'key' | 'value' = 'value'): MeaningProblem {
@@ -35,77 +71,116 @@ function warning(path: Path, message: string, at: 'key' | 'value' = 'key'): Mean
 }
 
 function* checkListeners(config: ConfigInput): Generator<MeaningProblem> {
-  const taken = new Map<string, string>()
-  const listeners: [Path, string | number][] = Array.isArray(config.listen)
-    ? config.listen.map((each, index): [Path, string | number] => [['listen', index], each])
-    : [[['listen'], config.listen]]
-  if (config.admin !== false && config.admin !== undefined) listeners.push([['admin'], config.admin])
+  const { listen, admin } = config
+  const taken: { host: string; port: number; by: string }[] = []
+  const listeners: [Path, string | number][] = Array.isArray(listen)
+    ? listen.map((each, index): [Path, string | number] => [['listen', index], each])
+    : [[['listen'], listen]]
+  if (admin === undefined) taken.push({ ...parseAddress(DEFAULT_ADMIN), by: 'the default of `admin`' })
+  else if (admin !== false) listeners.push([['admin'], admin])
   for (const [path, each] of listeners) {
     const { host, port } = parseAddress(each)
-    const key = `${host}:${port}`
-    const other = port === 0 ? undefined : taken.get(key)
-    if (other) yield error(path, `the address ${key} is taken by \`${other}\` already`)
-    taken.set(key, path.join('.'))
+    const other = taken.find((one) => one.port === port && port !== 0 && overlap(one.host, host))
+    if (other) yield error(path, `the address ${hostPort(host, port)} is taken by ${other.by} already`)
+    taken.push({ host, port, by: `\`${formatPath(path)}\`` })
   }
 }
 
-function* checkServices(config: ConfigInput): Generator<MeaningProblem> {
-  if (Object.keys(config.services).length === 0)
+/** Whether two listeners of one port cannot both be had: the same host, or one of them is every interface. */
+function overlap(a: string, b: string): boolean {
+  return a === b || [a, b].some((host) => host === '::' || host === '0.0.0.0')
+}
+
+function hostPort(host: string, port: number): string {
+  return formatAddress({ address: host, port })
+}
+
+function* checkServices({ services }: ConfigInput): Generator<MeaningProblem> {
+  if (isObject(services) && Object.keys(services).length === 0)
     yield error(['services'], 'there must be one service at least')
-  const used = new Set(
-    Object.values(config.routes).flatMap(({ to }) =>
-      typeof to === 'string' ? to : to.map(({ service }) => service),
-    ),
-  )
-  for (const [name, service] of Object.entries(config.services)) {
-    const path = ['services', name]
-    yield* checkPolicyName(config, [...path, 'policy'], service.policy)
-    const seen = new Set<string>()
-    let total = 0
-    for (const [index, endpoint] of service.endpoints.entries()) {
-      const { url, weight = 1 } = typeof endpoint === 'string' ? { url: endpoint } : endpoint
-      if (seen.has(url)) yield error([...path, 'endpoints', index], `the endpoint ${url} stands twice`)
-      seen.add(url)
-      total += weight
-    }
-    if (total === 0)
-      yield error([...path, 'endpoints'], 'the weights of all endpoints are 0: none would take a request')
-    if (!used.has(name)) yield warning(path, `the service \`${name}\` is used by no route`)
-  }
 }
 
-function* checkRoutes(config: ConfigInput): Generator<MeaningProblem> {
-  if (Object.keys(config.routes).length === 0) yield error(['routes'], 'there must be one route at least')
+function* checkService(config: ConfigInput, name: string): Generator<MeaningProblem> {
+  const { policy, endpoints } = config.services[name]!
+  const path = ['services', name]
+  yield* checkPolicyName(config, [...path, 'policy'], policy)
+  const seen = new Set<string>()
+  for (const [index, endpoint] of endpoints.entries()) {
+    const { origin } = new URL(urlOf(endpoint))
+    if (seen.has(origin)) yield error([...path, 'endpoints', index], `the endpoint ${origin} stands twice`)
+    seen.add(origin)
+  }
+  if (endpoints.length > 0 && endpoints.every((endpoint) => weightOf(endpoint) === 0))
+    yield error([...path, 'endpoints'], 'the weights of all endpoints are 0: none would take a request')
+  const isUsed = Object.values(config.routes).some((route) =>
+    sharesOf(route).some(({ service }) => service === name),
+  )
+  if (!isUsed) yield warning(path, `the service \`${name}\` is used by no route`)
+}
+
+type Endpoint = ConfigInput['services'][string]['endpoints'][number]
+type Route = ConfigInput['routes'][string]
+
+function urlOf(endpoint: Endpoint): string {
+  return typeof endpoint === 'string' ? endpoint : endpoint.url
+}
+
+function weightOf(endpoint: Endpoint): number {
+  return typeof endpoint === 'string' ? 1 : (endpoint.weight ?? 1)
+}
+
+function sharesOf({ to }: Route): { service: string; weight?: number | undefined }[] {
+  return typeof to === 'string' ? [{ service: to }] : to
+}
+
+function* checkRoutes({ routes }: ConfigInput): Generator<MeaningProblem> {
+  if (!isObject(routes)) return
+  if (Object.keys(routes).length === 0) yield error(['routes'], 'there must be one route at least')
   const matches = new Map<string, string>()
-  for (const [name, route] of Object.entries(config.routes)) {
-    const path = ['routes', name]
-    yield* checkPolicyName(config, [...path, 'policy'], route.policy)
-    const key = canonical(route.match)
+  for (const [name, { match }] of Object.entries(routes)) {
+    if (!isObject(match)) continue
+    const key = canonical(match)
     const twin = matches.get(key)
     if (twin)
       yield error(
-        [...path, 'match'],
+        ['routes', name, 'match'],
         `matches the same requests as the route \`${twin}\`, which would take them all`,
         'key',
       )
-    matches.set(key, name)
-    const shares = typeof route.to === 'string' ? [{ service: route.to, weight: 1 }] : route.to
-    for (const [index, { service }] of shares.entries()) {
-      const at = typeof route.to === 'string' ? [...path, 'to'] : [...path, 'to', index, 'service']
-      if (!Object.hasOwn(config.services, service))
-        yield error(at, unknown('service', service, Object.keys(config.services)))
-      yield* checkStacking(config, name, service)
-    }
-    if (shares.every(({ weight = 1 }) => weight === 0))
-      yield error([...path, 'to'], 'the weights of all services are 0')
-    const names = new Set((route.match.path ?? '').match(/:\w+/g))
-    for (const part of route.rewrite?.path?.match(/:[A-Za-z_]\w*/g) ?? []) {
-      if (!names.has(part))
-        yield error(
-          [...path, 'rewrite', 'path'],
-          `\`${part}\` is no part of the matched path \`${route.match.path ?? '/*'}\``,
-        )
-    }
+    else matches.set(key, name)
+  }
+}
+
+function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProblem> {
+  const route = config.routes[name]!
+  const path = ['routes', name]
+  yield* checkPolicyName(config, [...path, 'policy'], route.policy)
+  const shares = sharesOf(route)
+  for (const [index, { service }] of shares.entries()) {
+    if (typeof service !== 'string') continue
+    const at = typeof route.to === 'string' ? [...path, 'to'] : [...path, 'to', index, 'service']
+    if (isObject(config.services) && !Object.hasOwn(config.services, service))
+      yield error(at, unknown('service', service, namesOf(config.services)))
+    yield* checkStacking(config, name, service)
+  }
+  if (shares.length > 0 && shares.every(({ weight = 1 }) => weight === 0))
+    yield error([...path, 'to'], 'the weights of all services are 0')
+  const { match, rewrite } = route
+  for (const method of [match.method ?? []].flat()) {
+    if (method !== method.toUpperCase())
+      yield warning(
+        [...path, 'match', 'method'],
+        `methods are told apart by case: \`${method}\` is not \`${method.toUpperCase()}\``,
+        'value',
+      )
+  }
+  const names = new Set((match.path ?? '').match(/:\w+/g))
+  for (const part of rewrite?.path?.match(/:[A-Za-z_]\w*/g) ?? []) {
+    if (!names.has(part))
+      yield error(
+        [...path, 'rewrite', 'path'],
+        `\`${part}\` is no part of the matched path \`${match.path ?? '/*'}\``,
+      )
   }
 }
 
@@ -138,17 +213,6 @@ function* checkStacking(
   }
 }
 
-function* checkPolicies(config: ConfigInput): Generator<MeaningProblem> {
-  const used = new Set(
-    [...Object.values(config.services), ...Object.values(config.routes)].map(({ policy }) => policy),
-  )
-  for (const [name, policy] of Object.entries(config.policies ?? {})) {
-    const path = ['policies', name]
-    yield* checkPolicy(path, policy)
-    if (!used.has(name)) yield warning(path, `the policy \`${name}\` is used nowhere`)
-  }
-}
-
 /**
  * Makes the policies as a node would, to hear what they refuse themselves. That has less of a place, so it is asked
  * only of a configuration that is fine otherwise.
@@ -164,10 +228,13 @@ export function* checkBuild(config: ConfigInput): Generator<MeaningProblem> {
   }
 }
 
-type PolicyInput = NonNullable<ConfigInput['policies']>[string]
-
-function* checkPolicy(path: Path, policy: PolicyInput): Generator<MeaningProblem> {
-  const { timeout, tryTimeout, retry, breaker, fallback } = policy
+function* checkPolicy(config: ConfigInput, name: string): Generator<MeaningProblem> {
+  const path = ['policies', name]
+  const { timeout, tryTimeout, retry, breaker, fallback } = config.policies![name]!
+  const isUsed = [config.services, config.routes].some((users) =>
+    Object.values(users).some(({ policy }) => policy === name),
+  )
+  if (!isUsed) yield warning(path, `the policy \`${name}\` is used nowhere`)
   if (
     timeout !== undefined &&
     tryTimeout !== undefined &&
@@ -199,10 +266,10 @@ function* checkPolicyName(
   name: string | undefined,
 ): Generator<MeaningProblem> {
   if (name === undefined || Object.hasOwn(config.policies ?? {}, name)) return
-  yield error(path, unknown('policy', name, Object.keys(config.policies ?? {})))
+  yield error(path, unknown('policy', name, namesOf(config.policies)))
 }
 
-function unknown(kind: string, name: string, known: string[]): string {
+function unknown(kind: string, name: string, known: readonly string[]): string {
   const near = suggest(name, known)
   const hint = near
     ? `, did you mean \`${near}\`?`

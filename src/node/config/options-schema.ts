@@ -4,9 +4,9 @@ import { describe, type OptionKind, type OptionKinds } from '../../core/options.
 
 /** A duration in a configuration: ms, or text with a unit. */
 export const durationSchema = z
-  .union([z.number(), z.string()])
+  .union([z.number(), z.string()], { error: `must be ${DURATION_HINT}` })
   .refine((value) => parseDuration(value) !== undefined, {
-    error: ({ input }) => `must be ${DURATION_HINT}, got ${JSON.stringify(input)}`,
+    error: `must be ${DURATION_HINT}`,
   })
   .meta({
     anyOf: [

@@ -14,11 +14,16 @@ export interface ConfigProblem {
   message: string
 }
 
+/** A path as people write it: `services.orders.endpoints[0]`. */
+export function formatPath(path: Path): string {
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('')
+}
+
 /** One line for people, in the form that editors and terminals turn into a link. */
 export function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
   const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`
-  const where = path
-    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
-    .join('')
+  const where = formatPath(path)
   return `${place}: ${where === '' ? '' : `${where}: `}${message}`
 }

@@ -30,7 +30,7 @@ const address = z.union([z.int().min(0).max(65_535), checkedBy(parseAddress)])
 const bytes = z
   .union([
     z.int().min(1),
-    z.string().regex(/^\d+(kB|MB|GB)$/, 'must be a number of bytes or text such as "64kB"'),
+    z.string().regex(/^[1-9]\d*(kB|MB|GB)$/, 'must be a number of bytes or text such as "64kB"'),
   ])
   .meta({ description: 'Bytes, or text such as "64kB", "10MB".' })
 
@@ -43,11 +43,14 @@ const endpointUrl = checkedBy(parseEndpoint).meta({
   description: '`http://host:port` or `https://host:port`, without a path.',
 })
 
+function atLeastOne<S extends z.ZodType>(schema: S): z.ZodArray<S> {
+  return z.array(schema).min(1, 'must have one entry at least')
+}
+
 const service = z.strictObject({
-  endpoints: z
-    .array(z.union([endpointUrl, z.strictObject({ url: endpointUrl, weight: weight.optional() })]))
-    .min(1, 'must have one entry at least')
-    .meta({ description: 'Addresses of the service.' }),
+  endpoints: atLeastOne(
+    z.union([endpointUrl, z.strictObject({ url: endpointUrl, weight: weight.optional() })]),
+  ).meta({ description: 'Addresses of the service.' }),
   balance: z.enum(['least-request', 'round-robin']).optional().meta({
     description: 'How an endpoint is chosen. Default least-request: the less busy of two random ones.',
   }),
@@ -98,9 +101,8 @@ const policy = z.strictObject({
     .optional()
     .meta({ description: 'Bounds calls at the same time.' }),
   rateLimit: optionsSchema(rateLimitOptions, NAMED_BY_GATEWAY)
+    .required({ limit: true, window: true })
     .extend({
-      limit: z.int().min(1).meta({ description: rateLimitOptions.limit.doc }),
-      window: durationSchema.meta({ description: rateLimitOptions.window.doc }),
       by: z
         .string()
         .regex(/^(client|all|header:[\w-]+)$/, 'must be `client`, `all` or `header:<name>`')
@@ -132,7 +134,7 @@ const policy = z.strictObject({
     .meta({ description: 'What clients get instead of an error.' }),
 })
 
-const oneOrMore = <S extends z.ZodType>(schema: S) => z.union([schema, z.array(schema).min(1)])
+const oneOrMore = <S extends z.ZodType>(schema: S) => z.union([schema, atLeastOne(schema)])
 
 const route = z.strictObject({
   match: z
@@ -164,7 +166,7 @@ const route = z.strictObject({
     })
     .meta({ description: 'Which requests the route takes. All given parts must match.' }),
   to: z
-    .union([name, z.array(z.strictObject({ service: name, weight: weight.optional() })).min(1)])
+    .union([name, atLeastOne(z.strictObject({ service: name, weight: weight.optional() }))])
     .meta({ description: 'The service, or services with their weights.' }),
   rewrite: z
     .strictObject({

@@ -13,6 +13,7 @@ export interface ShapeProblem {
 
 /** Checks a configuration against the schema; every problem at once, in words of the file. */
 export function checkShape(value: unknown): { config: ConfigInput } | { problems: ShapeProblem[] } {
+  if (value === null) return { problems: [{ path: [], at: 'value', message: 'the file is empty' }] }
   const result = configSchema.safeParse(value, { reportInput: true })
   if (result.success) return { config: result.data }
   return { problems: result.error.issues.flatMap((issue) => explain(issue, [], value)) }
@@ -36,19 +37,22 @@ function explain(issue: Issue, above: Path, root: unknown): ShapeProblem[] {
       const meant =
         branches.find((branch) =>
           branch.some((each) => each.path.length > 0 || each.code === 'unrecognized_keys'),
-        ) ?? branches.find((branch) => branch.some((each) => each.code !== 'invalid_type'))
+        ) ?? branches.find((branch) => branch.some((each) => !isOtherKind(each)))
       if (meant) return meant.flatMap((each) => explain(each, path, root))
       return [
         {
           path,
           at: 'value',
-          message: value === undefined ? 'is missing' : `must be ${kindsOf(branches)}, got ${show(value)}`,
+          message:
+            value === undefined
+              ? 'is missing'
+              : `${custom(issue) ?? `must be ${kindsOf(branches).join(' or ')}`}, got ${show(value)}`,
         },
       ]
     }
     case 'invalid_type':
       if (value === undefined) return [{ path, at: 'value', message: 'is missing' }]
-      return [{ path, at: 'value', message: `must be ${kindName(issue.expected)}, got ${show(value)}` }]
+      return [{ path, at: 'value', message: mismatch(issue.expected, value) }]
     case 'invalid_value':
       return [
         {
@@ -83,6 +87,18 @@ function explain(issue: Issue, above: Path, root: unknown): ShapeProblem[] {
         },
       ]
   }
+}
+
+/** Whether a value is of another kind than an issue's schema wants, not merely a wrong one of the right kind. */
+function isOtherKind(issue: Issue): boolean {
+  if (issue.code === 'invalid_union') return issue.errors.every((branch) => branch.some(isOtherKind))
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value')
+}
+
+function mismatch(expected: string, value: unknown): string {
+  // YAML takes 5 and true for what they look like; a header's value, for one, is text.
+  const quoted = expected === 'string' && (typeof value === 'number' || typeof value === 'boolean')
+  return `must be ${kindName(expected)}, got ${show(value)}${quoted ? `; write "${value}"` : ''}`
 }
 
 function gotOf(message: string, value: unknown): string {
@@ -145,12 +161,13 @@ function kindName(kind: string): string {
   return KIND_NAMES[kind] ?? kind
 }
 
-function kindsOf(branches: readonly (readonly Issue[])[]): string {
+function kindsOf(branches: readonly (readonly Issue[])[]): string[] {
   const kinds = branches.flatMap(([first]) => {
+    if (first?.code === 'invalid_union') return kindsOf(first.errors)
     if (first?.code === 'invalid_type') return kindName(first.expected)
     return first?.code === 'invalid_value' ? oneOf(first.values) : []
   })
-  return [...new Set(kinds)].join(' or ')
+  return [...new Set(kinds)]
 }
 
 function oneOf(values: readonly unknown[]): string {
@@ -163,7 +180,20 @@ function nearest(value: unknown, values: readonly unknown[]): string {
   return near ? `; did you mean "${near}"?` : ''
 }
 
+/** A value as the file has it. A configuration in TypeScript may hold what JSON cannot. */
 function show(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value)
+  const text = textOf(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+function textOf(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing'
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'symbol')
+    return value.toString()
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return 'an object'
+  }
 }

@@ -8,6 +8,7 @@ import {
   visit,
   type Document,
   type Node,
+  type YAMLError,
 } from 'yaml'
 import type { Path } from './problem.js'
 
@@ -28,8 +29,8 @@ export interface Source {
 const MOST_ALIASES = 100
 
 /**
- * Reads YAML. `${NAME}` in a value is replaced by the environment variable, `${NAME:-text}` by `text` without one,
- * and `$${` stays `${`.
+ * Reads YAML. `${NAME}` in a value is replaced by the environment variable, `${NAME:-text}` by `text` if that is not
+ * set or empty, as in a shell, and `$${` stays `${`.
  */
 export function readYaml(text: string, env: Readonly<Record<string, string | undefined>>): Source {
   const lines = new LineCounter()
@@ -38,19 +39,21 @@ export function readYaml(text: string, env: Readonly<Record<string, string | und
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
-  const problems: Source['problems'] = [...document.errors, ...document.warnings].map(({ message, pos }) => ({
+  const broken = [...document.errors, ...document.warnings].find(({ code }) => code !== 'DUPLICATE_KEY')
+  const found = [
+    ...document.errors
+      .filter(({ code }) => code === 'DUPLICATE_KEY')
+      .map(({ pos }) => ({ message: 'this name stands here twice', offset: pos[0] })),
+    // What follows the first error of syntax is mostly noise.
+    ...(broken
+      ? [{ message: syntaxMessage(broken, text), offset: broken.pos[0] }]
+      : visitNodes(document, env)),
+  ].sort((a, b) => a.offset - b.offset)
+  const problems: Source['problems'] = found.map(({ message, offset }) => ({
     path: [],
-    message: message.replace(/\s+/g, ' '),
-    ...place(pos[0]),
+    message,
+    ...place(offset),
   }))
-  const missing = substitute(document, env)
-  for (const { name, offset } of missing) {
-    problems.push({
-      path: [],
-      message: `the environment variable \`${name}\` is not set; set it, or write \${${name}:-default}`,
-      ...place(offset),
-    })
-  }
   let value: unknown
   if (problems.length === 0) {
     try {
@@ -96,21 +99,48 @@ function offsetOf(root: Node | null, path: Path, at: 'key' | 'value'): number | 
   return offset
 }
 
-/** Puts environment variables in; returns those that are not set. */
-function substitute(
+/** What the parser says, but for what people hit most, and what it says to programmers. */
+function syntaxMessage({ code, message, pos }: YAMLError, text: string): string {
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here; a configuration is one'
+  if (text[pos[0]] === '{' && text[pos[0] - 1] === '$')
+    return 'inside { } and [ ], text with ${...} must stand in quotes'
+  return message.replace(/\s+/g, ' ')
+}
+
+/** Puts environment variables in; returns what is wrong with them, and what YAML can say but a configuration cannot. */
+function visitNodes(
   document: Document,
   env: Readonly<Record<string, string | undefined>>,
-): { name: string; offset: number }[] {
-  const missing: { name: string; offset: number }[] = []
+): { message: string; offset: number }[] {
+  const problems: { message: string; offset: number }[] = []
+  const report = (node: Node, message: string): void => {
+    problems.push({ message, offset: node.range?.[0] ?? 0 })
+  }
   visit(document, {
+    Alias(_key, node) {
+      if (!node.resolve(document)) report(node, `there is no anchor \`&${node.source}\` above this alias`)
+    },
+    Pair(_key, { key }) {
+      if (!isScalar(key)) report(key as Node, 'a name must be plain text')
+      else if (key.value === '__proto__') report(key, '`__proto__` cannot be a name')
+    },
     Scalar(key, node) {
       if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return
       const text = node.value.replace(
-        /\$\$\{|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g,
+        /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^}]*))?\})?/g,
         (whole, name: string | undefined, fallback: string | undefined) => {
-          if (name === undefined) return '${'
-          const value = env[name] ?? fallback
-          if (value === undefined) missing.push({ name, offset: node.range?.[0] ?? 0 })
+          if (whole === '$${') return '${'
+          if (name === undefined) {
+            report(node, 'write ${NAME} or ${NAME:-default} for an environment variable, $${ for the text ${')
+            return whole
+          }
+          const set = env[name]
+          const value = fallback !== undefined && (set === undefined || set === '') ? fallback : set
+          if (value === undefined)
+            report(
+              node,
+              `the environment variable \`${name}\` is not set; set it, or write \${${name}:-default}`,
+            )
           return value ?? whole
         },
       )
@@ -118,13 +148,15 @@ function substitute(
       node.value = node.type === 'PLAIN' ? plain(text) : text
     },
   })
-  return missing
+  return problems
 }
 
+/** A number, true or false, if the whole text is one; all other text stays as it is, whatever YAML makes of it. */
 function plain(text: string): unknown {
+  if (!/^\S+$/.test(text)) return text
   try {
     const value: unknown = parse(text)
-    return typeof value === 'object' ? text : value
+    return typeof value === 'number' || typeof value === 'boolean' ? value : text
   } catch {
     return text
   }
