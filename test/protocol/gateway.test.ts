@@ -394,16 +394,62 @@ describe('an endpoint that misbehaves', () => {
     expect(problem(await answer).status).toBe(502)
   })
 
-  test('and answers before it has the whole request: the client gets the answer, nobody waits for the rest', async () => {
-    const { upstream, client } = await setUp()
-    const c = await client()
-    c.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nonly this')
-    const peer = await upstream.peer()
-    await peer.request()
-    peer.reply('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n')
-    await c.closed()
-    expect(c.text).toMatch(/^HTTP\/1\.1 413 /)
-    expect(c.text).toMatch(/Connection: close\r\n/)
+  describe('and answers before it has the whole request', () => {
+    const upload = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\r\nonly '
+
+    test('closing: the client gets the answer, and nobody waits for the rest', async () => {
+      const { upstream, client } = await setUp()
+      const c = (await client()).send(upload)
+      const peer = await upstream.peer()
+      await peer.until((text) => text.endsWith('only '))
+      peer.reply('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+      await Promise.all([c.closed(), peer.end()])
+      expect(c.text).toMatch(/^HTTP\/1\.1 413 [^]*Connection: close\r\n/)
+    })
+
+    test('keeping its connection: it gets the rest, and both connections are used again', async () => {
+      const { upstream, client } = await setUp()
+      const c = (await client()).send(upload)
+      const peer = await upstream.peer()
+      await peer.until((text) => text.endsWith('only '))
+      peer.reply(ok('early'))
+      expect((await c.responses(1))[0]!.body).toBe('early')
+      c.send('the rest')
+      await peer.until((text) => text.endsWith('only the rest'))
+      c.send(get('/again'))
+      await peer.until((text) => text.includes('GET /again '))
+      peer.reply(ok('again'))
+      expect((await c.responses(1))[0]!.body).toBe('again')
+      expect(upstream.peers.length).toBe(1)
+    })
+
+    test('and closes after it: the client may still send the rest, and go on', async () => {
+      const { upstream, client } = await setUp()
+      const c = (await client()).send(upload)
+      const peer = await upstream.peer()
+      await peer.until((text) => text.endsWith('only '))
+      peer.reply(ok('early'))
+      await c.responses(1)
+      peer.socket.destroy()
+      c.send('the rest').send(get('/again'))
+      const next = await upstream.peer()
+      expect(await next.request()).toMatch(/^GET \/again /)
+      next.reply(ok('again'))
+      expect((await c.responses(1))[0]!.body).toBe('again')
+    })
+
+    test('and before the client was asked to go on: both connections close, as a body may come or not', async () => {
+      const { upstream, client } = await setUp()
+      const c = await client()
+      c.send('PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 30\r\n\r\n')
+      const peer = await upstream.peer()
+      await peer.request()
+      peer.reply('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n')
+      c.send(get('/smuggled'))
+      await Promise.all([c.closed(), peer.end()])
+      expect(c.text).toMatch(/^HTTP\/1\.1 401 [^]*Connection: close\r\n/)
+      expect(upstream.peers.length).toBe(1)
+    })
   })
 })
 

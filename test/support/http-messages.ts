@@ -10,6 +10,8 @@ export interface Reading {
   messages: ReadMessage[]
   /** Status of the refusal, if there was one. */
   refused?: number
+  /** Why it was refused, in our words. */
+  because?: string
 }
 
 /** One message as it was read. */
@@ -21,15 +23,20 @@ export interface ReadMessage {
   complete: boolean
 }
 
-/** Reads the pieces one after another with a {@link MessageReader}, as a connection would. */
+/**
+ * Reads the pieces one after another with a {@link MessageReader}, as a connection would.
+ *
+ * @param method - of the requests that responses answer: of all, or of one after another
+ */
 export function readPieces(
   kind: 'request' | 'response',
   pieces: readonly Buffer[],
   limits: Partial<HttpLimits> = {},
-  method = 'GET',
+  method: string | readonly string[] = 'GET',
 ): Reading {
   const reading: Reading = { messages: [] }
   let current: ReadMessage | undefined
+  let finals = 0
   const bounds = { ...defaultHttpLimits, ...limits }
   const reader = new MessageReader(kind, bounds, {
     onHead(raw) {
@@ -48,7 +55,8 @@ export function readPieces(
         reading.messages.push(current)
         return head.framing
       }
-      const head = responseHead(raw, method)
+      const head = responseHead(raw, typeof method === 'string' ? method : (method[finals] ?? 'GET'))
+      if (head.status >= 200) finals++
       current = {
         start: `${head.status} ${head.reason} 1.${head.minor}`,
         fields,
@@ -76,6 +84,7 @@ export function readPieces(
   } catch (error) {
     if (!(error instanceof HttpError)) throw error
     reading.refused = error.status
+    reading.because = error.message
   }
   return reading
 }
@@ -187,7 +196,16 @@ const SPICES = [
   'Content-Length: 3\r\n',
   'Transfer-Encoding: chunked\r\n',
   'Host: b\r\n',
+  'Connection: close\r\n',
+  'Connection: upgrade\r\nUpgrade: x\r\n',
+  'Expect: 100-continue\r\n',
   'HTTP/1.0',
+  '+',
+  '%',
+  '/../',
+  '%2e%2E/',
+  '\v',
+  'chunked',
   '#',
   'x',
 ]

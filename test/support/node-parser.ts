@@ -43,15 +43,6 @@ export class NodeRequestReader {
         response.end()
       })
     }
-    this.#server.on('upgrade', (request: IncomingMessage) => {
-      this.#reading.messages.push({
-        start: `${request.method ?? ''} ${request.url ?? ''} 1.1`,
-        fields: [],
-        body: '',
-        trailers: [],
-        complete: true,
-      })
-    })
     this.#server.on('connect', () => undefined)
     this.#server.on('clientError', () => {
       this.#reading.refused = 400

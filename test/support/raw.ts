@@ -62,7 +62,7 @@ export class RawClient {
   }
 
   /** Waits for the next `count` complete responses and takes them out; fewer if the connection ends first. */
-  async responses(count: number, method = 'GET'): Promise<ReadMessage[]> {
+  async responses(count: number, method: string | readonly string[] = 'GET'): Promise<ReadMessage[]> {
     const complete = (): ReadMessage[] =>
       readPieces('response', [this.#received], {}, method).messages.filter((message) => message.complete)
     while (complete().length < count && !this.#closed) await this.#change()

@@ -83,7 +83,7 @@ export class Attempt implements AnswerReceiver {
   onError(error: UpstreamError): void {
     const connection = this.#connection
     // An idle connection that the endpoint closed while our request was on its way: not a failure of anybody.
-    const stale = connection !== undefined && connection.uses > 0 && connection.silent
+    const stale = connection?.reused === true && connection.silent
     if (stale && !this.#resent && error.code === 'BANYAN_UPSTREAM_RESET' && this.#forwarding.repeatable) {
       this.#resent = true
       this.#connect()

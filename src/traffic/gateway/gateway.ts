@@ -229,6 +229,7 @@ export class Gateway {
       fields,
       body: answer.open(),
       statedLength: answer.head.contentLength,
+      takesRest: answer.head.keepAlive,
       trailers: exchange.request.trailers ? safeTrailers : undefined,
     })
   }

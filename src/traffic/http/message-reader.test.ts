@@ -146,23 +146,65 @@ describe('what two implementations could read differently is refused', () => {
     expect(readPieces('request', [Buffer.from(bytes, 'latin1')]).refused).toBe(status)
   })
 
+  // A refused answer is a 502 for the client, whatever is wrong with it; here it matters what we say about it.
   const ok = 'HTTP/1.1 200 OK\r\n'
   test.each([
-    ['bad version', 'HTTP/2 200 OK\r\n\r\n'],
-    ['status of two digits', 'HTTP/1.1 20 OK\r\n\r\n'],
-    ['status of four digits', 'HTTP/1.1 2000 OK\r\n\r\n'],
-    ['status 099', 'HTTP/1.1 099 OK\r\n\r\n'],
-    ['status 600', 'HTTP/1.1 600 OK\r\n\r\n'],
-    ['bare LF', 'HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n'],
-    ['both framings', `${ok}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
-    ['two Content-Lengths', `${ok}Content-Length: 1\r\nContent-Length: 2\r\n\r\na`],
-    ['unknown coding', `${ok}Transfer-Encoding: gzip\r\n\r\n`],
-    ['Transfer-Encoding in HTTP/1.0', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
-    ['bad chunk', `${ok}Transfer-Encoding: chunked\r\n\r\nzz\r\n`],
-    ['folded line', `${ok}X: a\r\n b\r\n\r\n`],
-    ['leading empty line', `\r\n${ok}\r\n`],
-  ])('response: %s', (_shape, bytes) => {
-    expect(readPieces('response', [Buffer.from(bytes, 'latin1')]).refused).toBeDefined()
+    ['bad version', 'HTTP/2 200 OK\r\n\r\n', /status line/],
+    ['HTTP/1.2', 'HTTP/1.2 200 OK\r\n\r\n', /Only HTTP\/1\.0 and HTTP\/1\.1/],
+    ['lower-case http', 'http/1.1 200 OK\r\n\r\n', /status line/],
+    ['two spaces before the status', 'HTTP/1.1  200 OK\r\n\r\n', /the status is not valid/],
+    ['status of two digits', 'HTTP/1.1 20 OK\r\n\r\n', /the status is not valid/],
+    ['status of four digits', 'HTTP/1.1 2000 OK\r\n\r\n', /status line/],
+    ['status 099', 'HTTP/1.1 099 OK\r\n\r\n', /the status is not valid/],
+    ['status 600', 'HTTP/1.1 600 OK\r\n\r\n', /the status is not valid/],
+    ['NUL in the reason', 'HTTP/1.1 200 O\0K\r\n\r\n', /status line/],
+    ['bare LF after the status line', 'HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n', /end in CRLF/],
+    ['bare CR after the status line', 'HTTP/1.1 200 OK\rContent-Length: 0\r\n\r\n', /a CR stands alone/],
+    ['leading empty line', `\r\n${ok}\r\n`, /status line/],
+    ['bare LF after a field', `${ok}X: a\n\r\n`, /end in CRLF/],
+    ['folded line', `${ok}X: a\r\n b\r\n\r\n`, /folded/],
+    ['space before the colon', `${ok}X : a\r\n\r\n`, /field name/],
+    ['empty name', `${ok}: a\r\n\r\n`, /field name/],
+    ['NUL in a value', `${ok}X: a\0b\r\n\r\n`, /control character/],
+    [
+      'both framings',
+      `${ok}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      /both a Content-Length/,
+    ],
+    ['two Content-Lengths', `${ok}Content-Length: 1\r\nContent-Length: 1\r\n\r\na`, /more than one/],
+    ['list in Content-Length', `${ok}Content-Length: 1, 1\r\n\r\na`, /plain number/],
+    ['plus in Content-Length', `${ok}Content-Length: +1\r\n\r\na`, /plain number/],
+    ['minus in Content-Length', `${ok}Content-Length: -1\r\n\r\n`, /plain number/],
+    ['hexadecimal Content-Length', `${ok}Content-Length: 0x1\r\n\r\na`, /plain number/],
+    ['empty Content-Length', `${ok}Content-Length: \r\n\r\n`, /plain number/],
+    ['tab before a Content-Length', `${ok}Content-Length:\t1\r\n\r\na`, /tab/],
+    ['unknown coding', `${ok}Transfer-Encoding: gzip\r\n\r\n`, /other than chunked/],
+    ['chunked after another coding', `${ok}Transfer-Encoding: gzip, chunked\r\n\r\n`, /other than chunked/],
+    ['chunked twice', `${ok}Transfer-Encoding: chunked, chunked\r\n\r\n`, /other than chunked/],
+    ['chunked with a parameter', `${ok}Transfer-Encoding: chunked;a=b\r\n\r\n`, /other than chunked/],
+    [
+      'Transfer-Encoding in HTTP/1.0',
+      'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      /is HTTP\/1\.0/,
+    ],
+    ['bad chunk size', `${ok}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, /hexadecimal/],
+    [
+      'chunk longer than its size',
+      `${ok}Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n`,
+      /longer than its size/,
+    ],
+    ['bare LF after chunk data', `${ok}Transfer-Encoding: chunked\r\n\r\n1\r\na\n`, /longer than its size/],
+    [
+      'bare LF in an extension',
+      `${ok}Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\na\r\n`,
+      /control character/,
+    ],
+    ['head over the limit', `${ok}X: ${'a'.repeat(40_000)}\r\n\r\n`, /too large/],
+    ['too many fields', `${ok}${'X: a\r\n'.repeat(101)}\r\n`, /too many/],
+  ])('response: %s', (_shape, bytes, because) => {
+    const { messages, refused, because: said } = readPieces('response', [Buffer.from(bytes, 'latin1')])
+    expect([refused === undefined, said]).toEqual([false, expect.stringMatching(because)])
+    expect(messages.every(({ complete }) => !complete)).toBe(true)
   })
 })
 

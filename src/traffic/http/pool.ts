@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../core/clock.js'
+import type { Clock } from '../../core/clock.js'
 import { formatDuration } from '../../core/duration.js'
 import { rejected, UpstreamError, type RejectedError } from '../errors.js'
 import type { Sweeper } from './sweeper.js'
@@ -26,16 +26,22 @@ interface Waiter {
   reject: (error: Error) => void
 }
 
+/** A connection that is being opened. */
+interface Opening {
+  cancel: (why: string) => void
+}
+
 /**
  * The connections to one endpoint. The last one used is the next one used, so that the others can grow old and be
- * closed. At the maximum, callers wait in order.
+ * closed. Callers who find none free wait in order for whichever comes first, one that becomes free or one opened for
+ * them, as in Go's `http.Transport`: a burst does not have to wait for as many handshakes.
  */
 export class Pool implements ConnectionOwner {
   readonly #options: PoolOptions
   readonly #idle: UpstreamConnection[] = []
   readonly #all = new Set<UpstreamConnection>()
   readonly #waiting = new Set<Waiter>()
-  #opening = 0
+  readonly #opening = new Set<Opening>()
   #closed = false
 
   constructor(options: PoolOptions) {
@@ -69,7 +75,7 @@ export class Pool implements ConnectionOwner {
   }
 
   /**
-   * Opens a connection, or waits for one at the maximum.
+   * Waits for a connection, and opens one more unless there are as many as allowed.
    *
    * @param onCancel - registers how to give up
    * @returns rejects with {@link UpstreamError} `BANYAN_UPSTREAM_CONNECT`, or with {@link RejectedError}
@@ -77,13 +83,13 @@ export class Pool implements ConnectionOwner {
    */
   connect(onCancel: (cancel: () => void) => void): Promise<UpstreamConnection> {
     if (this.#closed) return Promise.reject(this.#takenOut())
-    if (this.#all.size + this.#opening < this.#options.maxConnections) return this.#open(onCancel)
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { resolve, reject }
       this.#waiting.add(waiter)
       onCancel(() => {
         if (this.#waiting.delete(waiter)) reject(this.#gaveUp())
       })
+      this.#openForWaiting()
     })
   }
 
@@ -93,6 +99,7 @@ export class Pool implements ConnectionOwner {
     for (const connection of this.#idle.splice(0)) connection.close()
     for (const waiter of this.#waiting) waiter.reject(this.#takenOut())
     this.#waiting.clear()
+    for (const opening of this.#opening) opening.cancel('the endpoint was taken out')
   }
 
   // The connections' news:
@@ -102,8 +109,8 @@ export class Pool implements ConnectionOwner {
       connection.close()
       return
     }
-    for (const waiter of this.#waiting) {
-      this.#waiting.delete(waiter)
+    const waiter = this.#nextWaiting()
+    if (waiter) {
       waiter.resolve(connection)
       return
     }
@@ -113,6 +120,7 @@ export class Pool implements ConnectionOwner {
     connection.deadline = sweeper.after(
       hint === undefined ? maxIdle : Math.min(maxIdle, Math.max(0, hint - 1_500)),
     )
+    connection.rested = true
     this.#idle.push(connection)
   }
 
@@ -120,44 +128,56 @@ export class Pool implements ConnectionOwner {
     this.#all.delete(connection)
     const index = this.#idle.indexOf(connection)
     if (index >= 0) this.#idle.splice(index, 1)
-    this.#serveWaiting()
+    this.#openForWaiting()
   }
 
-  #open(onCancel: (cancel: () => void) => void): Promise<UpstreamConnection> {
+  /** Opens connections until there is one under way for everybody who waits, or as many as allowed. */
+  #openForWaiting(): void {
+    const { maxConnections } = this.#options
+    while (
+      !this.#closed &&
+      this.#opening.size < this.#waiting.size &&
+      this.#all.size + this.#opening.size < maxConnections
+    ) {
+      this.#open()
+    }
+  }
+
+  #open(): void {
     const { address, label, clock, connectTimeout, sweeper, idleTimeout } = this.#options
-    this.#opening++
-    let timer: Timer | undefined
+    const opening: Opening = { cancel: noop }
+    this.#opening.add(opening)
     const opened = openSocket(address, label, (cancel) => {
-      timer = clock.schedule(clock.now() + connectTimeout, () =>
-        cancel(`no connection within ${formatDuration(connectTimeout)}`),
-      )
-      onCancel(() => cancel('given up'))
+      opening.cancel = cancel
     })
-    return opened.then(
+    const timer = clock.schedule(clock.now() + connectTimeout, () =>
+      opening.cancel(`no connection within ${formatDuration(connectTimeout)}`),
+    )
+    const over = (): void => {
+      timer.cancel()
+      this.#opening.delete(opening)
+    }
+    opened.then(
       (socket) => {
-        timer?.cancel()
-        this.#opening--
+        over()
         const connection = new UpstreamConnection(socket, this, sweeper, idleTimeout, label)
         this.#all.add(connection)
-        return connection
+        this.onIdle(connection)
       },
-      (error: unknown) => {
-        timer?.cancel()
-        this.#opening--
-        this.#serveWaiting()
-        throw error
+      (error: Error) => {
+        over()
+        this.#nextWaiting()?.reject(error)
+        this.#openForWaiting()
       },
     )
   }
 
-  /** A place has become free: opens a connection for the first who waits. */
-  #serveWaiting(): void {
-    if (this.#closed || this.#all.size + this.#opening >= this.#options.maxConnections) return
+  #nextWaiting(): Waiter | undefined {
     for (const waiter of this.#waiting) {
       this.#waiting.delete(waiter)
-      this.#open(() => undefined).then(waiter.resolve, waiter.reject)
-      return
+      return waiter
     }
+    return undefined
   }
 
   #takenOut(): RejectedError {
@@ -172,4 +192,8 @@ export class Pool implements ConnectionOwner {
       false,
     )
   }
+}
+
+function noop(): void {
+  // nothing to do
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { withoutStack } from '../../core/errors.js'
 import { Body, type BodySink, type BodySource } from './body.js'
 import type { Fields } from './fields.js'
 import type { Framing } from './framing.js'
@@ -13,6 +14,9 @@ import { MessageWriter, reasonOf, type BodyFraming } from './writer.js'
 
 /** How long a client may take to close once all our words are sent, before the connection is cut, in ms. */
 const LINGER_MS = 2_000
+
+/** Why whoever still reads a request gets no more of it once it is answered. */
+const UNWANTED = withoutStack(() => new Error('The answer is complete, and the connection closes'))
 
 /** What a connection needs of the server it belongs to. */
 export interface ConnectionHost {
@@ -129,8 +133,15 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
   /** For the exchange: its answer is out in full. */
   finished(exchange: ServerExchange, keepAlive: boolean): void {
     if (this.#exchange !== exchange) return
+    if (keepAlive && !exchange.body.ended && !exchange.body.error) {
+      // Promised only while somebody takes the rest of the request.
+      exchange.body.onSettled(() => this.finished(exchange, keepAlive))
+      this.deadline = this.#server.sweeper.after(this.#server.limits.idleTimeout)
+      return
+    }
     this.#exchange = undefined
     if (!keepAlive || !exchange.body.ended || this.#server.draining) {
+      exchange.body.fail(UNWANTED)
       exchange.body.discard()
       this.#linger()
       return
@@ -279,6 +290,8 @@ export interface Answer {
   statedLength?: number | undefined
   /** Filters the trailers; without it there are none. */
   trailers?: ((trailers: Fields | undefined) => Fields | undefined) | undefined
+  /** Whether what is still to come of the request is being read by somebody, so that the connection can go on after it. */
+  takesRest?: boolean
 }
 
 /** One request and its answer. */
@@ -323,7 +336,9 @@ export class ServerExchange {
     const { request, connection } = this
     const { status, body } = answer
     const bodiless = request.method === 'HEAD' || status === 204 || status === 304
-    let keepAlive = request.keepAlive && this.body.ended && !this.#server.draining
+    // A client that waits for 100 Continue may not send its body any more, and nobody could tell what comes instead.
+    const toTheEnd = this.body.ended || (answer.takesRest === true && !request.expectContinue)
+    let keepAlive = request.keepAlive && toTheEnd && !this.#server.draining
     let head = `HTTP/1.1 ${status} ${answer.reason ?? reasonOf(status)}\r\n${answer.fields}`
     let framing: BodyFraming = 'none'
     if (bodiless || !body) {

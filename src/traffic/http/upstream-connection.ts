@@ -52,6 +52,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   deadline = Infinity
   /** Exchanges completed on it. */
   uses = 0
+  /** Whether it has waited unused. */
+  rested = false
   /** ms that the endpoint says it keeps the connection when idle. */
   keepAliveHint: number | undefined = undefined
   readonly #owner: ConnectionOwner
@@ -69,6 +71,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   #head: ResponseHead | undefined = undefined
   #answering = false
   #interim = false
+  /** The answer has come in full; the request may still be on its way out. */
   #complete = false
   #upgrade = false
   #paused = false
@@ -91,7 +94,18 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
 
   /** True while it can take a request. */
   get usable(): boolean {
-    return !this.#closed && this.#receiver === undefined && this.#reusable && !this.socket.destroyed
+    return (
+      !this.#closed &&
+      this.#receiver === undefined &&
+      this.#requestDone &&
+      this.#reusable &&
+      !this.socket.destroyed
+    )
+  }
+
+  /** Whether the endpoint may have closed it while a request was on its way. */
+  get reused(): boolean {
+    return this.rested || this.uses > 0
   }
 
   /** True if not one byte of an answer has come: a used connection that closes now was most likely closed before we sent. */
@@ -126,7 +140,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
         this.#requestBody = undefined
         this.#requestDone = true
         writer.end(trailers)
-        this.deadline = this.#sweeper.after(this.#idleTimeout)
+        if (this.#complete) this.#release()
+        else this.deadline = this.#sweeper.after(this.#idleTimeout)
       },
       fail: () => {
         // Half a request was sent and the rest will never come.
@@ -246,7 +261,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     }
     // Bytes nobody asked for would be taken for the answer to the next request.
     if (index < buffer.length) this.#reusable = false
-    if (this.#complete || index < buffer.length) this.#release()
+    // An endpoint that answers early and keeps the connection takes the rest of the request (RFC 9112 9.3).
+    if (index < buffer.length || (this.#complete && (this.#requestDone || !this.#reusable))) this.#release()
   }
 
   #handOver(): void {
@@ -268,7 +284,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   /** The exchange is over: the connection is free, or of no more use. */
   #release(): void {
     const requestDone = this.#requestDone
-    // An answer that is complete before its request: the rest of the request is of no use to anybody.
+    // The endpoint closes with its answer: the rest of the request is of no use to anybody.
     if (!requestDone) this.#requestBody?.discard()
     this.#requestBody = undefined
     this.#complete = this.#answering = false
@@ -296,6 +312,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     const receiver = this.#receiver
     const body = this.#body
     const handedOver = this.#answering && this.#head === undefined
+    // The answer was complete before its request: nobody will come for the rest.
+    if (!receiver) this.#requestBody?.discard()
     this.#receiver = undefined
     this.#requestBody = undefined
     this.#body = undefined
