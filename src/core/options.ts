@@ -137,5 +137,6 @@ export function describe(kind: OptionKind): string {
 function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (Number.isNaN(value) || value === Infinity || value === -Infinity) return String(value)
+  if (typeof value === 'bigint') return `${value}n`
   return value === undefined ? 'nothing' : JSON.stringify(value)
 }

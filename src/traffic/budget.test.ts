@@ -23,7 +23,7 @@ describe('a retry budget', () => {
   test('never allows more extra tries than its formula, over any window that ends with one', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(step, { maxLength: 60 }),
+        fc.array(step, { maxLength: 60, size: 'max' }),
         fc.constantFrom(0, 0.1, 0.2, 0.5, 1),
         fc.constantFrom(0, 1, 3, 10),
         async (steps, ratio, minimumPerSecond) => {

@@ -172,7 +172,7 @@ const route = z.strictObject({
     .strictObject({
       path: z
         .string()
-        .startsWith('/', 'must begin with a slash')
+        .regex(/^\//, 'must begin with a slash')
         .optional()
         .meta({ description: 'Replaces the matched prefix, or the whole path; may use `:name` parts.' }),
       host: z.string().optional().meta({ description: 'The Host that the service sees.' }),

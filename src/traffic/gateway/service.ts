@@ -90,8 +90,9 @@ export class Service {
   }
 
   #refuse(): BanyanError {
+    // By state, not `ready()`: while a breaker ramps up, every such question is a draw of its own.
     const waits = this.endpoints.flatMap(({ breaker }) =>
-      breaker && !breaker.ready() ? [breaker.retryAfter()] : [],
+      breaker && breaker.state !== 'closed' ? [breaker.retryAfter()] : [],
     )
     if (waits.length === 0)
       return rejected('BANYAN_NO_ENDPOINT', `${this.name}: no endpoint takes requests`, this.name)

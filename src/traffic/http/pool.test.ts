@@ -131,6 +131,22 @@ describe('connections', () => {
   })
 })
 
+describe('a burst', () => {
+  test('is served by what becomes free before what is being opened', async () => {
+    const { upstream, pool } = await setUp({ maxConnections: 10 })
+    answerAll(upstream)
+    const first = await pool.connect(never)
+    const served: UpstreamConnection[] = []
+    const waiting = pool.connect(never).then((connection) => served.push(connection))
+    pool.onIdle(first)
+    await waiting
+    expect(served).toEqual([first])
+    // What was opened for the burst in vain waits for the next one.
+    while (pool.idle === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(pool.size).toBe(2)
+  })
+})
+
 describe('at the maximum', () => {
   test('callers wait, and get what becomes free in their order', async () => {
     const { upstream, pool } = await setUp({ maxConnections: 1 })

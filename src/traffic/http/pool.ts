@@ -23,7 +23,7 @@ export interface PoolOptions {
 /** Somebody who waits for a connection. */
 interface Waiter {
   resolve: (connection: UpstreamConnection) => void
-  reject: (error: Error) => void
+  reject: (error: unknown) => void
 }
 
 /** A connection that is being opened. */
@@ -164,7 +164,7 @@ export class Pool implements ConnectionOwner {
         this.#all.add(connection)
         this.onIdle(connection)
       },
-      (error: Error) => {
+      (error: unknown) => {
         over()
         this.#nextWaiting()?.reject(error)
         this.#openForWaiting()

@@ -243,6 +243,7 @@ describe('the last good result', () => {
       fc.asyncProperty(
         fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), good: fc.boolean() }), {
           maxLength: 60,
+          size: 'max',
         }),
         fc.integer({ min: 1, max: 4 }),
         async (calls, maxKeys) => {

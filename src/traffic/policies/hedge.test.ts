@@ -380,6 +380,7 @@ describe('options', () => {
   test.each<[object, RegExp]>([
     [{ attempts: 1 }, /attempts must be a whole number from 2 to 10/],
     [{ percentile: 95 }, /percentile must be a number from 0.5 to 0.999/],
+    [{ delay: 5, percentile: 0.9 }, /takes either `delay` or `percentile`, not both/],
     [{ delai: 5 }, /did you mean `delay`/],
   ])('%j is refused', (options, message) => {
     expect(() => hedge(options)).toThrow(message)

@@ -1,6 +1,6 @@
 import { budgetKind, budgetOf, countFirstTry, type BudgetOption } from '../budget.js'
 import { duration, type Duration } from '../../core/duration.js'
-import { withoutStack } from '../../core/errors.js'
+import { BanyanError, withoutStack } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { Timer } from '../../core/clock.js'
@@ -88,6 +88,9 @@ export function hedge(options: HedgeOptions = {}): Policy {
     name = 'hedge',
     runtime = systemRuntime,
   } = options
+  if (options.delay !== undefined && options.percentile !== undefined) {
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', 'hedge: takes either `delay` or `percentile`, not both')
+  }
   const { clock, telemetry } = runtime
   const fixedDelay = options.delay === undefined ? undefined : duration(options.delay, 'hedge: delay')
   const minimumDelay = duration(options.minimumDelay ?? '2ms', 'hedge: minimumDelay')
