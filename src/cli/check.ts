@@ -31,7 +31,7 @@ export function reportProblems(problems: readonly ConfigProblem[]): void {
 /** What the node would do. */
 function summary({ listen, admin, routes, services }: NodeSpec): string {
   const rows = Object.entries(routes).map(([name, { match, to, policy }]) => {
-    const targets = typeof to === 'string' ? [{ service: to }] : to
+    const targets = typeof to === 'string' ? [{ service: to }] : (to ?? [])
     const where = targets.map((target: { service: string; weight?: number }) =>
       targets.length > 1 ? `${target.service} (${target.weight ?? 1})` : target.service,
     )
@@ -46,7 +46,7 @@ function summary({ listen, admin, routes, services }: NodeSpec): string {
       name,
       [match.method ?? []].flat().join(' ') || 'any',
       `${[match.host ?? ''].flat().join(' ')}${match.path ?? '/*'}`,
-      where.join(', '),
+      where.join(', ') || 'itself',
       String(endpoints),
       [...new Set(policies)].join(' > ') || '-',
     ]

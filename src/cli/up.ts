@@ -20,7 +20,7 @@ export async function up({ config }: { config?: string }): Promise<void> {
   const log = createLog(process.stderr, systemClock)
   for (const { message, line } of loaded.warnings)
     log('warn', message, line === undefined ? {} : { at: `${loaded.file}:${line}` })
-  const node = new Node(loaded.spec, log)
+  const node = await Node.create(loaded.spec, log)
   const hurry = new AbortController()
   let started = Promise.resolve()
   let stopping = false

@@ -56,14 +56,13 @@ export class Node {
   readonly #listening: string[] = []
   #phase: NodePhase = 'starting'
 
-  constructor(spec: NodeSpec, log: Log, clock: Clock = systemClock) {
+  private constructor(spec: NodeSpec, log: Log, clock: Clock, metrics: Metrics, gateway: Gateway) {
     this.#spec = spec
     this.#log = log
     this.#clock = clock
     this.#startedAt = clock.now()
-    this.#metrics = new Metrics(log)
-    const runtime = { clock, random: systemRandom, telemetry: this.#metrics }
-    this.#gateway = new Gateway(spec, { runtime, limits: spec.limits, trust: spec.trust })
+    this.#metrics = metrics
+    this.#gateway = gateway
     this.#admin =
       spec.admin === false
         ? undefined
@@ -81,6 +80,18 @@ export class Node {
         })
       })
     }
+  }
+
+  /**
+   * Makes what a configuration asks for; nothing listens before {@link Node.start}.
+   *
+   * @throws {@link BanyanError} if it cannot be had
+   */
+  static async create(spec: NodeSpec, log: Log, clock: Clock = systemClock): Promise<Node> {
+    const metrics = new Metrics(log)
+    const runtime = { clock, random: systemRandom, telemetry: metrics }
+    const gateway = await Gateway.open(spec, { runtime, limits: spec.limits, trust: spec.trust })
+    return new Node(spec, log, clock, metrics, gateway)
   }
 
   /**

@@ -25,7 +25,7 @@ describe('in front of nginx', () => {
       { server: server.replace('alias TEXT', 'try_files /text.txt =404') },
       { files: { big, 'text.txt': 'word '.repeat(2_000) } },
     )
-    gateway = new Gateway({
+    gateway = await Gateway.open({
       services: { web: { endpoints: [`http://127.0.0.1:${nginx.port}`], policy: 'patient' } },
       policies: {
         patient: { timeout: '5s', retry: { attempts: 3 }, breaker: { failureRate: 0.9, minimumCalls: 50 } },

@@ -30,7 +30,7 @@ let port: number
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  gateway = new Gateway({
+  gateway = await Gateway.open({
     services: { s: { endpoints: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`] } },
     routes: { all: { match: {}, to: 's' } },
   })

@@ -22,7 +22,7 @@ async function serve(listener: RequestListener) {
 }
 
 async function gatewayFor(spec: GatewaySpec, options?: GatewayOptions) {
-  const gateway = new Gateway(spec, options)
+  const gateway = await Gateway.open(spec, options)
   const { port } = await gateway.listen(0)
   cleanUps.push(() => gateway.close())
   return { gateway, base: `http://127.0.0.1:${port}` }

@@ -40,7 +40,7 @@ test(
       const port = await freePort()
       upstreams.push({ port, child: await startUpstream(port) })
     }
-    const gateway = new Gateway({
+    const gateway = await Gateway.open({
       services: { s: { endpoints: upstreams.map(({ port }) => `http://127.0.0.1:${port}`), policy: 'p' } },
       policies: {
         p: {

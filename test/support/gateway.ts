@@ -18,7 +18,7 @@ export async function setUp(
   const upstream = await RawUpstream.open()
   open.push(upstream)
   const { service, ...rest } = spec
-  const gateway = new Gateway(
+  const gateway = await Gateway.open(
     {
       services: { s: { endpoints: [upstream.url], ...service } },
       routes: { all: { match: {}, to: 's' } },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { configSchema } from './schema.js'
+import { configSchema } from './schema/config.js'
 
 /** The JSON Schema of `banyan.yaml`, for editors. */
 export function jsonSchema(): Record<string, unknown> {

@@ -12,7 +12,7 @@ import {
   type MeaningProblem,
 } from './meaning.js'
 import type { ConfigProblem } from './problem.js'
-import type { ConfigInput } from './schema.js'
+import type { ConfigInput } from './schema/config.js'
 import { checkShape } from './shape.js'
 import { readYaml, type Source } from './yaml-source.js'
 

@@ -6,7 +6,7 @@ import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { formatAddress, parseAddress } from '../address.js'
 import { formatPath, type Path } from './problem.js'
-import type { ConfigInput } from './schema.js'
+import type { ConfigInput } from './schema/config.js'
 
 /** Where operators come in, if the configuration does not say. */
 export const DEFAULT_ADMIN = '127.0.0.1:8081'
@@ -130,8 +130,11 @@ function weightOf(endpoint: Endpoint): number {
 }
 
 function sharesOf({ to }: Route): { service: string; weight?: number | undefined }[] {
-  return typeof to === 'string' ? [{ service: to }] : to
+  return typeof to === 'string' ? [{ service: to }] : (to ?? [])
 }
+
+/** What can answer the requests of a route; each has exactly one. */
+const RESPONDERS = ['to', 'redirect'] as const
 
 function* checkRoutes({ routes }: ConfigInput): Generator<MeaningProblem> {
   if (!isObject(routes)) return
@@ -155,6 +158,10 @@ function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProble
   const route = config.routes[name]!
   const path = ['routes', name]
   yield* checkPolicyName(config, [...path, 'policy'], route.policy)
+  const given = RESPONDERS.filter((key) => Object.hasOwn(route, key))
+  if (given.length === 0) yield error(path, `must say where it goes: ${RESPONDERS.join(', ')}`, 'key')
+  for (const key of given.slice(1))
+    yield error([...path, key], `contradicts \`${given[0]}\`: one of both answers`, 'key')
   const shares = sharesOf(route)
   for (const [index, { service }] of shares.entries()) {
     if (typeof service !== 'string') continue

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { suggest } from '../../core/suggest.js'
-import { configSchema, type ConfigInput } from './schema.js'
+import { configSchema, type ConfigInput } from './schema/config.js'
 import type { Path } from './problem.js'
 
 /** What is wrong with the shape of a configuration. */

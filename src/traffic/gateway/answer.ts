@@ -1,6 +1,8 @@
 import { Body } from '../http/body.js'
 import type { Fields } from '../http/fields.js'
+import type { Framing } from '../http/framing.js'
 import type { ResponseHead } from '../http/message.js'
+import { reasonOf } from '../http/writer.js'
 import type { Socket } from 'node:net'
 
 /** What an endpoint answered; the value that the policies of a gateway judge by its `status`. */
@@ -20,6 +22,29 @@ export class UpstreamAnswer {
     this.#body = body
     this.socket = socket
     this.repeatable = repeatable
+  }
+
+  /** An answer of our own. */
+  static of(status: number, fields: Fields, data: Buffer): UpstreamAnswer {
+    const head: ResponseHead = {
+      status,
+      reason: reasonOf(status),
+      minor: 1,
+      fields,
+      framing: { kind: 'length', length: data.length },
+      contentLength: data.length,
+      keepAlive: true,
+      upgrade: undefined,
+    }
+    return new UpstreamAnswer(head, Body.of(data), undefined, false)
+  }
+
+  /** The same answer with another body, which takes the place of this one's. */
+  withBody(body: Body): UpstreamAnswer {
+    const { length } = body
+    const framing: Framing = length === undefined ? { kind: 'chunked' } : { kind: 'length', length }
+    const head = { ...this.head, framing, contentLength: length }
+    return new UpstreamAnswer(head, body, undefined, false)
   }
 
   /** So that `retry` finds `Retry-After` here as in a `fetch` Response. */

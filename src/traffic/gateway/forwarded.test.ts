@@ -27,7 +27,9 @@ describe('who asks', () => {
 
 describe('Forwarded', () => {
   test('quotes IPv6 and hosts with a port', () => {
-    expect(forwardedText('2001:db8::1', 'a.example:8080', true, undefined)).toBe(
+    const tls = { serverName: undefined, certificate: undefined }
+    const secure = { remoteAddress: '2001:db8::1', tls, forwarded: undefined }
+    expect(forwardedText(secure, 'a.example:8080', undefined)).toBe(
       'Forwarded: for="[2001:db8::1]";host="a.example:8080";proto=https\r\n' +
         'X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example:8080\r\n',
     )

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import type { Client } from '../http/exchange.js'
 import type { Fields } from '../http/fields.js'
 
 /** Which peers are believed when they say on whose behalf they ask. */
@@ -47,21 +48,14 @@ export function clientAddress(peer: string, fields: Fields, trust: Trust): strin
  * `Forwarded` (RFC 7239) and its older relatives, for the next hop. What a trusted peer said is continued, what
  * anybody else said is replaced.
  *
- * @param peer - the address of the connection
  * @param host - what the client asked for
- * @param secure - whether the client's connection is TLS
  * @param before - the request's own fields if the peer is trusted
  * @returns lines with CRLF
  */
-export function forwardedText(
-  peer: string,
-  host: string,
-  secure: boolean,
-  before: Fields | undefined,
-): string {
-  const address = withoutMapping(peer)
+export function forwardedText(client: Client, host: string, before: Fields | undefined): string {
+  const address = withoutMapping(client.remoteAddress)
   const node = isIPv6(address) ? `"[${address}]"` : address || 'unknown'
-  const proto = secure ? 'https' : 'http'
+  const proto = client.tls ? 'https' : 'http'
   // A host of RFC 3986 may hold characters that a token may not; quoting is always allowed.
   const own = `for=${node};host=${/^[\w.-]+$/.test(host) ? host : `"${host}"`};proto=${proto}`
   const chain = (name: string, value: string): string => {

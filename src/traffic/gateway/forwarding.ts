@@ -1,40 +1,136 @@
 import type { Clock } from '../../core/clock.js'
 import { Body } from '../http/body.js'
+import { collect } from '../http/collect.js'
+import type { Exchange } from '../http/exchange.js'
+import type { Framing } from '../http/framing.js'
 import type { ResponseHead } from '../http/message.js'
-import type { ServerExchange } from '../http/server-connection.js'
 import type { OutgoingRequest } from '../http/upstream-connection.js'
 import type { Call } from '../policy.js'
 import type { Candidate } from '../balancing/candidate.js'
-import { interimText, requestText, type RequestAdditions } from './heads.js'
+import { interimText, requestText, type CompiledEdits, type RequestAdditions } from './heads.js'
+import { refusal, type Refusal } from './refusal.js'
 import { ReplayableBody } from './replay.js'
+import type { Location, Parameters } from './router.js'
 
 /** Methods that may be repeated without harm (RFC 9110 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
+/** What a forwarding is made of. */
+export interface ForwardingOptions extends Omit<RequestAdditions, 'framing'> {
+  /** Name of the route. */
+  route: string
+  /** The path as it was matched, and the query. */
+  location: Location
+  parameters: Parameters
+  /** Address of the client, behind proxies that are believed. */
+  clientAddress: () => string
+}
+
+/** Who asks, as an access filter has found out. */
+export interface Identity {
+  /** Name of the authenticator that vouches for it. */
+  readonly by: string
+  /** Who it is: a token's `sub`, the name of an API key, a user, a certificate's subject. */
+  readonly subject: string
+  readonly scopes: readonly string[]
+  /** Everything that is known, as JSON. */
+  readonly claims: Readonly<Record<string, unknown>>
+}
+
 /** A client's request on its way to a service: what every try of it needs. The `subject` of its calls. */
-export class Forwarding {
-  readonly exchange: ServerExchange
+export class Forwarding implements RequestAdditions {
+  readonly exchange: Exchange
   /** Whether doing it twice does no harm: by its method, or because it carries an `Idempotency-Key`. */
   readonly idempotent: boolean
+  /** Who asks, once that is known. */
+  identity: Identity | undefined = undefined
   /** The endpoint of the last try; the next one prefers another. */
   last: Candidate | undefined = undefined
   /** What became of the last try, if it failed. */
   failure: unknown = undefined
-  readonly #options: RequestAdditions
+  /** Name of the route. */
+  readonly route: string
+  /** The path as it was matched, and the query. */
+  readonly location: Location
+  /** What the `:name` parts of the route's path matched. */
+  readonly parameters: Parameters
+  /** Path and query as the service gets to see them. */
+  target: string
+  framing: Framing
+  edits: CompiledEdits | undefined
+  readonly host: string
+  readonly forwarded: string
+  readonly via: string
+  readonly upgrade: boolean
+  readonly traceparent: string | undefined
+  readonly #clientAddress: () => string
   readonly #clock: Clock
-  /** A body that was complete when the request was routed. */
-  readonly #whole: Buffer | undefined
-  readonly #stream: ReplayableBody | undefined
+  /** A body that is here in full. */
+  #whole: Buffer | undefined
+  #stream: ReplayableBody | undefined
 
-  constructor(exchange: ServerExchange, options: RequestAdditions, clock: Clock) {
+  constructor(exchange: Exchange, options: ForwardingOptions, clock: Clock) {
     this.exchange = exchange
-    this.#options = options
+    this.route = options.route
+    this.location = options.location
+    this.parameters = options.parameters
+    this.#clientAddress = options.clientAddress
+    this.target = options.target
+    this.edits = options.edits
+    this.host = options.host
+    this.forwarded = options.forwarded
+    this.via = options.via
+    this.upgrade = options.upgrade
+    this.traceparent = options.traceparent
     this.#clock = clock
     const { request, body } = exchange
+    this.framing = request.framing
     this.idempotent = IDEMPOTENT.has(request.method) || request.fields.get('idempotency-key') !== undefined
     const bodiless = request.framing.kind === 'none'
     this.#whole = !bodiless && body.ended && request.framing.kind === 'length' ? body.take() : undefined
     this.#stream = bodiless || this.#whole ? undefined : new ReplayableBody(body)
+  }
+
+  /** Address of the client, behind proxies that are believed. */
+  get clientAddress(): string {
+    return this.#clientAddress()
+  }
+
+  /** Sets a field of the request as the service gets it, in place of every one of that name. */
+  setField(name: string, value: string): void {
+    this.#edit([name.toLowerCase()], `${name}: ${value}\r\n`)
+  }
+
+  /** Takes every field of that name from the request as the service gets it. */
+  removeField(name: string): void {
+    this.#edit([name.toLowerCase()], '')
+  }
+
+  /**
+   * Reads the whole body; tries send it all the same.
+   *
+   * @param most - bytes
+   * @returns rejects with a `Refusal` of 413 if it is longer
+   */
+  async readBody(most: number): Promise<Buffer> {
+    if (this.#whole) {
+      if (this.#whole.length > most) throw tooLarge(most)
+      return this.#whole
+    }
+    if (!this.#stream) return Buffer.alloc(0)
+    const { body } = this.exchange
+    if ((body.length ?? 0) > most) throw tooLarge(most)
+    const data = await collect(body, most)
+    if (data === undefined) throw tooLarge(most)
+    this.replaceBody(data)
+    return data
+  }
+
+  /** Sends another body than the client's, which must have been read. */
+  replaceBody(data: Buffer): void {
+    this.#whole = data
+    this.#stream = undefined
+    this.framing = { kind: 'length', length: data.length }
   }
 
   /** Whether another try could send the whole body again. */
@@ -52,13 +148,13 @@ export class Forwarding {
     const { request } = this.exchange
     const { deadline } = call
     const remaining = deadline === Infinity ? Infinity : deadline - this.#clock.now()
-    const head = requestText(request, this.#options, remaining, call.attempt)
+    const head = requestText(request, this, remaining, call.attempt)
     return {
       method: request.method,
       head,
-      framing: request.framing.kind === 'close' ? 'none' : request.framing.kind,
+      framing: this.framing.kind === 'close' ? 'none' : this.framing.kind,
       body: this.#whole ? Body.of(this.#whole) : this.#stream?.open(),
-      upgrade: this.#options.upgrade,
+      upgrade: this.upgrade,
     }
   }
 
@@ -68,4 +164,24 @@ export class Forwarding {
     if (head.status === 100 && !exchange.request.expectContinue) return
     exchange.interim(head.status, head.reason, head.status === 100 ? '' : interimText(head.fields))
   }
+
+  #edit(dropped: readonly string[], text: string): void {
+    const before = this.edits
+    this.edits = {
+      dropped: before ? [...before.dropped, ...dropped] : dropped,
+      // A field that was put in before goes too.
+      text:
+        (before?.text ?? '').replace(/^([^:]+):.*\r\n/gm, (line, name: string) =>
+          dropped.includes(name.toLowerCase()) ? '' : line,
+        ) + text,
+    }
+  }
+}
+
+function tooLarge(most: number): Refusal {
+  return refusal({
+    status: 413,
+    kind: 'body-too-large',
+    detail: `The request body is longer than the ${most} bytes that are read here.`,
+  })
 }

@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net'
-import { BanyanError, withoutStack } from '../../core/errors.js'
+import { withoutStack } from '../../core/errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { Span } from '../../core/telemetry.js'
 import type { HttpLimits } from '../http/limits.js'
 import { problemResponse } from '../http/problem.js'
 import { HttpServer } from '../http/server.js'
-import type { ServerExchange } from '../http/server-connection.js'
+import type { Exchange } from '../http/exchange.js'
 import { Sweeper } from '../http/sweeper.js'
 import { rateLimitHeaders } from '../policies/rate-limit.js'
 import type { CircuitBreaker } from '../policies/circuit-breaker.js'
@@ -15,10 +15,11 @@ import { clientAddress, forwardedText, trustNetworks, type Trust } from './forwa
 import { Forwarding } from './forwarding.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
-import { Route, type RouteState } from './route.js'
-import { locate, Router } from './router.js'
-import { Service, type ServiceState } from './service.js'
-import type { GatewaySpec, PolicySpec } from './spec.js'
+import { Generation } from './generation.js'
+import type { Route, RouteState } from './route.js'
+import { locate } from './router.js'
+import type { Service, ServiceState } from './service.js'
+import type { GatewaySpec } from './spec.js'
 import { tunnel } from './tunnel.js'
 
 /** What a gateway takes besides its specification. */
@@ -43,19 +44,18 @@ export interface GatewayState {
  * (RFC 9457) where no service does.
  */
 export class Gateway {
-  readonly services: ReadonlyMap<string, Service>
-  readonly routes: ReadonlyMap<string, Route>
   readonly #runtime: Runtime
-  readonly #router = new Router<Route>()
   readonly #servers: HttpServer[] = []
   readonly #limits: Partial<HttpLimits>
   readonly #trust: Trust
   /** Our name in `Via`, different for each gateway, so that a request that comes round again is noticed. */
   readonly #pseudonym: string
   readonly #via: string
+  readonly #generation: Generation
 
-  constructor(spec: GatewaySpec, options: GatewayOptions = {}) {
-    const { runtime = systemRuntime, limits = {}, trust = [] } = options
+  private constructor(generation: Generation, runtime: Runtime, options: GatewayOptions) {
+    const { limits = {}, trust = [] } = options
+    this.#generation = generation
     this.#runtime = runtime
     this.#limits = limits
     this.#trust = trustNetworks(trust)
@@ -63,43 +63,35 @@ export class Gateway {
       .toString(16)
       .padStart(8, '0')}`
     this.#via = `1.1 ${this.#pseudonym}`
-    const sweeper = new Sweeper(runtime.clock)
-    const policy = (owner: string, name: string | undefined): PolicySpec => {
-      if (name === undefined) return {}
-      const found = spec.policies?.[name]
-      if (!found) throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: unknown policy \`${name}\``)
-      return found
-    }
-    const services = new Map<string, Service>()
-    for (const [name, each] of Object.entries(spec.services)) {
-      services.set(
-        name,
-        new Service(name, each, policy(`services.${name}.policy`, each.policy), runtime, sweeper),
-      )
-    }
-    const routes = new Map<string, Route>()
-    for (const [name, each] of Object.entries(spec.routes)) {
-      const route = new Route(name, each, policy(`routes.${name}.policy`, each.policy), services, runtime)
-      routes.set(name, route)
-      this.#router.add(each.match, route)
-    }
-    this.services = services
-    this.routes = routes
+  }
+
+  /**
+   * Makes a gateway; it takes requests once it is told to `listen`.
+   *
+   * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if the specification is not right
+   */
+  static async open(spec: GatewaySpec, options: GatewayOptions = {}): Promise<Gateway> {
+    const { runtime = systemRuntime } = options
+    const generation = await Generation.build(spec, runtime, new Sweeper(runtime.clock))
+    return new Gateway(generation, runtime, options)
+  }
+
+  get services(): ReadonlyMap<string, Service> {
+    return this.#generation.services
+  }
+
+  get routes(): ReadonlyMap<string, Route> {
+    return this.#generation.routes
+  }
+
+  /** Every breaker by its name: the service's, or the service's and the endpoint's URL. */
+  get breakers(): ReadonlyMap<string, CircuitBreaker> {
+    return this.#generation.breakers
   }
 
   /** Open client connections. */
   get connectionCount(): number {
     return this.#servers.reduce((sum, server) => sum + server.connectionCount, 0)
-  }
-
-  /** Every breaker by its name: the service's, or the service's and the endpoint's URL. */
-  get breakers(): ReadonlyMap<string, CircuitBreaker> {
-    const owners = [...this.services.values(), ...this.routes.values()]
-    const shared = owners.flatMap(({ policies }) => policies.breaker ?? [])
-    const own = [...this.services.values()].flatMap(({ endpoints }) =>
-      endpoints.flatMap(({ breaker }) => breaker ?? []),
-    )
-    return new Map([...shared, ...own].map((breaker) => [breaker.name, breaker]))
   }
 
   state(): GatewayState {
@@ -133,10 +125,10 @@ export class Gateway {
    */
   async close(signal: AbortSignal = AbortSignal.abort()): Promise<void> {
     await Promise.all(this.#servers.map((server) => server.close(signal)))
-    for (const service of this.services.values()) service.close()
+    this.#generation.close()
   }
 
-  #serve(exchange: ServerExchange): void {
+  #serve(exchange: Exchange): void {
     const { request } = exchange
     const { clock } = this.#runtime
     const startedAt = clock.now()
@@ -153,14 +145,14 @@ export class Gateway {
       this.#refuse(exchange, 508, 'The request has come round to this gateway again.')
       return
     }
-    const found = this.#router.find(request, location)
+    const found = this.#generation.router.find(request, location)
     if (!found) {
       this.#refuse(exchange, 404, 'No route takes this request.')
       return
     }
     const route = found.target
     const share = route.choose()
-    const peer = exchange.connection.remoteAddress
+    const peer = exchange.client.remoteAddress
     const trusted = this.#trust(peer)
     const span = this.#runtime.telemetry.span(
       `${request.method} ${route.name}`,
@@ -170,9 +162,15 @@ export class Gateway {
     const forwarding = new Forwarding(
       exchange,
       {
+        route: route.name,
+        location,
+        parameters: found.parameters,
+        clientAddress: () => clientAddress(peer, request.fields, this.#trust),
         target: route.targetOf(found, location),
         host: route.hostOf(request.host),
-        forwarded: trusted ? forwardedText(peer, request.host, false, request.fields) : forwardedBy(exchange),
+        forwarded: trusted
+          ? forwardedText(exchange.client, request.host, request.fields)
+          : forwardedBy(exchange),
         via: this.#via,
         edits: route.requestEdits,
         upgrade: request.upgrade !== undefined && route.upgrade,
@@ -211,9 +209,9 @@ export class Gateway {
   }
 
   #answer(
-    exchange: ServerExchange,
+    exchange: Exchange,
     route: Route,
-    service: Service,
+    service: Service | undefined,
     call: Call,
     answer: UpstreamAnswer,
   ): void {
@@ -235,51 +233,42 @@ export class Gateway {
   }
 
   /** Both sides have agreed on another protocol: from here on we only carry bytes. */
-  #switch(
-    exchange: ServerExchange,
-    answer: UpstreamAnswer,
-    upstream: NonNullable<UpstreamAnswer['socket']>,
-  ): void {
-    const client = exchange.connection.socket
-    const rest = exchange.connection.detach()
-    const upgrade = answer.head.upgrade ?? exchange.request.upgrade!
-    client.write(
-      `HTTP/1.1 101 Switching Protocols\r\n${answerText(answer, this.#via, undefined)}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`,
-      'latin1',
-    )
+  #switch(exchange: Exchange, answer: UpstreamAnswer, upstream: NonNullable<UpstreamAnswer['socket']>): void {
+    const protocol = answer.head.upgrade ?? exchange.request.upgrade!
+    const client = exchange.switchTo(protocol, answerText(answer, this.#via, undefined))
     const early = answer.open().take()
-    if (early.length > 0) client.write(early)
-    if (rest) upstream.write(rest)
-    tunnel(client, upstream)
+    if (early.length > 0) client.stream.write(early)
+    if (client.early) upstream.write(client.early)
+    tunnel(client.stream, upstream)
   }
 
-  #refuse(exchange: ServerExchange, status: number, detail: string): void {
+  #refuse(exchange: Exchange, status: number, detail: string): void {
     this.#fail(exchange, { status, detail, cause: 'http_request_error' }, [])
   }
 
-  #fail(
-    exchange: ServerExchange,
-    problem: ClientProblem,
-    more: readonly (readonly [string, string])[],
-  ): void {
+  #fail(exchange: Exchange, problem: ClientProblem, more: readonly (readonly [string, string])[]): void {
     const { status, fields, body } = problemResponse(problem)
     const cause: [string, string] = ['Proxy-Status', `${this.#pseudonym}; error=${problem.cause}`]
-    exchange.respondWith(status, [...fields, cause, ...more], body)
+    exchange.respondWith(status, [...fields, cause, ...(problem.fields ?? []), ...more], body)
   }
 
   /** Whose requests a rate limit counts together; only worked out if there is one. */
-  #keyOf(exchange: ServerExchange, route: Route, service: Service): string | undefined {
-    const limited = route.policies.rateLimit ? route.policies : service.policies
-    if (!limited.rateLimit) return undefined
+  #keyOf(exchange: Exchange, route: Route, service: Service | undefined): string | undefined {
+    const limited = route.policies.rateLimit ? route.policies : service?.policies
+    if (!limited?.rateLimit) return undefined
     const { request } = exchange
     const { rateLimitBy } = limited
     if (rateLimitBy === 'all') return undefined
     if (rateLimitBy.startsWith('header:')) return request.fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
-    return clientAddress(exchange.connection.remoteAddress, request.fields, this.#trust)
+    return clientAddress(exchange.client.remoteAddress, request.fields, this.#trust)
   }
 
-  #rateLimitFields(route: Route, service: Service, call: Call): readonly (readonly [string, string])[] {
-    const limiter = route.policies.rateLimit ?? service.policies.rateLimit
+  #rateLimitFields(
+    route: Route,
+    service: Service | undefined,
+    call: Call,
+  ): readonly (readonly [string, string])[] {
+    const limiter = route.policies.rateLimit ?? service?.policies.rateLimit
     return limiter ? Object.entries(rateLimitHeaders(limiter.peek(call.key))) : []
   }
 
@@ -300,12 +289,12 @@ const noWork = (): never => {
 }
 
 /** What is said of a client that is not believed itself: worked out once for a connection and host. */
-function forwardedBy({ connection, request }: ServerExchange): string {
+function forwardedBy({ client, request }: Exchange): string {
   const { host } = request
-  const known = connection.forwarded
+  const known = client.forwarded
   if (known?.host === host) return known.text
-  const text = forwardedText(connection.remoteAddress, host, false, undefined)
-  connection.forwarded = { host, text }
+  const text = forwardedText(client, host, undefined)
+  client.forwarded = { host, text }
   return text
 }
 

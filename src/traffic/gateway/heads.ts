@@ -1,5 +1,6 @@
 import { isFieldValue, isToken } from '../http/characters.js'
 import { Kind, sameName, type Fields } from '../http/fields.js'
+import type { Framing } from '../http/framing.js'
 import type { RequestHead } from '../http/message.js'
 import type { HeaderEdits } from './spec.js'
 import type { UpstreamAnswer } from './answer.js'
@@ -50,7 +51,7 @@ const FRAMING = new Set([
   'upgrade',
 ])
 
-/** What goes into the head of a request besides its own fields; the same for all its tries. */
+/** What goes into the head of a request besides its own fields; the same for all its tries unless a filter changes it. */
 export interface RequestAdditions {
   /** With its query. */
   target: string
@@ -58,6 +59,8 @@ export interface RequestAdditions {
   /** `Forwarded` and relatives. */
   forwarded: string
   via: string
+  /** How the body is delimited, as the endpoint gets it. */
+  framing: Framing
   edits: CompiledEdits | undefined
   upgrade: boolean
   /** Replaces the client's `traceparent`, where somebody traces; else the client's passes untouched. */
@@ -79,8 +82,8 @@ export function requestText(
   remaining: number,
   attempt: number,
 ): string {
-  const { fields, framing } = request
-  const { edits, traceparent } = additions
+  const { fields } = request
+  const { framing, edits, traceparent } = additions
   const { names, values, kinds } = fields
   let text = `${request.method} ${additions.target} HTTP/1.1\r\nHost: ${additions.host}\r\n`
   let via = additions.via

@@ -10,7 +10,6 @@ import { retry } from '../policies/retry.js'
 import { timeout } from '../policies/timeout.js'
 import { defaultIsFailure, type IsFailure, type Policy } from '../policy.js'
 import { RejectedError } from '../errors.js'
-import { Body } from '../http/body.js'
 import { Fields } from '../http/fields.js'
 import { UpstreamAnswer } from './answer.js'
 import type { FallbackSpec, PolicySpec } from './spec.js'
@@ -131,15 +130,5 @@ function fixedAnswer(spec: FallbackSpec): UpstreamAnswer {
   if (fields.get('content-type') === undefined) {
     fields.append('Content-Type', isText ? 'text/plain; charset=utf-8' : 'application/json')
   }
-  const head = {
-    status,
-    reason: '',
-    minor: 1,
-    fields,
-    framing: { kind: 'length', length: data.length },
-    contentLength: data.length,
-    keepAlive: true,
-    upgrade: undefined,
-  } as const
-  return new UpstreamAnswer(head, Body.of(data), undefined, false)
+  return UpstreamAnswer.of(status, fields, data)
 }

@@ -1,11 +1,14 @@
 import { BanyanError } from '../../core/errors.js'
 import { RejectedError } from '../errors.js'
 import type { Problem } from '../http/problem.js'
+import { Refusal } from './refusal.js'
 
 /** How an error of the inside looks to a client: a problem, and the cause in the words of RFC 9209. */
 export interface ClientProblem extends Problem {
   /** A proxy error type of RFC 9209 2.3. */
   cause: string
+  /** Header fields besides those of every problem. */
+  fields?: readonly (readonly [string, string])[] | undefined
 }
 
 type Row = readonly [status: number, cause: string, kind: string, detail: string]
@@ -26,6 +29,11 @@ const TABLE: Readonly<Record<string, Row>> = {
 
 /** The problem that a client is told about. */
 export function clientProblem(error: unknown): ClientProblem {
+  if (error instanceof Refusal) {
+    const { status, detail, kind, fields, extensions, retryAfter } = error.options
+    const cause = status < 500 ? 'http_request_denied' : 'proxy_internal_response'
+    return { status, cause, detail, code: kind, fields, extensions, retryAfter }
+  }
   const row = error instanceof BanyanError ? TABLE[error.code] : undefined
   if (!row)
     return {

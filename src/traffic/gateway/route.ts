@@ -5,16 +5,31 @@ import type { Handler } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { compileEdits, type CompiledEdits } from './heads.js'
 import { buildPolicies, type BuiltPolicies } from './policies.js'
+import type { Filter, RouteContext } from './filter.js'
+import { buildFilters } from './filters.js'
 import { Meter, type Readings } from './meter.js'
 import type { Found, Location } from './router.js'
 import type { Service } from './service.js'
-import type { PolicySpec, RouteSpec } from './spec.js'
+import { buildResponder, type Responder } from './responder.js'
+import type { GatewaySpec, PolicySpec, RouteSpec } from './spec.js'
 
 interface Share {
-  service: Service
+  /** `undefined` where the route answers by itself. */
+  service: Service | undefined
   run: Handler<UpstreamAnswer>
   /** Sum of the weights up to and with this one. */
   upTo: number
+}
+
+/** What a route is made of. */
+export interface RouteOptions {
+  name: string
+  spec: RouteSpec
+  /** Around the service's own. */
+  policy: PolicySpec
+  services: ReadonlyMap<string, Service>
+  gateway: GatewaySpec
+  runtime: Runtime
 }
 
 /** What `banyan status` shows of a route. */
@@ -37,13 +52,8 @@ export class Route {
   readonly #runtime: Runtime
   readonly #durations: (Histogram | undefined)[] = []
 
-  constructor(
-    name: string,
-    spec: RouteSpec,
-    policy: PolicySpec,
-    services: ReadonlyMap<string, Service>,
-    runtime: Runtime,
-  ) {
+  private constructor(options: RouteOptions, filters: readonly Filter[], responder: Responder | undefined) {
+    const { name, spec, policy, services, runtime } = options
     this.name = name
     this.#spec = spec
     this.#runtime = runtime
@@ -51,25 +61,31 @@ export class Route {
     this.responseEdits = compileEdits(spec.headers?.response)
     this.upgrade = spec.upgrade ?? true
     this.policies = buildPolicies(policy, name, runtime)
-    const layers = [...this.policies.around, ...this.policies.perEndpoint(name).policies]
-    const targets = typeof spec.to === 'string' ? [{ service: spec.to }] : spec.to
+    const layers = [...filters, ...this.policies.around, ...this.policies.perEndpoint(name).policies]
+    const around = (innermost: Handler<UpstreamAnswer>): Handler<UpstreamAnswer> =>
+      layers.reduceRight<Handler>((next, each) => each.wrap(next), innermost) as Handler<UpstreamAnswer>
+    if (responder) {
+      this.#shares = [{ service: undefined, run: around(responder), upTo: 1 }]
+      return
+    }
+    const targets = typeof spec.to === 'string' ? [{ service: spec.to }] : (spec.to ?? [])
     let total = 0
-    this.#shares = targets.map(
-      ({ service: serviceName, weight = 1 }: { service: string; weight?: number }) => {
-        const service = services.get(serviceName)
-        if (!service)
-          throw new BanyanError(
-            'BANYAN_INVALID_OPTIONS',
-            `routes.${name}.to: unknown service \`${serviceName}\``,
-          )
-        total += weight
-        const run = layers.reduceRight<Handler>(
-          (next, each) => each.wrap(next),
-          service.run,
-        ) as Handler<UpstreamAnswer>
-        return { service, run, upTo: total }
-      },
-    )
+    this.#shares = targets.map(({ service: to, weight = 1 }: { service: string; weight?: number }) => {
+      const service = services.get(to)
+      if (!service)
+        throw new BanyanError('BANYAN_INVALID_OPTIONS', `routes.${name}.to: unknown service \`${to}\``)
+      total += weight
+      return { service, run: around(service.run), upTo: total }
+    })
+    if (this.#shares.length === 0)
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `routes.${name}: it says nowhere to go; give it \`to\``)
+  }
+
+  /** Makes a route with its filters; see {@link buildFilters}. */
+  static async build(options: RouteOptions): Promise<Route> {
+    const { name, spec, services, gateway, runtime } = options
+    const context: RouteContext = { route: name, runtime, services, gateway }
+    return new Route(options, await buildFilters(spec, context), await buildResponder(spec, context))
   }
 
   /** Chooses a service by weight. */
@@ -82,7 +98,7 @@ export class Route {
 
   /** The target that the service gets to see. */
   targetOf(found: Found<Route>, location: Location): string {
-    const path = this.#spec.rewrite?.path
+    const path = this.#spec.rewrite?.path ?? this.#spec.redirect?.path
     if (path === undefined) return location.path + location.query
     const filled = path.replace(/:([A-Za-z_]\w*)/g, (whole, name: string) => {
       const value = found.parameters[name]

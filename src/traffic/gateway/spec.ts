@@ -4,6 +4,7 @@ import type { CircuitBreakerOptions } from '../policies/circuit-breaker.js'
 import type { HedgeOptions } from '../policies/hedge.js'
 import type { RateLimitOptions } from '../policies/rate-limit.js'
 import type { RetryOptions } from '../policies/retry.js'
+import type { RedirectSpec } from './responders/redirect.js'
 
 /** The parts of a policy's options that a gateway sets itself. */
 type SetByGateway = 'name' | 'runtime' | 'isFailure'
@@ -90,7 +91,9 @@ export interface HeaderEdits {
 export interface RouteSpec {
   match: MatchSpec
   /** The service, or services with their shares of the traffic. */
-  to: string | { service: string; weight?: number }[]
+  to?: string | { service: string; weight?: number }[]
+  /** Instead of `to`: sends clients somewhere else. */
+  redirect?: RedirectSpec
   /** Changes of the path and host on the way to the service. */
   rewrite?: {
     /** Replaces the matched prefix (for `/prefix/*`), or the whole path; may use `:name` parts of a pattern. */

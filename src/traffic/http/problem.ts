@@ -10,6 +10,8 @@ export interface Problem {
   code?: string | undefined
   /** ms until it is worth trying again; sent as `Retry-After` too. */
   retryAfter?: number | undefined
+  /** Further members of the document. */
+  extensions?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** A problem as `application/problem+json`, with its status line and fields. */
@@ -26,6 +28,7 @@ export function problemResponse(problem: Problem): {
     status,
     detail,
     ...(seconds === undefined ? {} : { retryAfter: seconds }),
+    ...problem.extensions,
   }
   const fields: [string, string][] = [
     ['Content-Type', 'application/problem+json'],

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { withoutStack } from '../../core/errors.js'
 import { Body, type BodySink, type BodySource } from './body.js'
+import type { Answer, Client, ClientTls, Exchange } from './exchange.js'
 import type { Fields } from './fields.js'
 import type { Framing } from './framing.js'
 import type { RawHead } from './head-reader.js'
@@ -33,12 +34,11 @@ export interface ConnectionHost {
 }
 
 /** One client connection: requests in, answers out, in the same order, one at a time. */
-export class ServerConnection implements MessageSink, BodySource, Sweepable {
+export class ServerConnection implements Client, MessageSink, BodySource, Sweepable {
   readonly socket: Socket
-  /** IP address of the peer. */
   readonly remoteAddress: string
-  /** What a forwarder says about this client; the same for every request to the same host. */
-  forwarded: { readonly host: string; readonly text: string } | undefined = undefined
+  readonly tls: ClientTls | undefined = undefined
+  forwarded: Client['forwarded'] = undefined
   deadline = Infinity
   readonly #server: ConnectionHost
   readonly #reader: MessageReader
@@ -277,25 +277,8 @@ export class ServerConnection implements MessageSink, BodySource, Sweepable {
   }
 }
 
-/** What the answer to a request says before its body. */
-export interface Answer {
-  status: number
-  /** Default: the standard phrase. */
-  reason?: string
-  /** Fields as text, each line with its CRLF; nothing about framing or the connection. */
-  fields: string
-  /** The body; `undefined` for none. */
-  body: Body | undefined
-  /** What to say as Content-Length where no body follows: the answer to a HEAD, or 304. */
-  statedLength?: number | undefined
-  /** Filters the trailers; without it there are none. */
-  trailers?: ((trailers: Fields | undefined) => Fields | undefined) | undefined
-  /** Whether what is still to come of the request is being read by somebody, so that the connection can go on after it. */
-  takesRest?: boolean
-}
-
-/** One request and its answer. */
-export class ServerExchange {
+/** One request of HTTP/1 and its answer. */
+export class ServerExchange implements Exchange {
   readonly request: RequestHead
   readonly body: Body
   readonly connection: ServerConnection
@@ -303,11 +286,8 @@ export class ServerExchange {
   dispatched = false
   /** True once an answer has begun. */
   responded = false
-  /** True once the client has gone. */
   aborted = false
-  /** Status of the answer to a request that turned out not to be valid after it was handed over. */
   refused: number | undefined = undefined
-  /** Called once, when the client goes before its answer is complete. */
   onAbort: (() => void) | undefined = undefined
   /** Called when the client takes bytes again. */
   onRoom: (() => void) | undefined = undefined
@@ -320,13 +300,15 @@ export class ServerExchange {
     this.body = body
   }
 
-  /** Sends an interim answer (100, 103) before the real one. */
+  get client(): Client {
+    return this.connection
+  }
+
   interim(status: number, reason: string, fields: string): void {
     if (this.aborted || this.responded || this.request.minor === 0) return
     this.connection.socket.write(`HTTP/1.1 ${status} ${reason}\r\n${fields}\r\n`, 'latin1')
   }
 
-  /** Sends the answer; its body flows as fast as the client takes it. May be called once. */
   respond(answer: Answer): void {
     if (this.aborted || this.responded) {
       answer.body?.discard()
@@ -367,7 +349,6 @@ export class ServerExchange {
     this.#stream(body, writer, keepAlive, answer.trailers)
   }
 
-  /** Answers with a whole body. */
   respondWith(status: number, fields: readonly (readonly [string, string])[], data: Buffer): void {
     let text = ''
     for (const [name, value] of fields) text += `${name}: ${value}\r\n`
@@ -377,6 +358,15 @@ export class ServerExchange {
       body: Body.of(data),
       statedLength: data.length,
     })
+  }
+
+  switchTo(protocol: string, fields: string): { stream: Socket; early: Buffer | undefined } {
+    this.responded = true
+    const { socket } = this.connection
+    const early = this.connection.detach()
+    const head = `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
+    socket.write(head, 'latin1')
+    return { stream: socket, early }
   }
 
   /** The request has turned out not to be valid, or to be too slow, after it was handed over. */

@@ -1,0 +1,71 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { durationSchema } from '../options-schema.js'
+import { address } from './listener.js'
+import { bytes, name, oneOrMore } from './parts.js'
+import { policy } from './policy.js'
+import { route } from './route.js'
+import { service } from './service.js'
+
+/** What a `banyan.yaml` may say. Every object is strict: an unknown key is an error. */
+export const configSchema = z.strictObject({
+  $schema: z.string().optional(),
+  listen: oneOrMore(address).meta({
+    description: 'Where clients come in: `host:port`, `:port` or a port on loopback; one or a list.',
+  }),
+  admin: z
+    .union([z.literal(false), address])
+    .optional()
+    .meta({ description: 'Where operators come in. Default 127.0.0.1:8081; `false` for nowhere.' }),
+  services: z.record(name, service).meta({ description: 'Upstreams by name.' }),
+  policies: z.record(name, policy).optional().meta({ description: 'Sets of policies by name.' }),
+  routes: z.record(name, route).meta({ description: 'Which requests go where, by name.' }),
+  drain: z
+    .strictObject({
+      delay: durationSchema
+        .optional()
+        .meta({ description: 'Between failing readiness and taking no more connections. Default 0.' }),
+      grace: durationSchema
+        .optional()
+        .meta({ description: 'For requests in flight to finish on shutdown. Default 10s.' }),
+    })
+    .optional(),
+  trust: z
+    .array(z.string().refine(isNetwork, 'must be an IP address or a CIDR block such as 10.0.0.0/8'))
+    .optional()
+    .meta({ description: 'Proxies whose Forwarded and X-Forwarded-* fields are believed. Default none.' }),
+  limits: z
+    .strictObject({
+      headBytes: bytes
+        .optional()
+        .meta({ description: 'Request line and header fields together. Default 32kB.' }),
+      fieldCount: z.int().min(1).optional().meta({ description: 'Header fields. Default 100.' }),
+      targetBytes: bytes.optional().meta({ description: 'Path and query. Default 8kB.' }),
+      bodyBytes: bytes.optional().meta({ description: 'Request body. Default: no limit.' }),
+      headTimeout: durationSchema
+        .optional()
+        .meta({ description: 'From the first byte of a request head to its last. Default 10s.' }),
+      idleTimeout: durationSchema
+        .optional()
+        .meta({ description: 'Silence in the middle of a body. Default 60s.' }),
+      keepAliveTimeout: durationSchema
+        .optional()
+        .meta({ description: 'Silence between two requests. Default 75s.' }),
+      connections: z.int().min(1).optional().meta({ description: 'Open client connections. Default 20000.' }),
+    })
+    .optional()
+    .meta({ description: 'Bounds on what clients may ask.' }),
+})
+
+/** A configuration as it is written. */
+export type ConfigInput = z.input<typeof configSchema>
+
+function isNetwork(text: string): boolean {
+  const [ip = '', prefix, ...rest] = text.split('/')
+  const family = isIP(ip)
+  return (
+    family !== 0 &&
+    rest.length === 0 &&
+    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)))
+  )
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { isToken } from '../../../traffic/http/characters.js'
+import { atLeastOne, fieldValues, name, oneOrMore, weight } from './parts.js'
+
+const headerEdits = z.strictObject({
+  set: fieldValues.optional().meta({ description: 'Sets fields, replacing what is there.' }),
+  add: fieldValues.optional().meta({ description: 'Adds fields beside what is there.' }),
+  remove: z.array(z.string()).optional().meta({ description: 'Removes fields.' }),
+})
+
+const HOST = /^[A-Za-z0-9.-]+(:\d{1,5})?$/
+
+/** `routes.<name>`. */
+export const route = z.strictObject({
+  match: z
+    .strictObject({
+      host: oneOrMore(
+        z.string().regex(/^(\*|(\*\.)?[A-Za-z0-9.-]+)$/, 'must be a host name, exact or `*.example.com`'),
+      )
+        .optional()
+        .meta({ description: 'Host names, exact or `*.example.com`. Default: any.' }),
+      path: z
+        .string()
+        .superRefine((path, context) => {
+          const problem = patternProblem(path)
+          if (problem) context.addIssue({ code: 'custom', message: problem })
+        })
+        .optional()
+        .meta({ description: '`/exact`, `/prefix/*`, or a pattern such as `/orders/:id`. Default: any.' }),
+      method: oneOrMore(z.string().refine(isToken, 'is not a valid method'))
+        .optional()
+        .meta({ description: 'Methods, in capitals. Default: any.' }),
+      headers: z
+        .record(z.string(), z.string())
+        .optional()
+        .meta({ description: 'Header fields: an exact value, or `*` for present.' }),
+      query: z
+        .record(z.string(), z.string())
+        .optional()
+        .meta({ description: 'Query parameters: an exact value, or `*` for present.' }),
+    })
+    .meta({ description: 'Which requests the route takes. All given parts must match.' }),
+  to: z
+    .union([name, atLeastOne(z.strictObject({ service: name, weight: weight.optional() }))])
+    .optional()
+    .meta({ description: 'The service, or services with their weights.' }),
+  redirect: z
+    .strictObject({
+      scheme: z.enum(['http', 'https']).optional().meta({ description: 'Default: as the client came.' }),
+      host: z.string().regex(HOST, 'must be a host, with a port or without').optional(),
+      path: z
+        .string()
+        .regex(/^\//, 'must begin with a slash')
+        .optional()
+        .meta({ description: 'Replaces the matched prefix, or the whole path; may use `:name` parts.' }),
+      status: z.literal([301, 302, 303, 307, 308]).optional().meta({ description: 'Default 308.' }),
+    })
+    .optional()
+    .meta({ description: 'Instead of `to`: sends clients somewhere else.' }),
+  rewrite: z
+    .strictObject({
+      path: z
+        .string()
+        .regex(/^\//, 'must begin with a slash')
+        .optional()
+        .meta({ description: 'Replaces the matched prefix, or the whole path; may use `:name` parts.' }),
+      host: z.string().optional().meta({ description: 'The Host that the service sees.' }),
+    })
+    .optional(),
+  headers: z.strictObject({ request: headerEdits.optional(), response: headerEdits.optional() }).optional(),
+  policy: name.optional().meta({ description: 'A policy around the one of the service.' }),
+  upgrade: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Whether WebSocket and other switches of protocol pass. Default true.' }),
+})
+
+/** What is wrong with a path pattern. */
+function patternProblem(path: string): string | undefined {
+  if (!path.startsWith('/')) return 'must begin with a slash'
+  if (/[?#\s]/.test(path)) return 'must not have a query, a fragment or white space'
+  const star = path.indexOf('*')
+  if (star >= 0 && (star !== path.length - 1 || path[star - 1] !== '/'))
+    return '`*` may only stand at the end, after a slash: `/prefix/*`'
+  const names = path.split('/').filter((part) => part.startsWith(':'))
+  const wrong = names.find((part) => !/^:[A-Za-z_]\w*$/.test(part))
+  if (wrong) return `\`${wrong}\` is not a valid part: write \`:name\``
+  const twice = names.find((part, index) => names.indexOf(part) !== index)
+  return twice && `\`${twice}\` stands twice`
+}

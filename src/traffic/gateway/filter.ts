@@ -1,0 +1,43 @@
+import type { Runtime } from '../../core/runtime.js'
+import { definePolicy, type Call, type Handler, type Policy } from '../policy.js'
+import type { UpstreamAnswer } from './answer.js'
+import type { Forwarding } from './forwarding.js'
+import type { Service } from './service.js'
+import type { GatewaySpec } from './spec.js'
+
+/**
+ * What a route does around its service besides the policies: who may pass, what is checked, changed, kept. A filter is
+ * a policy that knows the request it is about; it goes on with `next`, answers by itself, or throws a `Refusal`.
+ */
+export type Filter = Policy<UpstreamAnswer>
+
+/** What a filter or responder may need to be made. */
+export interface RouteContext {
+  /** Name of the route; what metrics and errors call it. */
+  readonly route: string
+  readonly runtime: Runtime
+  readonly services: ReadonlyMap<string, Service>
+  /** The whole specification, for what routes share by name. */
+  readonly gateway: GatewaySpec
+}
+
+/**
+ * Makes a filter.
+ *
+ * @param around - gets the request, the rest of its way, and the call that this is
+ */
+export function defineFilter(
+  name: string,
+  around: (
+    forwarding: Forwarding,
+    next: () => Promise<UpstreamAnswer>,
+    call: Call,
+  ) => Promise<UpstreamAnswer>,
+): Filter {
+  return definePolicy<UpstreamAnswer>(
+    name,
+    <T>(next: Handler<T>) =>
+      (call: Call) =>
+        around(call.subject as Forwarding, next.bind(undefined, call) as () => Promise<UpstreamAnswer>, call),
+  )
+}

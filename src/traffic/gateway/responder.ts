@@ -1,0 +1,19 @@
+import type { Handler } from '../policy.js'
+import type { UpstreamAnswer } from './answer.js'
+import type { RouteContext } from './filter.js'
+import type { RouteSpec } from './spec.js'
+
+/** What answers the requests of a route that does not simply go to a service. */
+export type Responder = Handler<UpstreamAnswer>
+
+/**
+ * The responder that a route asks for; `undefined` if it goes to a service. A responder's module is loaded only if a
+ * route asks for it.
+ */
+export async function buildResponder(
+  spec: RouteSpec,
+  _context: RouteContext,
+): Promise<Responder | undefined> {
+  if (spec.redirect) return (await import('./responders/redirect.js')).redirect(spec.redirect)
+  return undefined
+}
