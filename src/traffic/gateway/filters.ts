@@ -7,7 +7,9 @@ import type { RouteSpec } from './spec.js'
  *
  * A filter's module, and the library below it, is loaded only if a route asks for it.
  */
-export async function buildFilters(_spec: RouteSpec, _context: RouteContext): Promise<Filter[]> {
+export async function buildFilters(spec: RouteSpec, context: RouteContext): Promise<Filter[]> {
   const filters: Filter[] = []
-  return Promise.resolve(filters)
+  if (spec.requestId)
+    filters.push((await import('./filters/request-id.js')).requestId(spec.requestId, context))
+  return filters
 }

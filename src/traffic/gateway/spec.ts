@@ -4,6 +4,7 @@ import type { CircuitBreakerOptions } from '../policies/circuit-breaker.js'
 import type { HedgeOptions } from '../policies/hedge.js'
 import type { RateLimitOptions } from '../policies/rate-limit.js'
 import type { RetryOptions } from '../policies/retry.js'
+import type { RequestIdSpec } from './filters/request-id.js'
 import type { RedirectSpec } from './responders/redirect.js'
 
 /** The parts of a policy's options that a gateway sets itself. */
@@ -105,6 +106,8 @@ export interface RouteSpec {
   headers?: { request?: HeaderEdits; response?: HeaderEdits }
   /** Name of a policy around the service's own. */
   policy?: string
+  /** Gives every request an id. */
+  requestId?: true | RequestIdSpec
   /** Whether requests to switch protocols (WebSocket) are passed on. Default true. */
   upgrade?: boolean
 }

@@ -69,6 +69,21 @@ export const route = z.strictObject({
     .optional(),
   headers: z.strictObject({ request: headerEdits.optional(), response: headerEdits.optional() }).optional(),
   policy: name.optional().meta({ description: 'A policy around the one of the service.' }),
+  requestId: z
+    .union([
+      z.literal(true),
+      z.strictObject({
+        header: z.string().refine(isToken, 'is not a valid header name').optional().meta({
+          description: 'The field that carries it. Default X-Request-Id.',
+        }),
+        keep: z
+          .boolean()
+          .optional()
+          .meta({ description: 'Whether an id that the client sends is kept. Default false.' }),
+      }),
+    ])
+    .optional()
+    .meta({ description: 'Gives every request an id, told to the service and the client.' }),
   upgrade: z
     .boolean()
     .optional()
