@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
 
-/** Tests of real processes run what users run: the built package. Building is incremental. */
+/** Tests of real processes run what users run: the built package. Building is incremental; types are checked elsewhere. */
 export default function build(): void {
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-    stdio: 'inherit',
-  })
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--noCheck']
+  execFileSync(process.execPath, tsc, { stdio: 'inherit' })
 }

@@ -11,11 +11,11 @@ import { open } from './gateway.js'
 /** The code of the `index`th block of that language on a page of `docs/`. */
 export function blockOf(page: string, language: string, index = 0): string {
   const text = readFileSync(`docs/${page}`, 'utf8')
-  const blocks = Array.from(text.matchAll(/^```(\w+)[^\n]*\n([^]*?)^```$/gm), ([, name, code]) => ({
-    name,
-    code,
+  const blocks = Array.from(text.matchAll(/^```(\w+)[^\n]*\n([^]*?)^```$/gm), (match) => ({
+    language: match[1],
+    code: match[2],
   }))
-  const code = blocks.filter(({ name }) => name === language)[index]?.code
+  const code = blocks.filter((block) => block.language === language)[index]?.code
   if (code === undefined) throw new Error(`docs/${page} has no ${language} block ${index}`)
   return code
 }
@@ -31,7 +31,7 @@ export async function startExample(
   page: string,
   options: { index?: number; env?: Record<string, string>; edit?: (yaml: string) => string } = {},
 ): Promise<{ node: Node; ports: number[] }> {
-  const { index = 0, env = {}, edit = (yaml) => yaml } = options
+  const { index = 0, env = {}, edit = (yaml: string) => yaml } = options
   const yaml = edit(blockOf(page, 'yaml', index))
   const loaded = checkSource(`docs/${page}`, readYaml(yaml, env))
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'))
