@@ -7,7 +7,7 @@ import type { ResponseHead } from '../http/message.js'
 import type { AnswerReceiver, UpstreamConnection } from '../http/upstream-connection.js'
 import type { Call } from '../policy.js'
 import { UpstreamAnswer } from './answer.js'
-import type { Forwarding } from './forwarding.js'
+import type { OutgoingWork } from './outgoing-work.js'
 
 /** What a try needs of the endpoint it goes to. */
 export interface AttemptTarget {
@@ -22,7 +22,7 @@ export interface AttemptTarget {
 /** One try of one request on one endpoint: from a free connection to the last byte of the answer. */
 export class Attempt implements AnswerReceiver {
   readonly #endpoint: AttemptTarget
-  readonly #forwarding: Forwarding
+  readonly #work: OutgoingWork
   readonly #call: Call
   #resolve!: (answer: UpstreamAnswer) => void
   #reject!: (error: unknown) => void
@@ -33,9 +33,9 @@ export class Attempt implements AnswerReceiver {
   #resent = false
   #startedAt = 0
 
-  constructor(endpoint: AttemptTarget, forwarding: Forwarding, call: Call) {
+  constructor(endpoint: AttemptTarget, work: OutgoingWork, call: Call) {
     this.#endpoint = endpoint
-    this.#forwarding = forwarding
+    this.#work = work
     this.#call = call
   }
 
@@ -48,9 +48,9 @@ export class Attempt implements AnswerReceiver {
       this.#startedAt = this.#endpoint.clock.now()
       this.#forgetCancel = this.#call.onCancel(() => this.#cancel())
       if (this.#settled) return
-      if (!this.#forwarding.replayable) {
+      if (!this.#work.replayable) {
         // The body has gone with the try before, so what came of that stands.
-        this.#fail(this.#forwarding.failure)
+        this.#fail(this.#work.failure)
         return
       }
       const connection = this.#endpoint.pool.take()
@@ -62,12 +62,12 @@ export class Attempt implements AnswerReceiver {
   // The connection's news:
 
   onInterim(head: ResponseHead): void {
-    this.#forwarding.interim(head)
+    this.#work.interim(head)
   }
 
   onHead(head: ResponseHead, body: Body): void {
     const socket = head.status === 101 ? this.#connection!.socket : undefined
-    const answer = new UpstreamAnswer(head, body, socket, this.#forwarding.repeatable)
+    const answer = new UpstreamAnswer(head, body, socket, this.#work.repeatable)
     this.#record(head.status)
     if (socket) {
       socket.once('close', () => this.#over())
@@ -84,7 +84,7 @@ export class Attempt implements AnswerReceiver {
     const connection = this.#connection
     // An idle connection that the endpoint closed while our request was on its way: not a failure of anybody.
     const stale = connection?.reused === true && connection.silent
-    if (stale && !this.#resent && error.code === 'BANYAN_UPSTREAM_RESET' && this.#forwarding.repeatable) {
+    if (stale && !this.#resent && error.code === 'BANYAN_UPSTREAM_RESET' && this.#work.repeatable) {
       this.#resent = true
       this.#connect()
       return
@@ -110,7 +110,7 @@ export class Attempt implements AnswerReceiver {
 
   #send(connection: UpstreamConnection): void {
     this.#connection = connection
-    connection.send(this.#forwarding.outgoing(this.#call), this)
+    connection.send(this.#work.outgoing(this.#call), this)
   }
 
   #cancel(): void {
@@ -122,7 +122,7 @@ export class Attempt implements AnswerReceiver {
   #fail(error: unknown): void {
     if (this.#settled) return
     this.#settled = true
-    this.#forwarding.failure = error
+    this.#work.failure = error
     // A try that was called off says nothing about the endpoint.
     if (!this.#call.cancelled && !(error instanceof RejectedError)) this.#record(0)
     this.#over()

@@ -7,8 +7,8 @@ import type { BreakerSnapshot, CircuitBreaker } from '../policies/circuit-breake
 import type { Handler, Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { Attempt, type AttemptTarget } from './attempt.js'
-import type { Forwarding } from './forwarding.js'
 import { Meter, type Readings } from './meter.js'
+import type { OutgoingWork } from './outgoing-work.js'
 
 /** What `banyan status` shows of an endpoint. */
 export interface EndpointState extends Readings {
@@ -60,7 +60,7 @@ export class Endpoint implements Candidate, AttemptTarget {
     this.#runtime = options.runtime
     this.#service = options.service
     this.breaker = options.breaker
-    const attempt: Handler = (call) => new Attempt(this, call.subject as Forwarding, call).run()
+    const attempt: Handler = (call) => new Attempt(this, call.subject as OutgoingWork, call).run()
     this.run = options.policies.reduceRight<Handler>(
       (next, policy) => policy.wrap(next),
       attempt,

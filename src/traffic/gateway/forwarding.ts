@@ -3,17 +3,24 @@ import { Body } from '../http/body.js'
 import { collect } from '../http/collect.js'
 import type { Exchange } from '../http/exchange.js'
 import type { Framing } from '../http/framing.js'
-import type { ResponseHead } from '../http/message.js'
+import type { Fields } from '../http/fields.js'
+import type { RequestHead, ResponseHead } from '../http/message.js'
 import type { OutgoingRequest } from '../http/upstream-connection.js'
 import type { Call } from '../policy.js'
 import type { Candidate } from '../balancing/candidate.js'
 import { interimText, requestText, type CompiledEdits, type RequestAdditions } from './heads.js'
+import type { OutgoingWork } from './outgoing-work.js'
 import { refusal, type Refusal } from './refusal.js'
 import { ReplayableBody } from './replay.js'
 import type { Location, Parameters } from './router.js'
 
 /** Methods that may be repeated without harm (RFC 9110 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/** Whether a request may be made twice without harm: by its method, or because it carries an `Idempotency-Key`. */
+export function isIdempotent(method: string, fields: Fields): boolean {
+  return IDEMPOTENT.has(method) || fields.get('idempotency-key') !== undefined
+}
 
 /** What a forwarding is made of. */
 export interface ForwardingOptions extends Omit<RequestAdditions, 'framing'> {
@@ -38,8 +45,9 @@ export interface Identity {
 }
 
 /** A client's request on its way to a service: what every try of it needs. The `subject` of its calls. */
-export class Forwarding implements RequestAdditions {
+export class Forwarding implements RequestAdditions, OutgoingWork {
   readonly exchange: Exchange
+  readonly request: RequestHead
   /** Whether doing it twice does no harm: by its method, or because it carries an `Idempotency-Key`. */
   readonly idempotent: boolean
   /** Who asks, once that is known. */
@@ -84,8 +92,9 @@ export class Forwarding implements RequestAdditions {
     this.traceparent = options.traceparent
     this.#clock = clock
     const { request, body } = exchange
+    this.request = request
     this.framing = request.framing
-    this.idempotent = IDEMPOTENT.has(request.method) || request.fields.get('idempotency-key') !== undefined
+    this.idempotent = isIdempotent(request.method, request.fields)
     const bodiless = request.framing.kind === 'none'
     this.#whole = !bodiless && body.ended && request.framing.kind === 'length' ? body.take() : undefined
     this.#stream = bodiless || this.#whole ? undefined : new ReplayableBody(body)

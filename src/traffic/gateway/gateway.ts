@@ -16,6 +16,7 @@ import { Forwarding } from './forwarding.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
 import { Generation } from './generation.js'
+import { rateLimitKey } from './policies.js'
 import type { Route, RouteState } from './route.js'
 import { locate } from './router.js'
 import type { Service, ServiceState } from './service.js'
@@ -255,12 +256,11 @@ export class Gateway {
   /** Whose requests a rate limit counts together; only worked out if there is one. */
   #keyOf(exchange: Exchange, route: Route, service: Service | undefined): string | undefined {
     const limited = route.policies.rateLimit ? route.policies : service?.policies
-    if (!limited?.rateLimit) return undefined
-    const { request } = exchange
-    const { rateLimitBy } = limited
-    if (rateLimitBy === 'all') return undefined
-    if (rateLimitBy.startsWith('header:')) return request.fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
-    return clientAddress(exchange.client.remoteAddress, request.fields, this.#trust)
+    if (!limited) return undefined
+    const { fields } = exchange.request
+    return rateLimitKey(limited, fields, () =>
+      clientAddress(exchange.client.remoteAddress, fields, this.#trust),
+    )
   }
 
   #rateLimitFields(

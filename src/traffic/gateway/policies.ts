@@ -90,6 +90,22 @@ export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime):
   }
 }
 
+/**
+ * Whose requests a rate limit counts together; only worked out if there is one.
+ *
+ * @param fields - of the client's request
+ * @param address - of the client
+ */
+export function rateLimitKey(
+  { rateLimit, rateLimitBy }: BuiltPolicies,
+  fields: Fields,
+  address: () => string,
+): string | undefined {
+  if (!rateLimit || rateLimitBy === 'all') return undefined
+  if (rateLimitBy.startsWith('header:')) return fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
+  return address()
+}
+
 /** What counts against an endpoint: no valid answer in time, or a status that says "my fault". */
 const isEndpointFailure: IsFailure = (error, value) =>
   error !== undefined

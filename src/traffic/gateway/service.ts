@@ -12,7 +12,7 @@ import type { BreakerSnapshot } from '../policies/circuit-breaker.js'
 import type { Handler } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { Endpoint, type EndpointState } from './endpoint.js'
-import type { Forwarding } from './forwarding.js'
+import type { OutgoingWork } from './outgoing-work.js'
 import { buildPolicies, type BuiltPolicies } from './policies.js'
 import type { PolicySpec, ServiceSpec } from './spec.js'
 
@@ -82,10 +82,10 @@ export class Service {
   }
 
   #choose(call: Parameters<Handler>[0]): Promise<UpstreamAnswer> {
-    const forwarding = call.subject as Forwarding
-    const endpoint = this.#balancer.pick(forwarding.last as Endpoint | undefined)
+    const work = call.subject as OutgoingWork
+    const endpoint = this.#balancer.pick(work.last as Endpoint | undefined)
     if (endpoint === undefined) return Promise.reject(this.#refuse())
-    forwarding.last = endpoint
+    work.last = endpoint
     return endpoint.run(call)
   }
 

@@ -2,7 +2,7 @@ import type { Counter } from '../../core/telemetry.js'
 import type { Runtime } from '../../core/runtime.js'
 import { definePolicy, type Call, type Handler, type IsFailure, type Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
-import type { Forwarding } from './forwarding.js'
+import type { OutgoingWork } from './outgoing-work.js'
 
 /** Bounds of what is kept: bytes of one answer, and answers. */
 const ANSWER_BYTES = 64 * 1024
@@ -64,7 +64,7 @@ export function staleAnswers(staleFor: number, name: string, runtime: Runtime, i
 
 /** Requests whose answer is the same for everybody, as far as can be seen. */
 function keyOf(call: Call): string | undefined {
-  const { request } = (call.subject as Forwarding).exchange
+  const { request } = call.subject as OutgoingWork
   const { fields } = request
   if (request.method !== 'GET') return undefined
   for (const credential of ['authorization', 'cookie', 'range'])

@@ -1,0 +1,29 @@
+import type { Candidate } from '../balancing/candidate.js'
+import type { RequestHead, ResponseHead } from '../http/message.js'
+import type { OutgoingRequest } from '../http/upstream-connection.js'
+import type { Call } from '../policy.js'
+
+/**
+ * What a service works for: a client's request on its way (`Forwarding`), or one of our own (`subrequest`). The
+ * `subject` of every call that a service gets; what its policies, endpoints and tries may rely on.
+ */
+export interface OutgoingWork {
+  /** What is asked for. Its target and host are those the asker used; a route may have rewritten them since. */
+  readonly request: RequestHead
+  /** Path and query as the service gets to see them. */
+  readonly target: string
+  /** Whether doing it twice does no harm. */
+  readonly idempotent: boolean
+  /** Whether another try could send the whole body again. */
+  readonly replayable: boolean
+  /** Whether another try is harmless and possible. */
+  readonly repeatable: boolean
+  /** The endpoint of the last try; the next one prefers another. */
+  last: Candidate | undefined
+  /** What became of the last try, if it failed. */
+  failure: unknown
+  /** The request as one try sends it. */
+  outgoing(call: Call): OutgoingRequest
+  /** An answer before the answer: 100, 103. */
+  interim(head: ResponseHead): void
+}
