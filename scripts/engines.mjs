@@ -48,6 +48,26 @@ const ENGINES = {
       args: ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', join(directory, 'error.log')],
     }),
   },
+  gunicorn: {
+    command: 'gunicorn',
+    packageName: 'gunicorn',
+    start: (directory, port, { application = 'application' }) => ({
+      files: {},
+      args: [
+        ...[
+          '--chdir',
+          directory,
+          '--bind',
+          `127.0.0.1:${port}`,
+          '--backlog',
+          '2048',
+          '--log-level',
+          'critical',
+        ],
+        ...['--worker-class', 'gthread', '--threads', '16', '--keep-alive', '60', application],
+      ],
+    }),
+  },
   wrk: { command: 'wrk', packageName: 'wrk' },
 }
 

@@ -46,7 +46,7 @@ describe('a request on its way', () => {
 
   test('in absolute form is asked for at the host of its target', async () => {
     const { upstream, client } = await setUp()
-    ;(await client()).send('GET http://other.example/x HTTP/1.1\r\nHost: shop.example\r\n\r\n')
+    ;(await client()).send('GET http://other.example/x HTTP/1.1\r\nHost: OTHER.example\r\n\r\n')
     expect(await (await upstream.peer()).request()).toMatch(/^GET \/x HTTP\/1\.1\r\nHost: other\.example\r\n/)
   })
 

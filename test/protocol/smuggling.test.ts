@@ -55,6 +55,32 @@ describe('a client cannot', () => {
       expect(request, name).toMatch(new RegExp(`\\r\\n${name}: `))
   })
 
+  test('disguise a field that we answer for with underscores, which CGI and its heirs take for hyphens', async () => {
+    const { upstream, client } = await setUp({
+      routes: { all: { match: {}, to: 's', headers: { request: { set: { 'X-Known-User': 'nobody' } } } } },
+    })
+    const c = await client()
+    c.send(
+      get(
+        '/',
+        'Content_Length: 5\r\nTransfer_Encoding: chunked\r\nX_Forwarded_For: 6.6.6.6\r\nX_Known-User: root\r\nX_Own: 1\r\n',
+      ),
+    )
+    const request = await (await upstream.peer()).request()
+    expect(request).not.toMatch(/content_length|transfer_encoding|x_forwarded|x_known/i)
+    expect(request).toMatch(/\r\nX-Known-User: nobody\r\n/)
+    expect(request).toMatch(/\r\nX_Own: 1\r\n/)
+  })
+
+  test('ask for one site in the target and for another in Host', async () => {
+    const { upstream, client } = await setUp()
+    const c = await client()
+    c.send('GET http://inner.example/ HTTP/1.1\r\nHost: shop.example\r\n\r\n')
+    await c.closed()
+    expect(c.text).toMatch(/^HTTP\/1\.1 400 /)
+    expect(upstream.peers.length).toBe(0)
+  })
+
   test('have a second request read out of the body of the first', async () => {
     const { upstream, client } = await setUp()
     const c = await client()

@@ -1,5 +1,5 @@
 import { isFieldValue, isToken } from '../http/characters.js'
-import { Kind, sameName, type Fields } from '../http/fields.js'
+import { isAlias, Kind, sameName, type Fields } from '../http/fields.js'
 import type { Framing } from '../http/framing.js'
 import type { RequestHead } from '../http/message.js'
 import type { HeaderEdits } from './spec.js'
@@ -167,6 +167,6 @@ export function safeTrailers(trailers: Fields | undefined): Fields | undefined {
 }
 
 function isDropped(edits: CompiledEdits, name: string): boolean {
-  for (const dropped of edits.dropped) if (sameName(name, dropped)) return true
+  for (const dropped of edits.dropped) if (isAlias(name, dropped)) return true
   return false
 }

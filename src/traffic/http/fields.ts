@@ -53,7 +53,22 @@ export function kindOf(name: string): Kind {
   const candidates = BY_LENGTH[name.length]
   if (candidates === undefined) return Kind.Ordinary
   for (const [candidate, kind] of candidates) if (sameName(name, candidate)) return kind
+  // CGI and all that came of it (WSGI, Rack, PHP) tell `_` and `-` not apart: a disguise of what we answer for.
+  for (const [candidate] of candidates) if (isAlias(name, candidate)) return Kind.HopByHop
   return Kind.Ordinary
+}
+
+/** Whether servers that take `_` for `-` take the name for the other, in lower case. */
+export function isAlias(name: string, lower: string): boolean {
+  const { length } = name
+  if (length !== lower.length) return false
+  for (let index = 0; index < length; index++) {
+    const code = name.charCodeAt(index)
+    const other = lower.charCodeAt(index)
+    if (code === other || (code === 0x5f && other === 0x2d)) continue
+    if (code < 0x41 || code > 0x5a || (code | 0x20) !== other) return false
+  }
+  return true
 }
 
 /**

@@ -55,6 +55,9 @@ export function requestHead(raw: RawHead): RequestHead {
     } else {
       const absolute = /^https?:\/\/([^/?]+)([^]*)$/i.exec(target)
       if (!absolute) throw new HttpError(400, 'The request target is not valid')
+      // RFC 9112 3.2.2 lets the target win; whoever routes by Host would see another site.
+      if (control.host !== undefined && !sameHost(absolute[1]!, control.host))
+        throw new HttpError(400, 'The Host is not that of the request target')
       host = absolute[1]!
       target = absolute[2]!.startsWith('/') ? absolute[2]! : `/${absolute[2]!}`
     }
@@ -111,6 +114,10 @@ function offered(protocols: string | undefined): string | undefined {
   if (protocols === undefined || !/h2c|http|tls/i.test(protocols)) return protocols
   const others = protocols.split(',').filter((each) => !/^\s*(h2c|http|tls)\s*(\/|$)/i.test(each))
   return others.length === 0 ? undefined : others.join(',').trim()
+}
+
+function sameHost(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase()
 }
 
 /** RFC 3986 host and port: a name or IPv4 address, or an IPv6 address in brackets; no user information. */
