@@ -7,9 +7,11 @@ import type {
   LogLevel,
   Telemetry,
 } from '../core/telemetry.js'
+import { defaultBounds } from './telemetry/bounds.js'
 
-/** Upper bounds of histogram buckets, in seconds: the OpenTelemetry advice for HTTP durations, with two finer ones. */
-const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+/** Series of one name beyond which measurements go into one of overflow (OpenTelemetry's limit and label). */
+const MOST_SERIES = 2_000
+const OVERFLOW = { otel_metric_overflow: 'true' }
 
 type Labels = Record<string, string | number>
 
@@ -29,10 +31,18 @@ interface Family {
   name: string
   help: string
   type: 'counter' | 'gauge' | 'histogram'
+  bounds: readonly number[]
+  /** By their labels as JSON. */
   series: Map<string, Series>
 }
 
-/** Takes what the patterns report and shows it as Prometheus text. Counting is the addition to a number. */
+/**
+ * Takes what the patterns report and shows it as Prometheus text. Counting is the addition to a number: prom-client
+ * formats what is asked for, and measures the process.
+ *
+ * A name has at most 2,000 series; what further ones would have counted goes into one with the label
+ * `otel_metric_overflow="true"`, and further gauges are left out.
+ */
 export class Metrics implements Telemetry {
   readonly #registry = new Registry()
   readonly #families = new Map<string, Family>()
@@ -84,12 +94,16 @@ export class Metrics implements Telemetry {
     }
   }
 
-  gauge(name: string, options: InstrumentOptions, read: () => number): void {
+  gauge(name: string, options: InstrumentOptions, read: () => number): () => void {
     const family = this.#family(name, 'gauge', options)
     const labels = labelsOf(options.attributes ?? {})
-    family.series.set(JSON.stringify(labels), {
-      samples: (metricName) => [{ metricName, labels, value: read() }],
-    })
+    const key = JSON.stringify(labels)
+    const series: Series = { samples: (metricName) => [{ metricName, labels, value: read() }] }
+    family.series.set(key, series)
+    return () => {
+      // Unless another has taken its place.
+      if (family.series.get(key) === series) family.series.delete(key)
+    }
   }
 
   span(): undefined {
@@ -107,6 +121,7 @@ export class Metrics implements Telemetry {
       name: exposedName(name, type, options.unit),
       help: options.description,
       type,
+      bounds: options.bounds ?? defaultBounds(options.unit),
       series: new Map(),
     }
     this.#families.set(name, family)
@@ -141,16 +156,20 @@ class CounterSeries implements Series {
 
 class HistogramSeries implements Series {
   readonly #labels: Labels
-  readonly #buckets = new Float64Array(BOUNDS.length + 1)
+  readonly #bounds: readonly number[]
+  readonly #buckets: Float64Array
   #sum = 0
 
-  constructor(labels: Labels) {
+  constructor(labels: Labels, bounds: readonly number[]) {
     this.#labels = labels
+    this.#bounds = bounds
+    this.#buckets = new Float64Array(bounds.length + 1)
   }
 
   record(value: number): void {
+    const bounds = this.#bounds
     let bucket = 0
-    while (bucket < BOUNDS.length && value > BOUNDS[bucket]!) bucket++
+    while (bucket < bounds.length && value > bounds[bucket]!) bucket++
     this.#buckets[bucket]! += 1
     this.#sum += value
   }
@@ -162,7 +181,7 @@ class HistogramSeries implements Series {
       count += amount
       return {
         metricName: `${name}_bucket`,
-        labels: { ...labels, le: BOUNDS[index] ?? '+Inf' },
+        labels: { ...labels, le: this.#bounds[index] ?? '+Inf' },
         value: count,
       }
     })
@@ -175,23 +194,25 @@ class HistogramSeries implements Series {
 }
 
 function counterSeries(family: Family, attributes: Attributes): CounterSeries {
-  return seriesOf(family, attributes, CounterSeries)
+  return seriesOf(family, attributes, (labels) => new CounterSeries(labels))
 }
 
 function histogramSeries(family: Family, attributes: Attributes): HistogramSeries {
-  return seriesOf(family, attributes, HistogramSeries)
+  return seriesOf(family, attributes, (labels) => new HistogramSeries(labels, family.bounds))
 }
 
-function seriesOf<S extends Series>(
-  family: Family,
-  attributes: Attributes,
-  make: new (labels: Labels) => S,
-): S {
-  const labels = labelsOf(attributes)
-  const key = JSON.stringify(labels)
+function seriesOf<S extends Series>(family: Family, attributes: Attributes, make: (labels: Labels) => S): S {
+  let labels = labelsOf(attributes)
+  let key = JSON.stringify(labels)
   const known = family.series.get(key)
   if (known) return known as S
-  const series = new make(labels)
+  if (family.series.size >= MOST_SERIES) {
+    labels = OVERFLOW
+    key = JSON.stringify(labels)
+    const overflow = family.series.get(key)
+    if (overflow) return overflow as S
+  }
+  const series = make(labels)
   family.series.set(key, series)
   return series
 }
@@ -209,7 +230,7 @@ function labelsOf(attributes: Attributes): Labels {
 
 /** An OpenTelemetry name as Prometheus writes it: underscores, the unit, `_total` for counts. */
 function exposedName(name: string, type: Family['type'], unit: string | undefined): string {
-  const base = name.replace(/\W/g, '_')
+  const base = name.replace(/\W/g, '_').replace(/^(?=\d)/, '_')
   const suffix = unit === 's' ? '_seconds' : unit === 'By' ? '_bytes' : ''
   return base + suffix + (type === 'counter' ? '_total' : '')
 }

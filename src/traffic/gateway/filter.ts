@@ -16,9 +16,15 @@ export interface RouteContext {
   /** Name of the route; what metrics and errors call it. */
   readonly route: string
   readonly runtime: Runtime
+  /**
+   * Ask it for services by name while the filter is made, and keep what it gives: a filter is made anew when one of
+   * those changes.
+   */
   readonly services: ReadonlyMap<string, Service>
   /** The whole specification, for what routes share by name. */
   readonly gateway: GatewaySpec
+  /** Registers how to give back what a filter holds (timers, watchers); called once, when no request can use it any more. */
+  readonly onClose: (close: () => void) => void
 }
 
 /**

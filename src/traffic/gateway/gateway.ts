@@ -1,36 +1,48 @@
-import type { AddressInfo } from 'node:net'
-import { withoutStack } from '../../core/errors.js'
+import { BanyanError, withoutStack } from '../../core/errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { Span } from '../../core/telemetry.js'
 import type { HttpLimits } from '../http/limits.js'
 import { problemResponse } from '../http/problem.js'
-import { HttpServer } from '../http/server.js'
 import type { Exchange } from '../http/exchange.js'
 import { Sweeper } from '../http/sweeper.js'
 import { rateLimitHeaders } from '../policies/rate-limit.js'
 import type { CircuitBreaker } from '../policies/circuit-breaker.js'
 import { Call } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
-import { clientAddress, forwardedText, trustNetworks, type Trust } from './forwarded.js'
+import { clientAddress, forwardedText, type Trust } from './forwarded.js'
 import { Forwarding } from './forwarding.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
 import { Generation } from './generation.js'
+import { Listener } from './listener.js'
 import { rateLimitKey } from './policies.js'
 import type { Route, RouteState } from './route.js'
 import { locate } from './router.js'
 import type { Service, ServiceState } from './service.js'
+import { copySpec } from './copy-spec.js'
 import type { GatewaySpec } from './spec.js'
 import { tunnel } from './tunnel.js'
 
-/** What a gateway takes besides its specification. */
-export interface GatewayOptions {
-  /** Time, chance and telemetry. Default: the system's. */
-  runtime?: Runtime
+/** What a gateway takes besides its specification, and may take anew with every change of that. */
+export interface GatewaySettings {
   /** Bounds on what clients may ask. Default: `defaultHttpLimits`. */
   limits?: Partial<HttpLimits>
   /** Addresses and CIDR blocks of proxies whose `X-Forwarded-*` and `Forwarded` are believed. Default none. */
   trust?: readonly string[]
+}
+
+/** How a gateway is opened. */
+export interface GatewayOptions extends GatewaySettings {
+  /** Time, chance and telemetry. Default: the system's. */
+  runtime?: Runtime
+}
+
+/** A change that is ready to come into force, or to be forgotten; until one of both the gateway takes no other. */
+export interface PreparedChange {
+  /** Puts it into force, at once and as a whole. */
+  commit(): void
+  /** Gives back what was made for it. */
+  discard(): void
 }
 
 /** What `banyan status` shows of a gateway. */
@@ -46,24 +58,36 @@ export interface GatewayState {
  */
 export class Gateway {
   readonly #runtime: Runtime
-  readonly #servers: HttpServer[] = []
-  readonly #limits: Partial<HttpLimits>
-  readonly #trust: Trust
+  readonly #sweeper: Sweeper
+  readonly #listeners = new Set<Listener>()
   /** Our name in `Via`, different for each gateway, so that a request that comes round again is noticed. */
   readonly #pseudonym: string
   readonly #via: string
-  readonly #generation: Generation
+  #limits: Partial<HttpLimits>
+  /** What new requests get; those under way keep theirs. */
+  #generation: Generation
+  /** All that requests still use, the one in force among them. */
+  readonly #living = new Set<Generation>()
+  /** Settles when the last change asked for is decided. */
+  #changing: Promise<void> = Promise.resolve()
+  #closed = false
 
-  private constructor(generation: Generation, runtime: Runtime, options: GatewayOptions) {
-    const { limits = {}, trust = [] } = options
+  private constructor(
+    generation: Generation,
+    sweeper: Sweeper,
+    runtime: Runtime,
+    limits: Partial<HttpLimits>,
+  ) {
     this.#generation = generation
+    this.#living.add(generation)
+    this.#sweeper = sweeper
     this.#runtime = runtime
     this.#limits = limits
-    this.#trust = trustNetworks(trust)
     this.#pseudonym = `banyan-${Math.floor(runtime.random.next() * 2 ** 32)
       .toString(16)
       .padStart(8, '0')}`
     this.#via = `1.1 ${this.#pseudonym}`
+    generation.begin(undefined)
   }
 
   /**
@@ -72,9 +96,59 @@ export class Gateway {
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if the specification is not right
    */
   static async open(spec: GatewaySpec, options: GatewayOptions = {}): Promise<Gateway> {
-    const { runtime = systemRuntime } = options
-    const generation = await Generation.build(spec, runtime, new Sweeper(runtime.clock))
-    return new Gateway(generation, runtime, options)
+    const { runtime = systemRuntime, limits = {}, trust = [] } = options
+    const sweeper = new Sweeper(runtime.clock)
+    const generation = await Generation.build({ spec: copySpec(spec), trust, runtime, sweeper })
+    return new Gateway(generation, sweeper, runtime, limits)
+  }
+
+  /**
+   * Replaces everything that the specification says, at once and as a whole. Requests under way finish under what they
+   * began with. What the new specification says in the same words is kept with its state: a service with its
+   * connections, breakers and counts, the policies of a route with their rates. What an operator has forced on a
+   * breaker stays.
+   *
+   * @throws {@link BanyanError} if it cannot be had; nothing has changed then
+   */
+  async apply(spec: GatewaySpec, settings: GatewaySettings = {}): Promise<void> {
+    const change = await this.prepare(spec, settings)
+    change.commit()
+  }
+
+  /**
+   * Makes everything for a change without putting it into force, for those who change more than a gateway together.
+   * Changes wait for each other.
+   *
+   * @throws {@link BanyanError} as {@link Gateway.apply}
+   */
+  async prepare(
+    spec: GatewaySpec,
+    { limits = {}, trust = [] }: GatewaySettings = {},
+  ): Promise<PreparedChange> {
+    const copy = copySpec(spec)
+    const before = this.#changing
+    let decide!: () => void
+    this.#changing = new Promise((resolve) => {
+      decide = resolve
+    })
+    await before
+    try {
+      if (this.#closed) throw new BanyanError('BANYAN_CLOSED', 'the gateway is closed')
+      const [runtime, sweeper, previous] = [this.#runtime, this.#sweeper, this.#generation]
+      const next = await Generation.build({ spec: copy, trust, runtime, sweeper, previous })
+      const once = (decided: () => void) => () => {
+        decided()
+        decided = () => undefined
+        decide()
+      }
+      return {
+        commit: once(() => this.#switchTo(next, limits)),
+        discard: once(() => next.retire()),
+      }
+    } catch (error) {
+      decide()
+      throw error
+    }
   }
 
   get services(): ReadonlyMap<string, Service> {
@@ -92,7 +166,9 @@ export class Gateway {
 
   /** Open client connections. */
   get connectionCount(): number {
-    return this.#servers.reduce((sum, server) => sum + server.connectionCount, 0)
+    let count = 0
+    for (const listener of this.#listeners) count += listener.connectionCount
+    return count
   }
 
   state(): GatewayState {
@@ -108,25 +184,46 @@ export class Gateway {
   /**
    * Starts to listen; may be called for several addresses.
    *
+   * @param options.held - whether requests wait until the listener is told to `release` them
    * @throws Node's error if the address cannot be had
    */
-  async listen(port: number, host = '127.0.0.1'): Promise<AddressInfo> {
-    const server = new HttpServer({
+  async listen(port: number, host = '127.0.0.1', { held = false } = {}): Promise<Listener> {
+    const listener = await Listener.open({
+      port,
+      host,
       clock: this.#runtime.clock,
       limits: this.#limits,
-      onExchange: (exchange) => this.#serve(exchange),
+      serve: (exchange) => this.#serve(exchange),
+      held,
     })
-    const address = await server.listen(port, host)
-    this.#servers.push(server)
-    return address
+    this.#listeners.add(listener)
+    return listener
+  }
+
+  /** Closes one listener as {@link Gateway.close} does them all; the others go on. */
+  async unlisten(listener: Listener, signal: AbortSignal = AbortSignal.abort()): Promise<void> {
+    await listener.close(signal)
+    this.#listeners.delete(listener)
   }
 
   /**
    * Stops: takes no new connections, lets the exchanges in flight finish until `signal` is aborted, cuts the rest.
    */
   async close(signal: AbortSignal = AbortSignal.abort()): Promise<void> {
-    await Promise.all(this.#servers.map((server) => server.close(signal)))
-    this.#generation.close()
+    this.#closed = true
+    await Promise.all([...this.#listeners].map((listener) => listener.close(signal)))
+    // A change that is being made must not leave anything open behind us.
+    await this.#changing
+    for (const generation of this.#living) generation.close()
+  }
+
+  #switchTo(next: Generation, limits: Partial<HttpLimits>): void {
+    const previous = this.#generation
+    this.#living.add(next)
+    next.begin(previous)
+    this.#generation = next
+    this.#limits = limits
+    previous.retire(() => this.#living.delete(previous))
   }
 
   #serve(exchange: Exchange): void {
@@ -138,23 +235,24 @@ export class Gateway {
       this.#refuse(exchange, 400, 'The path of the request is not valid.')
       return
     }
-    if (request.method === 'TRACE') {
-      this.#refuse(exchange, 405, 'TRACE is not allowed here.')
-      return
-    }
     if (request.fields.get('via')?.includes(this.#pseudonym)) {
       this.#refuse(exchange, 508, 'The request has come round to this gateway again.')
       return
     }
-    const found = this.#generation.router.find(request, location)
+    const generation = this.#generation
+    const found = generation.router.find(request, location)
     if (!found) {
       this.#refuse(exchange, 404, 'No route takes this request.')
       return
     }
     const route = found.target
+    if (request.method === 'TRACE' && !route.allowsTrace) {
+      this.#refuse(exchange, 405, 'TRACE is not allowed here.')
+      return
+    }
     const share = route.choose()
     const peer = exchange.client.remoteAddress
-    const trusted = this.#trust(peer)
+    const trusted = generation.trust(peer)
     const span = this.#runtime.telemetry.span(
       `${request.method} ${route.name}`,
       { 'http.request.method': request.method, 'http.route': route.name, 'url.path': location.path },
@@ -166,7 +264,7 @@ export class Gateway {
         route: route.name,
         location,
         parameters: found.parameters,
-        clientAddress: () => clientAddress(peer, request.fields, this.#trust),
+        clientAddress: () => clientAddress(peer, request.fields, generation.trust),
         target: route.targetOf(found, location),
         host: route.hostOf(request.host),
         forwarded: trusted
@@ -182,18 +280,21 @@ export class Gateway {
     const call = new Call(noWork, {
       idempotent: forwarding.idempotent,
       deadline: startedAt + timeoutOf(request.fields.get(TIMEOUT_FIELD)),
-      key: this.#keyOf(exchange, route, share.service),
+      key: keyOf(exchange, route, share.service, generation.trust),
       subject: forwarding,
     })
     exchange.onAbort = () => call.cancel(CLIENT_GONE)
+    generation.enter()
     share.run(call).then(
       (answer) => {
+        generation.leave()
         const now = clock.now()
         route.record(answer.status, now, now - startedAt)
         endSpan(span, answer.status)
         this.#answer(exchange, route, share.service, call, answer)
       },
       (error: unknown) => {
+        generation.leave()
         const refused = exchange.aborted ? 499 : exchange.refused
         if (refused !== undefined) {
           route.record(refused, clock.now(), clock.now() - startedAt)
@@ -253,16 +354,6 @@ export class Gateway {
     exchange.respondWith(status, [...fields, cause, ...(problem.fields ?? []), ...more], body)
   }
 
-  /** Whose requests a rate limit counts together; only worked out if there is one. */
-  #keyOf(exchange: Exchange, route: Route, service: Service | undefined): string | undefined {
-    const limited = route.policies.rateLimit ? route.policies : service?.policies
-    if (!limited) return undefined
-    const { fields } = exchange.request
-    return rateLimitKey(limited, fields, () =>
-      clientAddress(exchange.client.remoteAddress, fields, this.#trust),
-    )
-  }
-
   #rateLimitFields(
     route: Route,
     service: Service | undefined,
@@ -286,6 +377,22 @@ const CLIENT_GONE = withoutStack(() => new Error('The client has closed the conn
 /** A gateway's handlers take everything from the call's subject. */
 const noWork = (): never => {
   throw new Error('unreachable: a gateway has no innermost work')
+}
+
+/** Whose requests a rate limit counts together; only worked out if there is one. */
+function keyOf(
+  exchange: Exchange,
+  route: Route,
+  service: Service | undefined,
+  trust: Trust,
+): string | undefined {
+  const limited = route.policies.rateLimit ? route.policies : service?.policies
+  if (!limited?.rateLimit) return undefined
+  const { request } = exchange
+  const { rateLimitBy } = limited
+  if (rateLimitBy === 'all') return undefined
+  if (rateLimitBy.startsWith('header:')) return request.fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
+  return clientAddress(exchange.client.remoteAddress, request.fields, trust)
 }
 
 /** What is said of a client that is not believed itself: worked out once for a connection and host. */

@@ -1,57 +1,91 @@
+import type { Clock } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Sweeper } from '../http/sweeper.js'
 import type { CircuitBreaker } from '../policies/circuit-breaker.js'
+import { trustNetworks, type Trust } from './forwarded.js'
+import { Assembly, type Part, type PartContext } from './part.js'
 import { Route } from './route.js'
 import { Router } from './router.js'
 import { Service } from './service.js'
 import type { GatewaySpec, PolicySpec } from './spec.js'
 
-/** Everything that one specification asks of a gateway. Replaced as a whole: a request sees one generation only. */
+/** What a generation is made of. */
+export interface GenerationOptions {
+  spec: GatewaySpec
+  /** Addresses and CIDR blocks of proxies whose word on clients is believed. */
+  trust: readonly string[]
+  runtime: Runtime
+  sweeper: Sweeper
+  /** The one in force; what it shares with the specification is taken over with its state. */
+  previous?: Generation | undefined
+}
+
+/**
+ * Everything that one specification asks of a gateway. Replaced as a whole: a request sees one generation only, from
+ * its route to its last try.
+ */
 export class Generation {
   readonly services: ReadonlyMap<string, Service>
   readonly routes: ReadonlyMap<string, Route>
   readonly router: Router<Route>
+  readonly trust: Trust
+  /** Requests that have not come to their answer; what they may still need stays open. */
+  #calls = 0
+  #retired = false
+  #onOver: (() => void) | undefined = undefined
+  readonly #clock: Clock
+  readonly #parts: ReadonlyMap<string, Part>
 
   private constructor(
     services: ReadonlyMap<string, Service>,
     routes: ReadonlyMap<string, Route>,
-    spec: GatewaySpec,
+    parts: ReadonlyMap<string, Part>,
+    { spec, trust, runtime }: GenerationOptions,
   ) {
     this.services = services
     this.routes = routes
+    this.trust = trustNetworks(trust)
     this.router = new Router()
     for (const [name, route] of routes) this.router.add(spec.routes[name]!.match, route)
+    this.#clock = runtime.clock
+    this.#parts = parts
+    for (const part of parts.values()) part.hold()
   }
 
   /**
-   * Makes what a specification asks for; reads files and loads libraries that it needs.
+   * Makes what a specification asks for; reads files and loads libraries that it needs. Changes nothing of what is in
+   * force: that is {@link Generation.begin}.
    *
    * @throws {@link BanyanError} if it cannot be had; nothing stays open then
    */
-  static async build(spec: GatewaySpec, runtime: Runtime, sweeper: Sweeper): Promise<Generation> {
-    const policy = (owner: string, name: string | undefined): PolicySpec => {
-      if (name === undefined) return {}
-      const found = spec.policies?.[name]
-      if (!found) throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: unknown policy \`${name}\``)
-      return found
+  static async build(options: GenerationOptions): Promise<Generation> {
+    const { spec, runtime, sweeper, previous } = options
+    const assembly = new Assembly(runtime, previous ? previous.#parts : new Map())
+    try {
+      const services = new Map<string, Service>()
+      for (const [name, each] of Object.entries(spec.services)) {
+        const policy = policyOf(spec, `services.${name}.policy`, each.policy)
+        const make = ({ runtime: own, onClose }: PartContext): Service => {
+          const service = new Service(name, each, policy, own, sweeper)
+          onClose(() => service.close())
+          return service
+        }
+        services.set(name, await assembly.part(`services.${name}`, [each, policy], make))
+      }
+      const routes = new Map<string, Route>()
+      for (const [name, each] of Object.entries(spec.routes)) {
+        const policy = policyOf(spec, `routes.${name}.policy`, each.policy)
+        routes.set(
+          name,
+          await Route.build({ name, spec: each, policy, services, gateway: spec, runtime, assembly }),
+        )
+      }
+      return new Generation(services, routes, assembly.parts, options)
+    } catch (error) {
+      assembly.discard()
+      throw error
     }
-    const services = new Map<string, Service>()
-    for (const [name, each] of Object.entries(spec.services)) {
-      services.set(
-        name,
-        new Service(name, each, policy(`services.${name}.policy`, each.policy), runtime, sweeper),
-      )
-    }
-    const routes = new Map<string, Route>()
-    for (const [name, each] of Object.entries(spec.routes)) {
-      const around = policy(`routes.${name}.policy`, each.policy)
-      routes.set(
-        name,
-        await Route.build({ name, spec: each, policy: around, services, gateway: spec, runtime }),
-      )
-    }
-    return new Generation(services, routes, spec)
   }
 
   /** Every breaker by its name: the service's, or the service's and the endpoint's URL. */
@@ -64,7 +98,64 @@ export class Generation {
     return new Map([...shared, ...own].map((breaker) => [breaker.name, breaker]))
   }
 
-  close(): void {
-    for (const service of this.services.values()) service.close()
+  /**
+   * Comes into force. What an operator has forced on a breaker of the one before stays forced on the breaker that takes
+   * its name.
+   *
+   * @param previous - the one that this takes over from; it is `retire`d next
+   */
+  begin(previous: Generation | undefined): void {
+    const parts = new Set(this.#parts.values())
+    for (const part of previous ? previous.#parts.values() : []) if (!parts.has(part)) part.hide()
+    for (const part of parts) part.show()
+    for (const [name, breaker] of this.breakers) {
+      const before = previous?.breakers.get(name)
+      if (before && before !== breaker) carryOverride(before, breaker, this.#clock)
+    }
   }
+
+  /** A request begins its way to an answer here. */
+  enter(): void {
+    this.#calls++
+  }
+
+  /** It has come to its answer, or to its end without one. */
+  leave(): void {
+    if (--this.#calls === 0 && this.#retired) this.#end()
+  }
+
+  /**
+   * Gets no more requests. Once those it has are answered, it gives back what no other generation has.
+   *
+   * @param onOver - called then, at once if there are none
+   */
+  retire(onOver?: () => void): void {
+    this.#retired = true
+    this.#onOver = onOver
+    if (this.#calls === 0) this.#end()
+  }
+
+  /** Gives everything back, whoever still uses it. */
+  close(): void {
+    for (const part of this.#parts.values()) part.close()
+  }
+
+  #end(): void {
+    for (const part of this.#parts.values()) part.release()
+    this.#onOver?.()
+  }
+}
+
+function policyOf(spec: GatewaySpec, owner: string, name: string | undefined): PolicySpec {
+  if (name === undefined) return {}
+  const found = spec.policies?.[name]
+  if (!found) throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: unknown policy \`${name}\``)
+  return found
+}
+
+function carryOverride(from: CircuitBreaker, to: CircuitBreaker, clock: Clock): void {
+  const { override, until } = from.snapshot()
+  if (!override) return
+  const left = until === undefined ? undefined : Math.max(0, until - clock.wall())
+  to.force({ ...override, ...(left === undefined ? {} : { for: left }) })
 }

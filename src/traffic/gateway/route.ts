@@ -1,13 +1,14 @@
 import type { Histogram } from '../../core/telemetry.js'
 import type { Runtime } from '../../core/runtime.js'
 import { BanyanError } from '../../core/errors.js'
-import type { Handler } from '../policy.js'
+import type { Handler, Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { compileEdits, type CompiledEdits } from './heads.js'
 import { buildPolicies, type BuiltPolicies } from './policies.js'
 import type { Filter, RouteContext } from './filter.js'
 import { buildFilters } from './filters.js'
 import { Meter, type Readings } from './meter.js'
+import type { Assembly } from './part.js'
 import type { Found, Location } from './router.js'
 import type { Service } from './service.js'
 import { buildResponder, type Responder } from './responder.js'
@@ -30,6 +31,16 @@ export interface RouteOptions {
   services: ReadonlyMap<string, Service>
   gateway: GatewaySpec
   runtime: Runtime
+  /** Gives the parts of the route of that name before this one, as far as they stay the same. */
+  assembly: Assembly
+}
+
+/** What has no other owner than the route: its filters, or what answers in place of a service. */
+interface Extras {
+  filters: readonly Filter[]
+  responder: Responder | undefined
+  /** The services that they have asked for. */
+  uses: ReadonlyMap<string, Service | undefined>
 }
 
 /** What `banyan status` shows of a route. */
@@ -44,24 +55,30 @@ export class Route {
   readonly requestEdits: CompiledEdits | undefined
   readonly responseEdits: CompiledEdits | undefined
   readonly upgrade: boolean
+  /** Whether TRACE, which shows a caller what others have added to its request, is named by the route itself. */
+  readonly allowsTrace: boolean
   readonly policies: BuiltPolicies
-  #requests = 0
-  readonly #meter = new Meter()
   readonly #spec: RouteSpec
   readonly #shares: readonly Share[]
   readonly #runtime: Runtime
-  readonly #durations: (Histogram | undefined)[] = []
+  readonly #record: RouteRecord
 
-  private constructor(options: RouteOptions, filters: readonly Filter[], responder: Responder | undefined) {
-    const { name, spec, policy, services, runtime } = options
+  private constructor(
+    { name, spec, services, runtime }: RouteOptions,
+    { built, inner }: RoutePolicies,
+    { filters, responder }: Extras,
+    record: RouteRecord,
+  ) {
     this.name = name
     this.#spec = spec
     this.#runtime = runtime
+    this.#record = record
+    this.policies = built
     this.requestEdits = compileEdits(spec.headers?.request)
     this.responseEdits = compileEdits(spec.headers?.response)
     this.upgrade = spec.upgrade ?? true
-    this.policies = buildPolicies(policy, name, runtime)
-    const layers = [...filters, ...this.policies.around, ...this.policies.perEndpoint(name).policies]
+    this.allowsTrace = [spec.match.method].flat().includes('TRACE')
+    const layers = [...filters, ...built.around, ...inner]
     const around = (innermost: Handler<UpstreamAnswer>): Handler<UpstreamAnswer> =>
       layers.reduceRight<Handler>((next, each) => each.wrap(next), innermost) as Handler<UpstreamAnswer>
     if (responder) {
@@ -81,11 +98,36 @@ export class Route {
       throw new BanyanError('BANYAN_INVALID_OPTIONS', `routes.${name}: it says nowhere to go; give it \`to\``)
   }
 
-  /** Makes a route with its filters; see {@link buildFilters}. */
+  /**
+   * Makes a route. Of the route of that name before it, it takes over the record, the policies if they are the same,
+   * and the filters if nothing of what they are made from has changed.
+   */
   static async build(options: RouteOptions): Promise<Route> {
-    const { name, spec, services, gateway, runtime } = options
-    const context: RouteContext = { route: name, runtime, services, gateway }
-    return new Route(options, await buildFilters(spec, context), await buildResponder(spec, context))
+    const { name, spec, policy, services, gateway, assembly } = options
+    const part = `routes.${name}`
+    const record = await assembly.part(
+      `${part} record`,
+      undefined,
+      ({ runtime }) => new RouteRecord(name, runtime),
+    )
+    const policies = await assembly.part(`${part} policies`, policy, ({ runtime }): RoutePolicies => {
+      const built = buildPolicies(policy, name, runtime)
+      return { built, inner: built.perEndpoint(name).policies }
+    })
+    // What routes share by name stands beside them; which of it a filter has read is not known.
+    const { services: _, routes: __, policies: ___, ...shared } = gateway
+    const extras = await assembly.part(
+      `${part} extras`,
+      [spec, shared],
+      async ({ runtime, onClose }): Promise<Extras> => {
+        const uses = new RecordedServices(services)
+        const context: RouteContext = { route: name, runtime, services: uses, gateway, onClose }
+        const filters = await buildFilters(spec, context)
+        return { filters, responder: await buildResponder(spec, context), uses: uses.asked }
+      },
+      ({ uses }) => [...uses].every(([each, service]) => services.get(each) === service),
+    )
+    return new Route(options, policies, extras, record)
   }
 
   /** Chooses a service by weight. */
@@ -116,6 +158,34 @@ export class Route {
 
   /** Counts an answer that came at `now`, `ms` after the head of its request. */
   record(status: number, now: number, ms: number): void {
+    this.#record.count(status, now, ms)
+  }
+
+  state(): RouteState {
+    return this.#record.state()
+  }
+}
+
+interface RoutePolicies {
+  built: BuiltPolicies
+  /** Inside all of `built.around`. */
+  inner: readonly Policy<unknown>[]
+}
+
+/** What a route has answered since the start, through every change of it. */
+class RouteRecord {
+  readonly #name: string
+  readonly #runtime: Runtime
+  readonly #meter = new Meter()
+  readonly #durations: (Histogram | undefined)[] = []
+  #requests = 0
+
+  constructor(name: string, runtime: Runtime) {
+    this.#name = name
+    this.#runtime = runtime
+  }
+
+  count(status: number, now: number, ms: number): void {
     this.#requests++
     this.#meter.count(now, ms, status >= 500)
     const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram(
@@ -123,7 +193,7 @@ export class Route {
       {
         description: 'Time from the head of a request to the head of its answer.',
         unit: 's',
-        attributes: { 'http.route': this.name, 'http.response.status_code': status },
+        attributes: { 'http.route': this.#name, 'http.response.status_code': status },
       },
     ))
     histogram.record(ms / 1000)
@@ -131,5 +201,16 @@ export class Route {
 
   state(): RouteState {
     return { requests: this.#requests, ...this.#meter.read(this.#runtime.clock.now()) }
+  }
+}
+
+/** The services, and which of them were asked for. */
+class RecordedServices extends Map<string, Service> {
+  readonly asked = new Map<string, Service | undefined>()
+
+  override get(name: string): Service | undefined {
+    const service = super.get(name)
+    this.asked.set(name, service)
+    return service
   }
 }
