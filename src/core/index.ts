@@ -17,5 +17,7 @@ export {
   type InstrumentOptions,
   type LogLevel,
   type Span,
+  type SpanOptions,
   type Telemetry,
 } from './telemetry.js'
+export { formatTraceparent, parseTraceContext, parseTraceState, type TraceContext } from './trace-context.js'

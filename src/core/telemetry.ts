@@ -1,3 +1,5 @@
+import type { TraceContext } from './trace-context.js'
+
 /** Descriptions of what is measured. Names follow the OpenTelemetry semantic conventions where one exists. */
 export interface InstrumentOptions {
   /** One sentence for people. */
@@ -6,6 +8,8 @@ export interface InstrumentOptions {
   unit?: string
   /** Attributes of every measurement of this instrument. */
   attributes?: Attributes
+  /** Upper bounds of a histogram's buckets, rising. Default: by the unit. */
+  bounds?: readonly number[]
 }
 
 /** Low-cardinality names and values. */
@@ -23,11 +27,28 @@ export interface Histogram {
 
 /** One timed piece of work. */
 export interface Span {
-  /** What to tell the next hop, as the W3C `traceparent` field, if the span is to be continued there. */
-  readonly traceparent?: string | undefined
+  /** Its place in the trace: what the next hop is told, and the parent of spans below it. */
+  readonly context: TraceContext
+  /** False if nobody will see it, so that attributes that cost something to find out can be spared. */
+  readonly recording: boolean
   setAttribute(name: string, value: string | number | boolean): void
-  /** Ends the span, as failed if an error is given. */
-  end(error?: unknown): void
+  /**
+   * Marks the work as failed.
+   *
+   * @param type - few different values: the code of an error, or a status
+   * @param message - for people
+   */
+  fail(type: string, message?: string): void
+  end(): void
+}
+
+/** What is known of a span when it starts. */
+export interface SpanOptions {
+  /** Whether the work was asked for from outside, asks somebody else, or neither. Default `internal`. */
+  kind?: 'internal' | 'server' | 'client'
+  attributes?: Attributes
+  /** What asked for the work. Default: nobody, a new trace begins. */
+  parent?: TraceContext | undefined
 }
 
 /** How much a log line matters. */
@@ -40,14 +61,21 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export interface Telemetry {
   counter(name: string, options: InstrumentOptions): Counter
   histogram(name: string, options: InstrumentOptions): Histogram
-  /** A value that is read when somebody asks for it, never pushed. */
-  gauge(name: string, options: InstrumentOptions, read: () => number): void
+  /**
+   * A value that is read when somebody asks for it, never pushed. Another of the same name and attributes takes its
+   * place.
+   *
+   * @returns takes the gauge away, unless another has taken its place
+   */
+  gauge(name: string, options: InstrumentOptions, read: () => number): () => void
+  /** Whether anybody traces; without it nobody needs to put together what a span would be told. */
+  readonly traces: boolean
   /**
    * Starts a span, or returns `undefined` when nobody traces.
    *
-   * @param parent - the `traceparent` field (W3C Trace Context) of what asked for the work
+   * @param name - few different values: what is done, not to what
    */
-  span(name: string, attributes?: Attributes, parent?: string): Span | undefined
+  span(name: string, options?: SpanOptions): Span | undefined
   log(level: LogLevel, message: string, attributes?: Attributes): void
 }
 
@@ -58,7 +86,8 @@ const noInstrument: Counter & Histogram = { add: nothing, record: nothing }
 export const noTelemetry: Telemetry = {
   counter: () => noInstrument,
   histogram: () => noInstrument,
-  gauge: nothing,
+  gauge: () => nothing,
+  traces: false,
   span: () => undefined,
   log: nothing,
 }

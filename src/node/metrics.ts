@@ -99,12 +99,14 @@ export class Metrics implements Telemetry {
     const labels = labelsOf(options.attributes ?? {})
     const key = JSON.stringify(labels)
     const series: Series = { samples: (metricName) => [{ metricName, labels, value: read() }] }
-    family.series.set(key, series)
+    if (family.series.size < MOST_SERIES || family.series.has(key)) family.series.set(key, series)
     return () => {
       // Unless another has taken its place.
       if (family.series.get(key) === series) family.series.delete(key)
     }
   }
+
+  readonly traces = false
 
   span(): undefined {
     return undefined

@@ -60,6 +60,10 @@ export class DeferredGauges implements Telemetry {
     return this.#telemetry.histogram(name, options)
   }
 
+  get traces(): boolean {
+    return this.#telemetry.traces
+  }
+
   span(...given: Parameters<Telemetry['span']>): Span | undefined {
     return this.#telemetry.span(...given)
   }

@@ -1,6 +1,5 @@
 import { BanyanError, withoutStack } from '../../core/errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
-import type { Span } from '../../core/telemetry.js'
 import type { HttpLimits } from '../http/limits.js'
 import { problemResponse } from '../http/problem.js'
 import type { Exchange } from '../http/exchange.js'
@@ -16,11 +15,15 @@ import { clientProblem, type ClientProblem } from './problems.js'
 import { Generation } from './generation.js'
 import { Listener } from './listener.js'
 import { rateLimitKey } from './policies.js'
-import type { Route, RouteState } from './route.js'
+import type { Route } from './route.js'
 import { locate } from './router.js'
 import type { Service, ServiceState } from './service.js'
 import { copySpec } from './copy-spec.js'
 import type { GatewaySpec } from './spec.js'
+import { RequestInstruments } from './telemetry/instruments.js'
+import { RequestReport, type OnReport } from './telemetry/report.js'
+import type { RouteState } from './telemetry/route-record.js'
+import { endServerSpan, serverSpan } from './telemetry/spans.js'
 import { tunnel } from './tunnel.js'
 
 /** What a gateway takes besides its specification, and may take anew with every change of that. */
@@ -35,6 +38,8 @@ export interface GatewaySettings {
 export interface GatewayOptions extends GatewaySettings {
   /** Time, chance and telemetry. Default: the system's. */
   runtime?: Runtime
+  /** Gets every request when its answer is complete, for logs. Must not throw. */
+  onReport?: OnReport
 }
 
 /** A change that is ready to come into force, or to be forgotten; until one of both the gateway takes no other. */
@@ -63,6 +68,9 @@ export class Gateway {
   /** Our name in `Via`, different for each gateway, so that a request that comes round again is noticed. */
   readonly #pseudonym: string
   readonly #via: string
+  readonly #onReport: OnReport | undefined
+  /** For requests that no route has taken. */
+  readonly #unrouted: RequestInstruments
   #limits: Partial<HttpLimits>
   /** What new requests get; those under way keep theirs. */
   #generation: Generation
@@ -77,7 +85,10 @@ export class Gateway {
     sweeper: Sweeper,
     runtime: Runtime,
     limits: Partial<HttpLimits>,
+    onReport: OnReport | undefined,
   ) {
+    this.#onReport = onReport
+    this.#unrouted = new RequestInstruments(runtime.telemetry, {})
     this.#generation = generation
     this.#living.add(generation)
     this.#sweeper = sweeper
@@ -99,7 +110,7 @@ export class Gateway {
     const { runtime = systemRuntime, limits = {}, trust = [] } = options
     const sweeper = new Sweeper(runtime.clock)
     const generation = await Generation.build({ spec: copySpec(spec), trust, runtime, sweeper })
-    return new Gateway(generation, sweeper, runtime, limits)
+    return new Gateway(generation, sweeper, runtime, limits, options.onReport)
   }
 
   /**
@@ -228,43 +239,52 @@ export class Gateway {
 
   #serve(exchange: Exchange): void {
     const { request } = exchange
-    const { clock } = this.#runtime
+    const { clock, telemetry } = this.#runtime
     const startedAt = clock.now()
+    const report = new RequestReport(exchange, startedAt)
+    exchange.onDone = (bytes, error) => this.#done(report, bytes, error)
     const location = locate(request.target)
     if (!location) {
-      this.#refuse(exchange, 400, 'The path of the request is not valid.')
+      this.#refuse(report, 400, 'invalid-target', 'The path of the request is not valid.')
       return
     }
     if (request.fields.get('via')?.includes(this.#pseudonym)) {
-      this.#refuse(exchange, 508, 'The request has come round to this gateway again.')
+      this.#refuse(report, 508, 'loop', 'The request has come round to this gateway again.')
       return
     }
     const generation = this.#generation
     const found = generation.router.find(request, location)
     if (!found) {
-      this.#refuse(exchange, 404, 'No route takes this request.')
+      this.#refuse(report, 404, 'no-route', 'No route takes this request.')
       return
     }
     const route = found.target
+    report.route = route
+    route.begin()
     if (request.method === 'TRACE' && !route.allowsTrace) {
-      this.#refuse(exchange, 405, 'TRACE is not allowed here.')
+      this.#refuse(report, 405, 'method-not-allowed', 'TRACE is not allowed here.')
       return
     }
     const share = route.choose()
+    report.service = share.service
     const peer = exchange.client.remoteAddress
     const trusted = generation.trust(peer)
-    const span = this.#runtime.telemetry.span(
-      `${request.method} ${route.name}`,
-      { 'http.request.method': request.method, 'http.route': route.name, 'url.path': location.path },
-      request.fields.get('traceparent'),
-    )
+    const whose = (): string => clientAddress(peer, request.fields, generation.trust)
+    if (telemetry.traces) {
+      report.span = serverSpan(telemetry, exchange, {
+        path: location.path,
+        route,
+        service: share.service?.name,
+        clientAddress: whose(),
+      })
+    }
     const forwarding = new Forwarding(
       exchange,
       {
         route: route.name,
         location,
         parameters: found.parameters,
-        clientAddress: () => clientAddress(peer, request.fields, generation.trust),
+        clientAddress: whose,
         target: route.targetOf(found, location),
         host: route.hostOf(request.host),
         forwarded: trusted
@@ -273,41 +293,66 @@ export class Gateway {
         via: this.#via,
         edits: route.requestEdits,
         upgrade: request.upgrade !== undefined && route.upgrade,
-        traceparent: span?.traceparent,
+        trace: report.span?.context,
       },
       clock,
     )
+    report.forwarding = forwarding
     const call = new Call(noWork, {
       idempotent: forwarding.idempotent,
       deadline: startedAt + timeoutOf(request.fields.get(TIMEOUT_FIELD)),
       key: keyOf(exchange, route, share.service, generation.trust),
       subject: forwarding,
     })
+    report.call = call
     exchange.onAbort = () => call.cancel(CLIENT_GONE)
     generation.enter()
     share.run(call).then(
       (answer) => {
         generation.leave()
-        const now = clock.now()
-        route.record(answer.status, now, now - startedAt)
-        endSpan(span, answer.status)
+        this.#headOf(report, answer.status)
         this.#answer(exchange, route, share.service, call, answer)
       },
       (error: unknown) => {
         generation.leave()
+        report.error = error
         const refused = exchange.aborted ? 499 : exchange.refused
         if (refused !== undefined) {
-          route.record(refused, clock.now(), clock.now() - startedAt)
-          endSpan(span, refused, error)
+          this.#headOf(report, refused)
           return
         }
         const problem = clientProblem(error)
-        route.record(problem.status, clock.now(), clock.now() - startedAt)
-        endSpan(span, problem.status, error)
+        this.#headOf(report, problem.status)
         if (problem.status === 500) this.#report(error, route)
+        report.problem = problem
+        report.reason = problem.code ?? 'internal'
         this.#fail(exchange, problem, this.#rateLimitFields(route, share.service, call))
       },
     )
+  }
+
+  /** It is known how the request is answered. */
+  #headOf(report: RequestReport, status: number): void {
+    const now = this.#runtime.clock.now()
+    report.status = status
+    report.headAt = now
+    report.route?.record(status, now, now - report.startedAt)
+  }
+
+  /** The answer is out, or given up. */
+  #done(report: RequestReport, bytes: number, error: Error | undefined): void {
+    const { exchange, route, span } = report
+    report.endedAt = this.#runtime.clock.now()
+    report.bytesSent = bytes
+    // The client may be gone, or told what was wrong with its body, before the call has noticed.
+    if (report.status === 0) report.status = exchange.aborted ? 499 : (exchange.refused ?? 0)
+    else if (error) report.cut = true
+    if (exchange.refused !== undefined) report.reason ??= 'invalid-request'
+    if (error) report.error ??= error
+    if (route) route.end(report)
+    else this.#unrouted.record(report)
+    if (span) endServerSpan(span, report)
+    this.#onReport?.(report)
   }
 
   #answer(
@@ -344,8 +389,26 @@ export class Gateway {
     tunnel(client.stream, upstream)
   }
 
-  #refuse(exchange: Exchange, status: number, detail: string): void {
-    this.#fail(exchange, { status, detail, cause: 'http_request_error' }, [])
+  /** Answers what no route has taken on. */
+  #refuse(report: RequestReport, status: number, reason: string, detail: string): void {
+    const { exchange } = report
+    const { telemetry } = this.#runtime
+    report.reason = reason
+    report.problem = { status, detail, cause: 'http_request_error' }
+    if (telemetry.traces) {
+      report.span = serverSpan(telemetry, exchange, {
+        path: exchange.request.target.replace(/\?[^]*$/, ''),
+        route: report.route,
+        service: undefined,
+        clientAddress: clientAddress(
+          exchange.client.remoteAddress,
+          exchange.request.fields,
+          this.#generation.trust,
+        ),
+      })
+    }
+    this.#headOf(report, status)
+    this.#fail(exchange, report.problem, [])
   }
 
   #fail(exchange: Exchange, problem: ClientProblem, more: readonly (readonly [string, string])[]): void {
@@ -403,13 +466,6 @@ function forwardedBy({ client, request }: Exchange): string {
   const text = forwardedText(client, host, undefined)
   client.forwarded = { host, text }
   return text
-}
-
-/** Ends the span of a request; 5xx is a failure, also without an error of ours. */
-function endSpan(span: Span | undefined, status: number, error?: unknown): void {
-  if (!span) return
-  span.setAttribute('http.response.status_code', status)
-  span.end(error ?? (status >= 500 ? new Error(`answered with ${status}`) : undefined))
 }
 
 /** How long the caller still waits, in ms, as it says. */

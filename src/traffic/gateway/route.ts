@@ -1,4 +1,3 @@
-import type { Histogram } from '../../core/telemetry.js'
 import type { Runtime } from '../../core/runtime.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Handler, Policy } from '../policy.js'
@@ -7,12 +6,14 @@ import { compileEdits, type CompiledEdits } from './heads.js'
 import { buildPolicies, type BuiltPolicies } from './policies.js'
 import type { Filter, RouteContext } from './filter.js'
 import { buildFilters } from './filters.js'
-import { Meter, type Readings } from './meter.js'
 import type { Assembly } from './part.js'
 import type { Found, Location } from './router.js'
 import type { Service } from './service.js'
 import { buildResponder, type Responder } from './responder.js'
 import type { GatewaySpec, PolicySpec, RouteSpec } from './spec.js'
+import { RequestInstruments } from './telemetry/instruments.js'
+import type { RequestOutcome } from './telemetry/outcome.js'
+import { RouteRecord, type RouteState } from './telemetry/route-record.js'
 
 interface Share {
   /** `undefined` where the route answers by itself. */
@@ -43,15 +44,11 @@ interface Extras {
   uses: ReadonlyMap<string, Service | undefined>
 }
 
-/** What `banyan status` shows of a route. */
-export interface RouteState extends Readings {
-  /** Requests answered since the start. */
-  requests: number
-}
-
 /** A route ready to serve: where its requests go, under which policies, with which edits. */
 export class Route {
   readonly name: string
+  /** The path that it matches, as OpenTelemetry writes it: `/orders/{id}`. */
+  readonly pattern: string
   readonly requestEdits: CompiledEdits | undefined
   readonly responseEdits: CompiledEdits | undefined
   readonly upgrade: boolean
@@ -62,6 +59,7 @@ export class Route {
   readonly #shares: readonly Share[]
   readonly #runtime: Runtime
   readonly #record: RouteRecord
+  readonly #instruments: RequestInstruments
 
   private constructor(
     { name, spec, services, runtime }: RouteOptions,
@@ -73,6 +71,9 @@ export class Route {
     this.#spec = spec
     this.#runtime = runtime
     this.#record = record
+    this.pattern = templateOf(spec.match.path)
+    const attributes = { 'banyan.route': name, 'http.route': this.pattern }
+    this.#instruments = new RequestInstruments(runtime.telemetry, attributes)
     this.policies = built
     this.requestEdits = compileEdits(spec.headers?.request)
     this.responseEdits = compileEdits(spec.headers?.response)
@@ -156,9 +157,21 @@ export class Route {
     return this.#spec.rewrite?.host ?? host
   }
 
-  /** Counts an answer that came at `now`, `ms` after the head of its request. */
+  /** A request has come. */
+  begin(): void {
+    this.#record.active++
+  }
+
+  /** Counts an answer whose head came at `now`, `ms` after the head of its request. */
   record(status: number, now: number, ms: number): void {
     this.#record.count(status, now, ms)
+  }
+
+  /** The answer to a request is out, or given up. */
+  end(outcome: RequestOutcome): void {
+    this.#record.active--
+    if (outcome.reason !== undefined) this.#record.problem(outcome.reason, outcome.error)
+    this.#instruments.record(outcome)
   }
 
   state(): RouteState {
@@ -166,42 +179,15 @@ export class Route {
   }
 }
 
+/** A pattern of ours with its parts in braces. */
+function templateOf(path = '/*'): string {
+  return path.replace(/\/:([^/]+)/g, '/{$1}')
+}
+
 interface RoutePolicies {
   built: BuiltPolicies
   /** Inside all of `built.around`. */
   inner: readonly Policy<unknown>[]
-}
-
-/** What a route has answered since the start, through every change of it. */
-class RouteRecord {
-  readonly #name: string
-  readonly #runtime: Runtime
-  readonly #meter = new Meter()
-  readonly #durations: (Histogram | undefined)[] = []
-  #requests = 0
-
-  constructor(name: string, runtime: Runtime) {
-    this.#name = name
-    this.#runtime = runtime
-  }
-
-  count(status: number, now: number, ms: number): void {
-    this.#requests++
-    this.#meter.count(now, ms, status >= 500)
-    const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram(
-      'http.server.request.duration',
-      {
-        description: 'Time from the head of a request to the head of its answer.',
-        unit: 's',
-        attributes: { 'http.route': this.#name, 'http.response.status_code': status },
-      },
-    ))
-    histogram.record(ms / 1000)
-  }
-
-  state(): RouteState {
-    return { requests: this.#requests, ...this.#meter.read(this.#runtime.clock.now()) }
-  }
 }
 
 /** The services, and which of them were asked for. */

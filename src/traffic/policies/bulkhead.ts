@@ -332,7 +332,7 @@ class SlotBulkhead implements Bulkhead {
 
   #report(telemetry: Telemetry): Counter {
     const attributes = { 'banyan.policy': this.name }
-    const gauge = (name: string, description: string, read: () => number): void =>
+    const gauge = (name: string, description: string, read: () => number): (() => void) =>
       telemetry.gauge(name, { description, unit: '{call}', attributes }, read)
     gauge('banyan.bulkhead.in_flight', 'Calls under way.', () => this.inFlight)
     gauge('banyan.bulkhead.queued', 'Calls waiting for a slot.', () => this.queued)

@@ -701,7 +701,10 @@ test('counts every call by its outcome, and every change of state', async () => 
         counts[key] = (counts[key] ?? 0) + amount
       },
     }),
-    gauge: (_name, _options, read) => void gauges.push(read),
+    gauge: (_name, _options, read) => {
+      gauges.push(read)
+      return () => undefined
+    },
   }
   const { breaker, clock } = setUp({ slowCall: 10, name: 'db' }, virtualRuntime({ telemetry }))
   const slow = pending(breaker)
