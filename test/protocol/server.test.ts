@@ -309,20 +309,33 @@ describe('a limit', () => {
     expect([exchange.refused, exchange.body.error?.message]).toEqual([413, 'The request body is too large'])
   })
 
-  test('of the connections is given back when one closes', async () => {
-    const { client, server } = await serve(echo, { connections: 2 })
-    const [one, two] = [await client(), await client()]
-    await one.ask(get())
-    await two.ask(get())
-    const third = await client()
-    await third.closed()
-    expect([third.text, server.connectionCount]).toEqual(['', 2])
-    await one.ask(get('/', 'Connection: close\r\n'))
-    one.destroy()
-    // The client's end is known to the server when this has been answered.
-    await two.ask(get())
-    await two.ask(get())
-    expect((await (await client()).ask(get('/again'))).body).toBe('GET /again ')
+  describe('of the connections', () => {
+    test('is kept: one more than allowed is closed while all are at work, and let in when one has gone', async () => {
+      const held: ServerExchange[] = []
+      const { client, server } = await serve((exchange) => held.push(exchange), { connections: 2 })
+      const busy = [(await client()).send(get()), (await client()).send(get())]
+      while (held.length < 2) await new Promise((resolve) => setImmediate(resolve))
+      const third = await client()
+      await third.closed()
+      expect([third.text, server.connectionCount]).toEqual(['', 2])
+      const gone = new Promise<void>((resolve) => (held[0]!.onAbort = resolve))
+      busy[0]!.destroy()
+      await gone
+      ;(await client()).send(get('/again'))
+      while (held.length < 3) await new Promise((resolve) => setImmediate(resolve))
+      expect(held[2]!.request.target).toBe('/again')
+    })
+
+    test('makes those give way that wait for nothing', async () => {
+      const { client, server } = await serve(echo, { connections: 2 })
+      const idle = await client()
+      await idle.ask(get())
+      const other = await client()
+      await other.ask(get())
+      expect((await (await client()).ask(get('/third'))).body).toBe('GET /third ')
+      await idle.closed()
+      expect(server.connectionCount).toBe(2)
+    })
   })
 })
 
@@ -366,7 +379,7 @@ describe('time', () => {
         exchanges.push(exchange)
         echo(exchange)
       },
-      { idleTimeout: 5_000 },
+      { idleTimeout: 5_000, minimumRate: 0 },
     )
     const c = await client()
     c.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n')
@@ -380,6 +393,40 @@ describe('time', () => {
     await c.closed()
     expect(c.text).toMatch(/^HTTP\/1\.1 408 /)
     expect(exchanges[0]!.refused).toBe(408)
+  })
+
+  test('for a body that comes too slowly on the whole: 408, however steadily', async () => {
+    const { clock, client } = await serve(echo, { minimumRate: 100 })
+    const c = await client()
+    c.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n')
+    for (let second = 0; second < 8 && c.text === ''; second++) {
+      // Half of what is asked for: the 5 s of grace are used up after 10.
+      c.send('x'.repeat(50))
+      await arrived(client)
+      await pass(clock, 1_000)
+    }
+    expect(c.text).toBe('')
+    await pass(clock, 4_000)
+    await c.closed()
+    expect(c.text).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
+  test('for a body does not run while nobody takes it, nor before the client is asked to go on', async () => {
+    const exchanges: ServerExchange[] = []
+    const { clock, client } = await serve((exchange) => exchanges.push(exchange), { minimumRate: 1_000 })
+    const c = await client()
+    c.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(199_999)}`)
+    while (exchanges.length === 0 || exchanges[0]!.body.heldBytes < 65_536)
+      await new Promise((resolve) => setImmediate(resolve))
+    await pass(clock, 600_000)
+    echo(exchanges[0]!)
+    const waiting = await client()
+    waiting.send('PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n')
+    while (exchanges.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    await pass(clock, 50_000)
+    echo(exchanges[1]!)
+    expect((await waiting.ask('ok')).body).toBe('PUT / ok')
+    expect((await c.ask('x')).body.length).toBe('POST / '.length + 200_000)
   })
 
   test('between two requests: closed without a word, not before', async () => {

@@ -32,6 +32,8 @@ export interface Config extends GatewaySpec {
     headTimeout?: Duration
     /** Silence in the middle of a body. Default `'60s'`. */
     idleTimeout?: Duration
+    /** Bytes a second of a request body on average, after the first 5 s. Default 240; 0 for none. */
+    minimumRate?: number
     /** Silence between two requests of a connection. Default `'75s'`. */
     keepAliveTimeout?: Duration
     /** Open client connections. Default 20000. */

@@ -14,10 +14,27 @@ export interface HttpLimits {
   readonly headTimeout: number
   /** Silence in the middle of a body, either way. */
   readonly idleTimeout: number
+  /**
+   * Bytes a second at which a request body must come on average, after the first 5 s; 0 for none. Time in which we take
+   * no bytes does not count. Over it: 408. As Kestrel's `MinRequestBodyDataRate`.
+   */
+  readonly minimumRate: number
   /** Silence between two requests on one connection. */
   readonly keepAliveTimeout: number
-  /** Open client connections; more are closed at once. */
+  /** Open client connections. At the bound one without a request makes room for a new one; else that is closed. */
   readonly connections: number
+  /** Requests under way at the same time on one connection of HTTP/2. More are reset, to be made again. */
+  readonly streams: number
+  /**
+   * Requests that a client of HTTP/2 may call off before their answer, or get wrong, in a burst; 20 a second are
+   * forgiven. Over it: GOAWAY (rapid reset, CVE-2023-44487).
+   */
+  readonly streamResets: number
+  /**
+   * Bytes a second that a client of HTTP/2 may send beside requests and what goes with them: PING, SETTINGS, PRIORITY,
+   * WINDOW_UPDATE, empty frames. Over it: GOAWAY.
+   */
+  readonly controlBytes: number
 }
 
 /** The defaults: room for every honest client, and an end to every other. */
@@ -29,6 +46,10 @@ export const defaultHttpLimits: HttpLimits = {
   chunkExtensionBytes: 256,
   headTimeout: 10_000,
   idleTimeout: 60_000,
+  minimumRate: 240,
   keepAliveTimeout: 75_000,
   connections: 20_000,
+  streams: 100,
+  streamResets: 200,
+  controlBytes: 16 * 1024,
 }

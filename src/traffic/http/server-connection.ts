@@ -16,8 +16,20 @@ import { MessageWriter, reasonOf, type BodyFraming } from './writer.js'
 /** How long a client may take to close once all our words are sent, before the connection is cut, in ms. */
 const LINGER_MS = 2_000
 
+/** How long a body may come as slowly as it likes, in ms. */
+const RATE_GRACE_MS = 5_000
+
 /** Why whoever still reads a request gets no more of it once it is answered. */
 const UNWANTED = withoutStack(() => new Error('The answer is complete, and the connection closes'))
+
+/** What a server knows of a connection, whatever is spoken on it. */
+export interface Connection {
+  /** Whether it waits for a request that has not begun. */
+  readonly idle: boolean
+  /** Closes now if no exchange is under way, else after it. */
+  closeWhenIdle(): void
+  destroy(): void
+}
 
 /** What a connection needs of the server it belongs to. */
 export interface ConnectionHost {
@@ -26,18 +38,18 @@ export interface ConnectionHost {
   /** True once answers should close their connections. */
   readonly draining: boolean
   /** Gets every valid request. */
-  readonly onExchange: (exchange: ServerExchange) => void
+  readonly onExchange: (exchange: Exchange) => void
   /** Observes what was refused. */
   readonly onInvalid: ((error: HttpError) => void) | undefined
   /** A connection has closed. */
-  forget(connection: ServerConnection): void
+  forget(connection: Connection): void
 }
 
 /** One client connection: requests in, answers out, in the same order, one at a time. */
-export class ServerConnection implements Client, MessageSink, BodySource, Sweepable {
+export class ServerConnection implements Client, Connection, MessageSink, BodySource, Sweepable {
   readonly socket: Socket
   readonly remoteAddress: string
-  readonly tls: ClientTls | undefined = undefined
+  readonly tls: ClientTls | undefined
   forwarded: Client['forwarded'] = undefined
   deadline = Infinity
   readonly #server: ConnectionHost
@@ -47,10 +59,15 @@ export class ServerConnection implements Client, MessageSink, BodySource, Sweepa
   #rest: Buffer | undefined = undefined
   #lingering = false
   #paused = false
+  /** Since when we take no bytes. */
+  #pausedAt = 0
+  /** By when more of the body must have come to keep up the minimum rate. */
+  #rateDeadline = Infinity
 
-  constructor(server: ConnectionHost, socket: Socket) {
+  constructor(server: ConnectionHost, socket: Socket, tls?: ClientTls) {
     this.#server = server
     this.socket = socket
+    this.tls = tls
     this.remoteAddress = socket.remoteAddress ?? ''
     this.#reader = new MessageReader('request', server.limits, this)
     socket.on('data', this.#onBytes)
@@ -73,13 +90,24 @@ export class ServerConnection implements Client, MessageSink, BodySource, Sweepa
       throw new HttpError(413, 'The request body is too large')
     }
     const length = framing.kind === 'length' ? framing.length : framing.kind === 'none' ? 0 : undefined
-    this.deadline = framing.kind === 'none' ? Infinity : this.#server.sweeper.after(limits.idleTimeout)
+    if (framing.kind === 'none') {
+      this.deadline = Infinity
+    } else {
+      // A client that waits for 100 Continue has not begun yet.
+      this.#rateDeadline =
+        limits.minimumRate === 0 || request.expectContinue
+          ? Infinity
+          : this.#server.sweeper.after(RATE_GRACE_MS)
+      this.#awaitBody()
+    }
     this.#exchange = new ServerExchange(this, this.#server, request, new Body(length, this))
     return framing
   }
 
   onData(data: Buffer): void {
-    this.deadline = this.#server.sweeper.after(this.#server.limits.idleTimeout)
+    const { minimumRate } = this.#server.limits
+    if (minimumRate > 0) this.#rateDeadline += (data.length / minimumRate) * 1000
+    this.#awaitBody()
     this.#exchange!.body.push(data)
   }
 
@@ -95,13 +123,15 @@ export class ServerConnection implements Client, MessageSink, BodySource, Sweepa
   pause(): void {
     this.deadline = Infinity
     this.#paused = true
+    this.#pausedAt = this.#server.sweeper.now
     this.socket.pause()
   }
 
   resume(): void {
     this.#paused = false
     if (this.#rest !== undefined) return
-    this.deadline = this.#server.sweeper.after(this.#server.limits.idleTimeout)
+    this.#rateDeadline += this.#server.sweeper.now - this.#pausedAt
+    this.#awaitBody()
     this.socket.resume()
   }
 
@@ -120,6 +150,11 @@ export class ServerConnection implements Client, MessageSink, BodySource, Sweepa
   }
 
   // The server's:
+
+  /** Whether it waits for a request that has not begun. */
+  get idle(): boolean {
+    return !this.#exchange && !this.#lingering && this.#reader.position === 'between'
+  }
 
   /** Closes now if no exchange is under way, else after it. */
   closeWhenIdle(): void {
@@ -200,6 +235,11 @@ export class ServerConnection implements Client, MessageSink, BodySource, Sweepa
     if (this.#lingering) return
     if (index < buffer.length) this.#hold(buffer, index)
     else if (!this.#exchange && this.#reader.position === 'head') this.#awaitHead()
+  }
+
+  #awaitBody(): void {
+    const { sweeper, limits } = this.#server
+    this.deadline = Math.min(sweeper.after(limits.idleTimeout), this.#rateDeadline)
   }
 
   #awaitHead(): void {
@@ -289,8 +329,10 @@ export class ServerExchange implements Exchange {
   aborted = false
   refused: number | undefined = undefined
   onAbort: (() => void) | undefined = undefined
+  onDone: Exchange['onDone'] = undefined
   /** Called when the client takes bytes again. */
   onRoom: (() => void) | undefined = undefined
+  #sent = 0
   readonly #server: ConnectionHost
 
   constructor(connection: ServerConnection, server: ConnectionHost, request: RequestHead, body: Body) {
@@ -343,6 +385,7 @@ export class ServerExchange implements Exchange {
     if (framing === 'none' || !body) {
       body?.discard()
       writer.end(undefined)
+      this.#done(undefined)
       connection.finished(this, keepAlive)
       return
     }
@@ -366,6 +409,13 @@ export class ServerExchange implements Exchange {
     const early = this.connection.detach()
     const head = `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
     socket.write(head, 'latin1')
+    if (this.onDone) {
+      const before = socket.bytesWritten
+      socket.once('close', () => {
+        this.#sent = socket.bytesWritten - before
+        this.#done(undefined)
+      })
+    }
     return { stream: socket, early }
   }
 
@@ -384,7 +434,9 @@ export class ServerExchange implements Exchange {
   /** For the connection: the client has gone. */
   abort(): void {
     this.aborted = true
-    this.#giveUp(new HttpError(400, 'The client has closed the connection'))
+    const gone = new HttpError(400, 'The client has closed the connection')
+    this.#giveUp(gone)
+    this.#done(gone)
   }
 
   /** First whoever works on it, then the body: a body that breaks off must not look like a fault of an endpoint. */
@@ -394,10 +446,17 @@ export class ServerExchange implements Exchange {
     this.body.fail(error)
   }
 
+  #done(error: Error | undefined): void {
+    const { onDone } = this
+    this.onDone = undefined
+    onDone?.(this.#sent, error)
+  }
+
   #stream(body: Body, writer: MessageWriter, keepAlive: boolean, trailers: Answer['trailers']): void {
     const { connection } = this
     const sink: BodySink = {
       write: (data) => {
+        this.#sent += data.length
         const room = writer.data(data)
         if (!room) connection.stalled()
         return room
@@ -406,10 +465,14 @@ export class ServerExchange implements Exchange {
         this.onRoom = undefined
         this.onAbort = undefined
         writer.end(trailers?.(received))
+        this.#done(undefined)
         connection.finished(this, keepAlive)
       },
       // The head is out: all that is left to tell the client is that this is not the whole of it.
-      fail: () => connection.destroy(),
+      fail: (error) => {
+        this.#done(error)
+        connection.destroy()
+      },
     }
     this.onRoom = () => body.resume()
     body.pipe(sink)

@@ -2,8 +2,13 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { Clock } from '../../core/clock.js'
 import type { HttpError } from './http-error.js'
 import { defaultHttpLimits, type HttpLimits } from './limits.js'
-import { ServerConnection, type ConnectionHost, type ServerExchange } from './server-connection.js'
+import type { Entrance } from './entrance.js'
+import type { Exchange } from './exchange.js'
+import { ServerConnection, type Connection, type ConnectionHost } from './server-connection.js'
 import { Sweeper } from './sweeper.js'
+
+/** How many connections are looked at for an idle one: accepting must stay cheap in a flood. */
+const IDLE_SEARCH = 100
 
 /** What a server needs. */
 export interface HttpServerOptions {
@@ -11,7 +16,7 @@ export interface HttpServerOptions {
   /** Default {@link defaultHttpLimits}. */
   limits?: Partial<HttpLimits>
   /** Gets every valid request as soon as its head is there. Must lead to an answer. */
-  onExchange: (exchange: ServerExchange) => void
+  onExchange: (exchange: Exchange) => void
   /** Observes requests that were refused because they are not valid. */
   onInvalid?: (error: HttpError) => void
 }
@@ -20,10 +25,11 @@ export interface HttpServerOptions {
 export class HttpServer implements ConnectionHost {
   readonly limits: HttpLimits
   readonly sweeper: Sweeper
-  readonly onExchange: (exchange: ServerExchange) => void
+  readonly onExchange: (exchange: Exchange) => void
   readonly onInvalid: ((error: HttpError) => void) | undefined
   readonly #server: Server
-  readonly #connections = new Set<ServerConnection>()
+  readonly #connections = new Set<Connection>()
+  #entrance: Entrance | undefined = undefined
   #draining = false
   #onDrained: (() => void) | undefined = undefined
   #closed: Promise<void> | undefined = undefined
@@ -81,7 +87,7 @@ export class HttpServer implements ConnectionHost {
   }
 
   /** For connections: one has closed. */
-  forget(connection: ServerConnection): void {
+  forget(connection: Connection): void {
     this.#connections.delete(connection)
     if (this.#connections.size === 0) this.#onDrained?.()
   }
@@ -92,16 +98,31 @@ export class HttpServer implements ConnectionHost {
     const drained = new Promise<void>((resolve) => {
       this.#onDrained = resolve
     })
+    this.#entrance?.close()
     for (const connection of this.#connections) connection.closeWhenIdle()
     if (this.#connections.size > 0) await drained
     await closed
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections.size >= this.limits.connections || this.#draining) {
+    if (this.#draining || (this.#connections.size >= this.limits.connections && !this.#makeRoom())) {
       socket.destroy()
       return
     }
     this.#connections.add(new ServerConnection(this, socket))
+  }
+
+  /** Closes one connection that waits for a request, if there is one among those that were opened first. */
+  #makeRoom(): boolean {
+    let looked = 0
+    for (const connection of this.#connections) {
+      if (connection.idle) {
+        connection.destroy()
+        this.#connections.delete(connection)
+        return true
+      }
+      if (++looked === IDLE_SEARCH) return false
+    }
+    return false
   }
 }

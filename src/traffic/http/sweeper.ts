@@ -25,10 +25,15 @@ export class Sweeper {
     this.#coarse = clock.now()
   }
 
+  /** The time, at most half a second late. */
+  get now(): number {
+    // While nobody is watched, nobody keeps the coarse time up to date.
+    return this.#timer ? this.#coarse : this.#clock.now()
+  }
+
   /** A deadline `ms` from now, never early. */
   after(ms: number): number {
-    // While nobody is watched, nobody keeps the coarse time up to date.
-    return (this.#timer ? this.#coarse : this.#clock.now()) + INTERVAL_MS + ms
+    return this.now + INTERVAL_MS + ms
   }
 
   add(member: Sweepable): void {

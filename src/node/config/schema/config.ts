@@ -48,6 +48,9 @@ export const configSchema = z.strictObject({
       idleTimeout: durationSchema
         .optional()
         .meta({ description: 'Silence in the middle of a body. Default 60s.' }),
+      minimumRate: z.int().min(0).optional().meta({
+        description: 'Bytes a second of a request body on average, after 5 s. Default 240; 0 for none.',
+      }),
       keepAliveTimeout: durationSchema
         .optional()
         .meta({ description: 'Silence between two requests. Default 75s.' }),
