@@ -32,7 +32,8 @@ export class UpstreamAnswer {
       minor: 1,
       fields,
       framing: { kind: 'length', length: data.length },
-      contentLength: data.length,
+      // A 304 would say the length of what it stands for, which is not here.
+      contentLength: status === 304 ? undefined : data.length,
       keepAlive: true,
       upgrade: undefined,
     }
@@ -45,6 +46,14 @@ export class UpstreamAnswer {
     const framing: Framing = length === undefined ? { kind: 'chunked' } : { kind: 'length', length }
     const head = { ...this.head, framing, contentLength: length }
     return new UpstreamAnswer(head, body, undefined, false)
+  }
+
+  /** The same answer once more, so that what is done to one shows in no other. Its body must be stored. */
+  copy(): UpstreamAnswer {
+    const head = { ...this.head, fields: this.head.fields.copy() }
+    const copy = new UpstreamAnswer(head, this.open(), undefined, this.repeatable)
+    copy.#stored = this.#stored
+    return copy
   }
 
   /** So that `retry` finds `Retry-After` here as in a `fetch` Response. */

@@ -1,14 +1,15 @@
 import type { Clock } from '../../core/clock.js'
+import type { TraceContext } from '../../core/trace-context.js'
 import { Body } from '../http/body.js'
 import { collect } from '../http/collect.js'
 import type { Exchange } from '../http/exchange.js'
+import { Kind, kindOf, type Fields } from '../http/fields.js'
 import type { Framing } from '../http/framing.js'
-import type { Fields } from '../http/fields.js'
 import type { RequestHead, ResponseHead } from '../http/message.js'
-import type { OutgoingRequest } from '../http/upstream-connection.js'
+import type { OutgoingRequest } from '../http/upstream/exchange.js'
 import type { Call } from '../policy.js'
 import type { Candidate } from '../balancing/candidate.js'
-import { interimText, requestText, type CompiledEdits, type RequestAdditions } from './heads.js'
+import { fieldIn, interimText, requestText, type CompiledEdits, type RequestAdditions } from './heads.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { refusal, type Refusal } from './refusal.js'
 import { ReplayableBody } from './replay.js'
@@ -29,6 +30,10 @@ export interface ForwardingOptions extends Omit<RequestAdditions, 'framing'> {
   /** The path as it was matched, and the query. */
   location: Location
   parameters: Parameters
+  /** The request's span, where somebody traces. */
+  trace: TraceContext | undefined
+  /** Fields that no client may set, in lower case; the head is rid of them, trailers come later. */
+  ownFields?: readonly string[] | undefined
   /** Address of the client, behind proxies that are believed. */
   clientAddress: () => string
 }
@@ -52,6 +57,8 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   readonly idempotent: boolean
   /** Who asks, once that is known. */
   identity: Identity | undefined = undefined
+  /** Header fields of the answer, should it be a problem: an error passes by the filters that would have set them. */
+  problemFields: readonly (readonly [string, string])[] | undefined = undefined
   /** The endpoint of the last try; the next one prefers another. */
   last: Candidate | undefined = undefined
   /** What became of the last try, if it failed. */
@@ -70,7 +77,8 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   readonly forwarded: string
   readonly via: string
   readonly upgrade: boolean
-  readonly traceparent: string | undefined
+  readonly trace: TraceContext | undefined
+  tries = 0
   readonly #clientAddress: () => string
   readonly #clock: Clock
   /** A body that is here in full. */
@@ -89,7 +97,7 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     this.forwarded = options.forwarded
     this.via = options.via
     this.upgrade = options.upgrade
-    this.traceparent = options.traceparent
+    this.trace = options.trace
     this.#clock = clock
     const { request, body } = exchange
     this.request = request
@@ -97,12 +105,29 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     this.idempotent = isIdempotent(request.method, request.fields)
     const bodiless = request.framing.kind === 'none'
     this.#whole = !bodiless && body.ended && request.framing.kind === 'length' ? body.take() : undefined
-    this.#stream = bodiless || this.#whole ? undefined : new ReplayableBody(body)
+    this.#stream = bodiless || this.#whole ? undefined : new ReplayableBody(body, options.ownFields)
   }
 
   /** Address of the client, behind proxies that are believed. */
   get clientAddress(): string {
     return this.#clientAddress()
+  }
+
+  /**
+   * A field of the request as the service gets it, edits included.
+   *
+   * @param lower - the name in lower case
+   */
+  sent(lower: string): string | undefined {
+    if (lower === 'host') return this.host
+    const kind = kindOf(lower)
+    if (kind === Kind.Forwarded || kind === Kind.XForwarded) return fieldIn(this.forwarded, lower)
+    const { edits } = this
+    const own = this.exchange.request.fields.get(lower)
+    if (edits === undefined) return own
+    const put = fieldIn(edits.text, lower)
+    if (edits.dropped.includes(lower)) return put
+    return put === undefined || own === undefined ? (put ?? own) : `${own}, ${put}`
   }
 
   /** Sets a field of the request as the service gets it, in place of every one of that name. */
@@ -153,17 +178,19 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   }
 
   /** The request as one try sends it. */
-  outgoing(call: Call): OutgoingRequest {
+  outgoing(call: Call, trace: TraceContext | undefined): OutgoingRequest {
     const { request } = this.exchange
     const { deadline } = call
     const remaining = deadline === Infinity ? Infinity : deadline - this.#clock.now()
-    const head = requestText(request, this, remaining, call.attempt)
     return {
       method: request.method,
-      head,
-      framing: this.framing.kind === 'close' ? 'none' : this.framing.kind,
+      target: this.target,
+      host: this.host,
+      fields: requestText(request, this, remaining, call.attempt, trace),
+      framing: this.framing,
       body: this.#whole ? Body.of(this.#whole) : this.#stream?.open(),
-      upgrade: this.upgrade,
+      upgrade: this.upgrade ? request.upgrade : undefined,
+      trailers: request.trailers,
     }
   }
 

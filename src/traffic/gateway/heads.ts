@@ -5,6 +5,8 @@ import type { RequestHead } from '../http/message.js'
 import type { HeaderEdits } from './spec.js'
 import type { UpstreamAnswer } from './answer.js'
 import { BanyanError } from '../../core/errors.js'
+import type { TraceContext } from '../../core/trace-context.js'
+import { traceText } from './telemetry/trace-text.js'
 
 /** Edits of header fields, ready to apply. */
 export interface CompiledEdits {
@@ -63,29 +65,30 @@ export interface RequestAdditions {
   framing: Framing
   edits: CompiledEdits | undefined
   upgrade: boolean
-  /** Replaces the client's `traceparent`, where somebody traces; else the client's passes untouched. */
-  traceparent: string | undefined
 }
 
 /** The field that tells the next hop how many ms the caller still waits (a duration, as clocks differ). */
 export const TIMEOUT_FIELD = 'x-request-timeout-ms'
 
 /**
- * Head of the request to an endpoint, written anew from the parsed one: nothing is relayed unread.
+ * Fields of the request to an endpoint, written anew from the parsed ones, without host and framing: nothing is
+ * relayed unread.
  *
  * @param remaining - ms that the caller still waits, told to the endpoint; `Infinity` for no limit
  * @param attempt - number of the try, told from the second on
+ * @param trace - the span of the try, told in place of the client's; without one the client's passes untouched
  */
 export function requestText(
   request: RequestHead,
   additions: RequestAdditions,
   remaining: number,
   attempt: number,
+  trace: TraceContext | undefined,
 ): string {
   const { fields } = request
-  const { framing, edits, traceparent } = additions
+  const { edits } = additions
   const { names, values, kinds } = fields
-  let text = `${request.method} ${additions.target} HTTP/1.1\r\nHost: ${additions.host}\r\n`
+  let text = ''
   let via = additions.via
   for (let index = 0; index < names.length; index++) {
     switch (kinds[index]) {
@@ -96,7 +99,7 @@ export function requestText(
         if (kinds[index] === Kind.Expect && !request.expectContinue) break
         const name = names[index]!
         if (name.length === TIMEOUT_FIELD.length && sameName(name, TIMEOUT_FIELD)) break
-        if (traceparent !== undefined && sameName(name, 'traceparent')) break
+        if (trace !== undefined && (sameName(name, 'traceparent') || sameName(name, 'tracestate'))) break
         if (edits !== undefined && isDropped(edits, name)) break
         text += name + ': ' + values[index]! + '\r\n'
         break
@@ -110,18 +113,9 @@ export function requestText(
   text += additions.forwarded + 'Via: ' + via + '\r\n'
   if (remaining !== Infinity) text += `X-Request-Timeout-Ms: ${Math.max(1, Math.floor(remaining))}\r\n`
   if (attempt > 1) text += `X-Request-Attempt: ${attempt}\r\n`
-  if (traceparent !== undefined) text += `traceparent: ${traceparent}\r\n`
-  if (edits !== undefined) text += edits.text
-  if (framing.kind === 'length') text += `Content-Length: ${framing.length}\r\n`
-  else if (framing.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
-  else if (BODIED.has(request.method)) text += 'Content-Length: 0\r\n'
-  if (additions.upgrade) text += `Connection: Upgrade\r\nUpgrade: ${request.upgrade!}\r\n`
-  else if (request.trailers) text += 'Connection: TE\r\nTE: trailers\r\n'
-  return text
+  if (trace !== undefined) text += traceText(trace)
+  return edits === undefined ? text : text + edits.text
 }
-
-/** Methods whose requests are expected to say that they have no body. */
-const BODIED = new Set(['POST', 'PUT', 'PATCH'])
 
 /** Fields of an answer for the client, without framing. */
 export function answerText(answer: UpstreamAnswer, via: string, edits: CompiledEdits | undefined): string {
@@ -164,6 +158,22 @@ export function safeTrailers(trailers: Fields | undefined): Fields | undefined {
     if (trailers.kinds[index] !== Kind.Ordinary) trailers.delete(trailers.names[index]!.toLowerCase())
   }
   return trailers
+}
+
+/**
+ * The value of a field in lines of a head.
+ *
+ * @param lower - the name in lower case
+ */
+export function fieldIn(text: string, lower: string): string | undefined {
+  let joined: string | undefined
+  for (const line of text.split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon < 0 || !sameName(line.slice(0, colon), lower)) continue
+    const value = line.slice(colon + 1).trim()
+    joined = joined === undefined ? value : `${joined}, ${value}`
+  }
+  return joined
 }
 
 function isDropped(edits: CompiledEdits, name: string): boolean {

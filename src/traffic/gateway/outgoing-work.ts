@@ -1,6 +1,7 @@
+import type { TraceContext } from '../../core/trace-context.js'
 import type { Candidate } from '../balancing/candidate.js'
 import type { RequestHead, ResponseHead } from '../http/message.js'
-import type { OutgoingRequest } from '../http/upstream-connection.js'
+import type { OutgoingRequest } from '../http/upstream/exchange.js'
 import type { Call } from '../policy.js'
 
 /**
@@ -22,8 +23,22 @@ export interface OutgoingWork {
   last: Candidate | undefined
   /** What became of the last try, if it failed. */
   failure: unknown
-  /** The request as one try sends it. */
-  outgoing(call: Call): OutgoingRequest
+  /**
+   * A field of the request as the service gets it.
+   *
+   * @param lower - the name in lower case
+   */
+  sent(lower: string): string | undefined
+  /** Tries made so far. */
+  tries: number
+  /** The span that its tries are part of; `undefined` if nobody traces. */
+  readonly trace: TraceContext | undefined
+  /**
+   * The request as one try sends it.
+   *
+   * @param trace - the span of the try, for the service to go on from
+   */
+  outgoing(call: Call, trace: TraceContext | undefined): OutgoingRequest
   /** An answer before the answer: 100, 103. */
   interim(head: ResponseHead): void
 }

@@ -1,14 +1,15 @@
 import type { Clock } from '../../core/clock.js'
 import { systemClock } from '../../core/clock.js'
+import type { TraceContext } from '../../core/trace-context.js'
 import type { Candidate } from '../balancing/candidate.js'
 import { Body } from '../http/body.js'
 import { Fields } from '../http/fields.js'
 import type { RequestHead } from '../http/message.js'
-import type { OutgoingRequest } from '../http/upstream-connection.js'
+import type { OutgoingRequest } from '../http/upstream/exchange.js'
 import { Call } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { isIdempotent, type Forwarding } from './forwarding.js'
-import { requestText, type RequestAdditions } from './heads.js'
+import { fieldIn, requestText, type RequestAdditions } from './heads.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { rateLimitKey } from './policies.js'
 import type { Service } from './service.js'
@@ -31,8 +32,8 @@ export interface SubrequestOptions {
   call?: Call
   /** When the answer stops being of use, in ms on the scale of the clock; told to the service. Default: the call's. */
   deadline?: number
-  /** `traceparent` for the service. Default: that of the client's request. */
-  traceparent?: string | undefined
+  /** The span that it is a part of, where somebody traces. Default: that of the client's request. */
+  trace?: TraceContext | undefined
   /** What the deadline is measured with. Default the system's. */
   clock?: Clock
 }
@@ -71,6 +72,8 @@ class Subrequest implements OutgoingWork {
   readonly replayable = true
   last: Candidate | undefined = undefined
   failure: unknown = undefined
+  readonly trace: TraceContext | undefined
+  tries = 0
   readonly #additions: RequestAdditions
   readonly #body: Buffer | undefined
   readonly #clock: Clock
@@ -89,6 +92,7 @@ class Subrequest implements OutgoingWork {
     this.request = {
       method,
       target,
+      major: 1,
       minor: 1,
       fields,
       framing,
@@ -99,6 +103,7 @@ class Subrequest implements OutgoingWork {
       trailers: false,
     }
     this.idempotent = isIdempotent(method, fields)
+    this.trace = options.trace ?? origin.trace
     this.#body = body
     this.#clock = clock
     this.#additions = {
@@ -109,7 +114,6 @@ class Subrequest implements OutgoingWork {
       framing,
       edits: undefined,
       upgrade: false,
-      traceparent: options.traceparent ?? origin.traceparent,
     }
   }
 
@@ -117,15 +121,23 @@ class Subrequest implements OutgoingWork {
     return this.idempotent
   }
 
-  outgoing(call: Call): OutgoingRequest {
+  sent(lower: string): string | undefined {
+    if (lower === 'host') return this.#additions.host
+    return this.request.fields.get(lower) ?? fieldIn(this.#additions.forwarded, lower)
+  }
+
+  outgoing(call: Call, trace: TraceContext | undefined): OutgoingRequest {
     const { deadline, attempt } = call
     const remaining = deadline === Infinity ? Infinity : deadline - this.#clock.now()
     return {
       method: this.request.method,
-      head: requestText(this.request, this.#additions, remaining, attempt),
-      framing: this.#body ? 'length' : 'none',
+      target: this.target,
+      host: this.#additions.host,
+      fields: requestText(this.request, this.#additions, remaining, attempt, trace),
+      framing: this.request.framing,
       body: this.#body && Body.of(this.#body),
-      upgrade: false,
+      upgrade: undefined,
+      trailers: false,
     }
   }
 

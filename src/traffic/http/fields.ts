@@ -105,6 +105,17 @@ export class Fields {
     return fields
   }
 
+  /** The same fields, to be changed on their own. */
+  copy(): Fields {
+    const fields = new Fields()
+    for (let index = 0; index < this.names.length; index++) {
+      fields.names.push(this.names[index]!)
+      fields.values.push(this.values[index]!)
+      fields.kinds.push(this.kinds[index]!)
+    }
+    return fields
+  }
+
   get size(): number {
     return this.names.length
   }
