@@ -76,7 +76,8 @@ export interface CallContext {
 export class Call implements CallContext {
   readonly work: Work<unknown>
   readonly idempotent: boolean | undefined
-  readonly key: string | undefined
+  /** May be found out while the call is on its way to the policies that count by it. */
+  key: string | undefined
   readonly subject: unknown
   deadline: number
   attempt: number

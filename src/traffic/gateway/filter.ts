@@ -1,7 +1,9 @@
 import type { Runtime } from '../../core/runtime.js'
 import { definePolicy, type Call, type Handler, type Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
+import type { Authenticator } from './filters/access/authenticator.js'
 import type { Forwarding } from './forwarding.js'
+import type { QuotaStore } from './quota-store.js'
 import type { Service } from './service.js'
 import type { GatewaySpec } from './spec.js'
 
@@ -23,6 +25,10 @@ export interface RouteContext {
   readonly services: ReadonlyMap<string, Service>
   /** The whole specification, for what routes share by name. */
   readonly gateway: GatewaySpec
+  /** By name; made before the routes. */
+  readonly authenticators: ReadonlyMap<string, Authenticator>
+  /** Where quotas are counted. */
+  readonly quotaStore: QuotaStore
   /** Registers how to give back what a filter holds (timers, watchers); called once, when no request can use it any more. */
   readonly onClose: (close: () => void) => void
 }

@@ -9,7 +9,30 @@ import type { RouteSpec } from './spec.js'
  */
 export async function buildFilters(spec: RouteSpec, context: RouteContext): Promise<Filter[]> {
   const filters: Filter[] = []
+  const { match, cors, csrf, access, quota } = spec
+  if (cors) {
+    const methods = [match.method ?? []].flat()
+    filters.push((await import('./filters/cors.js')).cors(cors, methods, context))
+  }
+  if (csrf !== undefined && csrf !== false)
+    filters.push((await import('./filters/csrf.js')).csrf(trustedOrigins(spec), context))
+  if (access) {
+    const { crossOriginCheck } = await import('./filters/csrf.js')
+    // Browsers add some credentials to whatever they send: there the check is not a matter of choice.
+    const check = csrf === undefined ? crossOriginCheck(trustedOrigins(spec)) : undefined
+    filters.push(await (await import('./filters/access.js')).access(access, context, check))
+  }
+  if (quota !== undefined) {
+    const { quotas } = await import('./filters/quotas.js')
+    filters.push(...quotas(quota, context))
+  }
   if (spec.requestId)
     filters.push((await import('./filters/request-id.js')).requestId(spec.requestId, context))
   return filters
+}
+
+/** Origins whose pages may cause requests: those that are named, and those that may use credentials from afar anyway. */
+function trustedOrigins({ csrf, cors }: RouteSpec): readonly string[] {
+  const named = typeof csrf === 'object' ? (csrf.trust ?? []) : []
+  return [...named, ...(cors?.credentials && cors.origins !== '*' ? cors.origins : [])]
 }

@@ -1,5 +1,6 @@
 import { BanyanError, withoutStack } from '../../core/errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import type { Resolver } from '../discovery/resolver.js'
 import type { HttpLimits } from '../http/limits.js'
 import { problemResponse } from '../http/problem.js'
 import type { Exchange } from '../http/exchange.js'
@@ -8,13 +9,15 @@ import { rateLimitHeaders } from '../policies/rate-limit.js'
 import type { CircuitBreaker } from '../policies/circuit-breaker.js'
 import { Call } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
+import { needsIdentity } from './client-key.js'
 import { clientAddress, forwardedText, type Trust } from './forwarded.js'
 import { Forwarding } from './forwarding.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
-import { Generation } from './generation.js'
+import { Generation, type GenerationOptions } from './generation.js'
 import { Listener } from './listener.js'
 import { rateLimitKey } from './policies.js'
+import { MemoryQuotaStore, type QuotaStore } from './quota-store.js'
 import type { Route } from './route.js'
 import { locate } from './router.js'
 import type { Service, ServiceState } from './service.js'
@@ -38,6 +41,12 @@ export interface GatewaySettings {
 export interface GatewayOptions extends GatewaySettings {
   /** Time, chance and telemetry. Default: the system's. */
   runtime?: Runtime
+  /** Where quotas are counted. Default: in this process. */
+  quotaStore?: QuotaStore
+  /** Asks other servers about who asks us: for their keys, for their tokens. Default: `globalThis.fetch`. */
+  fetch?: typeof fetch
+  /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
+  resolver?: Resolver
   /** Gets every request when its answer is complete, for logs. Must not throw. */
   onReport?: OnReport
 }
@@ -49,6 +58,9 @@ export interface PreparedChange {
   /** Gives back what was made for it. */
   discard(): void
 }
+
+/** What every generation of a gateway has in common. */
+type Outside = Pick<GenerationOptions, 'runtime' | 'sweeper' | 'quotaStore' | 'fetch' | 'resolver'>
 
 /** What `banyan status` shows of a gateway. */
 export interface GatewayState {
@@ -63,7 +75,7 @@ export interface GatewayState {
  */
 export class Gateway {
   readonly #runtime: Runtime
-  readonly #sweeper: Sweeper
+  readonly #outside: Outside
   readonly #listeners = new Set<Listener>()
   /** Our name in `Via`, different for each gateway, so that a request that comes round again is noticed. */
   readonly #pseudonym: string
@@ -82,16 +94,16 @@ export class Gateway {
 
   private constructor(
     generation: Generation,
-    sweeper: Sweeper,
-    runtime: Runtime,
+    outside: Outside,
     limits: Partial<HttpLimits>,
     onReport: OnReport | undefined,
   ) {
+    const { runtime } = outside
     this.#onReport = onReport
     this.#unrouted = new RequestInstruments(runtime.telemetry, {})
     this.#generation = generation
     this.#living.add(generation)
-    this.#sweeper = sweeper
+    this.#outside = outside
     this.#runtime = runtime
     this.#limits = limits
     this.#pseudonym = `banyan-${Math.floor(runtime.random.next() * 2 ** 32)
@@ -109,8 +121,11 @@ export class Gateway {
   static async open(spec: GatewaySpec, options: GatewayOptions = {}): Promise<Gateway> {
     const { runtime = systemRuntime, limits = {}, trust = [] } = options
     const sweeper = new Sweeper(runtime.clock)
-    const generation = await Generation.build({ spec: copySpec(spec), trust, runtime, sweeper })
-    return new Gateway(generation, sweeper, runtime, limits, options.onReport)
+    const { quotaStore = new MemoryQuotaStore(runtime.clock), fetch = globalThis.fetch } = options
+    const { resolver } = options
+    const outside: Outside = { runtime, sweeper, quotaStore, fetch, resolver }
+    const generation = await Generation.build({ spec: copySpec(spec), trust, ...outside })
+    return new Gateway(generation, outside, limits, options.onReport)
   }
 
   /**
@@ -145,8 +160,8 @@ export class Gateway {
     await before
     try {
       if (this.#closed) throw new BanyanError('BANYAN_CLOSED', 'the gateway is closed')
-      const [runtime, sweeper, previous] = [this.#runtime, this.#sweeper, this.#generation]
-      const next = await Generation.build({ spec: copy, trust, runtime, sweeper, previous })
+      const previous = this.#generation
+      const next = await Generation.build({ spec: copy, trust, ...this.#outside, previous })
       const once = (decided: () => void) => () => {
         decided()
         decided = () => undefined
@@ -253,7 +268,7 @@ export class Gateway {
       return
     }
     const generation = this.#generation
-    const found = generation.router.find(request, location)
+    const found = generation.find(request, location)
     if (!found) {
       this.#refuse(report, 404, 'no-route', 'No route takes this request.')
       return
@@ -285,6 +300,7 @@ export class Gateway {
         location,
         parameters: found.parameters,
         clientAddress: whose,
+        ownFields: generation.ownFields,
         target: route.targetOf(found, location),
         host: route.hostOf(request.host),
         forwarded: trusted
@@ -326,7 +342,10 @@ export class Gateway {
         if (problem.status === 500) this.#report(error, route)
         report.problem = problem
         report.reason = problem.code ?? 'internal'
-        this.#fail(exchange, problem, this.#rateLimitFields(route, share.service, call))
+        this.#fail(exchange, problem, [
+          ...(forwarding.problemFields ?? []),
+          ...this.#rateLimitFields(route, share.service, call),
+        ])
       },
     )
   }
@@ -422,8 +441,12 @@ export class Gateway {
     service: Service | undefined,
     call: Call,
   ): readonly (readonly [string, string])[] {
-    const limiter = route.policies.rateLimit ?? service?.policies.rateLimit
-    return limiter ? Object.entries(rateLimitHeaders(limiter.peek(call.key))) : []
+    const { rateLimit: limiter, rateLimitBy } = route.policies.rateLimit
+      ? route.policies
+      : (service?.policies ?? route.policies)
+    // Refused before it was known who asks: nobody's rate.
+    if (!limiter || (call.key === undefined && needsIdentity(rateLimitBy))) return []
+    return Object.entries(rateLimitHeaders(limiter.peek(call.key)))
   }
 
   #report(error: unknown, route: Route): void {

@@ -3,10 +3,17 @@ import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Sweeper } from '../http/sweeper.js'
 import type { CircuitBreaker } from '../policies/circuit-breaker.js'
+import type { RequestHead } from '../http/message.js'
+import type { Authenticator } from './filters/access/authenticator.js'
+import type { Resolver } from '../discovery/resolver.js'
+import { parseEndpoint } from './address.js'
 import { trustNetworks, type Trust } from './forwarded.js'
+import { dropOwn, ownFields } from './own-fields.js'
 import { Assembly, type Part, type PartContext } from './part.js'
+import { preflightRoute } from './preflight.js'
+import type { QuotaStore } from './quota-store.js'
 import { Route } from './route.js'
-import { Router } from './router.js'
+import { Router, type Found, type Location } from './router.js'
 import { Service } from './service.js'
 import type { GatewaySpec, PolicySpec } from './spec.js'
 
@@ -17,6 +24,11 @@ export interface GenerationOptions {
   trust: readonly string[]
   runtime: Runtime
   sweeper: Sweeper
+  quotaStore: QuotaStore
+  /** Asks other servers about who asks us. */
+  fetch: typeof fetch
+  /** Finds the addresses of endpoints. Default: the system's. */
+  resolver?: Resolver | undefined
   /** The one in force; what it shares with the specification is taken over with its state. */
   previous?: Generation | undefined
 }
@@ -34,6 +46,10 @@ export class Generation {
   #calls = 0
   #retired = false
   #onOver: (() => void) | undefined = undefined
+  /** Fields of requests that only the gateway itself may set, in lower case. */
+  readonly ownFields: readonly string[] | undefined
+  readonly #answersPreflights: boolean
+  readonly #spec: GatewaySpec
   readonly #clock: Clock
   readonly #parts: ReadonlyMap<string, Part>
 
@@ -48,6 +64,9 @@ export class Generation {
     this.trust = trustNetworks(trust)
     this.router = new Router()
     for (const [name, route] of routes) this.router.add(spec.routes[name]!.match, route)
+    this.ownFields = ownFields(spec)
+    this.#answersPreflights = [...routes.values()].some(({ answersPreflights }) => answersPreflights)
+    this.#spec = spec
     this.#clock = runtime.clock
     this.#parts = parts
     for (const part of parts.values()) part.hold()
@@ -60,25 +79,40 @@ export class Generation {
    * @throws {@link BanyanError} if it cannot be had; nothing stays open then
    */
   static async build(options: GenerationOptions): Promise<Generation> {
-    const { spec, runtime, sweeper, previous } = options
+    const { spec, runtime, sweeper, resolver, previous } = options
     const assembly = new Assembly(runtime, previous ? previous.#parts : new Map())
     try {
       const services = new Map<string, Service>()
       for (const [name, each] of Object.entries(spec.services)) {
         const policy = policyOf(spec, `services.${name}.policy`, each.policy)
+        for (const entry of each.endpoints) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
         const make = ({ runtime: own, onClose }: PartContext): Service => {
-          const service = new Service(name, each, policy, own, sweeper)
+          const { zone } = spec
+          const service = new Service({ name, spec: each, policy, runtime: own, sweeper, zone, resolver })
           onClose(() => service.close())
           return service
         }
-        services.set(name, await assembly.part(`services.${name}`, [each, policy], make))
+        // Of a service that is the same but for its endpoints, those that stay are kept as well: see `begin`.
+        const basis = [{ ...each, endpoints: undefined }, policy, spec.zone]
+        services.set(name, await assembly.part(`services.${name}`, basis, make))
       }
+      const authenticators = await buildAuthenticators(spec, assembly, options.fetch)
       const routes = new Map<string, Route>()
       for (const [name, each] of Object.entries(spec.routes)) {
         const policy = policyOf(spec, `routes.${name}.policy`, each.policy)
         routes.set(
           name,
-          await Route.build({ name, spec: each, policy, services, gateway: spec, runtime, assembly }),
+          await Route.build({
+            name,
+            spec: each,
+            policy,
+            services,
+            authenticators,
+            gateway: spec,
+            runtime,
+            assembly,
+            quotaStore: options.quotaStore,
+          }),
         )
       }
       return new Generation(services, routes, assembly.parts, options)
@@ -86,6 +120,16 @@ export class Generation {
       assembly.discard()
       throw error
     }
+  }
+
+  /** The route of a request. What clients have put into fields of ours is out of it then. */
+  find(request: RequestHead, location: Location): Found<Route> | undefined {
+    if (this.ownFields) dropOwn(request.fields, this.ownFields)
+    const preflight =
+      this.#answersPreflights && request.method === 'OPTIONS'
+        ? preflightRoute(this.router, request, location)
+        : undefined
+    return preflight ?? this.router.find(request, location)
   }
 
   /** Every breaker by its name: the service's, or the service's and the endpoint's URL. */
@@ -108,6 +152,10 @@ export class Generation {
     const parts = new Set(this.#parts.values())
     for (const part of previous ? previous.#parts.values() : []) if (!parts.has(part)) part.hide()
     for (const part of parts) part.show()
+    for (const [name, service] of this.services) {
+      service.update(this.#spec.services[name]!.endpoints)
+      service.start()
+    }
     for (const [name, breaker] of this.breakers) {
       const before = previous?.breakers.get(name)
       if (before && before !== breaker) carryOverride(before, breaker, this.#clock)
@@ -144,6 +192,22 @@ export class Generation {
     for (const part of this.#parts.values()) part.release()
     this.#onOver?.()
   }
+}
+
+/** Makes the authenticators of a specification; the module that does is loaded only if there are any. */
+async function buildAuthenticators(
+  { authenticators = {} }: GatewaySpec,
+  assembly: Assembly,
+  fetching: typeof fetch,
+): Promise<ReadonlyMap<string, Authenticator>> {
+  const built = new Map<string, Authenticator>()
+  for (const [name, each] of Object.entries(authenticators)) {
+    const { buildAuthenticator } = await import('./filters/access/authenticators.js')
+    const make = ({ runtime }: PartContext): Promise<Authenticator> =>
+      buildAuthenticator(each, { name, runtime, fetch: fetching })
+    built.set(name, await assembly.part(`authenticators.${name}`, each, make))
+  }
+  return built
 }
 
 function policyOf(spec: GatewaySpec, owner: string, name: string | undefined): PolicySpec {

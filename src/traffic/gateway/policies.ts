@@ -12,6 +12,7 @@ import { defaultIsFailure, type IsFailure, type Policy } from '../policy.js'
 import { RejectedError } from '../errors.js'
 import { Fields } from '../http/fields.js'
 import { UpstreamAnswer } from './answer.js'
+import { needsIdentity } from './client-key.js'
 import type { FallbackSpec, PolicySpec } from './spec.js'
 import { staleAnswers } from './stale.js'
 
@@ -20,7 +21,11 @@ export interface BuiltPolicies {
   /** Around the choice of an endpoint, outermost first. */
   readonly around: readonly Policy<unknown>[]
   /** Around each try on one endpoint, outermost first. */
-  perEndpoint(label: string): { policies: readonly Policy<unknown>[]; breaker: CircuitBreaker | undefined }
+  perEndpoint(
+    label: string,
+    /** With the telemetry of the endpoint, if that is not the owner's. */
+    own?: Runtime,
+  ): { policies: readonly Policy<unknown>[]; breaker: CircuitBreaker | undefined }
   /** The breaker for all endpoints together, if it is not one per endpoint. */
   readonly breaker: CircuitBreaker | undefined
   readonly bulkhead: Bulkhead | undefined
@@ -46,8 +51,8 @@ export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime):
   } = spec
   const { per = 'endpoint', ...breakerOptions } = breaker ?? {}
   const { by = 'client', ...rateOptions } = rate ?? {}
-  const makeBreaker = (label: string): CircuitBreaker =>
-    circuitBreaker({ ...breakerOptions, name: label, runtime, isFailure: isEndpointFailure })
+  const makeBreaker = (label: string, own = runtime): CircuitBreaker =>
+    circuitBreaker({ ...breakerOptions, name: label, runtime: own, isFailure: isEndpointFailure })
 
   const around: Policy<unknown>[] = []
   if (spec.fallback) around.push(...fallbackPolicies(spec.fallback, name, runtime))
@@ -81,8 +86,8 @@ export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime):
     bulkhead: bulk,
     rateLimit: limiter,
     rateLimitBy: by,
-    perEndpoint(label) {
-      const own = breaker && per === 'endpoint' ? makeBreaker(label) : undefined
+    perEndpoint(label, runtimeOfEndpoint) {
+      const own = breaker && per === 'endpoint' ? makeBreaker(label, runtimeOfEndpoint) : undefined
       const policies: Policy<unknown>[] = own ? [own] : []
       if (tryTimeout !== undefined) policies.push(timeout({ after: tryTimeout, name: label, runtime }))
       return { policies, breaker: own }
@@ -101,13 +106,14 @@ export function rateLimitKey(
   fields: Fields,
   address: () => string,
 ): string | undefined {
-  if (!rateLimit || rateLimitBy === 'all') return undefined
+  // Who asks is not known before the filters; what is counted by that, gets its key there.
+  if (!rateLimit || rateLimitBy === 'all' || needsIdentity(rateLimitBy)) return undefined
   if (rateLimitBy.startsWith('header:')) return fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
   return address()
 }
 
 /** What counts against an endpoint: no valid answer in time, or a status that says "my fault". */
-const isEndpointFailure: IsFailure = (error, value) =>
+export const isEndpointFailure: IsFailure = (error, value) =>
   error !== undefined
     ? defaultIsFailure(error, value)
     : (value as UpstreamAnswer).status >= 500 && (value as UpstreamAnswer).status !== 501

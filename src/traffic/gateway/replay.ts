@@ -2,6 +2,7 @@ import { withoutStack } from '../../core/errors.js'
 import { Body, type BodySink, type BodySource } from '../http/body.js'
 import type { Fields } from '../http/fields.js'
 import { safeTrailers } from './heads.js'
+import { dropOwn } from './own-fields.js'
 
 /** Up to this many bytes of a request body are kept to be sent again; a longer body is sent once. */
 const KEPT_BYTES = 64 * 1024
@@ -15,6 +16,7 @@ const MOVED = withoutStack(() => new Error('the body went to another try'))
  */
 export class ReplayableBody implements BodySink, BodySource {
   readonly #source: Body
+  readonly #ownFields: readonly string[] | undefined
   #kept: Buffer[] = []
   #keptBytes = 0
   #overflown = false
@@ -25,8 +27,10 @@ export class ReplayableBody implements BodySink, BodySource {
   #error: Error | undefined = undefined
   #full = false
 
-  constructor(source: Body) {
+  /** @param ownFields - fields that no trailer may set, in lower case */
+  constructor(source: Body, ownFields?: readonly string[]) {
     this.#source = source
+    this.#ownFields = ownFields
   }
 
   /** Whether another try can have the whole body. */
@@ -78,6 +82,7 @@ export class ReplayableBody implements BodySink, BodySource {
   end(trailers: Fields | undefined): void {
     this.#ended = true
     this.#trailers = safeTrailers(trailers)
+    if (this.#trailers && this.#ownFields) dropOwn(this.#trailers, this.#ownFields)
     this.#target?.finish(this.#trailers)
   }
 

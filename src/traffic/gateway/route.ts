@@ -6,6 +6,7 @@ import { compileEdits, type CompiledEdits } from './heads.js'
 import { buildPolicies, type BuiltPolicies } from './policies.js'
 import type { Filter, RouteContext } from './filter.js'
 import { buildFilters } from './filters.js'
+import { identityKey } from './identity-key.js'
 import type { Assembly } from './part.js'
 import type { Found, Location } from './router.js'
 import type { Service } from './service.js'
@@ -30,6 +31,8 @@ export interface RouteOptions {
   /** Around the service's own. */
   policy: PolicySpec
   services: ReadonlyMap<string, Service>
+  authenticators: RouteContext['authenticators']
+  quotaStore: RouteContext['quotaStore']
   gateway: GatewaySpec
   runtime: Runtime
   /** Gives the parts of the route of that name before this one, as far as they stay the same. */
@@ -54,6 +57,8 @@ export class Route {
   readonly upgrade: boolean
   /** Whether TRACE, which shows a caller what others have added to its request, is named by the route itself. */
   readonly allowsTrace: boolean
+  /** Whether it answers the CORS preflights for its requests. */
+  readonly answersPreflights: boolean
   readonly policies: BuiltPolicies
   readonly #spec: RouteSpec
   readonly #shares: readonly Share[]
@@ -79,9 +84,12 @@ export class Route {
     this.responseEdits = compileEdits(spec.headers?.response)
     this.upgrade = spec.upgrade ?? true
     this.allowsTrace = [spec.match.method].flat().includes('TRACE')
-    const layers = [...filters, ...built.around, ...inner]
-    const around = (innermost: Handler<UpstreamAnswer>): Handler<UpstreamAnswer> =>
-      layers.reduceRight<Handler>((next, each) => each.wrap(next), innermost) as Handler<UpstreamAnswer>
+    this.answersPreflights = spec.cors !== undefined
+    const around = (innermost: Handler<UpstreamAnswer>, service?: Service): Handler<UpstreamAnswer> =>
+      [...filters, ...identityKey(built, service?.policies), ...built.around, ...inner].reduceRight<Handler>(
+        (next, each) => each.wrap(next),
+        innermost,
+      ) as Handler<UpstreamAnswer>
     if (responder) {
       this.#shares = [{ service: undefined, run: around(responder), upTo: 1 }]
       return
@@ -93,7 +101,7 @@ export class Route {
       if (!service)
         throw new BanyanError('BANYAN_INVALID_OPTIONS', `routes.${name}.to: unknown service \`${to}\``)
       total += weight
-      return { service, run: around(service.run), upTo: total }
+      return { service, run: around(service.run, service), upTo: total }
     })
     if (this.#shares.length === 0)
       throw new BanyanError('BANYAN_INVALID_OPTIONS', `routes.${name}: it says nowhere to go; give it \`to\``)
@@ -104,7 +112,7 @@ export class Route {
    * and the filters if nothing of what they are made from has changed.
    */
   static async build(options: RouteOptions): Promise<Route> {
-    const { name, spec, policy, services, gateway, assembly } = options
+    const { name, spec, policy, services, authenticators, quotaStore, gateway, assembly } = options
     const part = `routes.${name}`
     const record = await assembly.part(
       `${part} record`,
@@ -122,7 +130,15 @@ export class Route {
       [spec, shared],
       async ({ runtime, onClose }): Promise<Extras> => {
         const uses = new RecordedServices(services)
-        const context: RouteContext = { route: name, runtime, services: uses, gateway, onClose }
+        const context: RouteContext = {
+          route: name,
+          runtime,
+          services: uses,
+          authenticators,
+          quotaStore,
+          gateway,
+          onClose,
+        }
         const filters = await buildFilters(spec, context)
         return { filters, responder: await buildResponder(spec, context), uses: uses.asked }
       },

@@ -1,10 +1,24 @@
 import type { Duration } from '../../core/duration.js'
+import type { UpstreamProtocol } from '../http/upstream/connector.js'
+import type { UpstreamTlsSpec } from '../http/upstream/tls.js'
+import type { BalanceSpec } from '../balancing/balancer.js'
+import type { ZoneOptions } from '../balancing/zones.js'
+import type { ResolveOptions } from '../discovery/resolution.js'
+import type { HealthCheckOptions } from '../health/check-options.js'
+import type { OutlierOptions } from '../health/outlier-options.js'
+import type { SlowStartOptions } from '../health/slow-start.js'
 import type { BulkheadOptions } from '../policies/bulkhead.js'
 import type { CircuitBreakerOptions } from '../policies/circuit-breaker.js'
 import type { HedgeOptions } from '../policies/hedge.js'
 import type { RateLimitOptions } from '../policies/rate-limit.js'
 import type { RetryOptions } from '../policies/retry.js'
+import type { AccessSpec } from './filters/access.js'
+import type { AuthenticatorSpec } from './filters/access/authenticators.js'
+import type { CorsSpec } from './filters/cors.js'
+import type { CsrfSpec } from './filters/csrf.js'
+import type { QuotaSpec } from './filters/quota.js'
 import type { RequestIdSpec } from './filters/request-id.js'
+import type { AggregateSpec } from './responders/aggregate/spec.js'
 import type { RedirectSpec } from './responders/redirect.js'
 
 /** The parts of a policy's options that a gateway sets itself. */
@@ -24,7 +38,10 @@ export interface PolicySpec {
   }
   bulkhead?: Omit<BulkheadOptions, SetByGateway>
   rateLimit?: Omit<RateLimitOptions, SetByGateway> & {
-    /** Whose requests are counted together: `client` (its address), `header:<name>`, or `all`. Default `client`. */
+    /**
+     * Whose requests are counted together: `client` (its address), `identity` (whoever was authenticated),
+     * `identity:<claim>`, `key` (each API key), `header:<name>`, or `all`. Default `client`.
+     */
     by?: string
   }
   fallback?: FallbackSpec
@@ -48,17 +65,41 @@ export interface EndpointSpec {
   url: string
   /** Share of the traffic against the other endpoints. Default 1; 0 takes no new requests. */
   weight?: number
+  /** Where it is, to keep traffic near. Default: nowhere in particular. */
+  zone?: string
+  /** Whether the host name stands for all its addresses, each an endpoint of its own. Default false. */
+  resolve?: boolean | ResolveOptions
 }
 
 /** A named upstream, as `services.<name>` says it. */
 export interface ServiceSpec {
   endpoints: (string | EndpointSpec)[]
   /** How an endpoint is chosen. Default `least-request`, the better of two random ones. */
-  balance?: 'round-robin' | 'least-request'
+  balance?: BalanceSpec
+  /** Asks endpoints regularly whether they are well. */
+  health?: HealthCheckOptions
+  /** Takes endpoints out that do worse than they should; `true` for the defaults. */
+  outliers?: true | OutlierOptions
+  /** Lets endpoints that are new, or back, come slowly to their whole load. */
+  slowStart?: SlowStartOptions
+  /** Share of available endpoints below which all are used; 0 for never. Default 0.5. */
+  panicBelow?: number
+  /** How requests are kept in the zone of the node, where that and the endpoints have one; `false` for not at all. */
+  zones?: ZoneOptions | false
   /** Name of the policy for every call of this service. */
   policy?: string
+  /** What is spoken to the endpoints; `auto` asks those with TLS for HTTP/2. Default `http1`. */
+  protocol?: UpstreamProtocol
+  /** How `https` endpoints are spoken to. */
+  tls?: UpstreamTlsSpec
   /** Most connections to one endpoint; further requests wait for a free one. Default 1024. */
   maxConnections?: number
+  /** Most requests that wait for a connection to one endpoint; more are answered 503. Default 4096. */
+  maxPending?: number
+  /** How old a connection may get, less up to a fifth by chance; requests on it are not cut. Default: any age. */
+  maxConnectionAge?: Duration
+  /** How many requests a connection may carry. Default: any number. */
+  maxRequestsPerConnection?: number
   /** How long connecting may take. Default `'1s'`. */
   connectTimeout?: Duration
   /** How long an endpoint may send nothing while it owes bytes, before the exchange is given up. Default `'60s'`. */
@@ -95,6 +136,8 @@ export interface RouteSpec {
   to?: string | { service: string; weight?: number }[]
   /** Instead of `to`: sends clients somewhere else. */
   redirect?: RedirectSpec
+  /** Instead of `to`: answers from several services. */
+  aggregate?: AggregateSpec
   /** Changes of the path and host on the way to the service. */
   rewrite?: {
     /** Replaces the matched prefix (for `/prefix/*`), or the whole path; may use `:name` parts of a pattern. */
@@ -106,6 +149,17 @@ export interface RouteSpec {
   headers?: { request?: HeaderEdits; response?: HeaderEdits }
   /** Name of a policy around the service's own. */
   policy?: string
+  /** Who may pass. Default: everybody. */
+  access?: AccessSpec
+  /** Which pages of other origins may read the answers. Default: that is left to the service. */
+  cors?: CorsSpec
+  /**
+   * Whether requests that pages of other origins cause are refused. Default: those that are authenticated by what a
+   * browser sends by itself (a cookie, a password, a certificate). `false` for none.
+   */
+  csrf?: boolean | CsrfSpec
+  /** How many requests a client may make in a long time: names of `quotas`, or quotas of this route alone. */
+  quota?: string | QuotaSpec | (string | QuotaSpec)[]
   /** Gives every request an id. */
   requestId?: true | RequestIdSpec
   /** Whether requests to switch protocols (WebSocket) are passed on. Default true. */
@@ -114,7 +168,13 @@ export interface RouteSpec {
 
 /** Everything a gateway needs to know. */
 export interface GatewaySpec {
+  /** Zone of this node; requests prefer endpoints of the same one. */
+  zone?: string
   services: Record<string, ServiceSpec>
   policies?: Record<string, PolicySpec>
+  /** Ways to find out who asks, by name. */
+  authenticators?: Record<string, AuthenticatorSpec>
+  /** Quotas by name; routes with the same one count together. */
+  quotas?: Record<string, QuotaSpec>
   routes: Record<string, RouteSpec>
 }

@@ -1,0 +1,165 @@
+import { parse } from 'yaml'
+import type { Runtime } from '../../../../core/runtime.js'
+import { BanyanError } from '../../../../core/errors.js'
+import type { Forwarding, Identity } from '../../forwarding.js'
+import {
+  invalid,
+  known,
+  NONE,
+  type Authenticator,
+  type AuthenticatorContext,
+  type Outcome,
+} from './authenticator.js'
+import { readFirst, tokenReader, type TokenPlace } from './credentials.js'
+import { hashKey, isKeyHash, sameHash } from './key-hash.js'
+import { WatchedFile } from './watched-file.js'
+
+/** Keys that were handed out, as `authenticators.<name>.apiKey` says it. */
+export interface ApiKeySpec {
+  /** Keys by name. */
+  keys?: Record<string, KeySpec>
+  /** A file in YAML or JSON with more of them, by name; read again within a second of a change. */
+  file?: string
+  /** Where the key is; the first place that has one decides. Default `['header:X-Api-Key']`. */
+  from?: TokenPlace[]
+}
+
+/** One key: what is known of it, never the key itself. */
+export interface KeySpec {
+  /** `sha256:` and the hash in hexadecimal, as `banyan key create` prints it. */
+  hash: string
+  /** Whose key it is; one subject may have several. Default: the key's name. */
+  subject?: string
+  scopes?: string[]
+  /** When it stops to be valid: a date (its beginning, UTC) or a time of ISO 8601. Default: never. */
+  expires?: string
+  /** Whether it has been taken back. Taking it out of the configuration does the same. Default false. */
+  revoked?: boolean
+  /** More that is known of its owner, for rules and headers. */
+  claims?: Record<string, unknown>
+}
+
+interface KnownKey {
+  hash: string
+  identity: Identity
+  revoked: boolean
+  /** ms since the Unix epoch; `Infinity` for never. */
+  expires: number
+}
+
+type KeyRing = ReadonlyMap<string, KnownKey>
+
+/**
+ * Knows programs by the key they were given. Keys are looked up by their hash: what is compared says nothing of the key,
+ * and a configuration that leaks gives none away.
+ *
+ * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if an entry is wrong or the file cannot be read
+ */
+export function apiKey(spec: ApiKeySpec, context: AuthenticatorContext): Authenticator {
+  const { name, runtime } = context
+  const readers = (spec.from ?? ['header:X-Api-Key']).map(tokenReader)
+  const owner = `authenticators.${name}.apiKey`
+  const rings = keyRings(spec, name, owner, runtime)
+
+  const judge = (key: string, ring: KeyRing): Outcome => {
+    const hash = hashKey(key)
+    const found = ring.get(hash)
+    if (!found || !sameHash(found.hash, hash)) return invalid('no such key')
+    const { subject } = found.identity
+    if (found.revoked) return invalid(`a key of ${subject} that was taken back`)
+    if (found.expires <= runtime.clock.wall()) return invalid(`a key of ${subject} that has expired`)
+    return known(found.identity)
+  }
+
+  return {
+    name,
+    scheme: 'ApiKey',
+    ambient: readers.some(({ ambient }) => ambient),
+    authenticate({ exchange }) {
+      const key = readFirst(readers, exchange.request.fields)
+      if (key === undefined) return NONE
+      if (typeof key !== 'string') return key
+      const ring = rings()
+      return ring instanceof Promise ? ring.then((each) => judge(key, each)) : judge(key, ring)
+    },
+    hide(forwarding: Forwarding) {
+      for (const reader of readers) reader.hide(forwarding)
+    },
+  }
+}
+
+/** The keys of the configuration and those of the file. */
+function keyRings(
+  { keys = {}, file }: ApiKeySpec,
+  name: string,
+  owner: string,
+  runtime: Runtime,
+): () => KeyRing | Promise<KeyRing> {
+  try {
+    const fixed = ringOf(keys, name)
+    if (file === undefined) return () => fixed
+    const watched = new WatchedFile(
+      file,
+      (text) => ringOf({ ...keys, ...keysIn(text, keys) }, name),
+      `${owner}.file`,
+      runtime,
+    )
+    return () => watched.current()
+  } catch (error) {
+    if (error instanceof BanyanError) throw error
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function keysIn(text: string, besides: Record<string, KeySpec>): Record<string, KeySpec> {
+  const value = (parse(text) ?? {}) as unknown
+  if (typeof value !== 'object' || Array.isArray(value)) throw new Error('must hold keys by name')
+  const twice = Object.keys(value!).find((key) => Object.hasOwn(besides, key))
+  if (twice !== undefined) throw new Error(`the key \`${twice}\` stands in the configuration too`)
+  return value as Record<string, KeySpec>
+}
+
+/** @throws `Error` if an entry is wrong; a file has no schema that would have told before */
+function ringOf(keys: Record<string, KeySpec>, by: string): KeyRing {
+  const ring = new Map<string, KnownKey>()
+  for (const [key, entry] of Object.entries(keys)) {
+    const problem = keyProblem(entry)
+    if (problem !== undefined) throw new Error(`the key \`${key}\` ${problem}`)
+    const { hash, subject = key, scopes = [], expires, revoked = false, claims = {} } = entry
+    if (ring.has(hash)) throw new Error(`the key \`${key}\` has the hash of another`)
+    const identity = { by, subject, scopes, claims: { ...claims, sub: subject, key } }
+    const end = expires === undefined ? Infinity : Date.parse(expires)
+    ring.set(hash, { hash, identity, revoked, expires: end })
+  }
+  return ring
+}
+
+const FIELDS = new Set(['hash', 'subject', 'scopes', 'expires', 'revoked', 'claims'])
+
+/** What is wrong with an entry; also what a schema says of it in other words. */
+export function keyProblem(entry: unknown): string | undefined {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return 'must be an object'
+  const unknown = Object.keys(entry).find((field) => !FIELDS.has(field))
+  if (unknown !== undefined) return `has an unknown field \`${unknown}\``
+  const { hash, subject, scopes, expires, revoked, claims } = entry as Record<keyof KeySpec, unknown>
+  if (typeof hash !== 'string' || !isKeyHash(hash))
+    return 'needs a `hash` such as `sha256:` and 64 hexadecimal digits, as `banyan key create` prints it'
+  if (subject !== undefined && (typeof subject !== 'string' || subject === ''))
+    return 'has no text as `subject`'
+  if (scopes !== undefined && !(Array.isArray(scopes) && scopes.every((each) => typeof each === 'string')))
+    return 'has no list of names as `scopes`'
+  if (expires !== undefined && (typeof expires !== 'string' || !isTime(expires)))
+    return 'has no date or time of ISO 8601 as `expires`'
+  if (revoked !== undefined && typeof revoked !== 'boolean') return 'has neither true nor false as `revoked`'
+  if (claims !== undefined && (typeof claims !== 'object' || claims === null || Array.isArray(claims)))
+    return 'has no object as `claims`'
+  return undefined
+}
+
+/** A date, or a time with its zone: without one it would be another time on another machine. */
+export function isTime(text: string): boolean {
+  return (
+    /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text) &&
+    !Number.isNaN(Date.parse(text))
+  )
+}
