@@ -10,13 +10,13 @@ import type { CircuitBreaker } from '../policies/circuit-breaker.js'
 import { Call } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { needsIdentity } from './client-key.js'
-import { clientAddress, forwardedText, type Trust } from './forwarded.js'
+import { clientAddress, forwardedText } from './forwarded.js'
 import { Forwarding } from './forwarding.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
 import { Generation, type GenerationOptions } from './generation.js'
 import { Listener } from './listener.js'
-import { rateLimitKey } from './policies.js'
+import { rateLimitKey, type BuiltPolicies } from './policies.js'
 import { MemoryQuotaStore, type QuotaStore } from './quota-store.js'
 import type { Route } from './route.js'
 import { locate } from './router.js'
@@ -317,7 +317,7 @@ export class Gateway {
     const call = new Call(noWork, {
       idempotent: forwarding.idempotent,
       deadline: startedAt + timeoutOf(request.fields.get(TIMEOUT_FIELD)),
-      key: keyOf(exchange, route, share.service, generation.trust),
+      key: rateLimitKey(countedBy(route, share.service), request.fields, whose),
       subject: forwarding,
     })
     report.call = call
@@ -441,9 +441,7 @@ export class Gateway {
     service: Service | undefined,
     call: Call,
   ): readonly (readonly [string, string])[] {
-    const { rateLimit: limiter, rateLimitBy } = route.policies.rateLimit
-      ? route.policies
-      : (service?.policies ?? route.policies)
+    const { rateLimit: limiter, rateLimitBy } = countedBy(route, service)
     // Refused before it was known who asks: nobody's rate.
     if (!limiter || (call.key === undefined && needsIdentity(rateLimitBy))) return []
     return Object.entries(rateLimitHeaders(limiter.peek(call.key)))
@@ -465,20 +463,9 @@ const noWork = (): never => {
   throw new Error('unreachable: a gateway has no innermost work')
 }
 
-/** Whose requests a rate limit counts together; only worked out if there is one. */
-function keyOf(
-  exchange: Exchange,
-  route: Route,
-  service: Service | undefined,
-  trust: Trust,
-): string | undefined {
-  const limited = route.policies.rateLimit ? route.policies : service?.policies
-  if (!limited?.rateLimit) return undefined
-  const { request } = exchange
-  const { rateLimitBy } = limited
-  if (rateLimitBy === 'all') return undefined
-  if (rateLimitBy.startsWith('header:')) return request.fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
-  return clientAddress(exchange.client.remoteAddress, request.fields, trust)
+/** Whose rate limit counts a request: the route's, or else the service's. */
+function countedBy(route: Route, service: Service | undefined): BuiltPolicies {
+  return route.policies.rateLimit ? route.policies : (service?.policies ?? route.policies)
 }
 
 /** What is said of a client that is not believed itself: worked out once for a connection and host. */

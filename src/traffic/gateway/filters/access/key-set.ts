@@ -31,5 +31,5 @@ function isPublicKey(value: unknown): value is JWK {
 const PUBLIC_MEMBERS = new Set(['kty', 'kid', 'alg', 'use', 'crv', 'n', 'e', 'x', 'y', 'pub'])
 
 function publicPart(key: JWK): JWK {
-  return Object.fromEntries(Object.entries(key).filter(([name]) => PUBLIC_MEMBERS.has(name))) as JWK
+  return Object.fromEntries(Object.entries(key).filter(([name]) => PUBLIC_MEMBERS.has(name)))
 }
