@@ -4,14 +4,8 @@ import { pathToFileURL } from 'node:url'
 import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../node.js'
-import {
-  checkBuild,
-  checkMeaning,
-  checkMeaningOfMisshapen,
-  DEFAULT_ADMIN,
-  type MeaningProblem,
-} from './meaning.js'
-import type { ConfigProblem } from './problem.js'
+import { checkBuild, checkMeaning, checkMeaningOfMisshapen, DEFAULT_ADMIN } from './meaning.js'
+import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 import { checkShape } from './shape.js'
 import { readYaml, type Source } from './yaml-source.js'

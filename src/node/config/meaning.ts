@@ -5,19 +5,12 @@ import { suggest } from '../../core/suggest.js'
 import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { formatAddress, parseAddress } from '../address.js'
-import { formatPath, type Path } from './problem.js'
+import { checkAggregate, servicesOfAggregate } from './meaning-of-aggregate.js'
+import { formatPath, type MeaningProblem, type Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 
 /** Where operators come in, if the configuration does not say. */
 export const DEFAULT_ADMIN = '127.0.0.1:8081'
-
-/** Something in a well-shaped configuration that cannot work, or most likely is not meant. */
-export interface MeaningProblem {
-  severity: 'error' | 'warning'
-  path: Path
-  at: 'key' | 'value'
-  message: string
-}
 
 /** Checks what a schema cannot: names that must exist, things that contradict each other. */
 export function checkMeaning(config: ConfigInput): MeaningProblem[] {
@@ -113,7 +106,7 @@ function* checkService(config: ConfigInput, name: string): Generator<MeaningProb
   if (endpoints.length > 0 && endpoints.every((endpoint) => weightOf(endpoint) === 0))
     yield error([...path, 'endpoints'], 'the weights of all endpoints are 0: none would take a request')
   const isUsed = Object.values(config.routes).some((route) =>
-    sharesOf(route).some(({ service }) => service === name),
+    [...sharesOf(route), ...servicesOfAggregate(route)].some(({ service }) => service === name),
   )
   if (!isUsed) yield warning(path, `the service \`${name}\` is used by no route`)
 }
@@ -134,7 +127,7 @@ function sharesOf({ to }: Route): { service: string; weight?: number | undefined
 }
 
 /** What can answer the requests of a route; each has exactly one. */
-const RESPONDERS = ['to', 'redirect'] as const
+const RESPONDERS = ['to', 'redirect', 'aggregate'] as const
 
 function* checkRoutes({ routes }: ConfigInput): Generator<MeaningProblem> {
   if (!isObject(routes)) return
@@ -170,6 +163,12 @@ function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProble
       yield error(at, unknown('service', service, namesOf(config.services)))
     yield* checkStacking(config, name, service)
   }
+  for (const { service, path: at } of servicesOfAggregate(route)) {
+    if (!Object.hasOwn(config.services, service))
+      yield error([...path, ...at], unknown('service', service, namesOf(config.services)))
+    yield* checkStacking(config, name, service)
+  }
+  yield* checkAggregate(config, name)
   if (shares.length > 0 && shares.every(({ weight = 1 }) => weight === 0))
     yield error([...path, 'to'], 'the weights of all services are 0')
   const { match, rewrite } = route

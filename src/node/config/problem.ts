@@ -14,6 +14,14 @@ export interface ConfigProblem {
   message: string
 }
 
+/** Something in a well-shaped configuration that cannot work, or most likely is not meant. */
+export interface MeaningProblem {
+  severity: 'error' | 'warning'
+  path: Path
+  at: 'key' | 'value'
+  message: string
+}
+
 /** A path as people write it: `services.orders.endpoints[0]`. */
 export function formatPath(path: Path): string {
   return path

@@ -10,10 +10,8 @@ export type Responder = Handler<UpstreamAnswer>
  * The responder that a route asks for; `undefined` if it goes to a service. A responder's module is loaded only if a
  * route asks for it.
  */
-export async function buildResponder(
-  spec: RouteSpec,
-  _context: RouteContext,
-): Promise<Responder | undefined> {
+export async function buildResponder(spec: RouteSpec, context: RouteContext): Promise<Responder | undefined> {
   if (spec.redirect) return (await import('./responders/redirect.js')).redirect(spec.redirect)
+  if (spec.aggregate) return (await import('./responders/aggregate.js')).aggregate(spec.aggregate, context)
   return undefined
 }

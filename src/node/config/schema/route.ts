@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isToken } from '../../../traffic/http/characters.js'
+import { aggregate } from './aggregate.js'
 import { atLeastOne, fieldValues, name, oneOrMore, weight } from './parts.js'
 
 const headerEdits = z.strictObject({
@@ -57,6 +58,7 @@ export const route = z.strictObject({
     })
     .optional()
     .meta({ description: 'Instead of `to`: sends clients somewhere else.' }),
+  aggregate: aggregate.optional().meta({ description: 'Instead of `to`: answers from several services.' }),
   rewrite: z
     .strictObject({
       path: z
