@@ -11,6 +11,7 @@ import { BanyanError, withoutStack, type BanyanErrorOptions } from '../core/erro
  * | `BANYAN_BULKHEAD_FULL` | {@link RejectedError} | no slot was free, and none in the queue | 503 |
  * | `BANYAN_RATE_LIMITED` | {@link RejectedError} | the key has used up its rate | 429 |
  * | `BANYAN_NO_ENDPOINT` | {@link RejectedError} | the service has no endpoint that may take the call | 503 |
+ * | `BANYAN_POOL_FULL` | {@link RejectedError} | too many calls wait for a connection to the endpoint | 503 |
  * | `BANYAN_UPSTREAM_CONNECT` | {@link UpstreamError} | no connection to the endpoint; nothing was sent | 502 |
  * | `BANYAN_UPSTREAM_RESET` | {@link UpstreamError} | the endpoint closed before its answer was complete | 502 |
  * | `BANYAN_UPSTREAM_PROTOCOL` | {@link UpstreamError} | the endpoint's answer is not valid HTTP | 502 |
@@ -36,6 +37,7 @@ export type RejectionCode =
   | 'BANYAN_BULKHEAD_FULL'
   | 'BANYAN_RATE_LIMITED'
   | 'BANYAN_NO_ENDPOINT'
+  | 'BANYAN_POOL_FULL'
 
 /**
  * The call was refused before it was made: nothing was sent and nothing happened. Never counted as a failure of

@@ -1,13 +1,15 @@
 import type { UpstreamError } from '../errors.js'
 import { RejectedError } from '../errors.js'
 import type { Clock } from '../../core/clock.js'
+import type { Span } from '../../core/telemetry.js'
 import type { Body } from '../http/body.js'
 import type { Pool } from '../http/pool.js'
 import type { ResponseHead } from '../http/message.js'
-import type { AnswerReceiver, UpstreamConnection } from '../http/upstream-connection.js'
-import type { Call } from '../policy.js'
+import type { AnswerReceiver, UpstreamChannel } from '../http/upstream/exchange.js'
+import { isGivenUp, type Call } from '../policy.js'
 import { UpstreamAnswer } from './answer.js'
 import type { OutgoingWork } from './outgoing-work.js'
+import { errorType, messageOf } from './telemetry/error-type.js'
 
 /** What a try needs of the endpoint it goes to. */
 export interface AttemptTarget {
@@ -15,8 +17,10 @@ export interface AttemptTarget {
   readonly clock: Clock
   /** Exchanges under way. */
   active: number
-  /** A try has come to an answer's status at `now`, or to none (0), `ms` after its start. */
-  record(status: number, now: number, ms: number): void
+  /** Starts the span of a try, where somebody traces. */
+  span(work: OutgoingWork, call: Call): Span | undefined
+  /** A try has come to an answer's status at `now`, or to none (0) for that error, `ms` after its start. */
+  record(method: string, status: number, error: unknown, now: number, ms: number): void
 }
 
 /** One try of one request on one endpoint: from a free connection to the last byte of the answer. */
@@ -26,12 +30,13 @@ export class Attempt implements AnswerReceiver {
   readonly #call: Call
   #resolve!: (answer: UpstreamAnswer) => void
   #reject!: (error: unknown) => void
-  #connection: UpstreamConnection | undefined = undefined
+  #channel: UpstreamChannel | undefined = undefined
   #cancelConnect: (() => void) | undefined = undefined
   #forgetCancel: (() => void) | undefined = undefined
   #settled = false
   #resent = false
   #startedAt = 0
+  #span: Span | undefined = undefined
 
   constructor(endpoint: AttemptTarget, work: OutgoingWork, call: Call) {
     this.#endpoint = endpoint
@@ -46,6 +51,8 @@ export class Attempt implements AnswerReceiver {
       this.#reject = reject
       this.#endpoint.active++
       this.#startedAt = this.#endpoint.clock.now()
+      this.#work.tries++
+      if (this.#work.trace) this.#span = this.#endpoint.span(this.#work, this.#call)
       this.#forgetCancel = this.#call.onCancel(() => this.#cancel())
       if (this.#settled) return
       if (!this.#work.replayable) {
@@ -53,8 +60,8 @@ export class Attempt implements AnswerReceiver {
         this.#fail(this.#work.failure)
         return
       }
-      const connection = this.#endpoint.pool.take()
-      if (connection) this.#send(connection)
+      const channel = this.#endpoint.pool.take()
+      if (channel) this.#send(channel)
       else this.#connect()
     })
   }
@@ -66,25 +73,24 @@ export class Attempt implements AnswerReceiver {
   }
 
   onHead(head: ResponseHead, body: Body): void {
-    const socket = head.status === 101 ? this.#connection!.socket : undefined
+    const socket = head.status === 101 ? this.#channel!.socket : undefined
     const answer = new UpstreamAnswer(head, body, socket, this.#work.repeatable)
-    this.#record(head.status)
+    this.#record(head.status, undefined)
+    this.#span?.setAttribute('http.response.status_code', head.status)
+    if (head.status >= 400) this.#span?.fail(String(head.status))
     if (socket) {
       socket.once('close', () => this.#over())
     } else if (body.ended) {
       this.#over()
     } else {
-      this.#call.waitUntil(bodySettled(body, () => this.#over()))
+      this.#call.waitUntil(bodySettled(body, () => this.#over(body.error)))
     }
     this.#settled = true
     this.#resolve(answer)
   }
 
   onError(error: UpstreamError): void {
-    const connection = this.#connection
-    // An idle connection that the endpoint closed while our request was on its way: not a failure of anybody.
-    const stale = connection?.reused === true && connection.silent
-    if (stale && !this.#resent && error.code === 'BANYAN_UPSTREAM_RESET' && this.#work.repeatable) {
+    if (!this.#resent && this.#isStale(error)) {
       this.#resent = true
       this.#connect()
       return
@@ -92,30 +98,38 @@ export class Attempt implements AnswerReceiver {
     this.#fail(error)
   }
 
+  /** Whether the endpoint had closed the connection while our request was on its way: not a failure of anybody. */
+  #isStale(error: UpstreamError): boolean {
+    // It says itself that it has done nothing (HTTP/2), so this holds for every request.
+    if (!error.sent) return this.#work.replayable
+    const { reused, silent } = this.#channel!
+    return reused && silent && error.code === 'BANYAN_UPSTREAM_RESET' && this.#work.repeatable
+  }
+
   #connect(): void {
-    this.#connection = undefined
+    this.#channel = undefined
     this.#endpoint.pool
       .connect((cancel) => {
         this.#cancelConnect = cancel
       })
       .then(
-        (connection) => {
+        (channel) => {
           this.#cancelConnect = undefined
-          if (this.#settled) this.#endpoint.pool.onIdle(connection)
-          else this.#send(connection)
+          if (this.#settled) channel.giveBack()
+          else this.#send(channel)
         },
         (error: unknown) => this.#fail(error),
       )
   }
 
-  #send(connection: UpstreamConnection): void {
-    this.#connection = connection
-    connection.send(this.#work.outgoing(this.#call), this)
+  #send(channel: UpstreamChannel): void {
+    this.#channel = channel
+    channel.send(this.#work.outgoing(this.#call, this.#span?.context ?? this.#work.trace), this)
   }
 
   #cancel(): void {
     this.#cancelConnect?.()
-    this.#connection?.abort(this)
+    this.#channel?.abort(this)
     if (!this.#settled) this.#fail(this.#call.reason)
   }
 
@@ -123,18 +137,25 @@ export class Attempt implements AnswerReceiver {
     if (this.#settled) return
     this.#settled = true
     this.#work.failure = error
-    // A try that was called off says nothing about the endpoint.
-    if (!this.#call.cancelled && !(error instanceof RejectedError)) this.#record(0)
-    this.#over()
+    // A try that was called off says nothing about the endpoint, unless it took too long.
+    if (!isGivenUp(this.#call) && !(error instanceof RejectedError)) this.#record(0, error)
+    this.#over(error)
     this.#reject(error)
   }
 
-  #record(status: number): void {
+  #record(status: number, error: unknown): void {
     const now = this.#endpoint.clock.now()
-    this.#endpoint.record(status, now, now - this.#startedAt)
+    this.#endpoint.record(this.#work.request.method, status, error, now, now - this.#startedAt)
   }
 
-  #over(): void {
+  #over(error?: unknown): void {
+    const span = this.#span
+    if (span) {
+      this.#span = undefined
+      if (isGivenUp(this.#call)) span.setAttribute('banyan.cancelled', true)
+      else if (error !== undefined) span.fail(errorType(error), messageOf(error))
+      span.end()
+    }
     this.#endpoint.active--
     this.#forgetCancel?.()
     this.#forgetCancel = undefined

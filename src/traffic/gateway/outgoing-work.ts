@@ -13,6 +13,8 @@ export interface OutgoingWork {
   readonly request: RequestHead
   /** Path and query as the service gets to see them. */
   readonly target: string
+  /** Address of the client it is done for. */
+  readonly clientAddress: string
   /** Whether doing it twice does no harm. */
   readonly idempotent: boolean
   /** Whether another try could send the whole body again. */

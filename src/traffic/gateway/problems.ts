@@ -21,6 +21,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   BANYAN_BULKHEAD_FULL: [503, 'connection_limit_reached', 'overloaded', 'The service has as many requests as it can take.'],
   BANYAN_RATE_LIMITED: [429, 'http_request_denied', 'rate-limited', 'There were too many requests.'],
   BANYAN_NO_ENDPOINT: [503, 'destination_unavailable', 'no-endpoint', 'The service takes no requests at the moment.'],
+  BANYAN_POOL_FULL: [503, 'connection_limit_reached', 'pool-full', 'Too many requests wait for the service.'],
   BANYAN_UPSTREAM_CONNECT: [502, 'destination_ip_unroutable', 'upstream-connect', 'The service could not be reached.'],
   BANYAN_UPSTREAM_RESET: [502, 'connection_terminated', 'upstream-reset', 'The service broke off before its answer was complete.'],
   BANYAN_UPSTREAM_PROTOCOL: [502, 'http_protocol_error', 'upstream-protocol', 'The answer of the service was not valid HTTP.'],

@@ -68,6 +68,7 @@ export function subrequest(service: Service, options: SubrequestOptions): Promis
 class Subrequest implements OutgoingWork {
   readonly request: RequestHead
   readonly target: string
+  readonly clientAddress: string
   readonly idempotent: boolean
   readonly replayable = true
   last: Candidate | undefined = undefined
@@ -89,6 +90,7 @@ class Subrequest implements OutgoingWork {
     }
     const framing = body ? ({ kind: 'length', length: body.length } as const) : ({ kind: 'none' } as const)
     this.target = target
+    this.clientAddress = origin.clientAddress
     this.request = {
       method,
       target,

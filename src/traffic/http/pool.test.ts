@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { virtualClock } from '../../testing/index.js'
+import { virtualRuntime } from '../../testing/index.js'
 import { RawUpstream, type RawPeer } from '../../../test/support/raw.js'
 import type { UpstreamError } from '../errors.js'
 import type { Body } from './body.js'
 import type { ResponseHead } from './message.js'
 import { Pool, type PoolOptions } from './pool.js'
 import { Sweeper } from './sweeper.js'
-import type { AnswerReceiver, UpstreamConnection } from './upstream-connection.js'
+import type { AnswerReceiver, OutgoingRequest, UpstreamChannel } from './upstream/exchange.js'
 
 const cleanUps: (() => void)[] = []
 
@@ -16,13 +16,20 @@ afterEach(() => {
 
 async function setUp(options: Partial<PoolOptions> = {}) {
   const upstream = await RawUpstream.open()
-  const clock = virtualClock()
+  const runtime = virtualRuntime()
+  const { clock } = runtime
   const pool = new Pool({
     address: { host: '127.0.0.1', port: upstream.port, tls: false },
+    protocol: 'http1',
+    tls: undefined,
     label: 's http://inner:1',
-    clock,
+    attributes: {},
+    runtime,
     sweeper: new Sweeper(clock),
     maxConnections: 2,
+    maxPending: 100,
+    maxConnectionAge: Infinity,
+    maxRequests: Infinity,
     connectTimeout: 1_000,
     idleTimeout: 60_000,
     maxIdle: 30_000,
@@ -37,8 +44,19 @@ async function setUp(options: Partial<PoolOptions> = {}) {
 
 const never = (): void => undefined
 
+const GET: OutgoingRequest = {
+  method: 'GET',
+  target: '/',
+  host: 'a',
+  fields: '',
+  framing: { kind: 'none' },
+  body: undefined,
+  upgrade: undefined,
+  trailers: false,
+}
+
 /** One request and its answer on a connection. */
-function exchange(connection: UpstreamConnection, head = 'GET / HTTP/1.1\r\nHost: a\r\n'): Promise<string> {
+function exchange(connection: UpstreamChannel): Promise<string> {
   return new Promise((resolve, reject) => {
     const receiver: AnswerReceiver = {
       onInterim: never,
@@ -55,7 +73,7 @@ function exchange(connection: UpstreamConnection, head = 'GET / HTTP/1.1\r\nHost
       },
       onError: (error: UpstreamError) => reject(error),
     }
-    connection.send({ method: 'GET', head, framing: 'none', body: undefined, upgrade: false }, receiver)
+    connection.send(GET, receiver)
   })
 }
 
@@ -113,7 +131,7 @@ describe('connections', () => {
     const [one, two] = [await pool.connect(never), await pool.connect(never)]
     await exchange(one)
     await exchange(two)
-    const gone = Promise.all([one, two].map((each) => new Promise((end) => each.socket.once('close', end))))
+    const gone = Promise.all([one, two].map((each) => new Promise((end) => each.socket!.once('close', end))))
     upstream.peers[0]!.socket.end()
     upstream.peers[1]!.reply('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned')
     await gone
@@ -124,7 +142,7 @@ describe('connections', () => {
     const { upstream, pool } = await setUp()
     answerAll(upstream, 'Connection: close\r\n')
     const one = await pool.connect(never)
-    const closed = new Promise((resolve) => one.socket.once('close', resolve))
+    const closed = new Promise((resolve) => one.socket!.once('close', resolve))
     expect(await exchange(one)).toBe('ok')
     await closed
     expect([pool.size, pool.idle]).toEqual([0, 0])
@@ -136,9 +154,9 @@ describe('a burst', () => {
     const { upstream, pool } = await setUp({ maxConnections: 10 })
     answerAll(upstream)
     const first = await pool.connect(never)
-    const served: UpstreamConnection[] = []
+    const served: UpstreamChannel[] = []
     const waiting = pool.connect(never).then((connection) => served.push(connection))
-    pool.onIdle(first)
+    first.giveBack()
     await waiting
     expect(served).toEqual([first])
     // What was opened for the burst in vain waits for the next one.

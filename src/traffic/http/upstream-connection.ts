@@ -1,5 +1,4 @@
-import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import { UpstreamError, type UpstreamCode } from '../errors.js'
 import { Body, type BodySink, type BodySource } from './body.js'
 import type { Fields } from './fields.js'
@@ -10,44 +9,18 @@ import { defaultHttpLimits } from './limits.js'
 import { responseHead, type ResponseHead } from './message.js'
 import { MessageReader, type MessageSink } from './message-reader.js'
 import type { Sweepable, Sweeper } from './sweeper.js'
-import { MessageWriter, type BodyFraming } from './writer.js'
-
-/** Where an endpoint is. */
-export interface Address {
-  readonly host: string
-  readonly port: number
-  readonly tls: boolean
-}
-
-/** A request as it goes out. */
-export interface OutgoingRequest {
-  readonly method: string
-  /** Request line and fields as text, each line with its CRLF, framing included. */
-  readonly head: string
-  readonly framing: BodyFraming
-  readonly body: Body | undefined
-  /** Whether it asks to switch protocols; a 101 is an error otherwise. */
-  readonly upgrade: boolean
-}
-
-/** Who waits for the answer. Gets `onHead` or `onError`, once, unless the exchange is aborted. */
-export interface AnswerReceiver {
-  /** An answer before the answer: 100, 103. */
-  onInterim(head: ResponseHead): void
-  /** The answer's head; the body follows by itself. For a 101 the connection is the receiver's from now on. */
-  onHead(head: ResponseHead, body: Body): void
-  onError(error: UpstreamError): void
-}
+import type { AnswerReceiver, CloseReason, OutgoingRequest, UpstreamChannel } from './upstream/exchange.js'
+import { MessageWriter } from './writer.js'
 
 /** What a connection tells its owner, the pool. */
 export interface ConnectionOwner {
   /** Free for the next request. */
   onIdle(connection: UpstreamConnection): void
-  onClosed(connection: UpstreamConnection): void
+  onClosed(connection: UpstreamConnection, reason: CloseReason): void
 }
 
 /** One connection to an endpoint: requests out, answers in, one at a time. */
-export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
+export class UpstreamConnection implements UpstreamChannel, MessageSink, BodySource, Sweepable {
   readonly socket: Socket
   deadline = Infinity
   /** Exchanges completed on it. */
@@ -56,6 +29,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   rested = false
   /** ms that the endpoint says it keeps the connection when idle. */
   keepAliveHint: number | undefined = undefined
+  /** When it is to be used no more, in ms on the scale of the clock. */
+  retireAt = Infinity
   readonly #owner: ConnectionOwner
   readonly #sweeper: Sweeper
   readonly #idleTimeout: number
@@ -73,9 +48,13 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   #interim = false
   /** The answer has come in full; the request may still be on its way out. */
   #complete = false
-  #upgrade = false
+  /** The protocols offered to switch to. */
+  #offered: string | undefined = undefined
   #paused = false
   #closed = false
+  #reason: CloseReason | undefined = undefined
+  /** Why it closes if nobody uses it until its deadline. */
+  #expiry: CloseReason = 'idle'
 
   constructor(socket: Socket, owner: ConnectionOwner, sweeper: Sweeper, idleTimeout: number, label: string) {
     this.socket = socket
@@ -117,12 +96,13 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   send(request: OutgoingRequest, receiver: AnswerReceiver): void {
     this.#receiver = receiver
     this.#method = request.method
-    this.#upgrade = request.upgrade
+    this.#offered = request.upgrade
     this.#answering = false
     this.deadline = this.#sweeper.after(this.#idleTimeout)
-    const writer = new MessageWriter(this.socket, request.head, request.framing)
-    const { body } = request
-    if (!body || request.framing === 'none') {
+    const { body, framing } = request
+    const bodyFraming = framing.kind === 'close' ? 'none' : framing.kind
+    const writer = new MessageWriter(this.socket, headText(request), bodyFraming)
+    if (!body || bodyFraming === 'none') {
       this.#requestDone = true
       writer.end(undefined)
       return
@@ -145,7 +125,9 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
       },
       fail: () => {
         // Half a request was sent and the rest will never come.
-        if (this.#requestBody === body) this.#break('BANYAN_UPSTREAM_RESET', 'the request body broke off')
+        if (this.#requestBody !== body) return
+        this.#reason = 'aborted'
+        this.#break('BANYAN_UPSTREAM_RESET', 'the request body broke off')
       },
     }
     body.pipe(sink)
@@ -159,12 +141,29 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     this.#requestBody = undefined
     const body = this.#body
     this.#body = undefined
-    this.socket.destroy()
+    this.close('aborted')
     body?.fail(new UpstreamError('BANYAN_UPSTREAM_RESET', `${this.#label}: the exchange was given up`, true))
   }
 
+  giveBack(): void {
+    this.#owner.onIdle(this)
+  }
+
+  /**
+   * Waits unused.
+   *
+   * @param deadline - when to close, on the scale of the sweeper
+   * @param expiry - why, then
+   */
+  rest(deadline: number, expiry: CloseReason): void {
+    this.rested = true
+    this.deadline = deadline
+    this.#expiry = expiry
+  }
+
   /** Closes an idle connection. */
-  close(): void {
+  close(reason: CloseReason): void {
+    this.#reason ??= reason
     this.socket.destroy()
   }
 
@@ -176,6 +175,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     socket.removeAllListeners('drain')
     this.deadline = Infinity
     this.#receiver = undefined
+    this.#reason = 'upgrade'
     return socket
   }
 
@@ -185,8 +185,8 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     const receiver = this.#receiver
     if (!receiver) throw new HttpError(502, 'The endpoint answers what was not asked')
     const head = responseHead(raw, this.#method)
-    if (head.status === 101 && !this.#upgrade)
-      throw new HttpError(502, 'The endpoint switches protocols unasked')
+    if (head.status === 101 && !isOffered(head.upgrade, this.#offered))
+      throw new HttpError(502, 'The endpoint switches to a protocol that was not offered')
     this.#interim = head.status < 200 && head.status !== 101
     if (this.#interim) {
       receiver.onInterim(head)
@@ -240,7 +240,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
 
   expire(): void {
     if (this.#receiver) this.#break('BANYAN_UPSTREAM_IDLE', 'the endpoint was silent for too long')
-    else this.socket.destroy()
+    else this.close(this.#expiry)
   }
 
   readonly #onBytes = (buffer: Buffer): void => {
@@ -260,7 +260,10 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
       return
     }
     // Bytes nobody asked for would be taken for the answer to the next request.
-    if (index < buffer.length) this.#reusable = false
+    if (index < buffer.length) {
+      this.#reusable = false
+      this.#reason ??= 'error'
+    }
     // An endpoint that answers early and keeps the connection takes the rest of the request (RFC 9112 9.3).
     if (index < buffer.length || (this.#complete && (this.#requestDone || !this.#reusable))) this.#release()
   }
@@ -291,7 +294,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     this.deadline = Infinity
     this.uses++
     if (this.#reusable && requestDone && !this.socket.destroyed) this.#owner.onIdle(this)
-    else this.socket.destroy()
+    else this.close('endpoint')
   }
 
   #onEnd(): void {
@@ -304,7 +307,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     this.#closed = true
     this.#sweeper.delete(this)
     this.#break('BANYAN_UPSTREAM_RESET', 'the connection closed before the answer was complete')
-    this.#owner.onClosed(this)
+    this.#owner.onClosed(this, this.#reason ?? 'endpoint')
   }
 
   /** Fails whatever is under way. */
@@ -319,7 +322,7 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
     this.#body = undefined
     this.#head = undefined
     this.#reusable = false
-    this.socket.destroy()
+    this.close(receiver ? 'error' : 'endpoint')
     if (!receiver) return
     const error = new UpstreamError(code, `${this.#label}: ${what}`, true, { cause })
     if (handedOver) body?.fail(error)
@@ -327,61 +330,31 @@ export class UpstreamConnection implements MessageSink, BodySource, Sweepable {
   }
 }
 
-/**
- * Opens a connection.
- *
- * @param label - what errors call the endpoint
- * @param cancelled - gets the function that gives the attempt up
- * @returns rejects with an {@link UpstreamError} `BANYAN_UPSTREAM_CONNECT`
- */
-export function openSocket(
-  address: Address,
-  label: string,
-  cancelled: (cancel: (why: string) => void) => void,
-): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const { host, port } = address
-    const socket: Socket = address.tls
-      ? connectTls({ host, port, servername: host, ALPNProtocols: ['http/1.1'] })
-      : connectTcp({
-          host,
-          port,
-          noDelay: true,
-          keepAlive: true,
-          allowHalfOpen: true,
-          onread: lend(() => socket),
-        })
-    let settled = false
-    // Stays for good: a socket without a listener for its errors takes the process with it.
-    const fail = (error: Error): void => {
-      if (settled) return
-      settled = true
-      socket.destroy()
-      const message = `${label}: cannot connect (${error.message})`
-      reject(new UpstreamError('BANYAN_UPSTREAM_CONNECT', message, false, { cause: error }))
-    }
-    socket.on('error', fail)
-    socket.once(address.tls ? 'secureConnect' : 'connect', () => {
-      if (settled) return
-      settled = true
-      resolve(socket)
-    })
-    cancelled((why) => fail(new Error(why)))
-  })
+/** The head of a request as HTTP/1.1 writes it, without the closing empty line. */
+function headText({ method, target, host, fields, framing, upgrade, trailers }: OutgoingRequest): string {
+  let text = `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields}`
+  if (framing.kind === 'length') text += `Content-Length: ${framing.length}\r\n`
+  else if (framing.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
+  else if (BODIED.has(method)) text += 'Content-Length: 0\r\n'
+  if (upgrade !== undefined) text += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  else if (trailers) text += 'Connection: TE\r\nTE: trailers\r\n'
+  return text
 }
 
-/** Where every plain connection reads into, one at a time: Node would allocate as much for each read. */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
+/** Methods whose requests are expected to say that they have no body. */
+const BODIED = new Set(['POST', 'PUT', 'PATCH'])
 
-/** Reads into the common buffer, and hands on as `data` a copy of just what was read. */
-function lend(socket: () => Socket): OnReadOpts {
-  return {
-    buffer: READ_BUFFER,
-    callback: (bytes, buffer) => {
-      socket().emit('data', Buffer.from(buffer.subarray(0, bytes)))
-      return true
-    },
-  }
+/** Whether an endpoint may switch to the protocols it names: RFC 9110 7.8, no other than were offered. */
+function isOffered(chosen: string | undefined, offered: string | undefined): boolean {
+  if (chosen === undefined || offered === undefined) return false
+  const offers = offered
+    .toLowerCase()
+    .split(',')
+    .map((each) => each.trim())
+  return chosen
+    .toLowerCase()
+    .split(',')
+    .every((each) => offers.includes(each.trim()))
 }
 
 /** `Keep-Alive: timeout=5`, in ms. */
