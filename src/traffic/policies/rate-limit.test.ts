@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { virtualClock, virtualRuntime } from '../../testing/virtual-clock.js'
-import { rateLimit, rateLimitHeaders, type RateLimitOptions } from './rate-limit.js'
+import {
+  rateLimit,
+  rateLimitHeaders,
+  type RateLimit,
+  type RateStore,
+  type RateLimitOptions,
+} from './rate-limit.js'
 
 function setUp(options: RateLimitOptions) {
   const runtime = virtualRuntime()
@@ -298,4 +304,47 @@ test.each([
   [{ limit: 1, window: 1, algorithm: 'sliding-window', burst: 2 }, /burst belongs to the token bucket/],
 ])('%j is refused', (options, message) => {
   expect(() => rateLimit(options as RateLimitOptions)).toThrow(message)
+})
+
+describe('a store', () => {
+  /** Two processes that count in one place, which can be out of reach. */
+  function processes() {
+    const runtime = virtualRuntime()
+    const common = rateLimit({ limit: 3, window: '1m', algorithm: 'sliding-window', name: 'all', runtime })
+    const place = { reachable: true }
+    const store: RateStore = {
+      take: (key) =>
+        place.reachable ? Promise.resolve(common.take(key)) : Promise.reject(new Error('gone')),
+    }
+    const one = (): RateLimit =>
+      rateLimit({ limit: 3, window: '1m', algorithm: 'sliding-window', name: 'own', store, runtime })
+    return { runtime, place, both: [one(), one()] as const }
+  }
+  const call = (policy: RateLimit, key = 'k'): Promise<string> =>
+    policy.execute(() => 'done', { key }).catch((error: unknown) => (error as { code: string }).code)
+
+  test('lets several processes keep one limit together', async () => {
+    const { both } = processes()
+    const outcomes = await Promise.all([0, 1, 0, 1, 0, 1].map((index) => call(both[index]!)))
+    expect(outcomes.filter((each) => each === 'done')).toHaveLength(3)
+    expect(outcomes.filter((each) => each === 'BANYAN_RATE_LIMITED')).toHaveLength(3)
+    expect(await call(both[0], 'another')).toBe('done')
+  })
+
+  test('that cannot tell leaves each process to count alone', async () => {
+    const { both, place } = processes()
+    place.reachable = false
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => call(both[0])))
+    expect(outcomes.filter((each) => each === 'done')).toHaveLength(3)
+  })
+
+  test('is what the headers tell of', async () => {
+    const { both, runtime } = processes()
+    expect(both[1].peek('k').remaining).toBe(3)
+    await call(both[0])
+    await call(both[1])
+    expect(both[1].peek('k')).toMatchObject({ name: 'all', remaining: 1 })
+    await runtime.clock.advance(10_000)
+    expect(both[1].peek('k').resetAfter).toBeLessThanOrEqual(110_000)
+  })
 })

@@ -6,10 +6,12 @@ import { rejected } from '../errors.js'
 import { definePolicy, type Handler, type Policy } from '../policy.js'
 import type { RateDecision, RateState } from './rate-limit/headers.js'
 import type { Limiter } from './rate-limit/limiter.js'
+import { SharedCount, type RateStore } from './rate-limit/shared-count.js'
 import { SlidingWindow } from './rate-limit/sliding-window.js'
 import { TokenBucket } from './rate-limit/token-bucket.js'
 
 export { rateLimitHeaders, type RateDecision, type RateState } from './rate-limit/headers.js'
+export type { RateStore } from './rate-limit/shared-count.js'
 
 /** Options of {@link rateLimit}. */
 export interface RateLimitOptions {
@@ -29,6 +31,11 @@ export interface RateLimitOptions {
    * anew. Default 10000.
    */
   maxKeys?: number
+  /**
+   * Counts calls together with other processes. While it cannot tell, this process counts alone. Default: this process
+   * counts alone.
+   */
+  store?: RateStore
   /** What metrics, errors and the `RateLimit` headers call it. Default `'rateLimit'`. */
   name?: string
   /** Time and telemetry. Default: the system's. */
@@ -51,6 +58,7 @@ export const rateLimitOptions: OptionTable<RateLimitOptions> = {
     doc: 'How calls are counted. Default token-bucket.',
   },
   maxKeys: { kind: 'number', min: 1, integer: true, doc: 'Keys held at most. Default 10000.' },
+  store: { kind: 'code', type: 'object', doc: 'Counts calls together with other processes.' },
   name: { kind: 'string', doc: 'Name in metrics, errors and headers.' },
   runtime: { kind: 'code', type: 'object', doc: 'Time and telemetry.' },
 }
@@ -61,14 +69,14 @@ const ONE_FOR_ALL = ''
 /** A policy that bounds how often. See {@link rateLimit}. */
 export interface RateLimit extends Policy {
   /**
-   * Counts a call without making one, if it is allowed.
+   * Counts a call without making one, if it is allowed; in this process, also with a store.
    *
    * @param key - whose call; default one key for all
    * @param cost - how many calls it counts for, above 0; default 1
    * @throws `BanyanError` (`BANYAN_INVALID_OPTIONS`) if `cost` is not above 0
    */
   take(key?: string, cost?: number): RateDecision
-  /** Looks without counting. */
+  /** Looks without counting; with a store, at what that has said last. */
   peek(key?: string): RateState
   /** Keys held. */
   readonly keys: number
@@ -76,7 +84,8 @@ export interface RateLimit extends Policy {
 
 /**
  * Bounds how often calls are made, for each key on its own (`key` of the call's options). Counts what is asked for,
- * whether it then succeeds or not; a refused call does not count. The count is this process's own.
+ * whether it then succeeds or not; a refused call does not count. The count is this process's own, unless there is a
+ * `store`.
  *
  * - `token-bucket`: in any time t at most `burst + t x limit / window` calls, so at most `burst + limit` in a window.
  * - `sliding-window`: at most `limit` calls in each window of the clock, and fewer than twice as many in any other time of
@@ -128,12 +137,24 @@ export function rateLimit(options: RateLimitOptions): RateLimit {
     return { name, limit, window, remaining, resetAfter, retryAfter: limiter.wait(key, now, 1) }
   }
 
-  const policy = definePolicy(name, <T>(next: Handler<T>): Handler<T> => (call) => {
-    const wait = limiter.take(call.key ?? ONE_FOR_ALL, clock.now(), 1)
-    if (wait === 0) return next(call)
+  const shared = options.store && new SharedCount(options.store, maxKeys)
+
+  const refuse = (wait: number): Promise<never> => {
     refused.add(1)
     const message = `${name}: more than ${limit} calls in ${formatDuration(window)}; the next in ${formatDuration(wait)}`
     return Promise.reject(rejected('BANYAN_RATE_LIMITED', message, name, wait))
+  }
+  const policy = definePolicy(name, <T>(next: Handler<T>): Handler<T> => {
+    const alone: Handler<T> = (call) => {
+      const wait = limiter.take(call.key ?? ONE_FOR_ALL, clock.now(), 1)
+      return wait === 0 ? next(call) : refuse(wait)
+    }
+    if (!shared) return alone
+    return (call) =>
+      shared.take(call.key ?? ONE_FOR_ALL, clock.now()).then(
+        (decision) => (decision.allowed ? next(call) : refuse(decision.retryAfter)),
+        () => alone(call),
+      )
   })
   return {
     ...policy,
@@ -146,7 +167,7 @@ export function rateLimit(options: RateLimitOptions): RateLimit {
       const state = stateAt(key, now)
       return wait === 0 ? { ...state, allowed: true } : { ...state, allowed: false, retryAfter: wait }
     },
-    peek: (key = ONE_FOR_ALL) => stateAt(key, clock.now()),
+    peek: (key = ONE_FOR_ALL) => shared?.last(key, clock.now()) ?? stateAt(key, clock.now()),
     get keys() {
       return limiter.size
     },
