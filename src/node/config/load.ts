@@ -5,6 +5,7 @@ import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../node.js'
 import { checkBuild, checkMeaning, checkMeaningOfMisshapen, DEFAULT_ADMIN } from './meaning.js'
+import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 import { checkShape } from './shape.js'
@@ -43,7 +44,23 @@ export async function loadConfig(
   const chosen = file ?? findFile()
   if (!existsSync(chosen)) throw new BanyanError('BANYAN_CONFIG_NOT_FOUND', `there is no file \`${chosen}\``)
   const source = /\.[cm]?[jt]s$/.test(chosen) ? await readModule(chosen) : readText(chosen, env)
-  return checkSource(chosen, source)
+  const loaded = checkSource(chosen, source)
+  return loaded.ok ? checkFurther(loaded, source) : loaded
+}
+
+/** What takes a library to check, asked only of a configuration that is fine otherwise. */
+async function checkFurther(loaded: Loaded & { ok: true }, { locate }: Source): Promise<Loaded> {
+  const { file, spec, warnings } = loaded
+  const found = await checkRules(spec)
+  if (found.length === 0) return loaded
+  const problems = found.map(({ severity, path, at, message }) => ({
+    severity,
+    file,
+    path,
+    message,
+    ...locate(path, at),
+  }))
+  return { ok: false, file, problems: [...warnings, ...problems] }
 }
 
 /** Checks a configuration that has been read. */
@@ -131,6 +148,9 @@ function toSpec(config: ConfigInput): NodeSpec {
     services,
     routes,
     policies = {},
+    authenticators = {},
+    quotas = {},
+    accessLog = false,
   } = config
   const { delay = 0, grace = '10s' } = drain
   const bounds = Object.entries(limits).map(([name, value]) => [name, boundOf(name, value!)])
@@ -143,6 +163,9 @@ function toSpec(config: ConfigInput): NodeSpec {
     services: services as NodeSpec['services'],
     routes: routes as NodeSpec['routes'],
     policies: policies as NonNullable<NodeSpec['policies']>,
+    authenticators: authenticators as NonNullable<NodeSpec['authenticators']>,
+    quotas: quotas as NonNullable<NodeSpec['quotas']>,
+    accessLog: accessLog as NonNullable<NodeSpec['accessLog']>,
   }
 }
 

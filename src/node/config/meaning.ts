@@ -4,7 +4,8 @@ import { systemRuntime } from '../../core/runtime.js'
 import { suggest } from '../../core/suggest.js'
 import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
-import { formatAddress, parseAddress } from '../address.js'
+import { formatAddress, overlap, parseAddress } from '../address.js'
+import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, servicesOfAggregate } from './meaning-of-aggregate.js'
 import { formatPath, type MeaningProblem, type Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -33,6 +34,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     checkRoutes(config),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),
+    ...namesOf(config.authenticators).map((name) => checkAuthenticator(config, name)),
   ]
 }
 
@@ -77,11 +79,6 @@ function* checkListeners(config: ConfigInput): Generator<MeaningProblem> {
     if (other) yield error(path, `the address ${hostPort(host, port)} is taken by ${other.by} already`)
     taken.push({ host, port, by: `\`${formatPath(path)}\`` })
   }
-}
-
-/** Whether two listeners of one port cannot both be had: the same host, or one of them is every interface. */
-function overlap(a: string, b: string): boolean {
-  return a === b || [a, b].some((host) => host === '::' || host === '0.0.0.0')
 }
 
 function hostPort(host: string, port: number): string {
@@ -169,6 +166,7 @@ function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProble
     yield* checkStacking(config, name, service)
   }
   yield* checkAggregate(config, name)
+  yield* checkAccess(config, name, unknown)
   if (shares.length > 0 && shares.every(({ weight = 1 }) => weight === 0))
     yield error([...path, 'to'], 'the weights of all services are 0')
   const { match, rewrite } = route

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { durationSchema } from '../options-schema.js'
+import { authenticator, quota } from './access.js'
+import { accessLog } from './access-log.js'
 import { address } from './listener.js'
 import { bytes, name, oneOrMore } from './parts.js'
 import { policy } from './policy.js'
@@ -19,6 +21,14 @@ export const configSchema = z.strictObject({
     .meta({ description: 'Where operators come in. Default 127.0.0.1:8081; `false` for nowhere.' }),
   services: z.record(name, service).meta({ description: 'Upstreams by name.' }),
   policies: z.record(name, policy).optional().meta({ description: 'Sets of policies by name.' }),
+  authenticators: z
+    .record(name, authenticator)
+    .optional()
+    .meta({ description: 'Ways to find out who asks, by name.' }),
+  quotas: z
+    .record(name, quota)
+    .optional()
+    .meta({ description: 'How many requests clients may make in a long time, by name.' }),
   routes: z.record(name, route).meta({ description: 'Which requests go where, by name.' }),
   drain: z
     .strictObject({
@@ -30,6 +40,7 @@ export const configSchema = z.strictObject({
         .meta({ description: 'For requests in flight to finish on shutdown. Default 10s.' }),
     })
     .optional(),
+  accessLog: accessLog.optional(),
   trust: z
     .array(z.string().refine(isNetwork, 'must be an IP address or a CIDR block such as 10.0.0.0/8'))
     .optional()

@@ -5,6 +5,7 @@ import { hedgeOptions } from '../../../traffic/policies/hedge.js'
 import { rateLimitOptions } from '../../../traffic/policies/rate-limit.js'
 import { retryOptions } from '../../../traffic/policies/retry.js'
 import { durationSchema, optionsSchema } from '../options-schema.js'
+import { countedBy } from './access.js'
 import { fieldValues } from './parts.js'
 
 const NAMED_BY_GATEWAY = ['name']
@@ -34,13 +35,10 @@ export const policy = z.strictObject({
   rateLimit: optionsSchema(rateLimitOptions, NAMED_BY_GATEWAY)
     .required({ limit: true, window: true })
     .extend({
-      by: z
-        .string()
-        .regex(/^(client|all|header:[\w-]+)$/, 'must be `client`, `all` or `header:<name>`')
-        .optional()
-        .meta({
-          description: 'Whose requests are counted together: `client` (default), `all`, or `header:<name>`.',
-        }),
+      by: countedBy.optional().meta({
+        description:
+          'Whose requests are counted together: `client` (default), `identity`, `identity:<claim>`, `key`, `header:<name>` or `all`.',
+      }),
     })
     .optional()
     .meta({ description: 'Bounds how often calls are made.' }),

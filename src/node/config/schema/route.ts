@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { isToken } from '../../../traffic/http/characters.js'
+import { access, cors, csrf, quotaOfRoute } from './access.js'
 import { aggregate } from './aggregate.js'
+import { compress } from './compress.js'
 import { atLeastOne, fieldValues, name, oneOrMore, weight } from './parts.js'
 
 const headerEdits = z.strictObject({
@@ -71,6 +73,14 @@ export const route = z.strictObject({
     .optional(),
   headers: z.strictObject({ request: headerEdits.optional(), response: headerEdits.optional() }).optional(),
   policy: name.optional().meta({ description: 'A policy around the one of the service.' }),
+  access: access.optional().meta({ description: 'Who may pass. Default: everybody.' }),
+  cors: cors.optional().meta({ description: 'Which pages of other origins may read the answers.' }),
+  csrf: csrf.optional().meta({
+    description: 'Whether requests that pages of other origins cause are refused; see docs/traffic/cors.md.',
+  }),
+  quota: quotaOfRoute
+    .optional()
+    .meta({ description: 'Quotas by name, or of this route alone; one or a list.' }),
   requestId: z
     .union([
       z.literal(true),
@@ -86,6 +96,7 @@ export const route = z.strictObject({
     ])
     .optional()
     .meta({ description: 'Gives every request an id, told to the service and the client.' }),
+  compress: compress.optional(),
   upgrade: z
     .boolean()
     .optional()

@@ -18,6 +18,7 @@ import {
   type AuthenticatorContext,
   type Outcome,
 } from './authenticator.js'
+import { PUBLIC_ALGORITHMS, SECRET_ALGORITHMS, type Algorithm } from './algorithms.js'
 import { claimAt, identityOf, type ClaimNames } from './claims.js'
 import { readFirst, tokenReader, type TokenPlace } from './credentials.js'
 import { publicKeys } from './key-set.js'
@@ -52,16 +53,6 @@ export interface JwtSpec {
   /** Tokens whose verification is remembered until they expire. Default 10000; 0 for none. */
   remember?: number
 }
-
-/** Signatures by a key pair: whoever can verify cannot sign. */
-export const PUBLIC_ALGORITHMS = [
-  'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519',
-] as const // prettier-ignore
-
-/** Signatures by a secret: whoever can verify can sign. */
-export const SECRET_ALGORITHMS = ['HS256', 'HS384', 'HS512'] as const
-
-export type Algorithm = (typeof PUBLIC_ALGORITHMS)[number] | (typeof SECRET_ALGORITHMS)[number]
 
 /** A secret must be as long as the hash, or it is what breaks first (RFC 7518 3.2); bytes. */
 const SECRET_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }

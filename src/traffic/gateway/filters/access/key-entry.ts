@@ -1,0 +1,46 @@
+import { isKeyHash } from './key-hash.js'
+
+/** One key: what is known of it, never the key itself. */
+export interface KeySpec {
+  /** `sha256:` and the hash in hexadecimal, as `banyan key create` prints it. */
+  hash: string
+  /** Whose key it is; one subject may have several. Default: the key's name. */
+  subject?: string
+  scopes?: string[]
+  /** When it stops to be valid: a date (its beginning, UTC) or a time of ISO 8601. Default: never. */
+  expires?: string
+  /** Whether it has been taken back. Taking it out of the configuration does the same. Default false. */
+  revoked?: boolean
+  /** More that is known of its owner, for rules and headers. */
+  claims?: Record<string, unknown>
+}
+
+const FIELDS = new Set(['hash', 'subject', 'scopes', 'expires', 'revoked', 'claims'])
+
+/** What is wrong with an entry; also what a schema says of it in other words. */
+export function keyProblem(entry: unknown): string | undefined {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return 'must be an object'
+  const unknown = Object.keys(entry).find((field) => !FIELDS.has(field))
+  if (unknown !== undefined) return `has an unknown field \`${unknown}\``
+  const { hash, subject, scopes, expires, revoked, claims } = entry as Record<keyof KeySpec, unknown>
+  if (typeof hash !== 'string' || !isKeyHash(hash))
+    return 'needs a `hash` such as `sha256:` and 64 hexadecimal digits, as `banyan key create` prints it'
+  if (subject !== undefined && (typeof subject !== 'string' || subject === ''))
+    return 'has no text as `subject`'
+  if (scopes !== undefined && !(Array.isArray(scopes) && scopes.every((each) => typeof each === 'string')))
+    return 'has no list of names as `scopes`'
+  if (expires !== undefined && (typeof expires !== 'string' || !isTime(expires)))
+    return 'has no date or time of ISO 8601 as `expires`'
+  if (revoked !== undefined && typeof revoked !== 'boolean') return 'has neither true nor false as `revoked`'
+  if (claims !== undefined && (typeof claims !== 'object' || claims === null || Array.isArray(claims)))
+    return 'has no object as `claims`'
+  return undefined
+}
+
+/** A date, or a time with its zone: without one it would be another time on another machine. */
+export function isTime(text: string): boolean {
+  return (
+    /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text) &&
+    !Number.isNaN(Date.parse(text))
+  )
+}
