@@ -9,6 +9,7 @@ import type { RouteSpec } from './spec.js'
  */
 export async function buildFilters(spec: RouteSpec, context: RouteContext): Promise<Filter[]> {
   const filters: Filter[] = []
+  if (spec.compress) filters.push((await import('./filters/compress.js')).compress(spec.compress, context))
   const { match, cors, csrf, access, quota } = spec
   if (cors) {
     const methods = [match.method ?? []].flat()

@@ -14,6 +14,7 @@ import type { RateLimitOptions } from '../policies/rate-limit.js'
 import type { RetryOptions } from '../policies/retry.js'
 import type { AccessSpec } from './filters/access.js'
 import type { AuthenticatorSpec } from './filters/access/authenticators.js'
+import type { CompressSpec } from './filters/compress.js'
 import type { CorsSpec } from './filters/cors.js'
 import type { CsrfSpec } from './filters/csrf.js'
 import type { QuotaSpec } from './filters/quota.js'
@@ -162,6 +163,8 @@ export interface RouteSpec {
   quota?: string | QuotaSpec | (string | QuotaSpec)[]
   /** Gives every request an id. */
   requestId?: true | RequestIdSpec
+  /** Compresses answers for clients that can take it. */
+  compress?: true | CompressSpec
   /** Whether requests to switch protocols (WebSocket) are passed on. Default true. */
   upgrade?: boolean
 }
