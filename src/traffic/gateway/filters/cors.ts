@@ -112,7 +112,8 @@ export function cors(spec: CorsSpec, routeMethods: readonly string[], context: R
       return preflight(origin, request)
     }
     const says = origin !== undefined && allows(origin) ? [...shared(origin), ...exposed] : []
-    forwarding.problemFields = varies ? [...says, ['Vary', 'Origin']] : says
+    const before = forwarding.problemFields ?? []
+    forwarding.problemFields = varies ? [...before, ...says, ['Vary', 'Origin']] : [...before, ...says]
     const answer = await next()
     for (const name of OURS) answer.fields.delete(name)
     for (const [name, value] of says) answer.fields.append(name, value)

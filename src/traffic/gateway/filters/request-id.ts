@@ -23,7 +23,9 @@ export function requestId(spec: RequestIdSpec | true, { route }: RouteContext): 
   }
   return defineFilter(`${route} request id`, async (forwarding, next) => {
     const id = idOf(forwarding)
+    forwarding.requestId = id
     forwarding.setField(header, id)
+    forwarding.problemFields = [...(forwarding.problemFields ?? []), [header, id]]
     const answer = await next()
     answer.fields.delete(lower)
     answer.fields.append(header, id)

@@ -1,0 +1,90 @@
+import type { Clock } from '../../core/clock.js'
+import { parseTraceContext } from '../../core/trace-context.js'
+import type { RequestReport } from '../../traffic/gateway/index.js'
+import { Redaction } from './redaction.js'
+import { ACCESS_FIELDS, type AccessField, type AccessLogSpec } from './spec.js'
+
+/** The value of a field as JSON; `undefined` for a line without it. */
+type Reader = (report: RequestReport) => string | undefined
+
+/** Longest text that a client decides on, in characters. */
+const MOST_TEXT = 2_048
+
+/**
+ * Makes what writes the line of a request, with its line break.
+ *
+ * Every value that a client decides on is written as a JSON string of bounded length, so that no request can forge a
+ * line or make one endless.
+ */
+export function lineWriter(spec: AccessLogSpec, clock: Clock): (report: RequestReport) => string {
+  const readers = readersOf(spec, clock)
+  const wanted = ACCESS_FIELDS.filter((field) => spec.fields?.includes(field) ?? true)
+  const parts = wanted.map((field) => ({ prefix: `"${field}":`, read: readers[field] }))
+  return (report) => {
+    let line = ''
+    for (const { prefix, read } of parts) {
+      const value = read(report)
+      if (value !== undefined) line += (line === '' ? '{' : ',') + prefix + value
+    }
+    return line === '' ? '{}\n' : `${line}}\n`
+  }
+}
+
+function readersOf(spec: AccessLogSpec, clock: Clock): Record<AccessField, Reader> {
+  const { parameters = [], redact = [], headers = [] } = spec
+  const redaction = new Redaction(redact, parameters)
+  const names = headers.map((name) => name.toLowerCase())
+  return {
+    time: ({ startedAt }) => `"${new Date(clock.wall() - (clock.now() - startedAt)).toISOString()}"`,
+    requestId: ({ forwarding }) => text(forwarding?.requestId),
+    traceId: (report) => text(report.span?.context.traceId ?? traceOf(report)),
+    spanId: ({ span }) => text(span?.context.spanId),
+    client: ({ forwarding, exchange }) => text(forwarding?.clientAddress ?? exchange.client.remoteAddress),
+    subject: ({ forwarding }) => text(forwarding?.identity?.subject),
+    method: ({ exchange }) => text(exchange.request.method),
+    host: ({ exchange }) => text(exchange.request.host),
+    path: ({ exchange }) => text(exchange.request.target.replace(/\?[^]*$/, '')),
+    query: ({ exchange: { request } }) => {
+      const start = request.target.indexOf('?')
+      return start < 0 ? undefined : text(redaction.query(request.target.slice(start)))
+    },
+    protocol: ({ exchange: { request } }) => (request.major === 2 ? '"HTTP/2"' : `"HTTP/1.${request.minor}"`),
+    tls: ({ exchange }) => text(exchange.client.tls?.version),
+    route: ({ route }) => text(route?.name),
+    service: ({ service }) => text(service?.name),
+    endpoint: ({ forwarding }) => text((forwarding?.last as { url?: string } | undefined)?.url),
+    tries: ({ tries }) => String(tries),
+    status: ({ status }) => String(status),
+    problem: ({ reason }) => text(reason),
+    error: ({ errorType }) => text(errorType),
+    aborted: ({ aborted }) => (aborted ? 'true' : undefined),
+    bytesIn: ({ exchange }) => String(exchange.body.received),
+    bytesOut: ({ bytesSent }) => String(bytesSent),
+    duration: ({ startedAt, endedAt }) => ms(endedAt - startedAt),
+    firstByte: ({ startedAt, headAt }) => (headAt === 0 ? undefined : ms(headAt - startedAt)),
+    userAgent: ({ exchange }) => text(exchange.request.fields.get('user-agent')),
+    headers: ({ exchange }) => {
+      if (names.length === 0) return undefined
+      const found = names.flatMap((name) => {
+        const value = exchange.request.fields.get(name)
+        return value === undefined ? [] : [`${JSON.stringify(name)}:${text(redaction.header(name, value))!}`]
+      })
+      return `{${found.join(',')}}`
+    },
+  }
+}
+
+/** The trace that the client says the request belongs to. */
+function traceOf({ exchange }: RequestReport): string | undefined {
+  return parseTraceContext(exchange.request.fields.get('traceparent'))?.traceId
+}
+
+function text(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined
+  return JSON.stringify(value.length > MOST_TEXT ? `${value.slice(0, MOST_TEXT)}...` : value)
+}
+
+/** Milliseconds to a hundredth. */
+function ms(value: number): string {
+  return String(Math.round(value * 100) / 100)
+}
