@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { HttpServer } from '../../src/traffic/http/server.js'
 import type { HttpLimits } from '../../src/traffic/http/limits.js'
 import { Body } from '../../src/traffic/http/body.js'
-import type { ServerExchange } from '../../src/traffic/http/server-connection.js'
+import type { Exchange } from '../../src/traffic/http/exchange.js'
 import { virtualClock, type VirtualClock } from '../../src/testing/index.js'
 import type { ReadMessage } from '../support/http-messages.js'
 import { RawClient } from '../support/raw.js'
@@ -14,7 +14,7 @@ afterEach(async () => {
 })
 
 /** Answers with what was asked, once the whole request is there. */
-function echo(exchange: ServerExchange): void {
+function echo(exchange: Exchange): void {
   const { request, body } = exchange
   let text = `${request.method} ${request.target} `
   body.pipe({
@@ -27,10 +27,7 @@ function echo(exchange: ServerExchange): void {
   })
 }
 
-async function serve(
-  onExchange: (exchange: ServerExchange) => void = echo,
-  limits: Partial<HttpLimits> = {},
-) {
+async function serve(onExchange: (exchange: Exchange) => void = echo, limits: Partial<HttpLimits> = {}) {
   const clock = virtualClock()
   const server = new HttpServer({ clock, limits, onExchange })
   const { port } = await server.listen(0, '127.0.0.1')
@@ -107,7 +104,7 @@ describe('one connection, request after request', () => {
   })
 
   test('the next request waits until the one before is answered', async () => {
-    const waiting: ServerExchange[] = []
+    const waiting: Exchange[] = []
     const { client } = await serve((exchange) => {
       if (exchange.request.target === '/barrier') echo(exchange)
       else waiting.push(exchange)
@@ -123,7 +120,7 @@ describe('one connection, request after request', () => {
   })
 
   test('what is not valid behind a request that is under way is refused after its answer', async () => {
-    let first!: ServerExchange
+    let first!: Exchange
     const { client } = await serve((exchange) => {
       if (exchange.request.target === '/barrier') echo(exchange)
       else first = exchange
@@ -140,7 +137,7 @@ describe('one connection, request after request', () => {
   })
 
   test('a client that goes away aborts its exchange, once', async () => {
-    const { promise, resolve } = turn<ServerExchange>()
+    const { promise, resolve } = turn<Exchange>()
     let aborts = 0
     const aborted = turn<undefined>()
     const { client } = await serve((exchange) => {
@@ -298,7 +295,7 @@ describe('a limit', () => {
   })
 
   test('of a chunked body holds also when it is passed after the request was handed over', async () => {
-    const handedOver = turn<ServerExchange>()
+    const handedOver = turn<Exchange>()
     const { client } = await serve((exchange) => handedOver.resolve(exchange), limits)
     const c = await client()
     c.send(`${chunked}5\r\n01234\r\n`)
@@ -311,7 +308,7 @@ describe('a limit', () => {
 
   describe('of the connections', () => {
     test('is kept: one more than allowed is closed while all are at work, and let in when one has gone', async () => {
-      const held: ServerExchange[] = []
+      const held: Exchange[] = []
       const { client, server } = await serve((exchange) => held.push(exchange), { connections: 2 })
       const busy = [(await client()).send(get()), (await client()).send(get())]
       while (held.length < 2) await new Promise((resolve) => setImmediate(resolve))
@@ -373,7 +370,7 @@ describe('time', () => {
   })
 
   test('for a body: each part extends it; silence is answered with 408', async () => {
-    const exchanges: ServerExchange[] = []
+    const exchanges: Exchange[] = []
     const { clock, client } = await serve(
       (exchange) => {
         exchanges.push(exchange)
@@ -412,7 +409,7 @@ describe('time', () => {
   })
 
   test('for a body does not run while nobody takes it, nor before the client is asked to go on', async () => {
-    const exchanges: ServerExchange[] = []
+    const exchanges: Exchange[] = []
     const { clock, client } = await serve((exchange) => exchanges.push(exchange), { minimumRate: 1_000 })
     const c = await client()
     c.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(199_999)}`)
@@ -441,7 +438,7 @@ describe('time', () => {
   })
 
   test('does not run out for an answer that takes long', async () => {
-    const handedOver = turn<ServerExchange>()
+    const handedOver = turn<Exchange>()
     const { clock, client } = await serve((exchange) => handedOver.resolve(exchange))
     const c = await client()
     c.send(get())
@@ -452,7 +449,7 @@ describe('time', () => {
   })
 
   const size = 16 << 20
-  const large = (exchange: ServerExchange): void => {
+  const large = (exchange: Exchange): void => {
     if (exchange.request.target === '/barrier') echo(exchange)
     else exchange.respond({ status: 200, fields: '', body: Body.of(Buffer.alloc(size, 'x')) })
   }
@@ -507,7 +504,7 @@ describe('time', () => {
 
 describe('closing', () => {
   async function busy() {
-    const handedOver = turn<ServerExchange>()
+    const handedOver = turn<Exchange>()
     const served = await serve((exchange) => {
       if (exchange.request.target === '/slow') handedOver.resolve(exchange)
       else echo(exchange)

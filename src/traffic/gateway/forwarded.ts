@@ -66,8 +66,19 @@ export function forwardedText(client: Client, host: string, before: Fields | und
     `Forwarded: ${chain('forwarded', own)}\r\n` +
     `X-Forwarded-For: ${chain('x-forwarded-for', address)}\r\n` +
     `X-Forwarded-Proto: ${before?.get('x-forwarded-proto') ?? proto}\r\n` +
-    `X-Forwarded-Host: ${before?.get('x-forwarded-host') ?? host}\r\n`
+    `X-Forwarded-Host: ${before?.get('x-forwarded-host') ?? host}\r\n` +
+    (client.tls?.fields ?? (before ? certificateBefore(before) : ''))
   )
+}
+
+/** What a trusted proxy says about the certificate of the client behind it (RFC 9440). */
+function certificateBefore(before: Fields): string {
+  let text = ''
+  for (const name of ['Client-Cert', 'Client-Cert-Chain']) {
+    const value = before.get(name.toLowerCase())
+    if (value !== undefined) text += `${name}: ${value}\r\n`
+  }
+  return text
 }
 
 /** Node reports IPv4 peers of a dual-stack socket as `::ffff:192.0.2.1`. */

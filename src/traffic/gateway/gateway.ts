@@ -15,7 +15,10 @@ import { Forwarding } from './forwarding.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
 import { Generation, type GenerationOptions } from './generation.js'
+import { forwardedNames } from '../http/tls/forwarded-names.js'
+import type { ListenerSpec } from '../http/listener-spec.js'
 import { Listener } from './listener.js'
+import { dropOwn } from './own-fields.js'
 import { rateLimitKey, type BuiltPolicies } from './policies.js'
 import { MemoryQuotaStore, type QuotaStore } from './quota-store.js'
 import type { Route } from './route.js'
@@ -77,9 +80,13 @@ export class Gateway {
   readonly #runtime: Runtime
   readonly #outside: Outside
   readonly #listeners = new Set<Listener>()
+  /** Fields in which listeners tell services about client certificates; nobody else may. In lower case. */
+  #claimed: readonly string[] | undefined = undefined
   /** Our name in `Via`, different for each gateway, so that a request that comes round again is noticed. */
   readonly #pseudonym: string
   readonly #via: string
+  /** The same for requests that came by HTTP/2. */
+  readonly #via2: string
   readonly #onReport: OnReport | undefined
   /** For requests that no route has taken. */
   readonly #unrouted: RequestInstruments
@@ -110,6 +117,7 @@ export class Gateway {
       .toString(16)
       .padStart(8, '0')}`
     this.#via = `1.1 ${this.#pseudonym}`
+    this.#via2 = `2.0 ${this.#pseudonym}`
     generation.begin(undefined)
   }
 
@@ -210,19 +218,28 @@ export class Gateway {
   /**
    * Starts to listen; may be called for several addresses.
    *
+   * @param options - what is spoken there; default HTTP/1.1 without TLS
    * @param options.held - whether requests wait until the listener is told to `release` them
    * @throws Node's error if the address cannot be had
+   * @throws {@link BanyanError} `BANYAN_CERTIFICATE` if a certificate or key is missing or not valid
    */
-  async listen(port: number, host = '127.0.0.1', { held = false } = {}): Promise<Listener> {
+  async listen(
+    port: number,
+    host = '127.0.0.1',
+    { held = false, ...spec }: ListenerSpec & { held?: boolean } = {},
+  ): Promise<Listener> {
     const listener = await Listener.open({
       port,
       host,
-      clock: this.#runtime.clock,
+      spec,
+      runtime: this.#runtime,
+      onChange: () => this.#claimFields(),
       limits: this.#limits,
       serve: (exchange) => this.#serve(exchange),
       held,
     })
     this.#listeners.add(listener)
+    this.#claimFields()
     return listener
   }
 
@@ -230,6 +247,7 @@ export class Gateway {
   async unlisten(listener: Listener, signal: AbortSignal = AbortSignal.abort()): Promise<void> {
     await listener.close(signal)
     this.#listeners.delete(listener)
+    this.#claimFields()
   }
 
   /**
@@ -243,12 +261,24 @@ export class Gateway {
     for (const generation of this.#living) generation.close()
   }
 
+  /** Takes out what a client says about a certificate; a trusted proxy may speak for those behind it. */
+  #dropClaims({ client, request }: Exchange, generation: Generation, claimed: readonly string[]): void {
+    if (client.tls?.fields === undefined && generation.trust(client.remoteAddress)) return
+    dropOwn(request.fields, claimed)
+  }
+
+  #claimFields(): void {
+    const names = [...this.#listeners].flatMap((listener) => forwardedNames(listener.spec))
+    this.#claimed = names.length === 0 ? undefined : names
+  }
+
   #switchTo(next: Generation, limits: Partial<HttpLimits>): void {
     const previous = this.#generation
     this.#living.add(next)
     next.begin(previous)
     this.#generation = next
     this.#limits = limits
+    for (const listener of this.#listeners) listener.limits = limits
     previous.retire(() => this.#living.delete(previous))
   }
 
@@ -268,6 +298,7 @@ export class Gateway {
       return
     }
     const generation = this.#generation
+    if (this.#claimed) this.#dropClaims(exchange, generation, this.#claimed)
     const found = generation.find(request, location)
     if (!found) {
       this.#refuse(report, 404, 'no-route', 'No route takes this request.')
@@ -300,13 +331,13 @@ export class Gateway {
         location,
         parameters: found.parameters,
         clientAddress: whose,
-        ownFields: generation.ownFields,
+        ownFields: this.#claimed ? [...this.#claimed, ...(generation.ownFields ?? [])] : generation.ownFields,
         target: route.targetOf(found, location),
         host: route.hostOf(request.host),
         forwarded: trusted
           ? forwardedText(exchange.client, request.host, request.fields)
           : forwardedBy(exchange),
-        via: this.#via,
+        via: request.major === 2 ? this.#via2 : this.#via,
         edits: route.requestEdits,
         upgrade: request.upgrade !== undefined && route.upgrade,
         trace: report.span?.context,

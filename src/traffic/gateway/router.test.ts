@@ -13,6 +13,7 @@ function request(
   return {
     method,
     target,
+    major: 1,
     minor: 1,
     fields: Fields.of(Object.entries(headers)),
     framing: { kind: 'none' },

@@ -35,6 +35,11 @@ export function isFieldValue(text: string): boolean {
   return every(text, FIELD_VALUE)
 }
 
+/** True if `text` can stand as the target of a request. */
+export function isTarget(text: string): boolean {
+  return every(text, TARGET)
+}
+
 function every(text: string, accepted: Uint8Array): boolean {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)

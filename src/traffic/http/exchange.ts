@@ -17,8 +17,12 @@ export interface Client {
 export interface ClientTls {
   /** The name asked for by SNI. */
   readonly serverName: string | undefined
+  /** `TLSv1.2`, `TLSv1.3`. */
+  readonly version?: string | undefined
   /** The certificate that the client has proved to own, if it was asked for one and its CA is trusted. */
   readonly certificate: ClientCertificate | undefined
+  /** What services are told about the certificate: fields as text, each line with its CRLF. Default: nothing. */
+  readonly fields?: string
 }
 
 /** A verified client certificate. */
@@ -59,6 +63,15 @@ export interface Exchange {
   readonly refused: number | undefined
   /** Called once, when the client goes before its answer is complete. */
   onAbort: (() => void) | undefined
+  /**
+   * Called once when all is over: the answer was handed to the connection in full, or never will be; after a switch of
+   * protocols, when the connection has closed. Every version of HTTP must keep this, as what is counted, traced and
+   * logged of a request waits for it.
+   *
+   * @param bytes - sent to the client: the answer's body without framing, or what was said after a switch
+   * @param error - why the answer is not complete; `aborted` tells whether it was the client
+   */
+  onDone: ((bytes: number, error: Error | undefined) => void) | undefined
   /** Sends an interim answer (100, 103) before the real one. */
   interim(status: number, reason: string, fields: string): void
   /** Sends the answer; its body flows as fast as the client takes it. May be called once. */

@@ -36,6 +36,8 @@ const KINDS: [string, Kind][] = [
   ['x-forwarded-for', Kind.XForwarded],
   ['x-forwarded-proto', Kind.XForwarded],
   ['x-forwarded-host', Kind.XForwarded],
+  ['client-cert', Kind.XForwarded],
+  ['client-cert-chain', Kind.XForwarded],
   ['trailer', Kind.Trailer],
   ['authorization', Kind.Protected],
   ['cache-control', Kind.Protected],

@@ -8,6 +8,8 @@ export interface RequestHead {
   readonly method: string
   /** As it stood in the request line, in origin-form or `*`; an absolute-form is taken apart. */
   readonly target: string
+  /** The version of HTTP it came in. */
+  readonly major: 1 | 2
   readonly minor: number
   readonly fields: Fields
   readonly framing: Framing
@@ -72,6 +74,7 @@ export function requestHead(raw: RawHead): RequestHead {
   return {
     method,
     target,
+    major: 1,
     minor,
     fields,
     framing: requestFraming(control, minor),
@@ -121,6 +124,6 @@ function sameHost(a: string, b: string): boolean {
 }
 
 /** RFC 3986 host and port: a name or IPv4 address, or an IPv6 address in brackets; no user information. */
-function isHost(host: string): boolean {
+export function isHost(host: string): boolean {
   return /^(?:[a-z0-9\-._~!$&'()*+,;=%]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?$/i.test(host)
 }

@@ -19,17 +19,22 @@ export interface HttpServerOptions {
   onExchange: (exchange: Exchange) => void
   /** Observes requests that were refused because they are not valid. */
   onInvalid?: (error: HttpError) => void
+  /** What new sockets pass first. Default: nothing, HTTP/1 is spoken at once. */
+  entrance?: Entrance | undefined
 }
 
 /** Accepts connections and reads requests from them, one at a time on each. Knows no routes and no policies. */
 export class HttpServer implements ConnectionHost {
-  readonly limits: HttpLimits
+  /** May be set anew at any time; what a connection reads heads by is what held when it was accepted. */
+  limits: HttpLimits
   readonly sweeper: Sweeper
   readonly onExchange: (exchange: Exchange) => void
   readonly onInvalid: ((error: HttpError) => void) | undefined
   readonly #server: Server
   readonly #connections = new Set<Connection>()
-  #entrance: Entrance | undefined = undefined
+  /** Sockets on which it is not clear yet what is spoken. */
+  readonly #entering = new Set<Socket>()
+  #entrance: Entrance | undefined
   #draining = false
   #onDrained: (() => void) | undefined = undefined
   #closed: Promise<void> | undefined = undefined
@@ -39,6 +44,7 @@ export class HttpServer implements ConnectionHost {
     this.sweeper = new Sweeper(options.clock)
     this.onExchange = options.onExchange
     this.onInvalid = options.onInvalid
+    this.#entrance = options.entrance
     this.#server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
       this.#accept(socket),
     )
@@ -52,6 +58,11 @@ export class HttpServer implements ConnectionHost {
   /** Open client connections. */
   get connectionCount(): number {
     return this.#connections.size
+  }
+
+  /** Lets the sockets that come from now on pass something else; those that are open do not notice. */
+  set entrance(entrance: Entrance | undefined) {
+    this.#entrance = entrance
   }
 
   /** Where it listens, once it does. */
@@ -98,18 +109,28 @@ export class HttpServer implements ConnectionHost {
     const drained = new Promise<void>((resolve) => {
       this.#onDrained = resolve
     })
-    this.#entrance?.close()
+    for (const socket of this.#entering) socket.destroy()
     for (const connection of this.#connections) connection.closeWhenIdle()
     if (this.#connections.size > 0) await drained
     await closed
   }
 
   #accept(socket: Socket): void {
-    if (this.#draining || (this.#connections.size >= this.limits.connections && !this.#makeRoom())) {
+    const full = this.#connections.size + this.#entering.size >= this.limits.connections
+    if (this.#draining || (full && !this.#makeRoom())) {
       socket.destroy()
       return
     }
-    this.#connections.add(new ServerConnection(this, socket))
+    if (!this.#entrance) {
+      this.#connections.add(new ServerConnection(this, socket))
+      return
+    }
+    this.#entering.add(socket)
+    socket.once('close', () => this.#entering.delete(socket))
+    this.#entrance(socket, this, (connection) => {
+      this.#entering.delete(socket)
+      this.#connections.add(connection)
+    })
   }
 
   /** Closes one connection that waits for a request, if there is one among those that were opened first. */
