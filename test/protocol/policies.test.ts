@@ -2,7 +2,6 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
-import { noTelemetry, systemRuntime, type Span, type Telemetry } from '../../src/core/index.js'
 import { Gateway, type GatewayOptions, type GatewaySpec } from '../../src/traffic/gateway/index.js'
 
 const cleanUps: (() => unknown)[] = []
@@ -207,41 +206,5 @@ describe('WebSocket', () => {
     client.close()
     await new Promise((resolve) => client.once('close', resolve))
     sockets.close()
-  })
-})
-
-describe('tracing', () => {
-  test('a span for each request; the next hop continues it', async () => {
-    const seen: unknown[] = []
-    const telemetry: Telemetry = {
-      ...noTelemetry,
-      span(name, attributes, parent): Span {
-        seen.push(['start', name, attributes, parent])
-        return {
-          traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
-          setAttribute: (key, value) => void seen.push([key, value]),
-          end: (error) => void seen.push(['end', error]),
-        }
-      },
-    }
-    const { url } = await serve(
-      (request, response) => void response.end(String(request.headers['traceparent'])),
-    )
-    const spec: GatewaySpec = {
-      services: { s: { endpoints: [url] } },
-      routes: { all: { match: {}, to: 's' } },
-    }
-    const parent = '00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01'
-    const traced = await gatewayFor(spec, { runtime: { ...systemRuntime, telemetry } })
-    expect(await (await fetch(`${traced.base}/x`, { headers: { traceparent: parent } })).text()).toMatch(
-      /^00-1{32}-2{16}-01$/,
-    )
-    expect(seen).toEqual([
-      ['start', 'GET all', { 'http.request.method': 'GET', 'http.route': 'all', 'url.path': '/x' }, parent],
-      ['http.response.status_code', 200],
-      ['end', undefined],
-    ])
-    const plain = await gatewayFor(spec)
-    expect(await (await fetch(plain.base, { headers: { traceparent: parent } })).text()).toBe(parent)
   })
 })

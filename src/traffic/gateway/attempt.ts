@@ -52,7 +52,7 @@ export class Attempt implements AnswerReceiver {
       this.#endpoint.active++
       this.#startedAt = this.#endpoint.clock.now()
       this.#work.tries++
-      if (this.#work.trace) this.#span = this.#endpoint.span(this.#work, this.#call)
+      if (this.#work.trace?.sampled) this.#span = this.#endpoint.span(this.#work, this.#call)
       this.#forgetCancel = this.#call.onCancel(() => this.#cancel())
       if (this.#settled) return
       if (!this.#work.replayable) {

@@ -57,6 +57,8 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   readonly idempotent: boolean
   /** Who asks, once that is known. */
   identity: Identity | undefined = undefined
+  /** What the request is called in logs, if its route gives ids. */
+  requestId: string | undefined = undefined
   /** Header fields of the answer, should it be a problem: an error passes by the filters that would have set them. */
   problemFields: readonly (readonly [string, string])[] | undefined = undefined
   /** The endpoint of the last try; the next one prefers another. */

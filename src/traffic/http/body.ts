@@ -30,6 +30,7 @@ export class Body {
   #sink: BodySink | undefined = undefined
   #held: Buffer[] = []
   #heldBytes = 0
+  #received = 0
   #paused = false
   #ended = false
   #trailers: Fields | undefined = undefined
@@ -65,9 +66,15 @@ export class Body {
     return this.#heldBytes
   }
 
+  /** Bytes that have arrived so far. */
+  get received(): number {
+    return this.#received
+  }
+
   // For the connection it arrives on:
 
   push(data: Buffer): void {
+    this.#received += data.length
     if (this.#discarded) return
     if (this.#sink) {
       if (!this.#sink.write(data)) this.#pause()
