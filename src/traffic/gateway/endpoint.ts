@@ -1,109 +1,256 @@
 import type { Clock } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
-import type { Histogram } from '../../core/telemetry.js'
+import type { Span } from '../../core/telemetry.js'
 import type { Candidate } from '../balancing/candidate.js'
+import { PeakEwma } from '../balancing/ewma.js'
+import type { EjectionSnapshot } from '../health/ejection.js'
+import type { HealthCheck, HealthSnapshot } from '../health/health-check.js'
+import type { OutlierDetector } from '../health/outlier-detector.js'
+import type { OutlierSubject, OutlierTrack } from '../health/outlier-track.js'
+import type { SlowStart } from '../health/slow-start.js'
 import type { Pool } from '../http/pool.js'
+import type { PoolState } from '../http/upstream/census.js'
 import type { BreakerSnapshot, CircuitBreaker } from '../policies/circuit-breaker.js'
-import type { Handler, Policy } from '../policy.js'
+import type { Call, Handler, Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { Attempt, type AttemptTarget } from './attempt.js'
 import { Meter, type Readings } from './meter.js'
+import { parseEndpoint } from './address.js'
 import type { OutgoingWork } from './outgoing-work.js'
+import { errorType } from './telemetry/error-type.js'
+import { activeGauge, TryInstruments } from './telemetry/instruments.js'
+import { describe, type LastProblem } from './telemetry/last-problem.js'
+import { clientSpan } from './telemetry/spans.js'
 
 /** What `banyan status` shows of an endpoint. */
 export interface EndpointState extends Readings {
   url: string
+  /** One of the addresses that the name in the URL stands for. */
+  address: string | undefined
+  zone: string | undefined
   weight: number
-  /** Whether it is given requests now. */
+  /** Whether a request would be let through now: it is available, or there is panic, and its breaker agrees. */
   ready: boolean
+  /** Whether its checks and its requests say that it is well. */
+  available: boolean
+  /** How much of its weight it takes, above 0 to 1; less while it starts slowly. */
+  share: number
+  /** What active checks show, where there are any. */
+  health: HealthSnapshot | undefined
+  /** Why and until when it is out, if it is. */
+  ejection: EjectionSnapshot | undefined
   /** Requests under way. */
   active: number
   /** Tries since the start, and how many of them failed: no answer, or a status of 500 and above. */
   requests: number
   failures: number
-  connections: { open: number; idle: number; waiting: number }
+  connections: PoolState
   breaker: BreakerSnapshot | undefined
+  /** What the last failed try failed with, if there was one. */
+  lastProblem: LastProblem | undefined
+}
+
+/** Where an endpoint is, and what it is called. */
+export interface Place {
+  readonly url: string
+  /** One of the addresses of the URL's host; without it the system finds one for each connection. */
+  readonly address: string | undefined
+  /** Number among the addresses of one name; small, and used again when an address goes. */
+  readonly slot: number | undefined
+  readonly weight: number
+  readonly zone: string | undefined
+}
+
+/** What metrics and breakers call the endpoint of a place: addresses come and go without end, slots do not. */
+export function placeName({ url, slot }: Place): string {
+  return slot === undefined ? url : `${url} #${slot}`
+}
+
+/** What an endpoint is made of. */
+export interface EndpointOptions {
+  service: string
+  place: Place
+  pool: Pool
+  runtime: Runtime
+  breaker: CircuitBreaker | undefined
+  /** Around each try, outermost first; the breaker is one of them. */
+  policies: readonly Policy<unknown>[]
+  outliers: OutlierDetector | undefined
+  slowStart: SlowStart | undefined
+  /** Whether a balancer looks at latencies. */
+  measures: boolean
+  /** Called when it gets no more requests. */
+  onDrain: () => void
 }
 
 /** One address of a service, with the connections to it and what is known of its health. */
-export class Endpoint implements Candidate, AttemptTarget {
+export class Endpoint implements Candidate, AttemptTarget, OutlierSubject {
+  /** Its URL, with its address if it is one of several. */
+  readonly id: string
   readonly url: string
-  readonly weight: number
+  readonly address: string | undefined
+  readonly metricsName: string
+  weight: number
+  zone: string | undefined
   readonly pool: Pool
   readonly clock: Clock
   readonly breaker: CircuitBreaker | undefined
+  readonly latency: PeakEwma | undefined
+  /** Its requests as outlier detection sees them. */
+  readonly track: OutlierTrack | undefined
+  /** Its active checks. */
+  check: HealthCheck | undefined = undefined
   /** A try of a request on this endpoint, under the endpoint's own policies. */
   readonly run: Handler<UpstreamAnswer>
-  /** Exchanges under way. */
-  active = 0
+  #active = 0
+  #draining = false
   #requests = 0
   #failures = 0
   readonly #meter = new Meter()
-  readonly #durations: (Histogram | undefined)[] = []
+  #lastProblem: Parameters<typeof describe>[0] | undefined = undefined
+  readonly #instruments: TryInstruments
   readonly #runtime: Runtime
   readonly #service: string
+  readonly #host: string
+  readonly #port: number
+  readonly #slowStart: SlowStart | undefined
+  readonly #onDrain: () => void
+  /** Since when it starts slowly, if it does. */
+  #startedAt: number | undefined = undefined
 
-  constructor(options: {
-    service: string
-    url: string
-    weight: number
-    pool: Pool
-    runtime: Runtime
-    breaker: CircuitBreaker | undefined
-    /** Around each try, outermost first; the breaker is one of them. */
-    policies: readonly Policy<unknown>[]
-  }) {
-    this.url = options.url
-    this.weight = options.weight
+  constructor(options: EndpointOptions) {
+    const { place, breaker } = options
+    this.id = place.address === undefined ? place.url : `${place.url} (${place.address})`
+    this.url = place.url
+    this.metricsName = placeName(place)
+    this.address = place.address
+    this.weight = place.weight
+    this.zone = place.zone
     this.pool = options.pool
     this.clock = options.runtime.clock
     this.#runtime = options.runtime
     this.#service = options.service
-    this.breaker = options.breaker
+    this.#slowStart = options.slowStart
+    this.#onDrain = options.onDrain
+    this.breaker = breaker
+    this.latency = options.measures ? new PeakEwma() : undefined
+    this.track = options.outliers?.track(this)
+    const { host, port } = parseEndpoint(place.url)
+    this.#host = host
+    this.#port = port
+    const attributes = { 'banyan.service': options.service, 'server.address': this.metricsName }
+    this.#instruments = new TryInstruments(options.runtime.telemetry, attributes)
+    activeGauge(options.runtime.telemetry, this, attributes)
     const attempt: Handler = (call) => new Attempt(this, call.subject as OutgoingWork, call).run()
-    this.run = options.policies.reduceRight<Handler>(
+    const layers = this.track ? [this.track.watch, ...options.policies] : options.policies
+    this.run = layers.reduceRight<Handler>(
       (next, policy) => policy.wrap(next),
       attempt,
     ) as Handler<UpstreamAnswer>
+    if (this.#slowStart)
+      breaker?.on('stateChange', ({ reason, dryRun }) => {
+        if (reason.code === 'probes-passed' && !dryRun) this.startSlowly()
+      })
+  }
+
+  /** Exchanges under way. */
+  get active(): number {
+    return this.#active
+  }
+
+  set active(count: number) {
+    this.#active = count
+    if (count === 0 && this.#draining) this.pool.close()
+  }
+
+  get admitting(): number {
+    return this.breaker?.admitting ?? 1
+  }
+
+  /** Whether its checks and its requests say that it is well. */
+  get available(): boolean {
+    return !this.track?.out && (this.check === undefined || this.check.state === 'healthy')
+  }
+
+  /** Whether it waits for its first check. */
+  get pending(): boolean {
+    return this.check?.state === 'pending'
+  }
+
+  get share(): number {
+    if (this.#startedAt === undefined) return 1
+    const elapsed = this.clock.now() - this.#startedAt
+    const share = this.#slowStart!.share(elapsed)
+    if (share === 1) {
+      this.#startedAt = undefined
+      return 1
+    }
+    // A breaker that lets its load come back thins it already: the lower of both shares is what it gets in the end.
+    const { admitting } = this
+    if (admitting === 0) return share
+    return share < admitting ? share / admitting : 1
+  }
+
+  /** It is new, or back. */
+  startSlowly(): void {
+    if (this.#slowStart) this.#startedAt = this.clock.now()
+  }
+
+  /** Gets no more requests; its connections close when those it has are over. */
+  drain(): void {
+    this.#draining = true
+    this.#onDrain()
+    this.check?.close()
+    if (this.#active === 0) this.pool.close()
+  }
+
+  close(): void {
+    this.check?.close()
+    this.pool.close()
   }
 
   ready(): boolean {
     return this.breaker?.ready() ?? true
   }
 
-  record(status: number, now: number, ms: number): void {
+  record(method: string, status: number, error: unknown, now: number, ms: number): void {
     const failed = status === 0 || status >= 500
     this.#requests++
-    if (failed) this.#failures++
     this.#meter.count(now, ms, failed)
-    const histogram = (this.#durations[status] ??= this.#runtime.telemetry.histogram(
-      'http.client.request.duration',
-      {
-        description:
-          'Time from the start of a try on an endpoint to the head of its answer; status 0 is no answer.',
-        unit: 's',
-        attributes: {
-          'banyan.service': this.#service,
-          'server.address': this.url,
-          'http.response.status_code': status,
-        },
-      },
-    ))
-    histogram.record(ms / 1000)
+    // A failure may be quick, and must not look good for that.
+    if (!failed) this.latency?.observe(now, ms)
+    if (failed) {
+      this.#failures++
+      const reason = status === 0 ? errorType(error) : String(status)
+      this.#lastProblem = { at: this.#runtime.clock.wall(), reason, error }
+    }
+    this.#instruments.record(method, status, status === 0 ? errorType(error) : undefined, ms)
+  }
+
+  span(work: OutgoingWork, { attempt }: Call): Span | undefined {
+    const to = { service: this.#service, url: this.url, host: this.#host, port: this.#port, attempt }
+    return clientSpan(this.#runtime.telemetry, work, work.trace!, to)
   }
 
   state(): EndpointState {
     const { pool } = this
     return {
       url: this.url,
+      address: this.address,
+      zone: this.zone,
       weight: this.weight,
       ready: this.ready(),
+      available: this.available,
+      share: this.#startedAt === undefined ? 1 : this.#slowStart!.share(this.clock.now() - this.#startedAt),
+      health: this.check?.snapshot(),
+      ejection: this.track?.snapshot(),
       active: this.active,
       requests: this.#requests,
       failures: this.#failures,
       ...this.#meter.read(this.clock.now()),
-      connections: { open: pool.size, idle: pool.idle, waiting: pool.waiting },
+      connections: pool.state(),
       breaker: this.breaker?.snapshot(),
+      lastProblem: this.#lastProblem && describe(this.#lastProblem),
     }
   }
 }

@@ -1,27 +1,50 @@
-import { duration } from '../../core/duration.js'
-import { BanyanError } from '../../core/errors.js'
+import { isDeepStrictEqual } from 'node:util'
+import type { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
-import { balancer } from '../balancing/balancer.js'
-import type { Balancer } from '../balancing/candidate.js'
+import { systemResolver, type Resolver } from '../discovery/resolver.js'
+import type { ResolutionState } from '../discovery/resolution.js'
 import { rejected } from '../errors.js'
-import { Pool } from '../http/pool.js'
+import { SlowStart } from '../health/slow-start.js'
 import type { Sweeper } from '../http/sweeper.js'
-import type { Address } from '../http/upstream-connection.js'
+import type { Address } from '../http/upstream/connector.js'
 import type { Bulkhead } from '../policies/bulkhead.js'
 import type { BreakerSnapshot } from '../policies/circuit-breaker.js'
 import type { Handler } from '../policy.js'
+import { parseEndpoint } from './address.js'
 import type { UpstreamAnswer } from './answer.js'
-import { Endpoint, type EndpointState } from './endpoint.js'
+import { DeferredGauges } from './deferred-gauges.js'
+import { Endpoint, placeName, type EndpointState, type Place } from './endpoint.js'
+import { EndpointSet } from './endpoint-set.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { buildPolicies, type BuiltPolicies } from './policies.js'
-import type { PolicySpec, ServiceSpec } from './spec.js'
+import { Pools } from './pools.js'
+import { ServiceHealth, type HealthCounts } from './service-health.js'
+import type { EndpointSpec, PolicySpec, ServiceSpec } from './spec.js'
 
-/** How long an unused connection is kept when the endpoint does not say, in ms. */
-const MAX_IDLE_MS = 30_000
+/** What a service is made of. */
+export interface ServiceOptions {
+  name: string
+  spec: ServiceSpec
+  policy: PolicySpec
+  runtime: Runtime
+  sweeper: Sweeper
+  /** Zone of this node. */
+  zone?: string | undefined
+  /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
+  resolver?: Resolver | undefined
+}
 
 /** What `banyan status` shows of a service. */
 export interface ServiceState {
   endpoints: EndpointState[]
+  /** How many endpoints are in which state; each counts once. */
+  health: HealthCounts
+  /** Whether too few endpoints are available, so that all of them are used. */
+  panic: boolean
+  /** Share of the requests that stays in the node's own zone, where zones matter. */
+  ownZoneShare: number | undefined
+  /** What the names in URLs stand for, by URL. */
+  names: Record<string, ResolutionState>
   breaker: BreakerSnapshot | undefined
   bulkhead: ReturnType<Bulkhead['snapshot']> | undefined
 }
@@ -29,37 +52,47 @@ export interface ServiceState {
 /** A named upstream with its endpoints, their connections and its policies. */
 export class Service {
   readonly name: string
-  readonly endpoints: readonly Endpoint[]
   readonly policies: BuiltPolicies
   /** A call of this service under its policies. */
   readonly run: Handler<UpstreamAnswer>
-  readonly #balancer: Balancer<Endpoint>
+  readonly #spec: ServiceSpec
+  readonly #runtime: Runtime
+  readonly #pools: Pools
+  readonly #slowStart: SlowStart | undefined
+  readonly #health: ServiceHealth
+  readonly #endpoints: EndpointSet
+  #entries: readonly (string | EndpointSpec)[]
 
-  constructor(name: string, spec: ServiceSpec, policy: PolicySpec, runtime: Runtime, sweeper: Sweeper) {
+  /** @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` */
+  constructor(options: ServiceOptions) {
+    const { name, spec, policy, runtime, sweeper, zone, resolver = systemResolver } = options
     this.name = name
+    this.#spec = spec
+    this.#entries = spec.endpoints
+    this.#runtime = runtime
+    this.#pools = new Pools(name, spec, runtime, sweeper)
     this.policies = buildPolicies(policy, name, runtime)
-    this.endpoints = spec.endpoints.map((entry) => {
-      const { url, weight = 1 } = typeof entry === 'string' ? { url: entry } : entry
-      const label = `${name} ${url}`
-      return new Endpoint({
-        service: name,
-        url,
-        weight,
-        runtime,
-        pool: new Pool({
-          address: parseEndpoint(url),
-          label,
-          clock: runtime.clock,
-          sweeper,
-          maxConnections: spec.maxConnections ?? 1024,
-          connectTimeout: duration(spec.connectTimeout ?? '1s', 'connectTimeout'),
-          idleTimeout: duration(spec.idleTimeout ?? '60s', 'idleTimeout'),
-          maxIdle: MAX_IDLE_MS,
-        }),
-        ...this.policies.perEndpoint(label),
-      })
+    this.#slowStart = spec.slowStart && new SlowStart(spec.slowStart)
+    this.#health = new ServiceHealth(name, spec, {
+      runtime,
+      openPool: (address, label, silent) => this.#pools.open(address, label, silent),
+      connector: (address, label) => this.#pools.connector(address, label),
+      addressOf,
+      onChange: () => this.#endpoints.refresh(),
     })
-    this.#balancer = balancer(spec.balance ?? 'least-request', this.endpoints, runtime.random)
+    this.#endpoints = new EndpointSet(spec.endpoints, {
+      service: name,
+      balance: spec.balance ?? 'least-request',
+      zone,
+      zones: spec.zones ?? {},
+      panicBelow: spec.panicBelow ?? 0.5,
+      runtime,
+      resolver,
+      make: (place) => this.#makeEndpoint(place),
+      begin: (endpoint) => endpoint.check?.start(),
+      forget: (endpoint) => this.#health.forget(endpoint),
+    })
+    this.#health.showGauges(() => this.#endpoints)
     const choose: Handler = (call) => this.#choose(call)
     this.run = this.policies.around.reduceRight<Handler>(
       (next, each) => each.wrap(next),
@@ -67,10 +100,38 @@ export class Service {
     ) as Handler<UpstreamAnswer>
   }
 
+  /** Those there are now; names that are resolved make them come and go. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#endpoints.all
+  }
+
+  /** Begins active checks and the resolution of names. May be called again. */
+  start(): void {
+    this.#endpoints.start()
+  }
+
+  /**
+   * Takes another list of endpoints. Those that stand in both keep their connections, counts, breakers and health; new
+   * ones start slowly; the others get no more requests, and close when those they have are over.
+   *
+   * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`; nothing has changed then
+   */
+  update(endpoints: readonly (string | EndpointSpec)[]): void {
+    if (isDeepStrictEqual(endpoints, this.#entries)) return
+    for (const entry of endpoints) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
+    this.#entries = endpoints
+    this.#endpoints.update(endpoints)
+  }
+
   state(): ServiceState {
     const { breaker, bulkhead } = this.policies
+    const endpoints = this.#endpoints
     return {
-      endpoints: this.endpoints.map((endpoint) => endpoint.state()),
+      endpoints: endpoints.all.map((endpoint) => endpoint.state()),
+      health: this.#health.counts(endpoints.all),
+      panic: endpoints.panic,
+      ownZoneShare: endpoints.ownZoneShare,
+      names: endpoints.resolutions(),
       breaker: breaker?.snapshot(),
       bulkhead: bulkhead?.snapshot(),
     }
@@ -78,12 +139,13 @@ export class Service {
 
   /** Takes no more requests; connections close as their exchanges end. */
   close(): void {
-    for (const { pool } of this.endpoints) pool.close()
+    this.#health.close()
+    this.#endpoints.close()
   }
 
   #choose(call: Parameters<Handler>[0]): Promise<UpstreamAnswer> {
     const work = call.subject as OutgoingWork
-    const endpoint = this.#balancer.pick(work.last as Endpoint | undefined)
+    const endpoint = this.#endpoints.pick(work)
     if (endpoint === undefined) return Promise.reject(this.#refuse())
     work.last = endpoint
     return endpoint.run(call)
@@ -99,23 +161,32 @@ export class Service {
     const message = `${this.name}: the circuit breakers of all ${waits.length} endpoints refuse calls`
     return rejected('BANYAN_BREAKER_OPEN', message, this.name, Math.min(...waits))
   }
+
+  #makeEndpoint(place: Place): Endpoint {
+    const name = placeName(place)
+    const label = `${this.name} ${name}`
+    // Gauges of an endpoint go with it.
+    const gauges = new DeferredGauges(this.#runtime.telemetry)
+    gauges.show()
+    const runtime: Runtime = { ...this.#runtime, telemetry: gauges }
+    const endpoint = new Endpoint({
+      service: this.name,
+      place,
+      runtime,
+      pool: this.#pools.open(addressOf(place), name, runtime),
+      ...this.policies.perEndpoint(label, runtime),
+      outliers: this.#health.outliers,
+      slowStart: this.#slowStart,
+      measures: this.#spec.balance === 'peak-ewma',
+      onDrain: () => gauges.hide(),
+    })
+    this.#health.watch(endpoint)
+    return endpoint
+  }
 }
 
-/**
- * Reads an endpoint's URL.
- *
- * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if it is not `http(s)://host[:port]`
- */
-export function parseEndpoint(url: string): Address {
-  const match = /^(https?):\/\/(\[[0-9a-f:.]+\]|[^/?#@:[\]]+)(?::(\d{1,5}))?\/?$/i.exec(url)
-  const secure = match?.[1]!.toLowerCase() === 'https'
-  const port = Number(match?.[3] ?? (secure ? 443 : 80))
-  if (!match || port < 1 || port > 65_535) {
-    throw new BanyanError(
-      'BANYAN_INVALID_OPTIONS',
-      `endpoint \`${url}\` must be http(s)://host:port, without a path`,
-    )
-  }
-  const host = match[2]!.replace(/^\[|\]$/g, '')
-  return { host, port, tls: secure }
+/** Where connections to an endpoint go; TLS keeps to the name. */
+function addressOf({ url, address }: Pick<Place, 'url' | 'address'>): Address {
+  const parsed = parseEndpoint(url)
+  return address === undefined ? parsed : { ...parsed, address }
 }

@@ -43,6 +43,8 @@ export type { BreakerReason, BreakerSnapshot, BreakerState, StateChange } from '
 /** A policy that refuses calls while what they call is in trouble. See {@link circuitBreaker}. */
 export interface CircuitBreaker extends Policy {
   readonly state: BreakerState
+  /** Share of the calls that are let through, 0 to 1: below 1 while open and half-open. 1 in a dry run. */
+  readonly admitting: number
   /**
    * Whether a call made right now would be let through; a load balancer asks this before it chooses. While the load
    * comes back the answer is drawn by chance and holds for the next call, a yes like a no: asking and then calling is
@@ -203,6 +205,13 @@ class Breaker implements CircuitBreaker {
   get state(): BreakerState {
     this.#tick(this.#runtime.clock.now())
     return nameOf(this.#state)
+  }
+
+  get admitting(): number {
+    if (this.#state.kind === 'closed' || this.#dryRun) return 1
+    const now = this.#runtime.clock.now()
+    this.#tick(now)
+    return this.#share(now)
   }
 
   ready(): boolean {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseEndpoint } from '../../../traffic/gateway/service.js'
+import { parseEndpoint } from '../../../traffic/gateway/address.js'
 import { durationSchema } from '../options-schema.js'
 import { atLeastOne, checkedBy, name, weight } from './parts.js'
 

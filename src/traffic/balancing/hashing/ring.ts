@@ -1,0 +1,49 @@
+import { hashText, mix } from './hash.js'
+import type { HashTable, Owner } from './table.js'
+
+/** Points of an owner of weight 1. More are more even, and more memory: a load differs by about 1/sqrt of it. */
+const POINTS = 256
+/** Bounds of all points together; outside of them everybody gets twice or half as many, again and again. */
+const LEAST = 1_024
+const MOST = 1 << 20
+
+/**
+ * A ring (Karger et al., "Consistent hashing and random trees", 1997): every owner stands at many points of a circle
+ * of 32 bits, and a key belongs to the next one. When an owner goes, only its keys move; when one comes, keys move
+ * only to it.
+ */
+export function ring(owners: readonly Owner[]): HashTable {
+  // Where two meet at one point the name decides, not the order of the list.
+  const order = owners.map((_, index) => index).sort((a, b) => (owners[a]!.id < owners[b]!.id ? -1 : 1))
+  const points = sortedPoints(order.map((index) => owners[index]!))
+  const hashes = Uint32Array.from(points, (point) => Math.floor(point / MOST))
+  const places = Uint32Array.from(points, (point) => order[point % MOST]!)
+  return {
+    places,
+    placeOf(hash) {
+      let [low, high] = [0, hashes.length]
+      while (low < high) {
+        const middle = (low + high) >>> 1
+        if (hashes[middle]! < hash) low = middle + 1
+        else high = middle
+      }
+      return low === hashes.length ? 0 : low
+    },
+  }
+}
+
+/** Each with its owner in the low bits, so that sorting numbers sorts both. */
+function sortedPoints(owners: readonly Owner[]): Float64Array {
+  let scale = POINTS
+  const total = POINTS * owners.reduce((sum, { weight }) => sum + weight, 0)
+  for (let all = total; all > 0 && all < LEAST; all *= 2) scale *= 2
+  for (let all = total; all > MOST; all /= 2) scale /= 2
+  const points: number[] = []
+  for (const [index, { id, weight }] of owners.entries()) {
+    const base = hashText(id)
+    const own = Math.max(1, Math.round(weight * scale))
+    for (let point = 1; point <= own; point++)
+      points.push(mix(base ^ Math.imul(point, 0x9e3779b9)) * MOST + index)
+  }
+  return Float64Array.from(points).sort()
+}

@@ -1,0 +1,246 @@
+import type { Runtime } from '../../core/runtime.js'
+import { balancer, type BalanceSpec } from '../balancing/balancer.js'
+import type { Balancer } from '../balancing/candidate.js'
+import { ownZoneShare, type ZoneOptions } from '../balancing/zones.js'
+import { Resolution, type ResolutionState } from '../discovery/resolution.js'
+import type { Resolver } from '../discovery/resolver.js'
+import { parseEndpoint } from './address.js'
+import type { Endpoint, Place } from './endpoint.js'
+import { parseHashKey, type HashKey } from './hash-key.js'
+import type { OutgoingWork } from './outgoing-work.js'
+import type { EndpointSpec } from './spec.js'
+
+/** What a set of endpoints works with. */
+export interface EndpointSetOptions {
+  /** Name of the service. */
+  service: string
+  balance: BalanceSpec
+  /** Zone of this node. */
+  zone: string | undefined
+  zones: ZoneOptions | false
+  /** Share of available endpoints below which all are used; 0 for never. */
+  panicBelow: number
+  runtime: Runtime
+  resolver: Resolver
+  make(place: Place): Endpoint
+  /** Starts the checks of an endpoint, if there are any. */
+  begin(endpoint: Endpoint): void
+  /** An endpoint is no longer part of the set. */
+  forget(endpoint: Endpoint): void
+}
+
+/** An entry of the configuration, and what its name stands for. */
+interface Entry {
+  spec: EndpointSpec
+  resolution: Resolution | undefined
+}
+
+interface Member {
+  endpoint: Endpoint
+  slot: number | undefined
+}
+
+/** The endpoints of our own zone and of the others. */
+interface ByZone {
+  own: readonly Endpoint[]
+  others: readonly Endpoint[]
+  /** Share of the traffic that stays in our own. */
+  ownShare: number
+}
+
+/**
+ * The endpoints of a service: which there are (the list of the configuration, the addresses of names), which of them
+ * take requests (checks, ejections, panic), and which one takes the next (zone, balancer).
+ */
+export class EndpointSet {
+  readonly #options: EndpointSetOptions
+  readonly #balancer: Balancer<Endpoint>
+  readonly #keyOf: HashKey | undefined
+  #entries: readonly Entry[] = []
+  /** By the identity of the place. */
+  #members = new Map<string, Member>()
+  #all: readonly Endpoint[] = []
+  /** Those that take requests. */
+  #among: readonly Endpoint[] = []
+  /** The same, apart by zone; `undefined` while the zone does not matter. */
+  #zoned: ByZone | undefined = undefined
+  #panic = false
+  #started = false
+
+  constructor(entries: readonly (string | EndpointSpec)[], options: EndpointSetOptions) {
+    const { balance, runtime } = options
+    this.#options = options
+    this.#balancer = balancer(balance, runtime)
+    this.#keyOf = typeof balance === 'object' ? parseHashKey(balance.hash) : undefined
+    this.update(entries)
+  }
+
+  get all(): readonly Endpoint[] {
+    return this.#all
+  }
+
+  /** Whether too few endpoints are available, so that all of them are used. */
+  get panic(): boolean {
+    return this.#panic
+  }
+
+  /** Share of the requests that stays in the node's own zone; `undefined` while the zone does not matter. */
+  get ownZoneShare(): number | undefined {
+    return this.#zoned?.ownShare
+  }
+
+  /** Begins checks, and questions for addresses. May be called again. */
+  start(): void {
+    this.#started = true
+    for (const { resolution } of this.#entries) resolution?.start()
+    for (const endpoint of this.#all) this.#options.begin(endpoint)
+  }
+
+  /** Takes another list; endpoints that stand in both stay as they are. */
+  update(entries: readonly (string | EndpointSpec)[]): void {
+    const before = new Map(this.#entries.map((entry) => [keyOf(entry.spec), entry]))
+    this.#entries = entries.map((given) => {
+      const spec = typeof given === 'string' ? { url: given } : given
+      const known = before.get(keyOf(spec))
+      before.delete(keyOf(spec))
+      return { spec, resolution: known ? known.resolution : this.#resolutionOf(spec) }
+    })
+    for (const { resolution } of before.values()) resolution?.close()
+    this.#reconcile()
+    if (this.#started) this.start()
+  }
+
+  /** The endpoint for a try; `undefined` if none takes requests. */
+  pick(work: OutgoingWork): Endpoint | undefined {
+    const avoid = work.last as Endpoint | undefined
+    const zoned = this.#zoned
+    if (zoned) {
+      const own = this.#options.runtime.random.next() < zoned.ownShare
+      const found = this.#balancer.pick(own ? zoned.own : zoned.others, avoid)
+      if (found && found !== avoid) return found
+    }
+    return this.#balancer.pick(this.#among, avoid, this.#keyOf?.(work))
+  }
+
+  /** What is known of an endpoint has changed. */
+  refresh(): void {
+    const { panicBelow, service, runtime } = this.#options
+    const members = this.#all.filter(({ weight }) => weight > 0)
+    // Those that wait for their first check are no reason to panic, and take nothing in it.
+    const known = members.filter(({ pending }) => !pending)
+    const available = known.filter((endpoint) => endpoint.available)
+    const panic = known.length > 0 && available.length / known.length < panicBelow
+    this.#among = panic ? known : available
+    this.#zoned = this.#apartByZone(members)
+    if (panic === this.#panic) return
+    this.#panic = panic
+    runtime.telemetry.log(
+      panic ? 'warn' : 'info',
+      panic
+        ? 'panic: too few endpoints are well, so all of them are used'
+        : 'no more panic: enough endpoints are well',
+      { 'banyan.service': service, available: available.length, endpoints: known.length },
+    )
+  }
+
+  resolutions(): Record<string, ResolutionState> {
+    return Object.fromEntries(
+      this.#entries.flatMap(({ spec, resolution }) => (resolution ? [[spec.url, resolution.state()]] : [])),
+    )
+  }
+
+  close(): void {
+    for (const { resolution } of this.#entries) resolution?.close()
+    for (const endpoint of this.#all) endpoint.close()
+  }
+
+  #resolutionOf({ url, resolve }: EndpointSpec): Resolution | undefined {
+    if (!resolve) return undefined
+    const { service, resolver, runtime } = this.#options
+    const options = resolve === true ? {} : resolve
+    return new Resolution(parseEndpoint(url).host, options, { service, resolver, runtime }, () => {
+      this.#reconcile()
+      this.start()
+    })
+  }
+
+  /** Makes what should be there of what is there. */
+  #reconcile(): void {
+    const before = this.#members
+    const after = new Map<string, Member>()
+    const fresh: Endpoint[] = []
+    for (const { spec, resolution } of this.#entries) {
+      const { url, weight = 1, zone } = spec
+      const addresses = resolution && resolution.addresses.length > 0 ? resolution.addresses : [undefined]
+      const slots = new Slots(addresses.map((address) => before.get(`${url} ${address ?? ''}`)?.slot))
+      for (const address of addresses) {
+        const key = `${url} ${address ?? ''}`
+        let member = before.get(key)
+        if (member) {
+          member.endpoint.weight = weight
+          member.endpoint.zone = zone
+        } else {
+          const slot = address === undefined ? undefined : slots.next()
+          member = { slot, endpoint: this.#options.make({ url, address, slot, weight, zone }) }
+          fresh.push(member.endpoint)
+        }
+        after.set(key, member)
+      }
+    }
+    // Beside others that run, not where all are new.
+    if (fresh.length < after.size) for (const endpoint of fresh) endpoint.startSlowly()
+    this.#members = after
+    this.#all = Array.from(after.values(), ({ endpoint }) => endpoint)
+    for (const [key, { endpoint }] of before) {
+      if (after.has(key)) continue
+      endpoint.drain()
+      this.#options.forget(endpoint)
+    }
+    this.#balancer.use?.(this.#all)
+    this.refresh()
+  }
+
+  #apartByZone(members: readonly Endpoint[]): ByZone | undefined {
+    const { zone, zones } = this.#options
+    // A key belongs to its endpoint, wherever that is.
+    if (zone === undefined || zones === false || this.#balancer.keyed) return undefined
+    const own = this.#among.filter((endpoint) => endpoint.zone === zone)
+    const others = this.#among.filter((endpoint) => endpoint.zone !== zone)
+    if (own.length === 0 || others.length === 0) return undefined
+    const ownShare = ownZoneShare(
+      {
+        own: weightOf(own),
+        available: weightOf(this.#among),
+        total: weightOf(members),
+        zones: new Set(members.map((endpoint) => endpoint.zone)).size,
+      },
+      zones,
+    )
+    return { own, others, ownShare }
+  }
+}
+
+/** Numbers for the addresses of one name, the lowest free first. */
+class Slots {
+  readonly #taken: Set<number | undefined>
+  #last = 0
+
+  constructor(taken: readonly (number | undefined)[]) {
+    this.#taken = new Set(taken)
+  }
+
+  next(): number {
+    do this.#last++
+    while (this.#taken.has(this.#last))
+    return this.#last
+  }
+}
+
+/** What must be the same for an entry to be the same. */
+function keyOf({ url, resolve }: EndpointSpec): string {
+  return JSON.stringify([url, resolve ?? false])
+}
+
+function weightOf(endpoints: readonly Endpoint[]): number {
+  return endpoints.reduce((sum, { weight }) => sum + weight, 0)
+}
