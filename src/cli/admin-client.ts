@@ -7,10 +7,28 @@ import { BanyanError } from '../core/errors.js'
  * @throws {@link BanyanError} `BANYAN_ADMIN_UNREACHABLE` if nobody answers, `BANYAN_ADMIN_REFUSED` if it says no
  */
 export async function askAdmin(admin: string, path: string, init: RequestInit = {}): Promise<unknown> {
+  const { ok, status, body } = await requestAdmin(admin, path, init)
+  if (ok) return body
+  const { detail } = body as { detail?: string }
+  throw new BanyanError('BANYAN_ADMIN_REFUSED', detail ?? `${baseOf(admin)} answers ${status}`)
+}
+
+/**
+ * The same, for those who read refusals themselves.
+ *
+ * @param patience - ms until it is given up
+ * @throws {@link BanyanError} `BANYAN_ADMIN_UNREACHABLE`, or `BANYAN_ADMIN_REFUSED` if the answer is not a node's
+ */
+export async function requestAdmin(
+  admin: string,
+  path: string,
+  init: RequestInit = {},
+  patience = 5_000,
+): Promise<{ ok: boolean; status: number; body: object }> {
   const base = baseOf(admin)
   let response: Response
   try {
-    response = await fetch(new URL(path, base), { ...init, signal: AbortSignal.timeout(5_000) })
+    response = await fetch(new URL(path, base), { ...init, signal: AbortSignal.timeout(patience) })
   } catch (error) {
     const hint = 'is the node up? its `admin` address goes with --admin'
     throw new BanyanError('BANYAN_ADMIN_UNREACHABLE', `no node answers at ${base}; ${hint}`, { cause: error })
@@ -21,9 +39,7 @@ export async function askAdmin(admin: string, path: string, init: RequestInit = 
       'BANYAN_ADMIN_REFUSED',
       `${base} is not the admin listener of a node: it answers no JSON`,
     )
-  if (response.ok) return body
-  const { detail } = body as { detail?: string }
-  throw new BanyanError('BANYAN_ADMIN_REFUSED', detail ?? `${base} answers ${response.status}`)
+  return { ok: response.ok, status: response.status, body }
 }
 
 /** A URL, `host:port`, or as in a configuration a port alone. */

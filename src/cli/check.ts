@@ -1,6 +1,6 @@
 import { loadConfig } from '../node/config/load.js'
 import { formatProblem, type ConfigProblem } from '../node/config/problem.js'
-import type { NodeSpec } from '../node/node.js'
+import type { NodeSpec } from '../node/spec.js'
 import { paint, table } from './paint.js'
 
 /** `banyan check`. */

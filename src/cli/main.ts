@@ -27,6 +27,8 @@ Examples:
   banyan check                     is banyan.yaml right? every mistake at once
   banyan up                        run it
   banyan status                    what it does, live
+  banyan diff                      what banyan.yaml would change in it
+  banyan reload                    change it
   banyan breaker open payments     keep calls away from a service
   banyan schema > schema.json      JSON Schema for your editor
 
@@ -37,13 +39,17 @@ program
   .command('up')
   .description('run the node that a configuration describes, until SIGTERM or Ctrl-C')
   .option('-c, --config <file>', 'configuration (default: banyan.yaml or banyan.config.ts in this folder)')
+  .option('--no-watch', 'take changes of the file only on SIGHUP and banyan reload')
   .addHelpText(
     'after',
     `
 On SIGTERM or Ctrl-C readiness fails first, then requests in flight finish
-within drain.grace, then the process ends. A second Ctrl-C ends it at once.`,
+within drain.grace, then the process ends. A second Ctrl-C ends it at once.
+
+A change of the file comes into force as a whole, without losing a request,
+or is refused as a whole, with every mistake in the log.`,
   )
-  .action(async (options: { config?: string }) => (await import('./up.js')).up(options))
+  .action(async (options: { config?: string; watch: boolean }) => (await import('./up.js')).up(options))
 
 program
   .command('check')
@@ -52,6 +58,33 @@ program
   .option('--json', 'print JSON')
   .addHelpText('after', '\nEnds with 0 if the configuration can be run, else with 1. Warnings do not count.')
   .action(async (options: { config?: string; json?: true }) => (await import('./check.js')).check(options))
+
+program
+  .command('diff')
+  .description('show what a configuration would change in the running node')
+  .option('-c, --config <file>', 'configuration (default: banyan.yaml or banyan.config.ts in this folder)')
+  .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    `
+Ends with 0 if nothing would change, with 1 if something would, with 2 if the
+configuration is not right or the node cannot be asked. Secrets are hidden.`,
+  )
+  .action(async (options: { config?: string; admin: string; json?: true }) =>
+    (await import('./diff.js')).diff(options),
+  )
+
+program
+  .command('reload')
+  .description('let the running node read its configuration file again')
+  .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    '\nEnds with 0 if the configuration is in force, else with 1; then nothing has changed.',
+  )
+  .action(async (options: { admin: string; json?: true }) => (await import('./reload.js')).reload(options))
 
 program
   .command('status')

@@ -1,6 +1,7 @@
 import { BanyanError } from '../core/errors.js'
 import { formatDuration } from '../core/duration.js'
 import { systemClock, sleep } from '../core/clock.js'
+import { formatProblem } from '../node/config/problem.js'
 import type { NodeState } from '../node/node.js'
 import type { EndpointState } from '../traffic/gateway/endpoint.js'
 import type { BreakerSnapshot } from '../traffic/policies/circuit-breaker.js'
@@ -9,6 +10,9 @@ import { paint, table } from './paint.js'
 
 /** How often the live table is drawn anew, in ms. */
 const EVERY_MS = 1_000
+
+/** Lines of a refusal. */
+const MOST_PROBLEMS = 5
 
 /** `banyan status`. */
 export async function status(options: { admin: string; once?: true; json?: true }): Promise<void> {
@@ -63,6 +67,7 @@ export function render(state: NodeState, wall: number): string {
   ])
   return [
     head,
+    ...configText(state.config, wall),
     '',
     table(
       [
@@ -87,6 +92,27 @@ export function render(state: NodeState, wall: number): string {
     '',
     dim('rates and latencies of the last 10 s'),
   ].join('\n')
+}
+
+/** Which configuration is in force, and why the last one asked for is not. */
+function configText(
+  { generation, hash, since, by, file, refused }: NodeState['config'],
+  wall: number,
+): string[] {
+  const age = formatDuration(Math.max(0, wall - Date.parse(since)))
+  const from = file === undefined ? by : `${by}, ${file}`
+  const lines = [`config ${generation} ${dim(hash)}  in force for ${age}  (${from})`]
+  if (refused) {
+    const ago = formatDuration(Math.max(0, wall - Date.parse(refused.at)))
+    const { problems } = refused
+    const count = problems.length === 1 ? '1 mistake' : `${problems.length} mistakes`
+    lines.push(
+      paint('red', `a change was refused ${ago} ago (${refused.by}): ${count}`),
+      ...problems.slice(0, MOST_PROBLEMS).map((problem) => `  ${formatProblem(problem)}`),
+    )
+    if (problems.length > MOST_PROBLEMS) lines.push(`  and ${problems.length - MOST_PROBLEMS} more`)
+  }
+  return lines
 }
 
 function readings({

@@ -1,12 +1,15 @@
 import v8 from 'node:v8'
 import { systemClock } from '../core/clock.js'
-import { loadConfig } from '../node/config/load.js'
-import { createLog } from '../node/log.js'
+import { loadConfig, type Loaded } from '../node/config/load.js'
+import type { Trigger } from '../node/configuration.js'
+import { Configurator } from '../node/configurator.js'
+import { FileWatcher } from '../node/file-watcher.js'
+import { createLog, type Log } from '../node/log.js'
 import { Node } from '../node/node.js'
 import { reportProblems } from './check.js'
 
 /** `banyan up`. */
-export async function up({ config }: { config?: string }): Promise<void> {
+export async function up({ config, watch }: { config?: string; watch: boolean }): Promise<void> {
   // V8 moves objects it takes for long-lived straight to its old space; per-request objects taken for such under load
   // make every minor collection ten times as long. Must be said before the request path is compiled.
   v8.setFlagsFromString('--no-allocation-site-pretenuring')
@@ -20,7 +23,7 @@ export async function up({ config }: { config?: string }): Promise<void> {
   const log = createLog(process.stderr, systemClock)
   for (const { message, line } of loaded.warnings)
     log('warn', message, line === undefined ? {} : { at: `${loaded.file}:${line}` })
-  const node = await Node.create(loaded.spec, log)
+  const node = await Node.create(loaded.spec, log, systemClock, { by: 'start', file: loaded.file })
   const hurry = new AbortController()
   let started = Promise.resolve()
   let stopping = false
@@ -37,6 +40,7 @@ export async function up({ config }: { config?: string }): Promise<void> {
     const stopped = started.then(() => node.stop(hurry.signal))
     const goodbye = (): void => {
       log('info', 'stopped')
+      changes.close()
       process.off('SIGINT', stop).off('SIGTERM', stop)
     }
     stopped.then(goodbye, goodbye)
@@ -44,8 +48,44 @@ export async function up({ config }: { config?: string }): Promise<void> {
   // Before the start: a signal in the middle of it must not leave things half done either.
   process.on('SIGINT', stop).on('SIGTERM', stop)
   started = node.start()
+  const changes = takeChanges(node, started, { loaded, watch, log })
   await started.catch((error: unknown) => {
+    changes.close()
     process.off('SIGINT', stop).off('SIGTERM', stop)
     throw error
   })
+}
+
+/** Brings the node what is asked for while it runs: by SIGHUP, by a change of the files, by the admin listener. */
+function takeChanges(
+  node: Node,
+  started: Promise<void>,
+  { loaded, watch, log }: { loaded: Loaded; watch: boolean; log: Log },
+): { close(): void } {
+  const configurator = new Configurator(node, loaded.file)
+  node.controlledBy(configurator)
+  const reload = (by: Trigger): void => {
+    const nothing = (): void => undefined
+    void started.then(() => configurator.reload(by), nothing)
+  }
+  const onSignal = (): void => {
+    node.reopenLogs()
+    reload('signal')
+  }
+  process.on('SIGHUP', onSignal)
+  const watcher = new FileWatcher(
+    systemClock,
+    () => reload('watch'),
+    ({ message }) => log('warn', `changes of the configuration are not noticed: ${message}`),
+  )
+  if (watch) {
+    watcher.watch(loaded.files)
+    configurator.onRead = (files) => watcher.watch(files)
+  }
+  return {
+    close() {
+      process.off('SIGHUP', onSignal)
+      watcher.close()
+    },
+  }
 }

@@ -23,3 +23,8 @@ export function parseAddress(text: string | number): { host: string; port: numbe
 export function formatAddress({ address, port }: { address: string; port: number }): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
+
+/** Whether two listeners of one port cannot both be had: the same host, or one of them is every interface. */
+export function overlap(a: string, b: string): boolean {
+  return a === b || [a, b].some((host) => host === '::' || host === '0.0.0.0')
+}

@@ -1,31 +1,19 @@
-import { duration, type Duration } from '../core/duration.js'
+import { duration } from '../core/duration.js'
 import { BanyanError } from '../core/errors.js'
 import { systemClock, type Clock } from '../core/clock.js'
-import { systemRandom } from '../core/random.js'
-import type { HttpLimits } from '../traffic/http/limits.js'
 import { Gateway, type GatewayState } from '../traffic/gateway/gateway.js'
-import type { GatewaySpec } from '../traffic/gateway/spec.js'
-import { AdminServer } from './admin/admin.js'
-import { formatAddress, parseAddress } from './address.js'
+import { AdminListener } from './admin/listener.js'
+import { diffSpecs, summarise } from './config/diff.js'
+import type { ConfigProblem } from './config/problem.js'
+import { Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
+import type { Applied, ApplyOptions, Control } from './control.js'
+import { Listeners } from './listeners.js'
 import type { Log } from './log.js'
-import { Metrics } from './metrics.js'
+import { Observation } from './observation.js'
+import type { NodeSpec } from './spec.js'
 import { version } from './version.js'
 
-/** Everything a node runs. */
-export interface NodeSpec extends GatewaySpec {
-  /** Where clients come in: `host:port`, `:port` or a port. */
-  listen: readonly (string | number)[]
-  /** Where operators come in; `false` for nowhere. */
-  admin: string | number | false
-  limits: Partial<HttpLimits>
-  trust: readonly string[]
-  drain: {
-    /** Between failing readiness and taking no more connections, for load balancers to notice. */
-    delay: Duration
-    /** For requests in flight to finish; what is left then is cut. */
-    grace: Duration
-  }
-}
+export type { NodeSpec } from './spec.js'
 
 /** What a node does at the moment. */
 export type NodePhase = 'starting' | 'ready' | 'draining' | 'stopped'
@@ -42,56 +30,95 @@ export interface NodeState extends GatewayState {
     uptime: number
     listen: string[]
   }
+  config: ConfigurationState
 }
 
-/** A running Banyan process: composes what its configuration asks for, and takes it down again in good order. */
+/**
+ * A running Banyan process: composes what its configuration asks for, changes it while it runs, and takes it down
+ * again in good order.
+ */
 export class Node {
-  readonly #spec: NodeSpec
   readonly #log: Log
   readonly #clock: Clock
   readonly #gateway: Gateway
-  readonly #metrics: Metrics
-  readonly #admin: AdminServer | undefined
+  readonly #observation: Observation
+  readonly #listeners: Listeners
+  readonly #admin: AdminListener
+  readonly #configuration: Configuration
   readonly #startedAt: number
-  readonly #listening: string[] = []
+  /** Breakers whose changes of state are logged. */
+  readonly #watched = new WeakSet<object>()
+  #spec: NodeSpec
   #phase: NodePhase = 'starting'
+  #control: Control | undefined = undefined
+  /** Settles when the last change asked for is decided. */
+  #changing: Promise<unknown> = Promise.resolve()
 
-  private constructor(spec: NodeSpec, log: Log, clock: Clock, metrics: Metrics, gateway: Gateway) {
+  private constructor(
+    spec: NodeSpec,
+    log: Log,
+    clock: Clock,
+    observation: Observation,
+    gateway: Gateway,
+    origin: Origin,
+  ) {
     this.#spec = spec
     this.#log = log
     this.#clock = clock
     this.#startedAt = clock.now()
-    this.#metrics = metrics
+    this.#observation = observation
     this.#gateway = gateway
-    this.#admin =
-      spec.admin === false
-        ? undefined
-        : new AdminServer({
-            ready: () => this.#phase === 'ready',
-            state: () => this.state(),
-            breakers: () => this.#gateway.breakers,
-            metrics: this.#metrics,
-          })
-    for (const [name, breaker] of this.#gateway.breakers) {
-      breaker.on('stateChange', ({ from, to, reason }) => {
-        log(to === 'open' ? 'warn' : 'info', `circuit breaker ${from} -> ${to}`, {
-          breaker: name,
-          reason: reason.message,
-        })
-      })
-    }
+    this.#listeners = new Listeners(gateway, log, clock)
+    this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry)
+    this.#admin = new AdminListener(
+      {
+        ready: () => this.#phase === 'ready',
+        state: () => this.state(),
+        spec: () => this.#spec,
+        configuration: () => this.#configuration.state,
+        breakers: () => this.#gateway.breakers,
+        control: () => this.#control,
+        metrics: observation.metrics,
+        explain: (id) => observation.explainer.find(id),
+      },
+      log,
+    )
+    this.#logBreakers()
   }
 
   /**
    * Makes what a configuration asks for; nothing listens before {@link Node.start}.
    *
+   * @param origin - where the configuration comes from, for those who ask the node
+   * @param env - what says where traces and metrics are exported to
    * @throws {@link BanyanError} if it cannot be had
    */
-  static async create(spec: NodeSpec, log: Log, clock: Clock = systemClock): Promise<Node> {
-    const metrics = new Metrics(log)
-    const runtime = { clock, random: systemRandom, telemetry: metrics }
-    const gateway = await Gateway.open(spec, { runtime, limits: spec.limits, trust: spec.trust })
-    return new Node(spec, log, clock, metrics, gateway)
+  static async create(
+    spec: NodeSpec,
+    log: Log,
+    clock: Clock = systemClock,
+    origin: Origin = { by: 'program' },
+    env: Readonly<Record<string, string | undefined>> = process.env,
+  ): Promise<Node> {
+    const observation = await Observation.open(spec, log, clock, env)
+    const { runtime, onReport } = observation
+    try {
+      const gateway = await Gateway.open(spec, { runtime, limits: spec.limits, trust: spec.trust, onReport })
+      return new Node(spec, log, clock, observation, gateway, origin)
+    } catch (error) {
+      await observation.close()
+      throw error
+    }
+  }
+
+  /** Opens log files anew, after they were moved away. */
+  reopenLogs(): void {
+    this.#observation.reopen()
+  }
+
+  /** Lets the admin listener pass on to `control` what operators want to change. */
+  controlledBy(control: Control): void {
+    this.#control = control
   }
 
   /**
@@ -101,21 +128,53 @@ export class Node {
    */
   async start(): Promise<void> {
     try {
-      if (this.#admin && this.#spec.admin !== false) {
-        const address = await open(this.#spec.admin, 'admin', (port, host) => this.#admin!.listen(port, host))
-        this.#log('info', `admin on http://${address}`)
-      }
-      for (const each of this.#spec.listen) {
-        const address = await open(each, 'listen', (port, host) => this.#gateway.listen(port, host))
-        this.#listening.push(address)
-        this.#log('info', `gateway on http://${address}`)
-      }
+      const admin = await this.#admin.prepare(this.#spec.admin)
+      admin.commit()
+      const listeners = await this.#listeners.prepare(this.#spec.listen)
+      listeners.commit(0)
     } catch (error) {
       await this.#gateway.close()
-      await this.#admin?.close()
+      await this.#admin.close()
+      await this.#observation.close()
       throw error
     }
     this.#phase = 'ready'
+  }
+
+  /**
+   * Changes everything that the configuration says, at once and as a whole. What stays the same goes on: listeners
+   * with their connections, services with their pools and breakers, rates. Requests under way finish under what they
+   * began with; a listener that is gone drains within `drain.grace`. Changes wait for each other.
+   *
+   * @param origin - who asks for it, for those who ask the node
+   * @throws {@link BanyanError} `BANYAN_STALE_CHANGE` if another generation is in force than `ifGeneration`,
+   *   `BANYAN_NOT_RUNNING` before the start and from the beginning of a shutdown, `BANYAN_LISTEN` if an address cannot
+   *   be had, or what the gateway finds wrong; nothing has changed then
+   */
+  apply(spec: NodeSpec, origin: Origin = { by: 'program' }, options: ApplyOptions = {}): Promise<Applied> {
+    const result = this.#changing.then(() => this.#change(spec, origin, options))
+    this.#changing = result.catch(() => undefined)
+    return result
+  }
+
+  /** Notes a configuration that was refused before it got here. */
+  refuse(origin: Origin, problems: readonly ConfigProblem[]): void {
+    this.#configuration.refused(origin, problems)
+    for (const { message, line } of problems)
+      this.#log('error', `the configuration is refused: ${message}`, {
+        ...(origin.file === undefined
+          ? {}
+          : { at: line === undefined ? origin.file : `${origin.file}:${line}` }),
+      })
+  }
+
+  /** The configuration in force. */
+  get spec(): NodeSpec {
+    return this.#spec
+  }
+
+  get configuration(): ConfigurationState {
+    return this.#configuration.state
   }
 
   state(): NodeState {
@@ -126,8 +185,9 @@ export class Node {
         phase: this.#phase,
         startedAt: new Date(this.#clock.wall() - (this.#clock.now() - this.#startedAt)).toISOString(),
         uptime: Math.round(this.#clock.now() - this.#startedAt),
-        listen: this.#listening,
+        listen: this.#listeners.addresses,
       },
+      config: this.#configuration.state,
       ...this.#gateway.state(),
     }
   }
@@ -168,30 +228,72 @@ export class Node {
     })
     await this.#gateway.close(cut.signal)
     cut.abort()
-    await this.#admin?.close()
+    await this.#admin.close()
+    await this.#observation.close()
     this.#phase = 'stopped'
   }
-}
+  async #change(
+    spec: NodeSpec,
+    origin: Origin,
+    { ifGeneration, dryRun = false }: ApplyOptions,
+  ): Promise<Applied> {
+    const { generation } = this.#configuration.state
+    if (this.#phase !== 'ready')
+      throw new BanyanError('BANYAN_NOT_RUNNING', `the node is ${this.#phase} and takes no changes`)
+    if (ifGeneration !== undefined && ifGeneration !== generation)
+      throw new BanyanError(
+        'BANYAN_STALE_CHANGE',
+        `the change was made for generation ${ifGeneration}, but ${generation} is in force`,
+      )
+    const changes = diffSpecs(this.#spec, spec)
+    const { limits, trust, drain } = spec
+    const discards: (() => unknown)[] = []
+    try {
+      const gateway = await this.#gateway.prepare(spec, { limits, trust })
+      discards.unshift(() => gateway.discard())
+      if (dryRun) {
+        gateway.discard()
+        return { generation, hash: hashOf(spec), changes }
+      }
+      const observation = await this.#observation.prepare(spec)
+      discards.unshift(() => observation.discard())
+      const admin = await this.#admin.prepare(spec.admin)
+      discards.unshift(() => admin.discard())
+      const listeners = await this.#listeners.prepare(spec.listen)
+      discards.unshift(() => listeners.discard())
+      // A shutdown that has begun in the meantime goes first.
+      if (this.state().node.phase !== 'ready')
+        throw new BanyanError('BANYAN_NOT_RUNNING', 'the node is shutting down and takes no changes')
+      observation.commit()
+      gateway.commit()
+      listeners.commit(duration(drain.grace, 'drain.grace'))
+      admin.commit()
+    } catch (error) {
+      for (const discard of discards) await discard()
+      throw error
+    }
+    this.#spec = spec
+    this.#logBreakers()
+    if (changes.length === 0) {
+      this.#configuration.unchanged(origin)
+    } else {
+      this.#configuration.applied(spec, origin)
+      const { generation: now, hash } = this.#configuration.state
+      this.#log('info', `configuration ${now} is in force: ${summarise(changes)}`, { hash, by: origin.by })
+    }
+    return { generation: this.#configuration.state.generation, hash: this.#configuration.state.hash, changes }
+  }
 
-/** Opens one listener and says where; an error tells which setting is at fault. */
-async function open(
-  setting: string | number,
-  name: string,
-  listen: (port: number, host: string) => Promise<{ address: string; port: number }>,
-): Promise<string> {
-  const { host, port } = parseAddress(setting)
-  try {
-    return formatAddress(await listen(port, host))
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const why =
-      code === 'EADDRINUSE'
-        ? `the port is in use by another process; stop that, or choose another port`
-        : code === 'EACCES'
-          ? 'this user may not listen there; choose a port of 1024 or above'
-          : message
-    throw new BanyanError('BANYAN_LISTEN', `${name}: cannot listen on ${host}:${port}: ${why}`, {
-      cause: error,
-    })
+  #logBreakers(): void {
+    for (const [name, breaker] of this.#gateway.breakers) {
+      if (this.#watched.has(breaker)) continue
+      this.#watched.add(breaker)
+      breaker.on('stateChange', ({ from, to, reason }) => {
+        this.#log(to === 'open' ? 'warn' : 'info', `circuit breaker ${from} -> ${to}`, {
+          breaker: name,
+          reason: reason.message,
+        })
+      })
+    }
   }
 }

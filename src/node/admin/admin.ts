@@ -3,30 +3,26 @@ import type { AddressInfo } from 'node:net'
 import { BanyanError } from '../../core/errors.js'
 import { parseDuration, type Duration } from '../../core/duration.js'
 import type { CircuitBreaker } from '../../traffic/policies/circuit-breaker.js'
-import { problemResponse } from '../../traffic/http/problem.js'
 import { suggest } from '../../core/suggest.js'
+import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
+import { configReply, type ConfigSubject } from './config.js'
+import { json, listOf, notAllowed, problem, readBody, refuseForeign, type Reply } from './reply.js'
 
 /** What the admin listener shows and moves. */
-export interface AdminSubject {
+export interface AdminSubject extends ConfigSubject {
   /** Whether new requests should be sent here; false from the first moment of a shutdown. */
   ready(): boolean
   /** Everything `banyan status` shows, as JSON. */
-  state(): unknown
+  state(): object
   breakers(): ReadonlyMap<string, CircuitBreaker>
   readonly metrics: Metrics
+  /** Why requests were refused: that of an id, or the last ones. */
+  explain(id: string | undefined): readonly Explanation[]
 }
 
-/** Most bytes of a request body. */
+/** Most bytes of a request body that is not a configuration. */
 const BODY_BYTES = 64 * 1024
-
-interface Reply {
-  status: number
-  type: string
-  body: string
-  /** Further header fields. */
-  headers?: Record<string, string>
-}
 
 /**
  * The listener for operators and their tools, meant for loopback:
@@ -37,6 +33,10 @@ interface Reply {
  * | `GET /readyz` | 200 while requests should come here, 503 from the start of a shutdown |
  * | `GET /metrics` | Prometheus text |
  * | `GET /api/state` | services, endpoints, breakers, routes, rates |
+ * | `GET /api/explain?id={id}` | why the request of that request id or trace id failed; without it, the last ones |
+ * | `GET /api/config` | the configuration in force, secrets hidden; its `ETag` tells generation and content |
+ * | `PUT /api/config` | puts a configuration into force, see {@link configReply} |
+ * | `POST /api/reload` | reads the file again that the node was started from |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
  *
@@ -46,6 +46,7 @@ interface Reply {
 export class AdminServer {
   readonly #subject: AdminSubject
   readonly #server: Server
+  #draining = false
 
   constructor(subject: AdminSubject) {
     this.#subject = subject
@@ -60,6 +61,14 @@ export class AdminServer {
         this.#server.off('error', reject)
         resolve(this.#server.address() as AddressInfo)
       })
+    })
+  }
+
+  /** Takes no more requests, but answers those it has. */
+  drain(): Promise<void> {
+    this.#draining = true
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve())
     })
   }
 
@@ -84,6 +93,7 @@ export class AdminServer {
       'Content-Type': reply.type,
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
+      ...(this.#draining ? { Connection: 'close' } : {}),
       ...reply.headers,
     })
     response.end(request.method === 'HEAD' ? undefined : reply.body)
@@ -100,6 +110,7 @@ export class AdminServer {
         ? problem(400, 'The name of the breaker is not percent-encoded as it must be.')
         : this.#override(request, name)
     }
+    if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
       case '/healthz':
@@ -114,8 +125,13 @@ export class AdminServer {
         }
       case '/api/state':
         return json(200, this.#subject.state())
+      case '/api/explain':
+        return json(200, { requests: this.#subject.explain(idOf(request)) })
       default:
-        return problem(404, 'There is nothing here. Try /healthz, /readyz, /metrics or /api/state.')
+        return problem(
+          404,
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain or /api/config.',
+        )
     }
   }
 
@@ -130,7 +146,7 @@ export class AdminServer {
     if (request.method === 'DELETE') {
       breaker.release()
     } else if (request.method === 'PUT') {
-      const body = await readBody(request)
+      const body = await readBody(request, BODY_BYTES)
       if (body === undefined) return problem(413, 'The request body is too large.')
       const wanted = readOverride(body)
       if (typeof wanted === 'string') return problem(400, wanted)
@@ -140,6 +156,11 @@ export class AdminServer {
     }
     return json(200, breaker.snapshot())
   }
+}
+
+/** The id that is asked for, if one is. */
+function idOf(request: IncomingMessage): string | undefined {
+  return new URL(request.url ?? '/', 'http://admin').searchParams.get('id') ?? undefined
 }
 
 type Override = Parameters<CircuitBreaker['force']>[0]
@@ -165,59 +186,10 @@ function readOverride(text: string): Override | string {
   }
 }
 
-/** A page in an operator's browser must not reach us on behalf of somebody else. */
-function refuseForeign(request: IncomingMessage): Reply | undefined {
-  const { host, origin } = request.headers
-  // Only HTTP/1.0 may leave Host out: old health checks do, browsers never.
-  if (host === undefined) return undefined
-  const name = host.replace(/:\d+$/, '')
-  if (!/^(localhost|[\d.]+|\[[0-9a-f:.]+\])$/i.test(name))
-    return problem(421, 'The admin listener is asked by address or as localhost only.')
-  if (origin !== undefined && origin !== `http://${host}`)
-    return problem(403, 'Requests of other origins are refused.')
-  return undefined
-}
-
-/** The whole body, or nothing if it is too large; it is read to its end all the same, so that the answer arrives. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes <= BODY_BYTES) chunks.push(chunk)
-  }
-  return bytes <= BODY_BYTES ? Buffer.concat(chunks).toString() : undefined
-}
-
 function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
     return undefined
-  }
-}
-
-function listOf(names: readonly string[]): string {
-  return names.length > 0
-    ? `; there are ${names.map((name) => `\`${name}\``).join(', ')}.`
-    : '; there is none.'
-}
-
-function notAllowed(allow: string): Reply {
-  return {
-    ...problem(405, `Only ${allow.replace(', ', ' and ')} are allowed here.`),
-    headers: { Allow: allow },
-  }
-}
-
-function json(status: number, value: unknown): Reply {
-  return { status, type: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
-}
-
-function problem(status: number, detail: string): Reply {
-  return {
-    status,
-    type: 'application/problem+json',
-    body: problemResponse({ status, detail }).body.toString(),
   }
 }

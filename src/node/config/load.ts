@@ -1,13 +1,12 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
-import type { NodeSpec } from '../node.js'
+import type { NodeSpec } from '../spec.js'
 import { checkBuild, checkMeaning, checkMeaningOfMisshapen, DEFAULT_ADMIN } from './meaning.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
+import { readModule } from './module-source.js'
 import { checkShape } from './shape.js'
 import { readYaml, type Source } from './yaml-source.js'
 
@@ -27,8 +26,15 @@ const MOST_BYTES = 4 * 1024 * 1024
 
 /** What became of a configuration file. */
 export type Loaded =
-  | { ok: true; file: string; spec: NodeSpec; warnings: ConfigProblem[] }
-  | { ok: false; file: string; problems: ConfigProblem[] }
+  | ({ ok: true; spec: NodeSpec; warnings: ConfigProblem[] } & Read)
+  | ({ ok: false; problems: ConfigProblem[] } & Read)
+
+interface Read {
+  /** As the user gave it. */
+  file: string
+  /** Everything that was read: the file, and what it imports. */
+  files: readonly string[]
+}
 
 /**
  * Reads and checks a configuration.
@@ -41,16 +47,38 @@ export async function loadConfig(
   file?: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Loaded> {
+  const { file: chosen, source } = await readConfig(file, env)
+  return checkWhole(chosen, source)
+}
+
+/**
+ * Reads a configuration without checking it.
+ *
+ * @throws {@link BanyanError} as {@link loadConfig}
+ */
+export async function readConfig(
+  file?: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<{ file: string; source: Source }> {
   const chosen = file ?? findFile()
   if (!existsSync(chosen)) throw new BanyanError('BANYAN_CONFIG_NOT_FOUND', `there is no file \`${chosen}\``)
-  const source = /\.[cm]?[jt]s$/.test(chosen) ? await readModule(chosen) : readText(chosen, env)
-  const loaded = checkSource(chosen, source)
+  return { file: chosen, source: isModule(chosen) ? await readModule(chosen) : readText(chosen, env) }
+}
+
+/** Whether a configuration is a program that says it, not text. */
+export function isModule(file: string): boolean {
+  return /\.[cm]?[jt]s$/.test(file)
+}
+
+/** Checks a configuration that has been read, with what takes libraries to check. */
+export async function checkWhole(file: string, source: Source): Promise<Loaded> {
+  const loaded = checkSource(file, source)
   return loaded.ok ? checkFurther(loaded, source) : loaded
 }
 
 /** What takes a library to check, asked only of a configuration that is fine otherwise. */
 async function checkFurther(loaded: Loaded & { ok: true }, { locate }: Source): Promise<Loaded> {
-  const { file, spec, warnings } = loaded
+  const { file, files, spec, warnings } = loaded
   const found = await checkRules(spec)
   if (found.length === 0) return loaded
   const problems = found.map(({ severity, path, at, message }) => ({
@@ -60,17 +88,18 @@ async function checkFurther(loaded: Loaded & { ok: true }, { locate }: Source): 
     message,
     ...locate(path, at),
   }))
-  return { ok: false, file, problems: [...warnings, ...problems] }
+  return { ok: false, file, files, problems: [...warnings, ...problems] }
 }
 
 /** Checks a configuration that has been read. */
 export function checkSource(file: string, source: Source): Loaded {
+  const { files = [file] } = source
   const problems: ConfigProblem[] = source.problems.map((problem) => ({
     severity: 'error',
     file,
     ...problem,
   }))
-  if (problems.length > 0) return { ok: false, file, problems }
+  if (problems.length > 0) return { ok: false, file, files, problems }
   const shape = checkShape(source.value)
   const found =
     'problems' in shape
@@ -84,9 +113,9 @@ export function checkSource(file: string, source: Source): Loaded {
   }
   problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
   if ('config' in shape && problems.every(({ severity }) => severity === 'warning')) {
-    return { ok: true, file, spec: toSpec(shape.config), warnings: problems }
+    return { ok: true, file, files, spec: toSpec(shape.config), warnings: problems }
   }
-  return { ok: false, file, problems }
+  return { ok: false, file, files, problems }
 }
 
 function checkAll(config: ConfigInput): MeaningProblem[] {
@@ -119,18 +148,6 @@ function readText(file: string, env: Readonly<Record<string, string | undefined>
   }
   // JSON is YAML too, and keeps its positions that way.
   return readYaml(text, env)
-}
-
-async function readModule(file: string): Promise<Source> {
-  try {
-    const { createJiti } = await import('jiti')
-    const value: unknown = await createJiti(pathToFileURL(resolve(file)).href).import(resolve(file), {
-      default: true,
-    })
-    return { value, problems: [], locate: () => undefined }
-  } catch (error) {
-    return failed(`cannot load ${basename(file)}: ${(error as Error).message}`)
-  }
 }
 
 function failed(message: string): Source {
@@ -166,6 +183,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     authenticators: authenticators as NonNullable<NodeSpec['authenticators']>,
     quotas: quotas as NonNullable<NodeSpec['quotas']>,
     accessLog: accessLog as NonNullable<NodeSpec['accessLog']>,
+    ...(config.zone === undefined ? {} : { zone: config.zone }),
   }
 }
 

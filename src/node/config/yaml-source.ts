@@ -15,6 +15,8 @@ import type { Path } from './problem.js'
 /** A configuration file as it was read: its value, and where everything in it stands. */
 export interface Source {
   value: unknown
+  /** What was read besides the file itself, with that; absent if nothing was. */
+  files?: readonly string[]
   /** Problems of the text itself. */
   problems: { path: Path; message: string; line?: number; column?: number }[]
   /**
@@ -31,8 +33,13 @@ const MOST_ALIASES = 100
 /**
  * Reads YAML. `${NAME}` in a value is replaced by the environment variable, `${NAME:-text}` by `text` if that is not
  * set or empty, as in a shell, and `$${` stays `${`.
+ *
+ * @param env - the environment; `undefined` if `${` is text like any other
  */
-export function readYaml(text: string, env: Readonly<Record<string, string | undefined>>): Source {
+export function readYaml(
+  text: string,
+  env: Readonly<Record<string, string | undefined>> | undefined,
+): Source {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
   const place = (offset: number): { line: number; column: number } => {
@@ -110,7 +117,7 @@ function syntaxMessage({ code, message, pos }: YAMLError, text: string): string 
 /** Puts environment variables in; returns what is wrong with them, and what YAML can say but a configuration cannot. */
 function visitNodes(
   document: Document,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Readonly<Record<string, string | undefined>> | undefined,
 ): { message: string; offset: number }[] {
   const problems: { message: string; offset: number }[] = []
   const report = (node: Node, message: string): void => {
@@ -125,7 +132,7 @@ function visitNodes(
       else if (key.value === '__proto__') report(key, '`__proto__` cannot be a name')
     },
     Scalar(key, node) {
-      if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return
+      if (!env || key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return
       const text = node.value.replace(
         /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^}]*))?\})?/g,
         (whole, name: string | undefined, fallback: string | undefined) => {

@@ -1,0 +1,65 @@
+import type { IncomingMessage } from 'node:http'
+import { problemResponse } from '../../traffic/http/problem.js'
+
+/** What the admin listener answers. */
+export interface Reply {
+  status: number
+  type: string
+  body: string
+  /** Further header fields. */
+  headers?: Record<string, string>
+}
+
+/** A page in an operator's browser must not reach us on behalf of somebody else. */
+export function refuseForeign(request: IncomingMessage): Reply | undefined {
+  const { host, origin } = request.headers
+  // Only HTTP/1.0 may leave Host out: old health checks do, browsers never.
+  if (host === undefined) return undefined
+  const name = host.replace(/:\d+$/, '')
+  if (!/^(localhost|[\d.]+|\[[0-9a-f:.]+\])$/i.test(name))
+    return problem(421, 'The admin listener is asked by address or as localhost only.')
+  if (origin !== undefined && origin !== `http://${host}`)
+    return problem(403, 'Requests of other origins are refused.')
+  return undefined
+}
+
+/** The whole body, or nothing if it is too large; it is read to its end all the same, so that the answer arrives. */
+export async function readBody(request: IncomingMessage, most: number): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes <= most) chunks.push(chunk)
+  }
+  return bytes <= most ? Buffer.concat(chunks).toString() : undefined
+}
+
+export function listOf(names: readonly string[]): string {
+  return names.length > 0
+    ? `; there are ${names.map((name) => `\`${name}\``).join(', ')}.`
+    : '; there is none.'
+}
+
+export function notAllowed(allow: string): Reply {
+  return {
+    ...problem(
+      405,
+      `Only ${allow.replace(/, (?=[^,]*$)/, ' and ')} ${allow.includes(',') ? 'are' : 'is'} allowed here.`,
+    ),
+    headers: { Allow: allow },
+  }
+}
+
+export function json(status: number, value: unknown): Reply {
+  return { status, type: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
+}
+
+/** @param more - further members of the problem document */
+export function problem(status: number, detail: string, more: object = {}): Reply {
+  const document = JSON.parse(problemResponse({ status, detail }).body.toString()) as object
+  return {
+    status,
+    type: 'application/problem+json',
+    body: JSON.stringify({ ...document, ...more }),
+  }
+}

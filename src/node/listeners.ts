@@ -1,0 +1,111 @@
+import type { Clock } from '../core/clock.js'
+import { BanyanError } from '../core/errors.js'
+import type { Gateway } from '../traffic/gateway/gateway.js'
+import type { Listener } from '../traffic/gateway/listener.js'
+import { formatAddress, overlap, parseAddress } from './address.js'
+import { addressKey, openAt } from './listening.js'
+import type { Log } from './log.js'
+
+/** Listeners that are open but not in force yet. */
+export interface PreparedListeners {
+  /**
+   * Lets requests in at the new ones; those that are gone take no new connections.
+   *
+   * @param grace - ms that what is under way on those has to finish
+   */
+  commit(grace: number): void
+  /** Closes the new ones. */
+  discard(): Promise<void>
+}
+
+/** Where a node's clients come in. A listener that two configurations ask for goes on with its connections. */
+export class Listeners {
+  readonly #gateway: Gateway
+  readonly #log: Log
+  readonly #clock: Clock
+  #open: ReadonlyMap<string, Listener> = new Map()
+
+  constructor(gateway: Gateway, log: Log, clock: Clock) {
+    this.#gateway = gateway
+    this.#log = log
+    this.#clock = clock
+  }
+
+  /** Addresses as part of a URL, in the order of the configuration. */
+  get addresses(): string[] {
+    return [...this.#open.values()].map(formatAddress)
+  }
+
+  /**
+   * Opens what is not open yet; requests there wait until the commit.
+   *
+   * @throws {@link BanyanError} `BANYAN_LISTEN` if an address cannot be had; nothing has changed then
+   */
+  async prepare(settings: readonly (string | number)[]): Promise<PreparedListeners> {
+    const wanted = new Map<string, Listener>()
+    const fresh: Listener[] = []
+    const discard = async (): Promise<void> => {
+      await Promise.all(fresh.map((listener) => this.#gateway.unlisten(listener)))
+    }
+    const keys = keysOf(settings)
+    try {
+      for (const [key, setting] of keys) {
+        const known = this.#open.get(key)
+        if (!known) this.#checkOverlap(setting, keys)
+        const listener =
+          known ??
+          (await openAt('listen', setting, (port, host) => this.#gateway.listen(port, host, { held: true })))
+        if (!known) fresh.push(listener)
+        wanted.set(key, listener)
+      }
+    } catch (error) {
+      await discard()
+      throw error
+    }
+    return { commit: (grace) => this.#commit(wanted, fresh, grace), discard }
+  }
+
+  #commit(wanted: ReadonlyMap<string, Listener>, fresh: readonly Listener[], grace: number): void {
+    const gone = [...this.#open].filter(([key]) => !wanted.has(key)).map(([, listener]) => listener)
+    this.#open = wanted
+    for (const listener of fresh) {
+      listener.release()
+      this.#log('info', `gateway on http://${formatAddress(listener)}`)
+    }
+    for (const listener of gone) void this.#drain(listener, grace)
+  }
+
+  async #drain(listener: Listener, grace: number): Promise<void> {
+    const cut = new AbortController()
+    const timer = this.#clock.schedule(this.#clock.now() + grace, () => cut.abort())
+    this.#log('info', `gateway no longer on http://${formatAddress(listener)}`)
+    await this.#gateway.unlisten(listener, cut.signal)
+    timer.cancel()
+  }
+
+  /** The system would not give a port to two listeners of ours, and closing the one first would refuse clients. */
+  #checkOverlap(setting: string | number, wanted: ReadonlyMap<string, unknown>): void {
+    const { host, port } = parseAddress(setting)
+    for (const [key, listener] of this.#open) {
+      if (listener.port !== port || wanted.has(key) || !overlap(listener.address, host)) continue
+      const address = formatAddress(listener)
+      throw new BanyanError(
+        'BANYAN_LISTEN',
+        `listen: ${host}:${port} needs the port of ${address}, which would have to be closed first; ` +
+          'take that away in a change of its own, or restart the node',
+      )
+    }
+  }
+}
+
+/** Settings by a text that is the same for the same address; port 0 may stand there several times. */
+function keysOf(settings: readonly (string | number)[]): Map<string, string | number> {
+  const keys = new Map<string, string | number>()
+  for (const setting of settings) {
+    const base = addressKey(setting)
+    let key = base
+    for (let count = 2; keys.has(key); count++) key = `${base} ${count}`
+    keys.set(key, setting)
+  }
+  return keys
+}
