@@ -1,5 +1,5 @@
 import { BanyanError } from '../../core/errors.js'
-import type { Clock } from '../../core/clock.js'
+import { sleep, type Clock } from '../../core/clock.js'
 import type { Telemetry } from '../../core/telemetry.js'
 import type { Log } from '../log.js'
 import { processGauges } from './process.js'
@@ -9,6 +9,9 @@ const PACKAGES = '@opentelemetry/api @opentelemetry/sdk-node'
 
 /** The same problem of an exporter is told once in that time, in ms. */
 const QUIET_MS = 60_000
+
+/** How long a collector may take with what is left at the end, in ms. */
+const CLOSE_MS = 3_000
 
 /** What runs as long as the process does. */
 export interface Exporting {
@@ -58,9 +61,16 @@ export async function exportByEnvironment(
   return {
     telemetry,
     async close() {
-      await started.shutdown().catch((error: unknown) => {
+      const hurry = new AbortController()
+      const patience = sleep(clock, CLOSE_MS, hurry.signal).then(
+        () => log('warn', 'the last traces and metrics could not be exported in time'),
+        () => undefined,
+      )
+      const sent = started.shutdown().catch((error: unknown) => {
         log('warn', `the last traces and metrics could not be exported: ${(error as Error).message}`)
       })
+      await Promise.race([sent, patience])
+      hurry.abort()
       api.trace.disable()
       api.metrics.disable()
       api.diag.disable()
