@@ -467,7 +467,7 @@ describe('a mistake is told with its place and what to do', () => {
         'policy: patient',
         'policy: patient, balance: round_robin',
         [
-          '3:75: services.orders.balance: must be one of "least-request", "round-robin", got "round_robin"; did you mean "round-robin"?',
+          '3:75: services.orders.balance: must be one of "least-request", "round-robin", "peak-ewma" or an object, got "round_robin"; did you mean "round-robin"?',
         ],
       ],
     ])('%s', (_name, from, to, expected) => {

@@ -7,6 +7,7 @@ import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { formatAddress, overlap, parseAddress } from '../address.js'
 import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, servicesOfAggregate } from './meaning-of-aggregate.js'
+import { checkHealth } from './meaning-of-health.js'
 import { formatPath, type MeaningProblem, type Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 
@@ -31,6 +32,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     checkListeners(config),
     checkServices(config),
     ...namesOf(services).map((name) => checkService(config, name)),
+    ...namesOf(services).map((name) => checkHealth(config, name)),
     checkRoutes(config),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),

@@ -46,7 +46,7 @@ function explain(issue: Issue, above: Path, root: unknown): ShapeProblem[] {
           message:
             value === undefined
               ? 'is missing'
-              : `${custom(issue) ?? `must be ${kindsOf(branches).join(' or ')}`}, got ${show(value)}`,
+              : `${custom(issue) ?? `must be ${kindsOf(branches).join(' or ')}`}, got ${show(value)}${nearest(value, valuesOf(branches))}`,
         },
       ]
     }
@@ -168,6 +168,11 @@ function kindsOf(branches: readonly (readonly Issue[])[]): string[] {
     return first?.code === 'invalid_value' ? oneOf(first.values) : []
   })
   return [...new Set(kinds)]
+}
+
+/** The values that some branch lists. */
+function valuesOf(branches: readonly (readonly Issue[])[]): unknown[] {
+  return branches.flatMap(([first]) => (first?.code === 'invalid_value' ? first.values : []))
 }
 
 function oneOf(values: readonly unknown[]): string {

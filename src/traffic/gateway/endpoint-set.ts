@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Runtime } from '../../core/runtime.js'
 import { balancer, type BalanceSpec } from '../balancing/balancer.js'
 import type { Balancer } from '../balancing/candidate.js'
@@ -155,7 +156,7 @@ export class EndpointSet {
   }
 
   #resolutionOf({ url, resolve }: EndpointSpec): Resolution | undefined {
-    if (!resolve) return undefined
+    if (!resolve || isIP(parseEndpoint(url).host) !== 0) return undefined
     const { service, resolver, runtime } = this.#options
     const options = resolve === true ? {} : resolve
     return new Resolution(parseEndpoint(url).host, options, { service, resolver, runtime }, () => {

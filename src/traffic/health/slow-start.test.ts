@@ -14,5 +14,5 @@ test('aggression brings the load earlier, or later', () => {
 })
 
 test('wrong options are all named', () => {
-  expect(() => new SlowStart({ over: 0, minimum: 2 })).toThrow(/over must be .*; minimum must be/)
+  expect(() => new SlowStart({ over: -1, minimum: 2 })).toThrow(/over must be .*; minimum must be/)
 })

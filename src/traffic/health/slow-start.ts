@@ -13,7 +13,7 @@ export interface SlowStartOptions {
 
 /** What `slowStart` accepts. */
 export const slowStartOptions: OptionTable<SlowStartOptions> = {
-  over: { kind: 'duration', min: 1, doc: 'Time until an endpoint takes all of its weight.' },
+  over: { kind: 'duration', doc: 'Time until an endpoint takes all of its weight.' },
   aggression: {
     kind: 'number',
     min: 0.1,

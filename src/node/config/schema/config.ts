@@ -19,6 +19,9 @@ export const configSchema = z.strictObject({
     .union([z.literal(false), address])
     .optional()
     .meta({ description: 'Where operators come in. Default 127.0.0.1:8081; `false` for nowhere.' }),
+  zone: name
+    .optional()
+    .meta({ description: 'Zone of this node; requests prefer endpoints of the same one. Default: none.' }),
   services: z.record(name, service).meta({ description: 'Upstreams by name.' }),
   policies: z.record(name, policy).optional().meta({ description: 'Sets of policies by name.' }),
   authenticators: z

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { parseEndpoint } from '../../../traffic/gateway/address.js'
 import { durationSchema } from '../options-schema.js'
+import { balance, resolve, zones } from './balancing.js'
+import { health, outliers, slowStart } from './health.js'
 import { atLeastOne, checkedBy, name, weight } from './parts.js'
 
 const endpointUrl = checkedBy(parseEndpoint).meta({
@@ -10,11 +12,24 @@ const endpointUrl = checkedBy(parseEndpoint).meta({
 /** `services.<name>`. */
 export const service = z.strictObject({
   endpoints: atLeastOne(
-    z.union([endpointUrl, z.strictObject({ url: endpointUrl, weight: weight.optional() })]),
+    z.union([
+      endpointUrl,
+      z.strictObject({
+        url: endpointUrl,
+        weight: weight.optional(),
+        zone: name.optional().meta({ description: 'Where it is, to keep traffic near.' }),
+        resolve: resolve.optional(),
+      }),
+    ]),
   ).meta({ description: 'Addresses of the service.' }),
-  balance: z.enum(['least-request', 'round-robin']).optional().meta({
-    description: 'How an endpoint is chosen. Default least-request: the less busy of two random ones.',
+  balance: balance.optional(),
+  health: health.optional(),
+  outliers: outliers.optional(),
+  slowStart: slowStart.optional(),
+  panicBelow: z.number().min(0).max(1).optional().meta({
+    description: 'Share of available endpoints below which all are used. Default 0.5; 0 for never.',
   }),
+  zones: zones.optional(),
   policy: name.optional().meta({ description: 'Policy of every call of this service.' }),
   maxConnections: z
     .int()
