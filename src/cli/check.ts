@@ -52,7 +52,7 @@ function summary({ listen, admin, routes, services }: NodeSpec): string {
     ]
   })
   return [
-    `listens on  ${listen.join(', ')}`,
+    `listens on  ${listen.map((each) => (typeof each === 'object' ? each.address : each)).join(', ')}`,
     `admin on    ${admin === false ? 'nowhere' : admin}`,
     '',
     table([['ROUTE', 'METHOD', 'PATH', 'SERVICE', 'ENDPOINTS', 'POLICY'], ...rows], [4]),

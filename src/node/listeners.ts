@@ -5,6 +5,7 @@ import type { Listener } from '../traffic/gateway/listener.js'
 import { formatAddress, overlap, parseAddress } from './address.js'
 import { addressKey, openAt } from './listening.js'
 import type { Log } from './log.js'
+import type { ListenSetting } from './spec.js'
 
 /** Listeners that are open but not in force yet. */
 export interface PreparedListeners {
@@ -41,7 +42,8 @@ export class Listeners {
    *
    * @throws {@link BanyanError} `BANYAN_LISTEN` if an address cannot be had; nothing has changed then
    */
-  async prepare(settings: readonly (string | number)[]): Promise<PreparedListeners> {
+  async prepare(settings: readonly ListenSetting[]): Promise<PreparedListeners> {
+    const updates: { commit(): void }[] = []
     const wanted = new Map<string, Listener>()
     const fresh: Listener[] = []
     const discard = async (): Promise<void> => {
@@ -51,18 +53,28 @@ export class Listeners {
     try {
       for (const [key, setting] of keys) {
         const known = this.#open.get(key)
-        if (!known) this.#checkOverlap(setting, keys)
-        const listener =
-          known ??
-          (await openAt('listen', setting, (port, host) => this.#gateway.listen(port, host, { held: true })))
-        if (!known) fresh.push(listener)
+        const { address, ...spec } = setting
+        if (known) {
+          updates.push(await known.prepare(spec))
+          wanted.set(key, known)
+          continue
+        }
+        this.#checkOverlap(address, keys)
+        const listener = await openAt('listen', address, (port, host) =>
+          this.#gateway.listen(port, host, { ...spec, held: true }),
+        )
+        fresh.push(listener)
         wanted.set(key, listener)
       }
     } catch (error) {
       await discard()
       throw error
     }
-    return { commit: (grace) => this.#commit(wanted, fresh, grace), discard }
+    const commit = (grace: number): void => {
+      for (const update of updates) update.commit()
+      this.#commit(wanted, fresh, grace)
+    }
+    return { commit, discard }
   }
 
   #commit(wanted: ReadonlyMap<string, Listener>, fresh: readonly Listener[], grace: number): void {
@@ -70,7 +82,7 @@ export class Listeners {
     this.#open = wanted
     for (const listener of fresh) {
       listener.release()
-      this.#log('info', `gateway on http://${formatAddress(listener)}`)
+      this.#log('info', `gateway on ${urlOf(listener)}`)
     }
     for (const listener of gone) void this.#drain(listener, grace)
   }
@@ -78,7 +90,7 @@ export class Listeners {
   async #drain(listener: Listener, grace: number): Promise<void> {
     const cut = new AbortController()
     const timer = this.#clock.schedule(this.#clock.now() + grace, () => cut.abort())
-    this.#log('info', `gateway no longer on http://${formatAddress(listener)}`)
+    this.#log('info', `gateway no longer on ${urlOf(listener)}`)
     await this.#gateway.unlisten(listener, cut.signal)
     timer.cancel()
   }
@@ -98,14 +110,19 @@ export class Listeners {
   }
 }
 
+function urlOf(listener: Listener): string {
+  return `${listener.spec.tls ? 'https' : 'http'}://${formatAddress(listener)}`
+}
+
 /** Settings by a text that is the same for the same address; port 0 may stand there several times. */
-function keysOf(settings: readonly (string | number)[]): Map<string, string | number> {
-  const keys = new Map<string, string | number>()
+function keysOf(settings: readonly ListenSetting[]): Map<string, Exclude<ListenSetting, string | number>> {
+  const keys = new Map<string, Exclude<ListenSetting, string | number>>()
   for (const setting of settings) {
-    const base = addressKey(setting)
+    const full = typeof setting === 'object' ? setting : { address: setting }
+    const base = addressKey(full.address)
     let key = base
     for (let count = 2; keys.has(key); count++) key = `${base} ${count}`
-    keys.set(key, setting)
+    keys.set(key, full)
   }
   return keys
 }

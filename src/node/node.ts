@@ -1,14 +1,17 @@
 import { duration } from '../core/duration.js'
 import { BanyanError } from '../core/errors.js'
 import { systemClock, type Clock } from '../core/clock.js'
-import { Gateway, type GatewayState } from '../traffic/gateway/gateway.js'
+import { Gateway, type GatewayOptions, type GatewayState } from '../traffic/gateway/gateway.js'
+import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
 import { diffSpecs, summarise } from './config/diff.js'
-import type { ConfigProblem } from './config/problem.js'
+import { formatProblem, type ConfigProblem } from './config/problem.js'
 import { Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
-import type { Applied, ApplyOptions, Control } from './control.js'
+import type { Applied, ApplyOptions, Control, Running } from './control.js'
 import { Listeners } from './listeners.js'
 import type { Log } from './log.js'
+import type { Explanation } from './explain/explanation.js'
+import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
 import type { NodeSpec } from './spec.js'
 import { version } from './version.js'
@@ -37,7 +40,7 @@ export interface NodeState extends GatewayState {
  * A running Banyan process: composes what its configuration asks for, changes it while it runs, and takes it down
  * again in good order.
  */
-export class Node {
+export class Node implements Running {
   readonly #log: Log
   readonly #clock: Clock
   readonly #gateway: Gateway
@@ -76,10 +79,10 @@ export class Node {
         state: () => this.state(),
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
-        breakers: () => this.#gateway.breakers,
+        breakers: () => this.breakers,
         control: () => this.#control,
         metrics: observation.metrics,
-        explain: (id) => observation.explainer.find(id),
+        explain: (id) => this.explain(id),
       },
       log,
     )
@@ -91,6 +94,7 @@ export class Node {
    *
    * @param origin - where the configuration comes from, for those who ask the node
    * @param env - what says where traces and metrics are exported to
+   * @param counts - where quotas and rates are counted together with other processes
    * @throws {@link BanyanError} if it cannot be had
    */
   static async create(
@@ -99,11 +103,13 @@ export class Node {
     clock: Clock = systemClock,
     origin: Origin = { by: 'program' },
     env: Readonly<Record<string, string | undefined>> = process.env,
+    counts: Pick<GatewayOptions, 'quotaStore' | 'rateStores'> = {},
   ): Promise<Node> {
     const observation = await Observation.open(spec, log, clock, env)
     const { runtime, onReport } = observation
     try {
-      const gateway = await Gateway.open(spec, { runtime, limits: spec.limits, trust: spec.trust, onReport })
+      const { limits, trust } = spec
+      const gateway = await Gateway.open(spec, { runtime, limits, trust, onReport, ...counts })
       return new Node(spec, log, clock, observation, gateway, origin)
     } catch (error) {
       await observation.close()
@@ -159,13 +165,25 @@ export class Node {
 
   /** Notes a configuration that was refused before it got here. */
   refuse(origin: Origin, problems: readonly ConfigProblem[]): void {
-    this.#configuration.refused(origin, problems)
-    for (const { message, line } of problems)
-      this.#log('error', `the configuration is refused: ${message}`, {
-        ...(origin.file === undefined
-          ? {}
-          : { at: line === undefined ? origin.file : `${origin.file}:${line}` }),
-      })
+    const errors = problems.filter(({ severity }) => severity === 'error')
+    this.#configuration.refused(origin, errors)
+    for (const problem of errors)
+      this.#log('error', `the configuration is refused: ${formatProblem(problem)}`, { by: origin.by })
+  }
+
+  /** Every breaker by its name. */
+  get breakers(): ReadonlyMap<string, CircuitBreaker> {
+    return this.#gateway.breakers
+  }
+
+  /** What it measures. */
+  get metrics(): Metrics {
+    return this.#observation.metrics
+  }
+
+  /** Why requests were refused: that of an id, or the last ones. */
+  explain(id: string | undefined): readonly Explanation[] {
+    return this.#observation.explainer.find(id)
   }
 
   /** The configuration in force. */

@@ -2,17 +2,22 @@ import type { Duration } from '../core/duration.js'
 import type { GatewaySpec } from '../traffic/gateway/spec.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
+import type { ListenerSpec } from '../traffic/http/listener-spec.js'
+
+/** Where clients come in: `host:port`, `:port` or a port; with what is spoken there, if that is not plain HTTP/1.1. */
+export type ListenSetting = string | number | ({ address: string | number } & ListenerSpec)
 
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
-  /** Where clients come in: `host:port`, `:port` or a port. */
-  listen: readonly (string | number)[]
+  listen: readonly ListenSetting[]
   /** Where operators come in; `false` for nowhere. */
   admin: string | number | false
   limits: Partial<HttpLimits>
   trust: readonly string[]
   /** One line of JSON for each request. Default false. */
   accessLog?: boolean | AccessLogSpec
+  /** Processes that serve clients. */
+  workers: number
   drain: {
     /** Between failing readiness and taking no more connections, for load balancers to notice. */
     delay: Duration

@@ -11,6 +11,7 @@ import { trustNetworks, type Trust } from './forwarded.js'
 import { dropOwn, ownFields } from './own-fields.js'
 import { Assembly, type Part, type PartContext } from './part.js'
 import { preflightRoute } from './preflight.js'
+import type { RateStores } from './policies.js'
 import type { QuotaStore } from './quota-store.js'
 import { Route } from './route.js'
 import { Router, type Found, type Location } from './router.js'
@@ -25,6 +26,8 @@ export interface GenerationOptions {
   runtime: Runtime
   sweeper: Sweeper
   quotaStore: QuotaStore
+  /** Where rates are counted together with other processes. */
+  rateStores?: RateStores | undefined
   /** Asks other servers about who asks us. */
   fetch: typeof fetch
   /** Finds the addresses of endpoints. Default: the system's. */
@@ -79,7 +82,7 @@ export class Generation {
    * @throws {@link BanyanError} if it cannot be had; nothing stays open then
    */
   static async build(options: GenerationOptions): Promise<Generation> {
-    const { spec, runtime, sweeper, resolver, previous } = options
+    const { spec, runtime, sweeper, resolver, rateStores, previous } = options
     const assembly = new Assembly(runtime, previous ? previous.#parts : new Map())
     try {
       const services = new Map<string, Service>()
@@ -88,7 +91,7 @@ export class Generation {
         for (const entry of each.endpoints) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
         const make = ({ runtime: own, onClose }: PartContext): Service => {
           const { zone } = spec
-          const service = new Service({ name, spec: each, policy, runtime: own, sweeper, zone, resolver })
+          const service = new Service({ name, spec: each, policy, runtime: own, sweeper, zone, resolver, rateStores })
           onClose(() => service.close())
           return service
         }
@@ -112,6 +115,7 @@ export class Generation {
             runtime,
             assembly,
             quotaStore: options.quotaStore,
+            rateStores,
           }),
         )
       }
@@ -156,8 +160,9 @@ export class Generation {
       service.update(this.#spec.services[name]!.endpoints)
       service.start()
     }
+    const old = previous?.breakers
     for (const [name, breaker] of this.breakers) {
-      const before = previous?.breakers.get(name)
+      const before = old?.get(name)
       if (before && before !== breaker) carryOverride(before, breaker, this.#clock)
     }
   }
