@@ -55,6 +55,6 @@ function summary({ listen, admin, routes, services }: NodeSpec): string {
     `listens on  ${listen.map((each) => (typeof each === 'object' ? each.address : each)).join(', ')}`,
     `admin on    ${admin === false ? 'nowhere' : admin}`,
     '',
-    table([['ROUTE', 'METHOD', 'PATH', 'SERVICE', 'ENDPOINTS', 'POLICY'], ...rows], [4]),
+    table(['ROUTE', 'METHOD', 'PATH', 'SERVICE', { heading: 'ENDPOINTS', right: true }, 'POLICY'], rows),
   ].join('\n')
 }

@@ -12,23 +12,26 @@ import type { UpstreamAnswer } from './answer.js'
 import { needsIdentity } from './client-key.js'
 import { clientAddress, forwardedText } from './forwarded.js'
 import { Forwarding } from './forwarding.js'
+import { grpcProblem, isGrpcAnswer } from './grpc/answer.js'
+import { beginGrpc, endGrpc, grpcTimeoutOf } from './grpc/call.js'
+import { isGrpc } from './grpc/status.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
 import { Generation, type GenerationOptions } from './generation.js'
 import { forwardedNames } from '../http/tls/forwarded-names.js'
 import type { ListenerSpec } from '../http/listener-spec.js'
 import { Listener } from './listener.js'
+import { maxForwards } from './max-forwards.js'
 import { dropOwn } from './own-fields.js'
-import { rateLimitKey, type BuiltPolicies } from './policies.js'
+import { rateLimitKey, type BuiltPolicies, type RateStores } from './policies.js'
 import { MemoryQuotaStore, type QuotaStore } from './quota-store.js'
-import type { Route } from './route.js'
+import type { Route, RouteState } from './route.js'
 import { locate } from './router.js'
 import type { Service, ServiceState } from './service.js'
 import { copySpec } from './copy-spec.js'
 import type { GatewaySpec } from './spec.js'
 import { RequestInstruments } from './telemetry/instruments.js'
 import { RequestReport, type OnReport } from './telemetry/report.js'
-import type { RouteState } from './telemetry/route-record.js'
 import { endServerSpan, serverSpan } from './telemetry/spans.js'
 import { tunnel } from './tunnel.js'
 
@@ -46,6 +49,8 @@ export interface GatewayOptions extends GatewaySettings {
   runtime?: Runtime
   /** Where quotas are counted. Default: in this process. */
   quotaStore?: QuotaStore
+  /** Where rates are counted together with other processes. Default: this process counts alone. */
+  rateStores?: RateStores
   /** Asks other servers about who asks us: for their keys, for their tokens. Default: `globalThis.fetch`. */
   fetch?: typeof fetch
   /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
@@ -63,7 +68,10 @@ export interface PreparedChange {
 }
 
 /** What every generation of a gateway has in common. */
-type Outside = Pick<GenerationOptions, 'runtime' | 'sweeper' | 'quotaStore' | 'fetch' | 'resolver'>
+type Outside = Pick<
+  GenerationOptions,
+  'runtime' | 'sweeper' | 'quotaStore' | 'rateStores' | 'fetch' | 'resolver'
+>
 
 /** What `banyan status` shows of a gateway. */
 export interface GatewayState {
@@ -131,7 +139,8 @@ export class Gateway {
     const sweeper = new Sweeper(runtime.clock)
     const { quotaStore = new MemoryQuotaStore(runtime.clock), fetch = globalThis.fetch } = options
     const { resolver } = options
-    const outside: Outside = { runtime, sweeper, quotaStore, fetch, resolver }
+    const { rateStores } = options
+    const outside: Outside = { runtime, sweeper, quotaStore, rateStores, fetch, resolver }
     const generation = await Generation.build({ spec: copySpec(spec), trust, ...outside })
     return new Gateway(generation, outside, limits, options.onReport)
   }
@@ -311,6 +320,11 @@ export class Gateway {
       this.#refuse(report, 405, 'method-not-allowed', 'TRACE is not allowed here.')
       return
     }
+    const hops = maxForwards(request)
+    if (hops === 0) {
+      this.#answerLast(report)
+      return
+    }
     const share = route.choose()
     report.service = share.service
     const peer = exchange.client.remoteAddress
@@ -340,25 +354,37 @@ export class Gateway {
         via: request.major === 2 ? this.#via2 : this.#via,
         edits: route.requestEdits,
         upgrade: request.upgrade !== undefined && route.upgrade,
+        idempotent: route.idempotent,
         trace: report.span?.context,
       },
       clock,
     )
     report.forwarding = forwarding
+    if (hops !== undefined) forwarding.setField('Max-Forwards', String(hops - 1))
+    const timeout = timeoutOf(request.fields.get(TIMEOUT_FIELD))
     const call = new Call(noWork, {
       idempotent: forwarding.idempotent,
-      deadline: startedAt + timeoutOf(request.fields.get(TIMEOUT_FIELD)),
+      deadline: startedAt + (forwarding.grpc ? Math.min(timeout, grpcTimeoutOf(request)) : timeout),
       key: rateLimitKey(countedBy(route, share.service), request.fields, whose),
       subject: forwarding,
     })
     report.call = call
+    if (forwarding.grpc) beginGrpc(report, call, clock)
     exchange.onAbort = () => call.cancel(CLIENT_GONE)
     generation.enter()
     share.run(call).then(
       (answer) => {
         generation.leave()
-        this.#headOf(report, answer.status)
-        this.#answer(exchange, route, share.service, call, answer)
+        const grpc = forwarding.grpc && isGrpcAnswer(answer.head)
+        // How a call of gRPC went is known at its end.
+        this.#headOf(report, answer.status, !grpc)
+        this.#answer(
+          exchange,
+          route,
+          share.service,
+          call,
+          grpc ? endGrpc(report, call, answer, clock) : answer,
+        )
       },
       (error: unknown) => {
         generation.leave()
@@ -381,17 +407,24 @@ export class Gateway {
     )
   }
 
-  /** It is known how the request is answered. */
-  #headOf(report: RequestReport, status: number): void {
+  /** Answers what may go no further: we are here, and that is all we say. */
+  #answerLast(report: RequestReport): void {
+    this.#headOf(report, 204)
+    report.exchange.respondWith(204, [], Buffer.alloc(0))
+  }
+
+  /** It is known how the request is answered, and with `counted` how it went. */
+  #headOf(report: RequestReport, status: number, counted = true): void {
     const now = this.#runtime.clock.now()
     report.status = status
     report.headAt = now
-    report.route?.record(status, now, now - report.startedAt)
+    if (counted) report.route?.record(status, now, now - report.startedAt)
   }
 
   /** The answer is out, or given up. */
   #done(report: RequestReport, bytes: number, error: Error | undefined): void {
     const { exchange, route, span } = report
+    report.deadline?.cancel()
     report.endedAt = this.#runtime.clock.now()
     report.bytesSent = bytes
     // The client may be gone, or told what was wrong with its body, before the call has noticed.
@@ -422,7 +455,8 @@ export class Gateway {
       status: answer.status,
       reason: answer.head.reason,
       fields,
-      body: answer.open(),
+      // A call of gRPC that is all over has its status in the head, and nothing may follow that.
+      body: answer.grpcCode === undefined ? answer.open() : undefined,
       statedLength: answer.head.contentLength,
       takesRest: answer.head.keepAlive,
       trailers: exchange.request.trailers ? safeTrailers : undefined,
@@ -464,6 +498,10 @@ export class Gateway {
   #fail(exchange: Exchange, problem: ClientProblem, more: readonly (readonly [string, string])[]): void {
     const { status, fields, body } = problemResponse(problem)
     const cause: [string, string] = ['Proxy-Status', `${this.#pseudonym}; error=${problem.cause}`]
+    if (exchange.request.trailers && isGrpc(exchange.request.fields)) {
+      exchange.respond(grpcProblem(problem, [cause, ...more]))
+      return
+    }
     exchange.respondWith(status, [...fields, cause, ...(problem.fields ?? []), ...more], body)
   }
 

@@ -10,6 +10,9 @@
 export { Gateway, type GatewayOptions, type GatewayState } from './gateway.js'
 export type { EndpointState } from './endpoint.js'
 export type { RouteState } from './route.js'
+export type { RateLimitState } from './telemetry/rate-limit-state.js'
+export type { LastProblem } from './telemetry/last-problem.js'
+export type { OnReport, RequestReport } from './telemetry/report.js'
 export type { ServiceState } from './service.js'
 export type {
   EndpointSpec,

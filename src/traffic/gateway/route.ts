@@ -1,9 +1,11 @@
 import type { Runtime } from '../../core/runtime.js'
 import { BanyanError } from '../../core/errors.js'
+import type { BulkheadSnapshot } from '../policies/bulkhead.js'
+import type { BreakerSnapshot } from '../policies/circuit-breaker.js'
 import type { Handler, Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { compileEdits, type CompiledEdits } from './heads.js'
-import { buildPolicies, type BuiltPolicies } from './policies.js'
+import { buildPolicies, type BuiltPolicies, type RateStores } from './policies.js'
 import type { Filter, RouteContext } from './filter.js'
 import { buildFilters } from './filters.js'
 import { identityKey } from './identity-key.js'
@@ -14,7 +16,8 @@ import { buildResponder, type Responder } from './responder.js'
 import type { GatewaySpec, PolicySpec, RouteSpec } from './spec.js'
 import { RequestInstruments } from './telemetry/instruments.js'
 import type { RequestOutcome } from './telemetry/outcome.js'
-import { RouteRecord, type RouteState } from './telemetry/route-record.js'
+import { rateLimitState, type RateLimitState } from './telemetry/rate-limit-state.js'
+import { RouteRecord, type RouteActivity } from './telemetry/route-record.js'
 
 interface Share {
   /** `undefined` where the route answers by itself. */
@@ -33,6 +36,8 @@ export interface RouteOptions {
   services: ReadonlyMap<string, Service>
   authenticators: RouteContext['authenticators']
   quotaStore: RouteContext['quotaStore']
+  /** Where rates are counted together with other processes. */
+  rateStores: RateStores | undefined
   gateway: GatewaySpec
   runtime: Runtime
   /** Gives the parts of the route of that name before this one, as far as they stay the same. */
@@ -47,6 +52,14 @@ interface Extras {
   uses: ReadonlyMap<string, Service | undefined>
 }
 
+/** What `banyan status` shows of a route. */
+export interface RouteState extends RouteActivity {
+  /** The route's own policies, around those of its service. */
+  breaker: BreakerSnapshot | undefined
+  bulkhead: BulkheadSnapshot | undefined
+  rateLimit: RateLimitState | undefined
+}
+
 /** A route ready to serve: where its requests go, under which policies, with which edits. */
 export class Route {
   readonly name: string
@@ -55,6 +68,8 @@ export class Route {
   readonly requestEdits: CompiledEdits | undefined
   readonly responseEdits: CompiledEdits | undefined
   readonly upgrade: boolean
+  /** Whether requests may be made twice without harm, where that is said. */
+  readonly idempotent: boolean | undefined
   /** Whether TRACE, which shows a caller what others have added to its request, is named by the route itself. */
   readonly allowsTrace: boolean
   /** Whether it answers the CORS preflights for its requests. */
@@ -83,6 +98,7 @@ export class Route {
     this.requestEdits = compileEdits(spec.headers?.request)
     this.responseEdits = compileEdits(spec.headers?.response)
     this.upgrade = spec.upgrade ?? true
+    this.idempotent = spec.idempotent
     this.allowsTrace = [spec.match.method].flat().includes('TRACE')
     this.answersPreflights = spec.cors !== undefined
     const around = (innermost: Handler<UpstreamAnswer>, service?: Service): Handler<UpstreamAnswer> =>
@@ -120,7 +136,7 @@ export class Route {
       ({ runtime }) => new RouteRecord(name, runtime),
     )
     const policies = await assembly.part(`${part} policies`, policy, ({ runtime }): RoutePolicies => {
-      const built = buildPolicies(policy, name, runtime)
+      const built = buildPolicies(policy, name, runtime, options.rateStores)
       return { built, inner: built.perEndpoint(name).policies }
     })
     // What routes share by name stands beside them; which of it a filter has read is not known.
@@ -191,7 +207,13 @@ export class Route {
   }
 
   state(): RouteState {
-    return this.#record.state()
+    const { breaker, bulkhead, rateLimit } = this.policies
+    return {
+      ...this.#record.state(),
+      breaker: breaker?.snapshot(),
+      bulkhead: bulkhead?.snapshot(),
+      rateLimit: rateLimit && rateLimitState(rateLimit),
+    }
   }
 }
 

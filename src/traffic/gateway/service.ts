@@ -16,10 +16,11 @@ import { DeferredGauges } from './deferred-gauges.js'
 import { Endpoint, placeName, type EndpointState, type Place } from './endpoint.js'
 import { EndpointSet } from './endpoint-set.js'
 import type { OutgoingWork } from './outgoing-work.js'
-import { buildPolicies, type BuiltPolicies } from './policies.js'
+import { buildPolicies, type BuiltPolicies, type RateStores } from './policies.js'
 import { Pools } from './pools.js'
 import { ServiceHealth, type HealthCounts } from './service-health.js'
 import type { EndpointSpec, PolicySpec, ServiceSpec } from './spec.js'
+import { rateLimitState, type RateLimitState } from './telemetry/rate-limit-state.js'
 
 /** What a service is made of. */
 export interface ServiceOptions {
@@ -32,6 +33,8 @@ export interface ServiceOptions {
   zone?: string | undefined
   /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
   resolver?: Resolver | undefined
+  /** Where rates are counted together with other processes. Default: this process counts alone. */
+  rateStores?: RateStores | undefined
 }
 
 /** What `banyan status` shows of a service. */
@@ -47,6 +50,7 @@ export interface ServiceState {
   names: Record<string, ResolutionState>
   breaker: BreakerSnapshot | undefined
   bulkhead: ReturnType<Bulkhead['snapshot']> | undefined
+  rateLimit: RateLimitState | undefined
 }
 
 /** A named upstream with its endpoints, their connections and its policies. */
@@ -71,7 +75,7 @@ export class Service {
     this.#entries = spec.endpoints
     this.#runtime = runtime
     this.#pools = new Pools(name, spec, runtime, sweeper)
-    this.policies = buildPolicies(policy, name, runtime)
+    this.policies = buildPolicies(policy, name, runtime, options.rateStores)
     this.#slowStart = spec.slowStart && new SlowStart(spec.slowStart)
     this.#health = new ServiceHealth(name, spec, {
       runtime,
@@ -124,16 +128,17 @@ export class Service {
   }
 
   state(): ServiceState {
-    const { breaker, bulkhead } = this.policies
+    const { breaker, bulkhead, rateLimit } = this.policies
     const endpoints = this.#endpoints
     return {
-      endpoints: endpoints.all.map((endpoint) => endpoint.state()),
+      endpoints: endpoints.all.map((endpoint) => endpoint.state(endpoints.takers.includes(endpoint))),
       health: this.#health.counts(endpoints.all),
       panic: endpoints.panic,
       ownZoneShare: endpoints.ownZoneShare,
       names: endpoints.resolutions(),
       breaker: breaker?.snapshot(),
       bulkhead: bulkhead?.snapshot(),
+      rateLimit: rateLimit && rateLimitState(rateLimit),
     }
   }
 
@@ -153,7 +158,7 @@ export class Service {
 
   #refuse(): BanyanError {
     // By state, not `ready()`: while a breaker ramps up, every such question is a draw of its own.
-    const waits = this.endpoints.flatMap(({ breaker }) =>
+    const waits = this.#endpoints.takers.flatMap(({ breaker }) =>
       breaker && breaker.state !== 'closed' ? [breaker.retryAfter()] : [],
     )
     if (waits.length === 0)

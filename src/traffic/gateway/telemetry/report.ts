@@ -1,7 +1,9 @@
+import type { Timer } from '../../../core/clock.js'
 import type { Span } from '../../../core/telemetry.js'
 import type { Exchange } from '../../http/exchange.js'
 import type { Call } from '../../policy.js'
 import type { Forwarding } from '../forwarding.js'
+import { GrpcStatusError } from '../grpc/status.js'
 import type { ClientProblem } from '../problems.js'
 import type { Route } from '../route.js'
 import type { Service } from '../service.js'
@@ -40,6 +42,8 @@ export class RequestReport implements RequestOutcome {
   error: unknown = undefined
   /** True if the answer broke off after its head. */
   cut = false
+  /** Ends a call of gRPC at its caller's deadline. */
+  deadline: Timer | undefined = undefined
 
   constructor(exchange: Exchange, startedAt: number) {
     this.exchange = exchange
@@ -58,6 +62,7 @@ export class RequestReport implements RequestOutcome {
   /** `error.type` of OpenTelemetry; `undefined` if the request came to a good end, which a 4xx is too. */
   get errorType(): string | undefined {
     if (this.aborted) return 'client_aborted'
+    if (this.error instanceof GrpcStatusError) return this.error.code
     if (this.status < 500 && !this.cut) return undefined
     return this.error === undefined ? String(this.status) : errorType(this.error)
   }

@@ -2,8 +2,8 @@ import type { Runtime } from '../../../core/runtime.js'
 import { Meter, type Readings } from '../meter.js'
 import { describe, type LastProblem } from './last-problem.js'
 
-/** What `banyan status` shows of a route. */
-export interface RouteState extends Readings {
+/** What a route has done and does. */
+export interface RouteActivity extends Readings {
   /** Requests answered since the start. */
   requests: number
   /** Requests under way. */
@@ -45,7 +45,7 @@ export class RouteRecord {
     this.#lastProblem = { at: this.#runtime.clock.wall(), reason, error }
   }
 
-  state(): RouteState {
+  state(): RouteActivity {
     const last = this.#lastProblem
     return {
       requests: this.#requests,

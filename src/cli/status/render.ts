@@ -1,0 +1,136 @@
+import { formatDuration } from '../../core/duration.js'
+import { formatProblem } from '../../node/config/problem.js'
+import type { NodeState } from '../../node/node.js'
+import type { EndpointState, RouteState, ServiceState } from '../../traffic/gateway/index.js'
+import { clip, paint, table, type Column } from '../paint.js'
+import { stateText } from './state-text.js'
+import { limitRows } from './limits.js'
+import { lastProblems } from './problems.js'
+
+/** Lines of a refused configuration. */
+const MOST_MISTAKES = 5
+
+/** Lines of what went wrong last. */
+const MOST_PROBLEMS = 5
+
+/**
+ * Everything `banyan status` shows, as text.
+ *
+ * @param wall - ms since the Unix epoch
+ * @param width - characters of a line
+ */
+export function render(state: NodeState, wall: number, width: number): string {
+  const { services, routes } = state
+  const limits = limitRows(state)
+  const problems = lastProblems(state, wall).slice(0, MOST_PROBLEMS)
+  const sections = [
+    [...headLines(state, width), ...configLines(state.config, wall)]
+      .map((line) => clip(line, width))
+      .join('\n'),
+    table(SERVICE_COLUMNS, serviceRows(services, wall), width),
+    table(ROUTE_COLUMNS, routeRows(routes), width),
+    ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),
+    ...(problems.length > 0 ? [table(PROBLEM_COLUMNS, problems, width)] : []),
+    paint('gray', 'rates and latencies of the last 10 s; banyan explain tells why a request was refused'),
+  ]
+  return sections.join('\n\n')
+}
+
+const number = (heading: string, dispensable?: number): Column => ({
+  heading,
+  right: true,
+  ...(dispensable === undefined ? {} : { dispensable }),
+})
+
+const SERVICE_COLUMNS = ['SERVICE', 'ENDPOINT', number('REQ/S'), number('FAILED'), number('P50', 2), number('P99'), number('ACTIVE', 1), number('CONNS', 3), 'STATE'] // prettier-ignore
+const ROUTE_COLUMNS = ['ROUTE', number('REQ/S'), number('FAILED'), number('P50'), number('P99'), number('ACTIVE'), number('REQUESTS')] // prettier-ignore
+const LIMIT_COLUMNS = ['LIMIT', 'OF', number('NOW'), number('MOST'), number('WAITING'), number('REFUSED')]
+const PROBLEM_COLUMNS = [number('AGO'), 'WHERE', 'LAST PROBLEM']
+
+/** What runs where, on as many lines as it takes. */
+function headLines({ node, connections }: NodeState, width: number): string[] {
+  const parts = [
+    `banyan ${node.version}`,
+    paint(node.phase === 'ready' ? 'green' : 'yellow', node.phase),
+    ...node.listen.map((each) => (each.includes('://') ? each : `http://${each}`)),
+    `up ${formatDuration(node.uptime)}`,
+    `pid ${node.pid}`,
+    `${connections} client connection${connections === 1 ? '' : 's'}`,
+  ]
+  const lines: string[] = []
+  let used = Infinity
+  for (const part of parts) {
+    // Colours count here, which only makes a line a little shorter than it might be.
+    if (used + part.length + 2 > width) {
+      lines.push(part)
+      used = part.length
+    } else {
+      lines.push(`${lines.pop()!}  ${part}`)
+      used += part.length + 2
+    }
+  }
+  return lines
+}
+
+/** Which configuration is in force, and why the last one asked for is not. */
+function configLines(
+  { generation, hash, since, by, file, refused }: NodeState['config'],
+  wall: number,
+): string[] {
+  const age = formatDuration(Math.max(0, wall - Date.parse(since)))
+  const from = file === undefined ? by : `${by}, ${file}`
+  const lines = [`config ${generation} ${paint('gray', hash)}  in force for ${age}  (${from})`]
+  if (!refused) return lines
+  const ago = formatDuration(Math.max(0, wall - Date.parse(refused.at)))
+  const { problems } = refused
+  const count = problems.length === 1 ? '1 mistake' : `${problems.length} mistakes`
+  lines.push(
+    paint('red', `a change was refused ${ago} ago (${refused.by}): ${count}`),
+    ...problems.slice(0, MOST_MISTAKES).map((problem) => `  ${formatProblem(problem)}`),
+  )
+  if (problems.length > MOST_MISTAKES) lines.push(`  and ${problems.length - MOST_MISTAKES} more`)
+  return lines
+}
+
+function serviceRows(services: Record<string, ServiceState>, wall: number): string[][] {
+  return Object.entries(services).flatMap(([name, service]) =>
+    service.endpoints.map((endpoint, index) => [
+      index > 0 ? '' : service.panic ? paint('red', `${name} (panic)`) : paint('bold', name),
+      endpoint.url.replace(/^http:\/\//, ''),
+      ...readings(endpoint),
+      String(endpoint.active),
+      String(endpoint.connections.open),
+      stateText(endpoint, service, wall),
+    ]),
+  )
+}
+
+function routeRows(routes: Record<string, RouteState>): string[][] {
+  return Object.entries(routes).map(([name, route]) => [
+    paint('bold', name),
+    ...readings(route),
+    String(route.active),
+    String(route.requests),
+  ])
+}
+
+function readings({
+  rate,
+  failureRate,
+  p50,
+  p99,
+}: Pick<EndpointState, 'rate' | 'failureRate' | 'p50' | 'p99'>): string[] {
+  const failed = `${(failureRate * 100).toFixed(1)}%`
+  return [
+    rate.toFixed(1),
+    rate === 0
+      ? '-'
+      : failureRate >= 0.5
+        ? paint('red', failed)
+        : failureRate > 0
+          ? paint('yellow', failed)
+          : failed,
+    p50 === undefined ? '-' : formatDuration(p50),
+    p99 === undefined ? '-' : formatDuration(p99),
+  ]
+}
