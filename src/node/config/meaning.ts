@@ -8,6 +8,7 @@ import { formatAddress, overlap, parseAddress } from '../address.js'
 import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, servicesOfAggregate } from './meaning-of-aggregate.js'
 import { checkHealth } from './meaning-of-health.js'
+import { checkUpstreams } from './meaning-of-upstreams.js'
 import { formatPath, type MeaningProblem, type Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 
@@ -33,6 +34,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     checkServices(config),
     ...namesOf(services).map((name) => checkService(config, name)),
     ...namesOf(services).map((name) => checkHealth(config, name)),
+    ...namesOf(services).map((name) => checkUpstreams(config, name)),
     checkRoutes(config),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),

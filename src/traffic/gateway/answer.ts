@@ -13,15 +13,24 @@ export class UpstreamAnswer {
   readonly socket: Socket | undefined
   /** Whether the request could be made once more, should this answer not do. */
   readonly repeatable: boolean
+  /** How a call of gRPC ended, where its answer is nothing but that (trailers only). */
+  readonly grpcCode: number | undefined
   readonly #body: Body
   #stored: Buffer | undefined = undefined
 
-  constructor(head: ResponseHead, body: Body, socket: Socket | undefined, repeatable: boolean) {
+  constructor(
+    head: ResponseHead,
+    body: Body,
+    socket: Socket | undefined,
+    repeatable: boolean,
+    grpcCode?: number,
+  ) {
     this.status = head.status
     this.head = head
     this.#body = body
     this.socket = socket
     this.repeatable = repeatable
+    this.grpcCode = grpcCode
   }
 
   /** An answer of our own. */

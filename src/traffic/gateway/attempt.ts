@@ -8,6 +8,8 @@ import type { ResponseHead } from '../http/message.js'
 import type { AnswerReceiver, UpstreamChannel } from '../http/upstream/exchange.js'
 import { isGivenUp, type Call } from '../policy.js'
 import { UpstreamAnswer } from './answer.js'
+import { finalCode, isGrpcAnswer } from './grpc/answer.js'
+import { failureOf } from './grpc/status.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { errorType, messageOf } from './telemetry/error-type.js'
 
@@ -19,7 +21,11 @@ export interface AttemptTarget {
   active: number
   /** Starts the span of a try, where somebody traces. */
   span(work: OutgoingWork, call: Call): Span | undefined
-  /** A try has come to an answer's status at `now`, or to none (0) for that error, `ms` after its start. */
+  /**
+   * A try has come to an answer's status at `now`, or to none (0), `ms` after its start.
+   *
+   * @param error - why there is none; or what speaks against the endpoint in spite of its status
+   */
   record(method: string, status: number, error: unknown, now: number, ms: number): void
 }
 
@@ -74,19 +80,30 @@ export class Attempt implements AnswerReceiver {
 
   onHead(head: ResponseHead, body: Body): void {
     const socket = head.status === 101 ? this.#channel!.socket : undefined
-    const answer = new UpstreamAnswer(head, body, socket, this.#work.repeatable)
-    this.#record(head.status, undefined)
+    const grpc = this.#work.grpc && isGrpcAnswer(head)
+    const code = grpc && body.ended ? finalCode(head, body) : undefined
+    const answer = new UpstreamAnswer(head, body, socket, this.#work.repeatable, code)
+    const headAt = this.#endpoint.clock.now()
+    if (!grpc) this.#record(head.status, undefined, headAt)
     this.#span?.setAttribute('http.response.status_code', head.status)
     if (head.status >= 400) this.#span?.fail(String(head.status))
     if (socket) {
       socket.once('close', () => this.#over())
     } else if (body.ended) {
-      this.#over()
+      this.#end(head, body, grpc, headAt)
     } else {
-      this.#call.waitUntil(bodySettled(body, () => this.#over(body.error)))
+      this.#call.waitUntil(bodySettled(body, () => this.#end(head, body, grpc, headAt)))
     }
     this.#settled = true
     this.#resolve(answer)
+  }
+
+  /** The answer is over. Returns the failure that it was, if it was one: of a gRPC call that is known only now. */
+  #end(head: ResponseHead, body: Body, grpc: boolean, headAt: number): Error | undefined {
+    const failure = body.error ?? (grpc ? failureOf(finalCode(head, body)) : undefined)
+    if (grpc && !isGivenUp(this.#call)) this.#record(head.status, failure, headAt)
+    this.#over(failure)
+    return failure
   }
 
   onError(error: UpstreamError): void {
@@ -138,13 +155,13 @@ export class Attempt implements AnswerReceiver {
     this.#settled = true
     this.#work.failure = error
     // A try that was called off says nothing about the endpoint, unless it took too long.
-    if (!isGivenUp(this.#call) && !(error instanceof RejectedError)) this.#record(0, error)
+    if (!isGivenUp(this.#call) && !(error instanceof RejectedError))
+      this.#record(0, error, this.#endpoint.clock.now())
     this.#over(error)
     this.#reject(error)
   }
 
-  #record(status: number, error: unknown): void {
-    const now = this.#endpoint.clock.now()
+  #record(status: number, error: unknown, now: number): void {
     this.#endpoint.record(this.#work.request.method, status, error, now, now - this.#startedAt)
   }
 
@@ -162,11 +179,16 @@ export class Attempt implements AnswerReceiver {
   }
 }
 
-function bodySettled(body: Body, over: () => void): Promise<void> {
+/**
+ * Settles with a body.
+ *
+ * @param ended - called at its end; returns the failure that it was, if it was one
+ */
+function bodySettled(body: Body, ended: () => Error | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     body.onSettled(() => {
-      over()
-      if (body.error) reject(body.error)
+      const failure = ended()
+      if (failure) reject(failure)
       else resolve()
     })
   })

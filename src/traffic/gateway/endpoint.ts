@@ -29,7 +29,7 @@ export interface EndpointState extends Readings {
   address: string | undefined
   zone: string | undefined
   weight: number
-  /** Whether a request would be let through now: it is available, or there is panic, and its breaker agrees. */
+  /** Whether it is given requests now: it is available, or there is panic, and its breaker agrees. */
   ready: boolean
   /** Whether its checks and its requests say that it is well. */
   available: boolean
@@ -214,17 +214,17 @@ export class Endpoint implements Candidate, AttemptTarget, OutlierSubject {
   }
 
   record(method: string, status: number, error: unknown, now: number, ms: number): void {
-    const failed = status === 0 || status >= 500
+    const failed = error !== undefined || status >= 500
     this.#requests++
     this.#meter.count(now, ms, failed)
     // A failure may be quick, and must not look good for that.
     if (!failed) this.latency?.observe(now, ms)
     if (failed) {
       this.#failures++
-      const reason = status === 0 ? errorType(error) : String(status)
+      const reason = error === undefined ? String(status) : errorType(error)
       this.#lastProblem = { at: this.#runtime.clock.wall(), reason, error }
     }
-    this.#instruments.record(method, status, status === 0 ? errorType(error) : undefined, ms)
+    this.#instruments.record(method, status, error === undefined ? undefined : errorType(error), ms)
   }
 
   span(work: OutgoingWork, { attempt }: Call): Span | undefined {
@@ -232,14 +232,15 @@ export class Endpoint implements Candidate, AttemptTarget, OutlierSubject {
     return clientSpan(this.#runtime.telemetry, work, work.trace!, to)
   }
 
-  state(): EndpointState {
+  /** @param takes - whether the service gives it requests */
+  state(takes: boolean): EndpointState {
     const { pool } = this
     return {
       url: this.url,
       address: this.address,
       zone: this.zone,
       weight: this.weight,
-      ready: this.ready(),
+      ready: takes && this.weight > 0 && this.ready(),
       available: this.available,
       share: this.#startedAt === undefined ? 1 : this.#slowStart!.share(this.clock.now() - this.#startedAt),
       health: this.check?.snapshot(),

@@ -9,10 +9,12 @@ import type { RequestHead, ResponseHead } from '../http/message.js'
 import type { OutgoingRequest } from '../http/upstream/exchange.js'
 import type { Call } from '../policy.js'
 import type { Candidate } from '../balancing/candidate.js'
+import { DetachedExchange } from './detached-exchange.js'
 import { fieldIn, interimText, requestText, type CompiledEdits, type RequestAdditions } from './heads.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { refusal, type Refusal } from './refusal.js'
 import { ReplayableBody } from './replay.js'
+import { isGrpc } from './grpc/status.js'
 import type { Location, Parameters } from './router.js'
 
 /** Methods that may be repeated without harm (RFC 9110 9.2.2). */
@@ -24,7 +26,9 @@ export function isIdempotent(method: string, fields: Fields): boolean {
 }
 
 /** What a forwarding is made of. */
-export interface ForwardingOptions extends Omit<RequestAdditions, 'framing'> {
+export interface ForwardingOptions extends Omit<RequestAdditions, 'framing' | 'grpc'> {
+  /** Whether doing it twice does no harm, where the route says so. */
+  idempotent?: boolean | undefined
   /** Name of the route. */
   route: string
   /** The path as it was matched, and the query. */
@@ -79,6 +83,7 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   readonly forwarded: string
   readonly via: string
   readonly upgrade: boolean
+  readonly grpc: boolean
   readonly trace: TraceContext | undefined
   tries = 0
   readonly #clientAddress: () => string
@@ -104,7 +109,9 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     const { request, body } = exchange
     this.request = request
     this.framing = request.framing
-    this.idempotent = isIdempotent(request.method, request.fields)
+    this.idempotent = options.idempotent ?? isIdempotent(request.method, request.fields)
+    // Every client of gRPC takes trailers, and hardly anybody else.
+    this.grpc = request.trailers && isGrpc(request.fields)
     const bodiless = request.framing.kind === 'none'
     this.#whole = !bodiless && body.ended && request.framing.kind === 'length' ? body.take() : undefined
     this.#stream = bodiless || this.#whole ? undefined : new ReplayableBody(body, options.ownFields)
@@ -130,6 +137,24 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     const put = fieldIn(edits.text, lower)
     if (edits.dropped.includes(lower)) return put
     return put === undefined || own === undefined ? (put ?? own) : `${own}, ${put}`
+  }
+
+  /** The same request without its body, for work that goes on when the client has its answer or has gone. */
+  detached(): Forwarding {
+    const address = this.clientAddress
+    const { route, location, parameters, target, edits, host, forwarded, via, trace } = this
+    const detached = new Forwarding(
+      new DetachedExchange(this.request, this.exchange.client),
+      {
+        ...{ route, location, parameters, target, edits, host, forwarded, via, trace },
+        upgrade: false,
+        clientAddress: () => address,
+      },
+      this.#clock,
+    )
+    detached.identity = this.identity
+    detached.requestId = this.requestId
+    return detached
   }
 
   /** Sets a field of the request as the service gets it, in place of every one of that name. */

@@ -2,6 +2,7 @@ import { isFieldValue, isToken } from '../http/characters.js'
 import { isAlias, Kind, sameName, type Fields } from '../http/fields.js'
 import type { Framing } from '../http/framing.js'
 import type { RequestHead } from '../http/message.js'
+import { formatGrpcTimeout, GRPC_ATTEMPTS_FIELD, GRPC_TIMEOUT_FIELD } from './grpc/deadline.js'
 import type { HeaderEdits } from './spec.js'
 import type { UpstreamAnswer } from './answer.js'
 import { BanyanError } from '../../core/errors.js'
@@ -65,6 +66,8 @@ export interface RequestAdditions {
   framing: Framing
   edits: CompiledEdits | undefined
   upgrade: boolean
+  /** Whether it is a call of gRPC, which says deadlines and tries its own way. */
+  grpc: boolean
 }
 
 /** The field that tells the next hop how many ms the caller still waits (a duration, as clocks differ). */
@@ -99,6 +102,8 @@ export function requestText(
         if (kinds[index] === Kind.Expect && !request.expectContinue) break
         const name = names[index]!
         if (name.length === TIMEOUT_FIELD.length && sameName(name, TIMEOUT_FIELD)) break
+        if (additions.grpc && (sameName(name, GRPC_TIMEOUT_FIELD) || sameName(name, GRPC_ATTEMPTS_FIELD)))
+          break
         if (trace !== undefined && (sameName(name, 'traceparent') || sameName(name, 'tracestate'))) break
         if (edits !== undefined && isDropped(edits, name)) break
         text += name + ': ' + values[index]! + '\r\n'
@@ -111,8 +116,13 @@ export function requestText(
     }
   }
   text += additions.forwarded + 'Via: ' + via + '\r\n'
-  if (remaining !== Infinity) text += `X-Request-Timeout-Ms: ${Math.max(1, Math.floor(remaining))}\r\n`
-  if (attempt > 1) text += `X-Request-Attempt: ${attempt}\r\n`
+  if (additions.grpc) {
+    if (remaining !== Infinity) text += `${GRPC_TIMEOUT_FIELD}: ${formatGrpcTimeout(remaining)}\r\n`
+    if (attempt > 1) text += `${GRPC_ATTEMPTS_FIELD}: ${attempt - 1}\r\n`
+  } else {
+    if (remaining !== Infinity) text += `X-Request-Timeout-Ms: ${Math.max(1, Math.floor(remaining))}\r\n`
+    if (attempt > 1) text += `X-Request-Attempt: ${attempt}\r\n`
+  }
   if (trace !== undefined) text += traceText(trace)
   return edits === undefined ? text : text + edits.text
 }

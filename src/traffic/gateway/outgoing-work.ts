@@ -15,6 +15,8 @@ export interface OutgoingWork {
   readonly target: string
   /** Address of the client it is done for. */
   readonly clientAddress: string
+  /** Whether it is a call of gRPC, which has ways of its own to tell of deadlines, tries and failures. */
+  readonly grpc: boolean
   /** Whether doing it twice does no harm. */
   readonly idempotent: boolean
   /** Whether another try could send the whole body again. */

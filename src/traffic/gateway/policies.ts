@@ -1,17 +1,20 @@
 import { duration } from '../../core/duration.js'
+import type { Clock } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
 import { budgetOf } from '../budget.js'
 import { bulkhead, type Bulkhead } from '../policies/bulkhead.js'
 import { circuitBreaker, type CircuitBreaker } from '../policies/circuit-breaker.js'
 import { fallback } from '../policies/fallback.js'
 import { hedge } from '../policies/hedge.js'
-import { rateLimit, type RateLimit } from '../policies/rate-limit.js'
+import { rateLimit, type RateLimit, type RateLimitOptions, type RateStore } from '../policies/rate-limit.js'
 import { retry } from '../policies/retry.js'
+import { retryAfterOf } from '../policies/retry/retry-after.js'
 import { timeout } from '../policies/timeout.js'
 import { defaultIsFailure, type IsFailure, type Policy } from '../policy.js'
 import { RejectedError } from '../errors.js'
 import { Fields } from '../http/fields.js'
 import { UpstreamAnswer } from './answer.js'
+import { isGrpcFailure, isWorthAnotherCall, pushbackIn } from './grpc/status.js'
 import { needsIdentity } from './client-key.js'
 import type { FallbackSpec, PolicySpec } from './spec.js'
 import { staleAnswers } from './stale.js'
@@ -38,8 +41,14 @@ export interface BuiltPolicies {
  * Makes the policies that a specification asks for.
  *
  * @param name - what metrics, errors and `banyan status` call their owner
+ * @param rateStores - where rates are counted together with other processes
  */
-export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime): BuiltPolicies {
+export function buildPolicies(
+  spec: PolicySpec,
+  name: string,
+  runtime: Runtime,
+  rateStores?: RateStores,
+): BuiltPolicies {
   const {
     timeout: whole,
     tryTimeout,
@@ -58,13 +67,27 @@ export function buildPolicies(spec: PolicySpec, name: string, runtime: Runtime):
   if (spec.fallback) around.push(...fallbackPolicies(spec.fallback, name, runtime))
   if (whole !== undefined) around.push(timeout({ after: whole, name, runtime }))
   const limiter = rate
-    ? rateLimit({ ...(rateOptions as { limit: number; window: number }), name, runtime })
+    ? rateLimit({
+        ...(rateOptions as RateLimitOptions),
+        ...sharedBy(rateStores, name, rateOptions),
+        name,
+        runtime,
+      })
     : undefined
   if (limiter) around.push(limiter)
   // Whatever multiplies load draws on one budget, unless the hedge was given its own.
   const budget = retries && budgetOf(retries.budget, {}, runtime)
   if (retries)
-    around.push(retry({ ...retries, budget: budget ?? false, name, runtime, isFailure: isWorthAnotherTry }))
+    around.push(
+      retry({
+        ...retries,
+        budget: budget ?? false,
+        name,
+        runtime,
+        isFailure: isWorthAnotherTry,
+        retryAfter: (error, value) => askedWait(error, value, runtime.clock),
+      }),
+    )
   if (hedging)
     around.push(
       hedge({
@@ -112,11 +135,19 @@ export function rateLimitKey(
   return address()
 }
 
+/** Finds where the rate of that name is counted for several processes. */
+export type RateStores = (name: string, options: RateLimitOptions) => RateStore
+
+function sharedBy(stores: RateStores | undefined, name: string, options: object): { store?: RateStore } {
+  return stores ? { store: stores(name, options as RateLimitOptions) } : {}
+}
+
 /** What counts against an endpoint: no valid answer in time, or a status that says "my fault". */
-export const isEndpointFailure: IsFailure = (error, value) =>
-  error !== undefined
-    ? defaultIsFailure(error, value)
-    : (value as UpstreamAnswer).status >= 500 && (value as UpstreamAnswer).status !== 501
+export const isEndpointFailure: IsFailure = (error, value) => {
+  if (error !== undefined) return defaultIsFailure(error, value)
+  const { status, grpcCode } = value as UpstreamAnswer
+  return grpcCode === undefined ? status >= 500 && status !== 501 : isGrpcFailure(grpcCode)
+}
 
 /**
  * What another try may mend: no connection, a broken one, a timeout; the statuses by which gateways say so; 429 with
@@ -126,10 +157,17 @@ const isWorthAnotherTry: IsFailure = (error, value) => {
   if (error instanceof RejectedError) return false
   if (error !== undefined) return true
   const answer = value as UpstreamAnswer
-  const { status } = answer
+  const { status, grpcCode } = answer
+  if (grpcCode !== undefined) return answer.repeatable && isWorthAnotherCall(grpcCode, answer.fields)
   const again =
     (status >= 502 && status <= 504) || (status === 429 && answer.fields.get('retry-after') !== undefined)
   return again && answer.repeatable
+}
+
+/** ms that an outcome asks to wait before another try. */
+function askedWait(error: unknown, value: unknown, clock: Clock): number | undefined {
+  const answer = value as UpstreamAnswer | undefined
+  return answer?.grpcCode === undefined ? retryAfterOf(error, answer, clock) : pushbackIn(answer.fields)
 }
 
 function fallbackPolicies(spec: FallbackSpec, name: string, runtime: Runtime): Policy<unknown>[] {

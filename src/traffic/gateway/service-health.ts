@@ -13,6 +13,7 @@ import type { Address, Connector } from '../http/upstream/connector.js'
 import { parseEndpoint } from './address.js'
 import type { UpstreamAnswer } from './answer.js'
 import type { Endpoint } from './endpoint.js'
+import { httpStatusOf } from './grpc/status.js'
 import { isEndpointFailure } from './policies.js'
 import type { ServiceSpec } from './spec.js'
 
@@ -162,7 +163,8 @@ function stateOf({ pending, check, track }: Endpoint): keyof HealthCounts {
 function judgeOutcome(error: unknown, value: unknown): Outcome {
   if (!isEndpointFailure(error, value)) return 'good'
   if (error !== undefined) return 'gateway-error'
-  const { status } = value as UpstreamAnswer
+  const answer = value as UpstreamAnswer
+  const status = answer.grpcCode === undefined ? answer.status : httpStatusOf(answer.grpcCode)
   return status >= 502 && status <= 504 ? 'gateway-error' : 'error'
 }
 

@@ -14,6 +14,7 @@ import type { RateLimitOptions } from '../policies/rate-limit.js'
 import type { RetryOptions } from '../policies/retry.js'
 import type { AccessSpec } from './filters/access.js'
 import type { AuthenticatorSpec } from './filters/access/authenticators.js'
+import type { CacheSpec } from './filters/cache.js'
 import type { CompressSpec } from './filters/compress.js'
 import type { CorsSpec } from './filters/cors.js'
 import type { CsrfSpec } from './filters/csrf.js'
@@ -165,6 +166,13 @@ export interface RouteSpec {
   requestId?: true | RequestIdSpec
   /** Compresses answers for clients that can take it. */
   compress?: true | CompressSpec
+  /** Keeps answers that may be given again. */
+  cache?: true | CacheSpec
+  /**
+   * Whether making a request twice does no harm, so that it may be retried and hedged. Default: by its method, and true
+   * with an `Idempotency-Key`.
+   */
+  idempotent?: boolean
   /** Whether requests to switch protocols (WebSocket) are passed on. Default true. */
   upgrade?: boolean
 }

@@ -70,6 +70,7 @@ class Subrequest implements OutgoingWork {
   readonly target: string
   readonly clientAddress: string
   readonly idempotent: boolean
+  readonly grpc = false
   readonly replayable = true
   last: Candidate | undefined = undefined
   failure: unknown = undefined
@@ -116,6 +117,7 @@ class Subrequest implements OutgoingWork {
       framing,
       edits: undefined,
       upgrade: false,
+      grpc: false,
     }
   }
 

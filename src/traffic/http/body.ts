@@ -56,6 +56,11 @@ export class Body {
     return this.#ended
   }
 
+  /** What came after it, once it has ended. */
+  get trailers(): Fields | undefined {
+    return this.#trailers
+  }
+
   /** Why it will never be complete. */
   get error(): Error | undefined {
     return this.#error

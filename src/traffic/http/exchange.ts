@@ -72,6 +72,8 @@ export interface Exchange {
    * @param error - why the answer is not complete; `aborted` tells whether it was the client
    */
   onDone: ((bytes: number, error: Error | undefined) => void) | undefined
+  /** Lets the client be silent in the middle of its body for as long as it likes, as in a stream of messages. */
+  waitForClient(): void
   /** Sends an interim answer (100, 103) before the real one. */
   interim(status: number, reason: string, fields: string): void
   /** Sends the answer; its body flows as fast as the client takes it. May be called once. */

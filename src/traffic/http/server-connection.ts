@@ -237,9 +237,15 @@ export class ServerConnection implements Client, Connection, MessageSink, BodySo
     else if (!this.#exchange && this.#reader.position === 'head') this.#awaitHead()
   }
 
+  /** Its exchange has become patient. */
+  waitForClient(): void {
+    this.#awaitBody()
+  }
+
   #awaitBody(): void {
     const { sweeper, limits } = this.#server
-    this.deadline = Math.min(sweeper.after(limits.idleTimeout), this.#rateDeadline)
+    const patient = this.#exchange?.patient === true
+    this.deadline = patient ? Infinity : Math.min(sweeper.after(limits.idleTimeout), this.#rateDeadline)
   }
 
   #awaitHead(): void {
@@ -326,6 +332,8 @@ export class ServerExchange implements Exchange {
   dispatched = false
   /** True once an answer has begun. */
   responded = false
+  /** Whether the client may be silent in the middle of its body. */
+  patient = false
   aborted = false
   refused: number | undefined = undefined
   onAbort: (() => void) | undefined = undefined
@@ -344,6 +352,11 @@ export class ServerExchange implements Exchange {
 
   get client(): Client {
     return this.connection
+  }
+
+  waitForClient(): void {
+    this.patient = true
+    if (!this.body.ended) this.connection.waitForClient()
   }
 
   interim(status: number, reason: string, fields: string): void {

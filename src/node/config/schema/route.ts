@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isToken } from '../../../traffic/http/characters.js'
 import { access, cors, csrf, quotaOfRoute } from './access.js'
 import { aggregate } from './aggregate.js'
+import { cache } from './cache.js'
 import { compress } from './compress.js'
 import { atLeastOne, fieldValues, name, oneOrMore, weight } from './parts.js'
 
@@ -97,6 +98,11 @@ export const route = z.strictObject({
     .optional()
     .meta({ description: 'Gives every request an id, told to the service and the client.' }),
   compress: compress.optional(),
+  cache: cache.optional(),
+  idempotent: z.boolean().optional().meta({
+    description:
+      'Whether making a request twice does no harm, so that it may be retried. Default: by its method, or an Idempotency-Key.',
+  }),
   upgrade: z
     .boolean()
     .optional()

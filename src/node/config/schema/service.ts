@@ -4,6 +4,7 @@ import { durationSchema } from '../options-schema.js'
 import { balance, resolve, zones } from './balancing.js'
 import { health, outliers, slowStart } from './health.js'
 import { atLeastOne, checkedBy, name, weight } from './parts.js'
+import { upstreamTls } from './upstream-tls.js'
 
 const endpointUrl = checkedBy(parseEndpoint).meta({
   description: '`http://host:port` or `https://host:port`, without a path.',
@@ -36,6 +37,22 @@ export const service = z.strictObject({
     .min(1)
     .optional()
     .meta({ description: 'Most connections to one endpoint. Default 1024.' }),
+  protocol: z.enum(['http1', 'http2', 'auto']).optional().meta({
+    description: 'What is spoken to the endpoints; `auto` asks those with TLS for HTTP/2. Default http1.',
+  }),
+  tls: upstreamTls.optional().meta({ description: 'How `https` endpoints are spoken to.' }),
+  maxPending: z.int().min(1).optional().meta({
+    description:
+      'Most requests that wait for a connection to one endpoint; more are answered 503. Default 4096.',
+  }),
+  maxConnectionAge: durationSchema.optional().meta({
+    description: 'How old a connection may get; no request on it is cut. Default: any age.',
+  }),
+  maxRequestsPerConnection: z
+    .int()
+    .min(1)
+    .optional()
+    .meta({ description: 'How many requests a connection may carry. Default: any number.' }),
   connectTimeout: durationSchema
     .optional()
     .meta({ description: 'How long connecting may take. Default 1s.' }),

@@ -22,6 +22,9 @@ const UNWANTED = withoutStack(
   () => new Error('The answer is complete, and nobody takes the rest of the request'),
 )
 
+/** Becomes the code INTERNAL_ERROR of a reset. */
+const CUT_OFF = withoutStack(() => new Error('The answer is not complete'))
+
 /** What an exchange needs of the connection it came on. */
 export interface ExchangeOwner extends Client {
   readonly limits: HttpLimits
@@ -55,6 +58,8 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
   #paused = false
   #pausedAt = 0
   #rateDeadline = Infinity
+  /** Whether the client may be silent in the middle of its body. */
+  #patient = false
 
   constructor(owner: ExchangeOwner, stream: ServerHttp2Stream, request: RequestHead) {
     this.#owner = owner
@@ -106,10 +111,15 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
 
   expire(): void {
     if (this.#state === 'open') this.fail(new HttpError(408, 'The request body took too long to arrive'))
-    else this.#reset(constants.NGHTTP2_CANCEL)
+    else this.#cut()
   }
 
   // Whoever answers:
+
+  waitForClient(): void {
+    this.#patient = true
+    if (!this.body.ended && this.#state === 'open') this.#awaitBody()
+  }
 
   interim(status: number, _reason: string, fields: string): void {
     if (this.#state !== 'open' || this.#gone) return
@@ -174,7 +184,7 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
     this.refused = error.status
     this.#giveUp(error)
     if (this.#state !== 'open') {
-      this.#reset(constants.NGHTTP2_INTERNAL_ERROR)
+      this.#cut()
       return
     }
     const { status, fields, body } = problemResponse({ status: error.status, detail: error.message })
@@ -217,7 +227,7 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
 
   #awaitBody(): void {
     const { sweeper, limits } = this.#owner
-    this.deadline = Math.min(sweeper.after(limits.idleTimeout), this.#rateDeadline)
+    this.deadline = this.#patient ? Infinity : Math.min(sweeper.after(limits.idleTimeout), this.#rateDeadline)
   }
 
   #send(headers: OutgoingHttpHeaders, options: { endStream?: boolean; waitForTrailers?: boolean }): void {
@@ -250,7 +260,7 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
       // The head is out: all that is left to tell the client is that this is not the whole of it.
       fail: (error) => {
         this.#done(error)
-        this.#reset(constants.NGHTTP2_INTERNAL_ERROR)
+        this.#cut()
       },
     }
     if (trailers) stream.on('wantTrailers', () => this.#onWantTrailers())
@@ -271,7 +281,7 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
     if (this.#gone) return
     this.#stream.sendTrailers(this.#answerTrailers ?? {})
     // Trailers go out a turn later, and a reset before them would take their place.
-    if (this.#restUnwanted) setImmediate(() => this.#reset(constants.NGHTTP2_NO_ERROR))
+    if (this.#restUnwanted) setImmediate(() => this.#close())
   }
 
   /** Our part is over; what becomes of the rest of the request depends on whether somebody takes it. */
@@ -290,11 +300,17 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
   /** Tells the client to send no more; by this code it knows that the answer is complete all the same (RFC 9113 8.1). */
   #resetAfterAnswer(): void {
     // The codec hands over what ends the stream a turn after it says it has.
-    this.#stream.once('finish', () => setImmediate(() => this.#reset(constants.NGHTTP2_NO_ERROR)))
+    this.#stream.once('finish', () => setImmediate(() => this.#close()))
   }
 
-  #reset(code: number): void {
-    if (!this.#gone) this.#stream.close(code)
+  /** Tells the client that it got all there will be, and to send no more. */
+  #close(): void {
+    if (!this.#gone) this.#stream.close(constants.NGHTTP2_NO_ERROR)
+  }
+
+  /** Tells the client that what it got is not the whole. Not by `close`, which ends what is under way in good order first. */
+  #cut(): void {
+    if (!this.#gone) this.#stream.destroy(CUT_OFF)
   }
 
   /** First whoever works on it, then the body: a body that breaks off must not look like a fault of an endpoint. */
