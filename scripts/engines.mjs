@@ -69,6 +69,9 @@ const ENGINES = {
     }),
   },
   wrk: { command: 'wrk', packageName: 'wrk' },
+  curl: { command: 'curl', packageName: 'curl' },
+  h2load: { command: 'h2load', packageName: 'nghttp2-client' },
+  openssl: { command: 'openssl', packageName: 'openssl' },
 }
 
 /** @param {string} command */

@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 
 /** Types of frames (RFC 9113 6). */
 export const Frame = {
@@ -24,7 +24,7 @@ export interface ReceivedFrame {
   payload: Buffer
 }
 
-/** One connection at an HTTP/2 endpoint that a test plays frame by frame, so that it may do what no library lets it. */
+/** One end of an HTTP/2 connection that a test plays frame by frame, so that it may do what no library lets it. */
 export class FramePeer {
   readonly socket: Socket
   /** What has been received and not yet been taken. */
@@ -33,8 +33,12 @@ export class FramePeer {
   #prefaced = false
   #waiting: (() => void)[] = []
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, end: 'client' | 'server' = 'server') {
     this.socket = socket
+    if (end === 'client') {
+      socket.write(PREFACE)
+      this.#prefaced = true
+    }
     socket.on('error', () => undefined)
     socket.on('close', () => this.#wake())
     socket.on('data', (data: Buffer) => {
@@ -43,6 +47,15 @@ export class FramePeer {
       this.#wake()
     })
     this.send(Frame.Settings, 0, 0)
+  }
+
+  /** Opens a connection as a client. */
+  static connect(port: number): Promise<FramePeer> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      socket.once('error', reject)
+      socket.once('connect', () => resolve(new FramePeer(socket, 'client')))
+    })
   }
 
   send(type: number, flags: number, stream: number, payload: Buffer | string = Buffer.alloc(0)): void {

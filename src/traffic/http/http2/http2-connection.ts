@@ -95,6 +95,8 @@ export class Http2Connection implements Client, Connection, ExchangeOwner, Sweep
     // An error is always followed by 'close', which is what counts.
     this.#session.on('error', noop)
     this.#session.on('close', () => this.#onClose())
+    // Half a connection is of no use to HTTP/2: whoever has said its last word does not wait for answers.
+    socket.on('end', () => socket.destroy())
     this.deadline = sweeper.after(limits.headTimeout)
     sweeper.add(this)
   }
