@@ -70,7 +70,8 @@ export class Configuration {
 
   /** The one asked for was in force already. */
   unchanged(origin: Origin): void {
-    const { refused: _, ...state } = this.#state
+    const state = { ...this.#state }
+    delete state.refused
     this.#state = state
     this.#count('unchanged', origin)
   }

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../spec.js'
@@ -77,7 +78,7 @@ export async function checkWhole(file: string, source: Source): Promise<Loaded> 
 }
 
 /** What takes a library to check, asked only of a configuration that is fine otherwise. */
-async function checkFurther(loaded: Loaded & { ok: true }, { locate }: Source): Promise<Loaded> {
+async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Promise<Loaded> {
   const { file, files, spec, warnings } = loaded
   const found = await checkRules(spec)
   if (found.length === 0) return loaded
@@ -86,7 +87,7 @@ async function checkFurther(loaded: Loaded & { ok: true }, { locate }: Source): 
     file,
     path,
     message,
-    ...locate(path, at),
+    ...source.locate(path, at),
   }))
   return { ok: false, file, files, problems: [...warnings, ...problems] }
 }
@@ -168,10 +169,12 @@ function toSpec(config: ConfigInput): NodeSpec {
     authenticators = {},
     quotas = {},
     accessLog = false,
+    workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
   const bounds = Object.entries(limits).map(([name, value]) => [name, boundOf(name, value!)])
   return {
+    workers: workers === 'cores' ? availableParallelism() : workers,
     listen: [listen].flat(),
     admin,
     drain: { delay, grace } as NodeSpec['drain'],
