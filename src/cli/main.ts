@@ -29,6 +29,7 @@ Examples:
   banyan status                    what it does, live
   banyan diff                      what banyan.yaml would change in it
   banyan reload                    change it
+  banyan explain                   why requests were refused
   banyan breaker open payments     keep calls away from a service
   banyan schema > schema.json      JSON Schema for your editor
 
@@ -94,6 +95,16 @@ program
   .option('--json', 'print everything once, as JSON')
   .action(async (options: { admin: string; once?: true; json?: true }) =>
     (await import('./status.js')).status(options),
+  )
+
+program
+  .command('explain')
+  .description('tell why a request was refused or failed: which policy, which numbers')
+  .argument('[id]', 'request id (X-Request-Id) or trace id; without it, the last requests')
+  .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
+  .option('--json', 'print JSON')
+  .action(async (id: string | undefined, options: { admin: string; json?: true }) =>
+    (await import('./explain.js')).explain(id, options),
   )
 
 program

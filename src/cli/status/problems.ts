@@ -16,6 +16,6 @@ export function lastProblems({ services, routes }: NodeState, wall: number): str
   return found.map(({ where, problem: { at, reason, message } }) => [
     formatDuration(Math.max(0, wall - at)),
     where,
-    `${paint('yellow', reason)}${message === undefined ? '' : ` ${message}`}`,
+    `${paint('yellow', reason)}${message === undefined ? '' : `: ${message}`}`,
   ])
 }

@@ -31,7 +31,7 @@ export function render(state: NodeState, wall: number, width: number): string {
     table(ROUTE_COLUMNS, routeRows(routes), width),
     ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),
     ...(problems.length > 0 ? [table(PROBLEM_COLUMNS, problems, width)] : []),
-    paint('gray', 'rates and latencies of the last 10 s; banyan explain tells why a request was refused'),
+    clip(paint('gray', 'rates and latencies of the last 10 s; see also: banyan explain'), width),
   ]
   return sections.join('\n\n')
 }
