@@ -11,7 +11,21 @@ import type { GatewaySpec } from './spec.js'
  * What a route does around its service besides the policies: who may pass, what is checked, changed, kept. A filter is
  * a policy that knows the request it is about; it goes on with `next`, answers by itself, or throws a `Refusal`.
  */
-export type Filter = Policy<UpstreamAnswer>
+export interface Filter extends Policy<UpstreamAnswer> {
+  /**
+   * Forgets what it keeps of some resources.
+   *
+   * @returns how many answers that were
+   */
+  purge?(which: Purge): number
+}
+
+/** Resources by what the service sees of them; without a word on either, all. */
+export interface Purge {
+  host?: string | undefined
+  /** Path and query, or the beginning of them with `*` at its end. */
+  path?: string | undefined
+}
 
 /** What a filter or responder may need to be made. */
 export interface RouteContext {

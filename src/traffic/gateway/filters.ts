@@ -29,6 +29,10 @@ export async function buildFilters(spec: RouteSpec, context: RouteContext): Prom
   }
   if (spec.requestId)
     filters.push((await import('./filters/request-id.js')).requestId(spec.requestId, context))
+  if (spec.cache) {
+    const compresses = spec.compress !== undefined
+    filters.push((await import('./filters/cache.js')).cache(spec.cache, context, compresses))
+  }
   return filters
 }
 

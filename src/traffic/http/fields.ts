@@ -145,11 +145,15 @@ export class Fields {
   /** Removes every line of that name (in lower case). */
   delete(lower: string): void {
     for (let index = this.names.length - 1; index >= 0; index--) {
-      if (!sameName(this.names[index]!, lower)) continue
-      this.names.splice(index, 1)
-      this.values.splice(index, 1)
-      this.kinds.splice(index, 1)
+      if (sameName(this.names[index]!, lower)) this.remove(index)
     }
+  }
+
+  /** Removes one line. */
+  remove(index: number): void {
+    this.names.splice(index, 1)
+    this.values.splice(index, 1)
+    this.kinds.splice(index, 1)
   }
 
   *[Symbol.iterator](): Generator<[string, string]> {

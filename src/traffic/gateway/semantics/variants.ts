@@ -48,10 +48,6 @@ export class Variants<T> {
     return this.#variants.length
   }
 
-  *values(): Generator<T> {
-    for (const { value } of this.#variants) yield value
-  }
-
   /** The answer for such a request; the newest one if several would do. */
   find(sent: Sent): T | undefined {
     for (const { names, selection: wanted, value } of this.#variants)
@@ -74,8 +70,17 @@ export class Variants<T> {
     return gone.map((each) => each.value)
   }
 
-  delete(value: T): void {
+  /** What a request says in all the fields that any of the answers depends on. */
+  selectionOf(sent: Sent): string {
+    const names = new Set(this.#variants.flatMap((each) => each.names))
+    return names.size === 0 ? '' : selection([...names].sort(), sent)
+  }
+
+  /** @returns whether it was there */
+  delete(value: T): boolean {
+    const { length } = this.#variants
     this.#variants = this.#variants.filter((each) => each.value !== value)
+    return this.#variants.length < length
   }
 }
 
