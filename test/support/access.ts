@@ -72,6 +72,8 @@ export async function server(
   return { url: await listen(http), seen }
 }
 
+type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
+
 /** Whoever issues tokens: publishes its keys on a real server, and rotates them when the test says so. */
 export class Issuer {
   static readonly ISSUER = 'https://issuer.example/'
@@ -81,7 +83,7 @@ export class Issuer {
   up = true
   fetches = 0
   url = ''
-  #signer: { key: CryptoKey; kid: string; alg: string } | undefined
+  #signer: { key: KeyPair['privateKey']; kid: string; alg: string } | undefined
   #count = 0
 
   static async open(alg = 'ES256'): Promise<Issuer> {

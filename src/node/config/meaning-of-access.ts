@@ -62,7 +62,7 @@ function* checkJwt({ jwt }: Authenticator, path: Path): Generator<MeaningProblem
 
 /** Whoever can change what another server says could say who asks. */
 function* checkUrl(url: string | undefined, path: Path): Generator<MeaningProblem> {
-  if (url === undefined || !url.startsWith('http:')) return
+  if (!url?.startsWith('http:')) return
   const { hostname } = new URL(url)
   const isLocal = /^(localhost|\[::1\]|127\.[\d.]+)$/.test(hostname)
   if (!isLocal) yield warning(path, 'is not https: whoever is on the way could vouch for anybody', 'value')

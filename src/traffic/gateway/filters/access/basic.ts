@@ -94,7 +94,8 @@ export function basic(spec: BasicSpec, context: AuthenticatorContext): Authentic
       const text = Buffer.from(credentials, 'base64').toString()
       const colon = text.indexOf(':')
       if (colon < 0) return invalid('no colon between name and password', 'invalid_request')
-      if (waiting.length >= queue) return unavailable('too many passwords are being verified', COME_BACK_MS)
+      if (running >= concurrency && waiting.length >= queue)
+        return unavailable('too many passwords are being verified', COME_BACK_MS)
       const verified = verify(text.slice(0, colon), text.slice(colon + 1), digest).finally(() =>
         verifying.delete(digest),
       )
