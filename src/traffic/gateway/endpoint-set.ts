@@ -61,7 +61,6 @@ export class EndpointSet {
   /** By the identity of the place. */
   #members = new Map<string, Member>()
   #all: readonly Endpoint[] = []
-  /** Those that take requests. */
   #among: readonly Endpoint[] = []
   /** The same, apart by zone; `undefined` while the zone does not matter. */
   #zoned: ByZone | undefined = undefined
@@ -78,6 +77,11 @@ export class EndpointSet {
 
   get all(): readonly Endpoint[] {
     return this.#all
+  }
+
+  /** Those that take requests, as far as their breakers let them. */
+  get takers(): readonly Endpoint[] {
+    return this.#among
   }
 
   /** Whether too few endpoints are available, so that all of them are used. */
