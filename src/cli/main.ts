@@ -134,6 +134,35 @@ Example:
   )
 
 program
+  .command('key')
+  .description('make keys for an apiKey authenticator')
+  .command('create')
+  .description('make a key: print it once, and what the configuration holds in its place')
+  .requiredOption('-n, --name <name>', 'what the key is called')
+  .option('-s, --scopes <list>', 'what it may do, with commas between')
+  .option('-e, --expires <time>', 'when it stops to be valid, a date or time of ISO 8601')
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    `
+The key goes to stdout alone, the line for banyan.yaml to stderr. Only its hash
+is kept: who loses the key needs a new one.
+
+Example:
+  banyan key create -n acme -s orders:read,orders:write -e 2027-01-01`,
+  )
+  .action(async (options: { name: string; scopes?: string; expires?: string; json?: true }) =>
+    (await import('./key.js')).createKey(options),
+  )
+
+program
+  .command('password')
+  .description('hash a password for a basic authenticator; reads it from stdin')
+  .argument('<user>', 'whose password it is')
+  .addHelpText('after', '\nExample:\n  pass show shop/ada | banyan password ada')
+  .action(async (user: string) => (await import('./password.js')).password(user))
+
+program
   .command('schema')
   .description('print the JSON Schema of banyan.yaml, for editors')
   .action(async () => (await import('./schema.js')).schema())
