@@ -13,20 +13,21 @@ export interface ConfigChange {
   after?: unknown
 }
 
-/** Maps whose order decides: which of two routes that fit equally well takes a request. */
-const ORDERED: ReadonlySet<string> = new Set(['routes'])
-
 /** What is different in `after`, field by field; a service or a route that is new or gone is one difference. */
 export function diffSpecs(before: NodeSpec, after: NodeSpec): ConfigChange[] {
-  return [...differences([], before, after)]
+  return [...differences([], before, after), ...differencesOfOrder(before.routes, after.routes)]
+}
+
+/** The order of routes decides which of two that fit equally well takes a request. */
+function* differencesOfOrder(before: NodeSpec['routes'], after: NodeSpec['routes']): Generator<ConfigChange> {
+  const old = Object.keys(before).filter((name) => Object.hasOwn(after, name))
+  const now = Object.keys(after).filter((name) => Object.hasOwn(before, name))
+  if (!isDeepStrictEqual(old, now)) yield { kind: 'changed', path: ['routes'], before: old, after: now }
 }
 
 function* differences(path: Path, before: unknown, after: unknown): Generator<ConfigChange> {
-  if (isDeepStrictEqual(before, after)) {
-    const inOrder = isRecord(before) && isRecord(after) && ORDERED.has(String(path.at(-1)))
-    if (!inOrder || isDeepStrictEqual(Object.keys(before), Object.keys(after))) return
-    yield { kind: 'changed', path, before: Object.keys(before), after: Object.keys(after) }
-  } else if (before === undefined) {
+  if (isDeepStrictEqual(before, after)) return
+  if (before === undefined) {
     yield { kind: 'added', path, after }
   } else if (after === undefined) {
     yield { kind: 'removed', path, before }
@@ -34,11 +35,11 @@ function* differences(path: Path, before: unknown, after: unknown): Generator<Co
     yield* differencesOfMaps(path, new Map(Object.entries(before)), new Map(Object.entries(after)))
   } else {
     const [old, now] = [named(before), named(after)]
-    // Lists of named things are sets, unless nothing but their order has changed.
-    if (old && now && !isDeepStrictEqual([...old.keys()].sort(), [...now.keys()].sort()))
-      yield* differencesOfMaps(path, old, now)
-    else if (old && now && isDeepStrictEqual([...old.keys()], [...now.keys()]))
-      yield* differencesOfMaps(path, old, now)
+    const names = [old, now].map((each) => each && [...each.keys()])
+    const reordered =
+      isDeepStrictEqual(names[0]?.toSorted(), names[1]?.toSorted()) && !isDeepStrictEqual(names[0], names[1])
+    // Lists of named things are told as sets, unless it is their order that has changed.
+    if (old && now && !reordered) yield* differencesOfMaps(path, old, now)
     else yield { kind: 'changed', path, before, after }
   }
 }
@@ -50,11 +51,6 @@ function* differencesOfMaps(
 ): Generator<ConfigChange> {
   for (const name of new Set([...before.keys(), ...after.keys()]))
     yield* differences([...path, name], before.get(name), after.get(name))
-  const common = (one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>): string[] =>
-    [...one.keys()].filter((name) => other.has(name))
-  const [old, now] = [common(before, after), common(after, before)]
-  if (path.length === 1 && ORDERED.has(String(path[0])) && !isDeepStrictEqual(old, now))
-    yield { kind: 'changed', path, before: old, after: now }
 }
 
 /** The elements of a list by their names, if each has one: text, or an object with a `url`, `service` or `address`. */

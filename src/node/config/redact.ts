@@ -1,46 +1,70 @@
 import type { ConfigChange } from './diff.js'
-import type { Path } from './problem.js'
 
 /** What stands in the place of a secret. */
 export const HIDDEN = '(hidden)'
 
-/** Names of fields that hold what nobody but the node should read. */
+/** Names of fields that hold what nobody but the node should read; also of header fields that are set. */
 const SECRET =
-  /^(?:(?:.*[_-])?(?:password|passwd|passphrase|secret|token|credentials?|authorization|cookie|api[_-]?key|private[_-]?key)s?|.*(?:Password|Passphrase|Secret|Token|Credentials?|ApiKey|PrivateKey)s?)$/i
+  /^(?:.*[_-])?(?:hash|password|passwd|passphrase|secret|token|credentials?|authorization|cookie|api[_-]?key|private[_-]?key)s?$|.(?:Password|Passphrase|Secret|Token|Credentials?|ApiKey|PrivateKey)s?$/i
 
-/** `value` with every secret in it hidden, for logs, diffs and the admin API. */
-export function redact(value: unknown, path: Path = []): unknown {
-  if (path.some((part) => SECRET.test(String(part))) && holdsText(value)) return hide(value)
+/** The private parts of a JSON Web Key (RFC 7518, section 6). */
+const KEY_PARTS: ReadonlySet<string> = new Set(['k', 'd', 'p', 'q', 'dp', 'dq', 'qi', 'oth'])
+
+/** `value` with every secret in it hidden, for diffs and the admin API. */
+export function redact(value: unknown, name = ''): unknown {
+  if (SECRET.test(name) && isText(value)) return hide(value)
   if (typeof value === 'string') return withoutUserinfo(value)
-  if (Array.isArray(value)) return value.map((each, index) => redact(each, [...path, index]))
-  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((each) => redact(each))
+  if (!isRecord(value)) return value
+  const isKey = 'kty' in value
   return Object.fromEntries(
-    Object.entries(value).map(([name, each]: [string, unknown]) => [name, redact(each, [...path, name])]),
+    Object.entries(value).map(([key, each]) => [
+      key,
+      isKey && KEY_PARTS.has(key) ? HIDDEN : redact(each, key),
+    ]),
   )
 }
 
 /** A difference with the secrets hidden on both sides; that they differ is still told. */
-export function redactChange({ before, after, ...change }: ConfigChange): ConfigChange {
-  const { path } = change
+export function redactChange({ kind, path, before, after }: ConfigChange): ConfigChange {
+  const [above = '', name = ''] = ['', '', ...path].slice(-2).map(String)
+  // Of a map of secrets, or a list of them, a single one.
+  const one = SECRET.test(above) && !REFERENCES.has(name)
+  const side = (value: unknown): unknown =>
+    (one && isText(value)) || KEY_PARTS.has(name) ? hide(value) : redact(value, name)
   return {
-    ...change,
+    kind,
     path: path.map((part) => (typeof part === 'string' ? withoutUserinfo(part) : part)),
-    ...(before === undefined ? {} : { before: redact(before, path) }),
-    ...(after === undefined ? {} : { after: redact(after, path) }),
+    ...(before === undefined ? {} : { before: side(before) }),
+    ...(after === undefined ? {} : { after: side(after) }),
   }
 }
 
-/** Numbers and switches under such a name are settings (`tokens: 5`), not secrets. */
-function holdsText(value: unknown): boolean {
-  return typeof value === 'string' || (typeof value === 'object' && value !== null)
+/** Where a secret is, in place of the secret itself. */
+const REFERENCES: ReadonlySet<string> = new Set(['env', 'file'])
+
+/** Numbers and switches under such a name are settings, and an object with objects in it is a group of them. */
+function isText(value: unknown): boolean {
+  if (!isRecord(value)) return isWords(value)
+  return Object.entries(value).every(([name, each]) => !REFERENCES.has(name) && isWords(each))
+}
+
+function isWords(value: unknown): boolean {
+  return (
+    typeof value === 'string' || (Array.isArray(value) && value.every((each) => typeof each === 'string'))
+  )
 }
 
 /** Keeps the form, so that one can see how many there are and by which names. */
 function hide(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(hide)
-  if (typeof value === 'object' && value !== null)
+  if (isRecord(value))
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, hide(each)]))
-  return typeof value === 'string' ? HIDDEN : value
+  return HIDDEN
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function withoutUserinfo(text: string): string {

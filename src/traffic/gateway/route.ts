@@ -140,7 +140,7 @@ export class Route {
       return { built, inner: built.perEndpoint(name).policies }
     })
     // What routes share by name stands beside them; which of it a filter has read is not known.
-    const { services: _, routes: __, policies: ___, ...shared } = gateway
+    const shared = { ...gateway, services: undefined, routes: undefined, policies: undefined }
     const extras = await assembly.part(
       `${part} extras`,
       [spec, shared],
