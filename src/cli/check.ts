@@ -28,6 +28,14 @@ export function reportProblems(problems: readonly ConfigProblem[]): void {
   if (errors > 0) console.error(`\n${errors} ${errors === 1 ? 'error' : 'errors'}`)
 }
 
+/** An entry of `listen`, with what is spoken there if that is not plain HTTP/1.1. */
+function listenText(setting: NodeSpec['listen'][number]): string {
+  if (typeof setting !== 'object') return String(setting)
+  const { address, tls, http2 = true, h2c = false } = setting
+  const spoken = tls ? ['https', ...(http2 ? ['h2'] : [])] : h2c ? ['h2c'] : []
+  return spoken.length === 0 ? String(address) : `${address} (${spoken.join(', ')})`
+}
+
 /** What the node would do. */
 function summary({ listen, admin, routes, services }: NodeSpec): string {
   const rows = Object.entries(routes).map(([name, { match, to, policy }]) => {
@@ -52,7 +60,7 @@ function summary({ listen, admin, routes, services }: NodeSpec): string {
     ]
   })
   return [
-    `listens on  ${listen.map((each) => (typeof each === 'object' ? each.address : each)).join(', ')}`,
+    `listens on  ${listen.map(listenText).join(', ')}`,
     `admin on    ${admin === false ? 'nowhere' : admin}`,
     '',
     table(['ROUTE', 'METHOD', 'PATH', 'SERVICE', { heading: 'ENDPOINTS', right: true }, 'POLICY'], rows),

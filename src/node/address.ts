@@ -1,5 +1,8 @@
 import { BanyanError } from '../core/errors.js'
 
+/** Where operators come in, if the configuration does not say. */
+export const DEFAULT_ADMIN = '127.0.0.1:8081'
+
 /**
  * Reads where to listen.
  *

@@ -82,7 +82,7 @@ export class Listeners {
     this.#open = wanted
     for (const listener of fresh) {
       listener.release()
-      this.#log('info', `gateway on ${urlOf(listener)}`)
+      this.#log('info', `gateway on ${urlOf(listener)}${spokenAt(listener)}`)
     }
     for (const listener of gone) void this.#drain(listener, grace)
   }
@@ -108,6 +108,11 @@ export class Listeners {
       )
     }
   }
+}
+
+/** The versions of HTTP that clients can choose from, if they can. */
+function spokenAt({ protocols }: Listener): string {
+  return protocols.length > 1 ? ` (${protocols.join(', ')})` : ''
 }
 
 function urlOf(listener: Listener): string {

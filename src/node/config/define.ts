@@ -1,4 +1,5 @@
 import type { Duration } from '../../core/duration.js'
+import type { ListenSetting } from '../spec.js'
 import type { GatewaySpec } from '../../traffic/gateway/spec.js'
 
 /** A number of bytes, or text: `'64kB'`, `'10MB'`. */
@@ -6,10 +7,12 @@ export type Bytes = number | `${number}${'kB' | 'MB' | 'GB'}`
 
 /** Everything that `banyan.yaml` or `banyan.config.ts` may say. */
 export interface Config extends GatewaySpec {
-  /** Where clients come in: `host:port`, `:port` (every interface) or a port on loopback; one or a list. */
-  listen: string | number | (string | number)[]
+  /** Where clients come in: `host:port`, `:port` (every interface) or a port on loopback, or that with TLS; one or a list. */
+  listen: ListenSetting | ListenSetting[]
   /** Where operators come in. Default `127.0.0.1:8081`; `false` for nowhere. */
   admin?: string | number | false
+  /** Processes that serve clients, on the same listeners; `cores` for one a core. Default 1. */
+  workers?: number | 'cores'
   drain?: {
     /** Between failing readiness and taking no more connections. Default 0. */
     delay?: Duration
@@ -38,6 +41,12 @@ export interface Config extends GatewaySpec {
     keepAliveTimeout?: Duration
     /** Open client connections. Default 20000. */
     connections?: number
+    /** Requests at once on one connection of HTTP/2. Default 100. */
+    streams?: number
+    /** Requests that a client of HTTP/2 may call off in a burst; 20 a second are forgiven. Default 200. */
+    streamResets?: number
+    /** Bytes a second that a client of HTTP/2 may send beside requests. Default `'16kB'`. */
+    controlBytes?: Bytes
   }
 }
 

@@ -166,7 +166,7 @@ describe('a mistake is told with its place and what to do', () => {
         'nothing',
         'listen: 127.0.0.1:8080',
         'listen:',
-        ['1:8: listen: must be a number or text or a list, got nothing'],
+        ['1:8: listen: must be a number or text or an object or a list, got nothing'],
       ],
       [
         'an object of nothing',
@@ -227,7 +227,7 @@ describe('a mistake is told with its place and what to do', () => {
         'one entry of a list',
         'listen: 127.0.0.1:8080',
         'listen: [1, {}]',
-        ['1:13: listen[1]: must be a number or text, got {}'],
+        ['1:13: listen[1].address: is missing'],
       ],
     ])('%s', (_name, from, to, expected) => {
       expect(problemsOf(changed(from, to))).toEqual(expected)
@@ -746,7 +746,7 @@ export default { listen: 1n, admin: () => 1, trust: loop, drain: Symbol('s'), se
     const loaded = await loadConfig(odd)
     expect(loaded.ok ? [] : loaded.problems.map(({ path, message }) => [path.join('.'), message])).toEqual(
       expect.arrayContaining([
-        ['listen', 'must be a number or text or a list, got 1'],
+        ['listen', 'must be a number or text or an object or a list, got 1'],
         ['admin', 'must be false or a number or text, got a function'],
         ['trust', 'must be a list, got an object'],
         ['drain', 'must be an object, got Symbol(s)'],

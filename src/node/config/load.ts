@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os'
 import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../spec.js'
-import { checkBuild, checkMeaning, checkMeaningOfMisshapen, DEFAULT_ADMIN } from './meaning.js'
+import { DEFAULT_ADMIN } from '../address.js'
+import { checkBuild, checkMeaning, checkMeaningOfMisshapen } from './meaning.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -175,7 +176,7 @@ function toSpec(config: ConfigInput): NodeSpec {
   const bounds = Object.entries(limits).map(([name, value]) => [name, boundOf(name, value!)])
   return {
     workers: workers === 'cores' ? availableParallelism() : workers,
-    listen: [listen].flat(),
+    listen: [listen].flat() as NodeSpec['listen'],
     admin,
     drain: { delay, grace } as NodeSpec['drain'],
     trust,

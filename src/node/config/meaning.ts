@@ -4,16 +4,13 @@ import { systemRuntime } from '../../core/runtime.js'
 import { suggest } from '../../core/suggest.js'
 import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
-import { formatAddress, overlap, parseAddress } from '../address.js'
 import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, servicesOfAggregate } from './meaning-of-aggregate.js'
 import { checkHealth } from './meaning-of-health.js'
+import { checkListeners } from './meaning-of-listeners.js'
 import { checkUpstreams } from './meaning-of-upstreams.js'
-import { formatPath, type MeaningProblem, type Path } from './problem.js'
+import type { MeaningProblem, Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
-
-/** Where operators come in, if the configuration does not say. */
-export const DEFAULT_ADMIN = '127.0.0.1:8081'
 
 /** Checks what a schema cannot: names that must exist, things that contradict each other. */
 export function checkMeaning(config: ConfigInput): MeaningProblem[] {
@@ -67,26 +64,6 @@ function error(path: Path, message: string, at: 'key' | 'value' = 'value'): Mean
 
 function warning(path: Path, message: string, at: 'key' | 'value' = 'key'): MeaningProblem {
   return { severity: 'warning', path, message, at }
-}
-
-function* checkListeners(config: ConfigInput): Generator<MeaningProblem> {
-  const { listen, admin } = config
-  const taken: { host: string; port: number; by: string }[] = []
-  const listeners: [Path, string | number][] = Array.isArray(listen)
-    ? listen.map((each, index): [Path, string | number] => [['listen', index], each])
-    : [[['listen'], listen]]
-  if (admin === undefined) taken.push({ ...parseAddress(DEFAULT_ADMIN), by: 'the default of `admin`' })
-  else if (admin !== false) listeners.push([['admin'], admin])
-  for (const [path, each] of listeners) {
-    const { host, port } = parseAddress(each)
-    const other = taken.find((one) => one.port === port && port !== 0 && overlap(one.host, host))
-    if (other) yield error(path, `the address ${hostPort(host, port)} is taken by ${other.by} already`)
-    taken.push({ host, port, by: `\`${formatPath(path)}\`` })
-  }
-}
-
-function hostPort(host: string, port: number): string {
-  return formatAddress({ address: host, port })
 }
 
 function* checkServices({ services }: ConfigInput): Generator<MeaningProblem> {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { durationSchema } from '../options-schema.js'
 import { authenticator, quota } from './access.js'
 import { accessLog } from './access-log.js'
-import { address } from './listener.js'
+import { address, listener } from './listener.js'
 import { bytes, name, oneOrMore } from './parts.js'
 import { policy } from './policy.js'
 import { route } from './route.js'
@@ -12,8 +12,9 @@ import { service } from './service.js'
 /** What a `banyan.yaml` may say. Every object is strict: an unknown key is an error. */
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
-  listen: oneOrMore(address).meta({
-    description: 'Where clients come in: `host:port`, `:port` or a port on loopback; one or a list.',
+  listen: oneOrMore(listener).meta({
+    description:
+      'Where clients come in: `host:port`, `:port` or a port on loopback, or that with TLS; one or a list.',
   }),
   admin: z
     .union([z.literal(false), address])
@@ -43,6 +44,10 @@ export const configSchema = z.strictObject({
         .meta({ description: 'For requests in flight to finish on shutdown. Default 10s.' }),
     })
     .optional(),
+  workers: z
+    .union([z.int().min(1).max(256), z.literal('cores')])
+    .optional()
+    .meta({ description: 'Processes that serve clients; `cores` for one a core. Default 1.' }),
   accessLog: accessLog.optional(),
   trust: z
     .array(z.string().refine(isNetwork, 'must be an IP address or a CIDR block such as 10.0.0.0/8'))
@@ -69,6 +74,18 @@ export const configSchema = z.strictObject({
         .optional()
         .meta({ description: 'Silence between two requests. Default 75s.' }),
       connections: z.int().min(1).optional().meta({ description: 'Open client connections. Default 20000.' }),
+      streams: z
+        .int()
+        .min(1)
+        .optional()
+        .meta({ description: 'Requests at once on one connection of HTTP/2. Default 100.' }),
+      streamResets: z.int().min(1).optional().meta({
+        description:
+          'Requests that a client of HTTP/2 may call off in a burst; 20 a second are forgiven. Default 200.',
+      }),
+      controlBytes: bytes.optional().meta({
+        description: 'Bytes a second that a client of HTTP/2 may send beside requests. Default 16kB.',
+      }),
     })
     .optional()
     .meta({ description: 'Bounds on what clients may ask.' }),
