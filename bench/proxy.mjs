@@ -4,17 +4,15 @@
  * as users run it, `banyan up`, with metrics on and a timeout, retry, breaker and bulkhead around every request.
  * The rounds of all proxies are interleaved.
  */
-import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ensure, freePort, start } from '../scripts/engines.mjs'
+import { freePort, start } from '../scripts/engines.mjs'
+import { LOAD_CORE, PROXY_CORE, ROUNDS, startNode, wrk } from './load.mjs'
 import { median, spread, table } from './measure.mjs'
 
-const ROUNDS = Number(process.env['ROUNDS'] ?? 3)
-const SECONDS = Number(process.env['SECONDS'] ?? 4)
 const JSON_BODY = JSON.stringify({
   id: 12345,
   name: 'something',
@@ -27,8 +25,6 @@ const JSON_BODY = JSON.stringify({
   at: '2026-01-01',
 }).padEnd(150)
 
-const PROXY_CORE = '0'
-const LOAD_CORE = cpus().length > 1 ? '1' : '0'
 const here = (/** @type {string} */ path) => new URL(path, import.meta.url).pathname
 const directory = mkdtempSync(join(tmpdir(), 'banyan-bench-'))
 
@@ -45,31 +41,6 @@ const SCENARIOS = {
 }
 
 writeFileSync(join(directory, 'upload.lua'), `wrk.method = "POST"\nwrk.body = string.rep("x", 100000)\n`)
-
-/**
- * Starts a Node program on the proxy's core and waits until its port answers.
- *
- * @param {string[]} args
- * @param {number} port
- */
-async function startNode(args, port) {
-  const child = spawn('taskset', ['-c', PROXY_CORE, process.execPath, ...args], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  while (!(await accepts(port))) await new Promise((resolve) => setTimeout(resolve, 20))
-  return { port, stop: async () => void child.kill('SIGKILL') }
-}
-
-/** @param {number} port @returns {Promise<boolean>} */
-function accepts(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
-}
 
 /** @param {number} port @param {string} upstream */
 export function writeConfig(port, upstream) {
@@ -110,32 +81,6 @@ export async function startBanyan(upstream) {
   return startNode([here('../dist/cli/main.js'), 'up', '-c', writeConfig(port, upstream)], port)
 }
 
-/** @param {string} path @param {number} port @param {string[]} args */
-function load(path, port, args) {
-  const output = execFileSync(
-    'taskset',
-    [
-      '-c',
-      LOAD_CORE,
-      ensure('wrk'),
-      '-t1',
-      `-d${SECONDS}`,
-      '--latency',
-      ...args,
-      `http://127.0.0.1:${port}${path}`,
-    ],
-    { encoding: 'utf8' },
-  )
-  const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1])
-  const ms = (/** @type {string} */ share) => {
-    const [, value, unit] = new RegExp(`${share}%\\s+([\\d.]+)(us|ms|s)`).exec(output) ?? []
-    return Number(value) * (unit === 'us' ? 0.001 : unit === 's' ? 1000 : 1)
-  }
-  const errors =
-    /Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1] ?? /Socket errors: (.*)/.exec(output)?.[1]
-  return { perSecond, p50: ms('50'), p99: ms('99'), errors }
-}
-
 export async function proxies() {
   const upstream = await startUpstream()
   const url = `http://127.0.0.1:${upstream.port}`
@@ -165,11 +110,11 @@ export async function proxies() {
   const lines = ['## Proxies: one core each, upstream nginx', '']
   try {
     for (const { about, args, path } of Object.values(SCENARIOS)) {
-      /** @type {Record<string, ReturnType<typeof load>[]>} */
+      /** @type {Record<string, import('./load.mjs').Load[]>} */
       const results = {}
       for (let round = 0; round <= ROUNDS; round++) {
         for (const [name, { port }] of Object.entries(started)) {
-          const result = load(path, port, args)
+          const result = wrk(`http://127.0.0.1:${port}${path}`, args)
           // The first round warms up.
           if (round > 0) (results[name] ??= []).push(result)
         }

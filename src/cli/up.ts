@@ -5,7 +5,9 @@ import type { Trigger } from '../node/configuration.js'
 import { Configurator } from '../node/configurator.js'
 import { FileWatcher } from '../node/file-watcher.js'
 import { createLog, type Log } from '../node/log.js'
+import type { Running } from '../node/control.js'
 import { Node } from '../node/node.js'
+import type { NodeSpec } from '../node/spec.js'
 import { reportProblems } from './check.js'
 
 /** `banyan up`. */
@@ -23,7 +25,7 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
   const log = createLog(process.stderr, systemClock)
   for (const { message, line } of loaded.warnings)
     log('warn', message, line === undefined ? {} : { at: `${loaded.file}:${line}` })
-  const node = await Node.create(loaded.spec, log, systemClock, { by: 'start', file: loaded.file })
+  const node = await create(loaded.spec, loaded.file, log)
   const hurry = new AbortController()
   let started = Promise.resolve()
   let stopping = false
@@ -56,9 +58,17 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
   })
 }
 
+/** One process, or several under a supervisor. */
+async function create(spec: NodeSpec, file: string, log: Log): Promise<Running> {
+  const origin = { by: 'start', file } as const
+  if (spec.workers === 1) return Node.create(spec, log, systemClock, origin)
+  const { Supervisor } = await import('../node/workers/supervisor.js')
+  return new Supervisor(spec, log, systemClock, origin)
+}
+
 /** Brings the node what is asked for while it runs: by SIGHUP, by a change of the files, by the admin listener. */
 function takeChanges(
-  node: Node,
+  node: Running,
   started: Promise<void>,
   { loaded, watch, log }: { loaded: Loaded; watch: boolean; log: Log },
 ): { close(): void } {

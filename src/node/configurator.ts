@@ -3,15 +3,14 @@ import { checkWhole, loadConfig, type Loaded } from './config/load.js'
 import { readYaml } from './config/yaml-source.js'
 import type { ConfigProblem } from './config/problem.js'
 import type { Origin, Trigger } from './configuration.js'
-import type { ApplyOptions, ChangeOutcome, Control, ReplaceOptions } from './control.js'
-import type { Node } from './node.js'
+import type { ApplyOptions, ChangeOutcome, Control, ReplaceOptions, Running } from './control.js'
 
 /** Why a change that is right as it stands could still not be made. */
 const UNAVAILABLE: ReadonlySet<string> = new Set(['BANYAN_LISTEN', 'BANYAN_NOT_RUNNING', 'BANYAN_CLOSED'])
 
 /** Brings a running node its configurations: from the file it was started from, or as text. */
 export class Configurator implements Control {
-  readonly #node: Node
+  readonly #node: Running
   readonly #file: string
   /** Told of every file that was read, also if it is not right. */
   onRead: ((files: readonly string[]) => void) | undefined = undefined
@@ -19,7 +18,7 @@ export class Configurator implements Control {
   /**
    * @param file - what {@link Configurator.reload} reads
    */
-  constructor(node: Node, file: string) {
+  constructor(node: Running, file: string) {
     this.#node = node
     this.#file = file
   }

@@ -1,6 +1,8 @@
+import { BanyanError } from '../core/errors.js'
 import type { ConfigChange } from './config/diff.js'
 import type { ConfigProblem } from './config/problem.js'
-import type { Trigger } from './configuration.js'
+import type { ConfigurationState, Origin, Trigger } from './configuration.js'
+import type { NodeSpec } from './spec.js'
 
 /** What a change has brought. */
 export interface Applied {
@@ -44,3 +46,34 @@ export type ChangeOutcome =
       /** The one in force. */
       generation: number
     }
+
+/** What runs: one process, or several under a supervisor. */
+export interface Running {
+  /** The configuration in force. */
+  readonly spec: NodeSpec
+  readonly configuration: ConfigurationState
+  /** Opens the listeners. */
+  start(): Promise<void>
+  /** Changes everything that the configuration says, as a whole or not at all. */
+  apply(spec: NodeSpec, origin?: Origin, options?: ApplyOptions): Promise<Applied>
+  /** Notes a configuration that was refused before it got here. */
+  refuse(origin: Origin, problems: readonly ConfigProblem[]): void
+  /** Lets the admin listener pass on to `control` what operators want to change. */
+  controlledBy(control: Control): void
+  /** Opens log files anew, after they were moved away. */
+  reopenLogs(): void
+  /** Finishes the requests in flight, and ends; `now` skips the waiting. */
+  stop(now?: AbortSignal): Promise<void>
+}
+
+/**
+ * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` for a change from one process to several or back, which a running
+ *   process cannot make
+ */
+export function refuseRestructuring(before: NodeSpec, after: NodeSpec): void {
+  if ((before.workers === 1) === (after.workers === 1)) return
+  throw new BanyanError(
+    'BANYAN_INVALID_OPTIONS',
+    `workers: cannot change from ${before.workers} to ${after.workers} while the node runs; start it anew`,
+  )
+}

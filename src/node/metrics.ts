@@ -1,4 +1,10 @@
-import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'
+import {
+  collectDefaultMetrics,
+  Registry,
+  type Metric,
+  type MetricObjectWithValues,
+  type MetricValue,
+} from 'prom-client'
 import type {
   Attributes,
   Counter,
@@ -59,6 +65,11 @@ export class Metrics implements Telemetry {
   /** The Prometheus text format. */
   text(): Promise<string> {
     return this.#registry.metrics()
+  }
+
+  /** The same as data, for whoever adds up several processes. */
+  json(): Promise<MetricObjectWithValues<MetricValue<string>>[]> {
+    return this.#registry.getMetricsAsJSON()
   }
 
   get contentType(): string {

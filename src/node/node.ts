@@ -7,7 +7,13 @@ import { AdminListener } from './admin/listener.js'
 import { diffSpecs, summarise } from './config/diff.js'
 import { formatProblem, type ConfigProblem } from './config/problem.js'
 import { Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
-import type { Applied, ApplyOptions, Control, Running } from './control.js'
+import {
+  refuseRestructuring,
+  type Applied,
+  type ApplyOptions,
+  type Control,
+  type Running,
+} from './control.js'
 import { Listeners } from './listeners.js'
 import type { Log } from './log.js'
 import type { Explanation } from './explain/explanation.js'
@@ -263,6 +269,7 @@ export class Node implements Running {
         'BANYAN_STALE_CHANGE',
         `the change was made for generation ${ifGeneration}, but ${generation} is in force`,
       )
+    refuseRestructuring(this.#spec, spec)
     const changes = diffSpecs(this.#spec, spec)
     const { limits, trust, drain } = spec
     const discards: (() => unknown)[] = []

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { BanyanError } from '../../core/errors.js'
 import { parseDuration, type Duration } from '../../core/duration.js'
-import type { CircuitBreaker } from '../../traffic/policies/circuit-breaker.js'
+import type { BreakerSnapshot, Override } from '../../traffic/policies/circuit-breaker.js'
 import { suggest } from '../../core/suggest.js'
 import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
@@ -14,11 +14,18 @@ export interface AdminSubject extends ConfigSubject {
   /** Whether new requests should be sent here; false from the first moment of a shutdown. */
   ready(): boolean
   /** Everything `banyan status` shows, as JSON. */
-  state(): object
-  breakers(): ReadonlyMap<string, CircuitBreaker>
-  readonly metrics: Metrics
+  state(): object | Promise<object>
+  breakers(): ReadonlyMap<string, BreakerControl> | Promise<ReadonlyMap<string, BreakerControl>>
+  readonly metrics: Pick<Metrics, 'text' | 'contentType'>
   /** Why requests were refused: that of an id, or the last ones. */
-  explain(id: string | undefined): readonly Explanation[]
+  explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
+}
+
+/** What an operator can do to a breaker, wherever it is. */
+export interface BreakerControl {
+  force(override: Override): void | Promise<void>
+  release(): void | Promise<void>
+  snapshot(): BreakerSnapshot | Promise<BreakerSnapshot>
 }
 
 /** Most bytes of a request body that is not a configuration. */
@@ -124,9 +131,9 @@ export class AdminServer {
           body: await this.#subject.metrics.text(),
         }
       case '/api/state':
-        return json(200, this.#subject.state())
+        return json(200, await this.#subject.state())
       case '/api/explain':
-        return json(200, { requests: this.#subject.explain(idOf(request)) })
+        return json(200, { requests: await this.#subject.explain(idOf(request)) })
       default:
         return problem(
           404,
@@ -136,7 +143,7 @@ export class AdminServer {
   }
 
   async #override(request: IncomingMessage, name: string): Promise<Reply> {
-    const breakers = this.#subject.breakers()
+    const breakers = await this.#subject.breakers()
     const breaker = breakers.get(name)
     if (!breaker) {
       const near = suggest(name, breakers.keys())
@@ -144,17 +151,17 @@ export class AdminServer {
       return problem(404, `There is no breaker \`${name}\`${hint}`)
     }
     if (request.method === 'DELETE') {
-      breaker.release()
+      await breaker.release()
     } else if (request.method === 'PUT') {
       const body = await readBody(request, BODY_BYTES)
       if (body === undefined) return problem(413, 'The request body is too large.')
       const wanted = readOverride(body)
       if (typeof wanted === 'string') return problem(400, wanted)
-      breaker.force(wanted)
+      await breaker.force(wanted)
     } else {
       return notAllowed('PUT, DELETE')
     }
-    return json(200, breaker.snapshot())
+    return json(200, await breaker.snapshot())
   }
 }
 
@@ -162,8 +169,6 @@ export class AdminServer {
 function idOf(request: IncomingMessage): string | undefined {
   return new URL(request.url ?? '/', 'http://admin').searchParams.get('id') ?? undefined
 }
-
-type Override = Parameters<CircuitBreaker['force']>[0]
 
 /** Returns the override, or what is wrong with it. */
 function readOverride(text: string): Override | string {

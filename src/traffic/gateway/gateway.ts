@@ -30,7 +30,7 @@ import { locate } from './router.js'
 import type { Service, ServiceState } from './service.js'
 import { copySpec } from './copy-spec.js'
 import type { GatewaySpec } from './spec.js'
-import { RequestInstruments } from './telemetry/instruments.js'
+import { connectionGauge, RequestInstruments } from './telemetry/instruments.js'
 import { RequestReport, type OnReport } from './telemetry/report.js'
 import { endServerSpan, serverSpan } from './telemetry/spans.js'
 import { tunnel } from './tunnel.js'
@@ -98,6 +98,7 @@ export class Gateway {
   readonly #onReport: OnReport | undefined
   /** For requests that no route has taken. */
   readonly #unrouted: RequestInstruments
+  readonly #hideGauge: () => void
   #limits: Partial<HttpLimits>
   /** What new requests get; those under way keep theirs. */
   #generation: Generation
@@ -116,6 +117,7 @@ export class Gateway {
     const { runtime } = outside
     this.#onReport = onReport
     this.#unrouted = new RequestInstruments(runtime.telemetry, {})
+    this.#hideGauge = connectionGauge(runtime.telemetry, () => this.connectionCount)
     this.#generation = generation
     this.#living.add(generation)
     this.#outside = outside
@@ -268,6 +270,7 @@ export class Gateway {
     // A change that is being made must not leave anything open behind us.
     await this.#changing
     for (const generation of this.#living) generation.close()
+    this.#hideGauge()
   }
 
   /** Takes out what a client says about a certificate; a trusted proxy may speak for those behind it. */

@@ -13,7 +13,8 @@ import { timeout } from '../policies/timeout.js'
 import { defaultIsFailure, type IsFailure, type Policy } from '../policy.js'
 import { RejectedError } from '../errors.js'
 import { Fields } from '../http/fields.js'
-import { UpstreamAnswer } from './answer.js'
+import type { UpstreamAnswer } from './answer.js'
+import { fixedAnswer } from './fixed-answer.js'
 import { isGrpcFailure, isWorthAnotherCall, pushbackIn } from './grpc/status.js'
 import { needsIdentity } from './client-key.js'
 import type { FallbackSpec, PolicySpec } from './spec.js'
@@ -174,21 +175,10 @@ function fallbackPolicies(spec: FallbackSpec, name: string, runtime: Runtime): P
   const isFailure: IsFailure = (error, value) => error !== undefined || isEndpointFailure(error, value)
   const policies: Policy<unknown>[] = []
   if ('body' in spec || spec.status !== undefined) {
-    policies.push(fallback({ use: () => fixedAnswer(spec), name, runtime, isFailure }))
+    policies.push(fallback({ use: fixedAnswer(spec), name, runtime, isFailure }))
   }
   if (spec.staleFor !== undefined) {
     policies.push(staleAnswers(duration(spec.staleFor, 'staleFor'), name, runtime, isFailure))
   }
   return policies
-}
-
-function fixedAnswer(spec: FallbackSpec): UpstreamAnswer {
-  const { status = 200, headers = {}, body = '' } = spec
-  const isText = typeof body === 'string'
-  const data = Buffer.from(isText ? body : JSON.stringify(body))
-  const fields = Fields.of(Object.entries(headers))
-  if (fields.get('content-type') === undefined) {
-    fields.append('Content-Type', isText ? 'text/plain; charset=utf-8' : 'application/json')
-  }
-  return UpstreamAnswer.of(status, fields, data)
 }

@@ -1,0 +1,241 @@
+import { AggregatorRegistry } from 'prom-client'
+import { duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import type { Clock } from '../../core/clock.js'
+import { systemRandom } from '../../core/random.js'
+import type { BreakerSnapshot, Override } from '../../traffic/policies/circuit-breaker.js'
+import type { BreakerControl } from '../admin/admin.js'
+import { AdminListener } from '../admin/listener.js'
+import { diffSpecs, summarise } from '../config/diff.js'
+import type { ConfigProblem } from '../config/problem.js'
+import { Configuration, hashOf, type ConfigurationState, type Origin } from '../configuration.js'
+import {
+  refuseRestructuring,
+  type Applied,
+  type ApplyOptions,
+  type Control,
+  type Running,
+} from '../control.js'
+import type { Explanation } from '../explain/explanation.js'
+import type { Log } from '../log.js'
+import { Metrics } from '../metrics.js'
+import type { NodePhase, NodeState } from '../node.js'
+import type { NodeSpec } from '../spec.js'
+import { CommonCounts } from './counts.js'
+import { Crew } from './crew.js'
+import { mergeBreakers, mergeMetrics, mergeStates } from './merge.js'
+
+/** What is told of one worker. */
+export interface WorkerState {
+  pid: number
+  connections: number
+}
+
+/**
+ * A node of several processes that serve the same configuration on the same listeners. The kernel gives each new
+ * connection to one of them. The listeners, the limits that all keep together, and the one admin listener belong to the
+ * supervisor: a worker that crashes takes only its own connections with it, and another takes its place.
+ */
+export class Supervisor implements Running {
+  readonly #log: Log
+  readonly #clock: Clock
+  readonly #crew: Crew
+  readonly #metrics: Metrics
+  readonly #admin: AdminListener
+  readonly #configuration: Configuration
+  readonly #counts: CommonCounts
+  /** What operators hold breakers at, so that a new worker holds them too. */
+  readonly #overrides = new Map<string, { override: Override; until: number }>()
+  #spec: NodeSpec
+  #phase: NodePhase = 'starting'
+  #control: Control | undefined = undefined
+  /** Settles when the last change asked for is decided. */
+  #changing: Promise<unknown> = Promise.resolve()
+
+  constructor(spec: NodeSpec, log: Log, clock: Clock, origin: Origin) {
+    this.#spec = spec
+    this.#log = log
+    this.#clock = clock
+    this.#metrics = new Metrics(log)
+    const runtime = { clock, random: systemRandom, telemetry: this.#metrics }
+    this.#counts = new CommonCounts(runtime)
+    this.#crew = new Crew({
+      log,
+      clock,
+      handlers: this.#counts.handlers,
+      spec: () => this.#spec,
+      afterStart: () => this.#overridesNow().map((override) => ['force', override]),
+    })
+    this.#configuration = new Configuration(spec, origin, clock, this.#metrics)
+    this.#metrics.gauge(
+      'banyan.workers',
+      { description: 'Workers that run.', unit: '{worker}' },
+      () => this.#crew.size,
+    )
+    this.#admin = new AdminListener(
+      {
+        ready: () => this.#phase === 'ready' && this.#crew.size > 0,
+        state: () => this.state(),
+        spec: () => this.#spec,
+        configuration: () => this.#configuration.state,
+        breakers: () => this.#breakers(),
+        control: () => this.#control,
+        metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
+        explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
+      },
+      log,
+    )
+  }
+
+  get spec(): NodeSpec {
+    return this.#spec
+  }
+
+  get configuration(): ConfigurationState {
+    return this.#configuration.state
+  }
+
+  controlledBy(control: Control): void {
+    this.#control = control
+  }
+
+  reopenLogs(): void {
+    void this.#crew.askAll('reopenLogs')
+  }
+
+  refuse(origin: Origin, problems: readonly ConfigProblem[]): void {
+    this.#configuration.refused(origin, problems)
+    for (const { message } of problems) this.#log('error', `the configuration is refused: ${message}`)
+  }
+
+  /**
+   * Opens the admin listener and starts the workers.
+   *
+   * @throws {@link BanyanError} as `Node.create` and `Node.start`; nothing stays open then
+   */
+  async start(): Promise<void> {
+    const admin = await this.#admin.prepare(this.#spec.admin)
+    admin.commit()
+    try {
+      await this.#crew.start(this.#spec.workers)
+    } catch (error) {
+      await this.#admin.close()
+      throw error
+    }
+    this.#phase = 'ready'
+  }
+
+  /**
+   * Changes the configuration of every worker, one after the other: for a moment some serve the old one and some the
+   * new one. If one of them cannot have it, those that have it go back. The number of workers changes with it.
+   *
+   * @throws {@link BanyanError} as `Node.apply`
+   */
+  apply(spec: NodeSpec, origin: Origin = { by: 'program' }, options: ApplyOptions = {}): Promise<Applied> {
+    const result = this.#changing.then(() => this.#change(spec, origin, options))
+    this.#changing = result.catch(() => undefined)
+    return result
+  }
+
+  /** What all workers do together. */
+  async state(): Promise<NodeState & { workers: WorkerState[]; restarts: number }> {
+    const answers = await this.#crew.ask<NodeState>('state')
+    const merged = mergeStates(answers.map(({ answer }) => answer))
+    const workers = answers.map(({ pid, answer }) => ({ pid, connections: answer.connections }))
+    return {
+      ...merged,
+      node: { ...merged.node, pid: process.pid, phase: this.#phase },
+      config: this.#configuration.state,
+      workers,
+      restarts: this.#crew.restarts,
+    }
+  }
+
+  async stop(now?: AbortSignal): Promise<void> {
+    if (this.#phase === 'draining' || this.#phase === 'stopped') return
+    this.#phase = 'draining'
+    await this.#crew.stop(now)
+    await this.#admin.close()
+    this.#phase = 'stopped'
+  }
+
+  async #change(
+    spec: NodeSpec,
+    origin: Origin,
+    { ifGeneration, dryRun = false }: ApplyOptions,
+  ): Promise<Applied> {
+    const { generation } = this.#configuration.state
+    if (this.#phase !== 'ready')
+      throw new BanyanError('BANYAN_NOT_RUNNING', `the node is ${this.#phase} and takes no changes`)
+    if (ifGeneration !== undefined && ifGeneration !== generation)
+      throw new BanyanError(
+        'BANYAN_STALE_CHANGE',
+        `the change was made for generation ${ifGeneration}, but ${generation} is in force`,
+      )
+    const before = this.#spec
+    refuseRestructuring(before, spec)
+    const changes = diffSpecs(before, spec)
+    if (dryRun) {
+      await this.#crew.askOne('apply', { spec, dryRun })
+      return { generation, hash: hashOf(spec), changes }
+    }
+    const admin = await this.#admin.prepare(spec.admin)
+    try {
+      await this.#crew.askInTurn('apply', { spec, dryRun }, { spec: before, dryRun })
+    } catch (error) {
+      await admin.discard()
+      throw error
+    }
+    this.#spec = spec
+    admin.commit()
+    this.#counts.reset()
+    await this.#crew.resize(spec.workers, duration(spec.drain.grace, 'drain.grace'))
+    if (changes.length === 0) this.#configuration.unchanged(origin)
+    else {
+      this.#configuration.applied(spec, origin)
+      const { generation: now, hash } = this.#configuration.state
+      this.#log('info', `configuration ${now} is in force: ${summarise(changes)}`, { hash, by: origin.by })
+    }
+    return { generation: this.#configuration.state.generation, hash: this.#configuration.state.hash, changes }
+  }
+
+  /** Breakers as an operator sees them: one name, in every worker. */
+  async #breakers(): Promise<ReadonlyMap<string, BreakerControl>> {
+    const lists = await this.#crew.askAll<[string, BreakerSnapshot][]>('breakers')
+    const names = new Set(lists.flatMap((list) => list.map(([name]) => name)))
+    const control = (name: string): BreakerControl => ({
+      force: async (override) => {
+        const lease = override.for === undefined ? Infinity : duration(override.for, 'for')
+        this.#overrides.set(name, { override, until: this.#clock.now() + lease })
+        await this.#crew.askAll('force', { name, override })
+      },
+      release: async () => {
+        this.#overrides.delete(name)
+        await this.#crew.askAll('release', { name })
+      },
+      snapshot: async () => {
+        const now = await this.#crew.askAll<[string, BreakerSnapshot][]>('breakers')
+        return mergeBreakers(
+          now.flatMap((list) => list.filter(([each]) => each === name).map(([, each]) => each)),
+        )
+      },
+    })
+    return new Map(Array.from(names, (name) => [name, control(name)]))
+  }
+
+  /** Overrides that hold, each for what is left of its time. */
+  #overridesNow(): { name: string; override: Override }[] {
+    const now = this.#clock.now()
+    for (const [name, { until }] of this.#overrides) if (until <= now) this.#overrides.delete(name)
+    return Array.from(this.#overrides, ([name, { override, until }]) => ({
+      name,
+      override: until === Infinity ? override : { ...override, for: until - now },
+    }))
+  }
+
+  async #metricsText(): Promise<string> {
+    const lists = await this.#crew.askAll<object[]>('metrics')
+    const own = (await this.#metrics.json()).filter(({ name }) => name.startsWith('banyan_'))
+    return AggregatorRegistry.aggregate(mergeMetrics(own, lists)).metrics()
+  }
+}
