@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Cli, configFile, run } from '../support/cli.js'
+import { parseExposition, valueOf } from '../support/prometheus.js'
 import { RawClient } from '../support/raw.js'
 
 const cleanUps: (() => unknown)[] = []
@@ -179,12 +180,17 @@ describe('the admin listener', () => {
 
     const metrics = await (await fetch(`${admin}/metrics`)).text()
     expect(metrics).toContain(
-      'http_server_request_duration_seconds_count{http_response_status_code="503",http_route="all"} 1',
+      'http_server_request_duration_seconds_count{banyan_route="all",error_type="BANYAN_BREAKER_OPEN",http_request_method="GET",http_response_status_code="503",http_route="/*",url_scheme="http"} 1',
     )
     expect(metrics).toContain(`banyan_breaker_state{banyan_policy="web ${endpoint}"} 2`)
     expect(metrics).toMatch(/^# TYPE http_client_request_duration_seconds histogram$/m)
-    for (const line of metrics.split('\n'))
-      expect(line).toMatch(/^(#.*|[a-zA-Z_:][\w:]*(\{.*\})? [-+\d.eInfNa]+|)$/)
+    expect(
+      valueOf(parseExposition(metrics), 'banyan_gateway_problems_total', {
+        banyan_route: 'all',
+        http_route: '/*',
+        banyan_problem: 'breaker-open',
+      }),
+    ).toBe(1)
 
     const status = await run('status', '--once', '--admin', admin)
     expect(status.stdout).toMatch(/web +http:\/\/[\d.:]+ .* open, [\d.]+[hm] left: 2 of 2 calls have failed/)

@@ -5,6 +5,7 @@ import type { Exchange } from '../http/exchange.js'
 import { defaultHttpLimits, type HttpLimits } from '../http/limits.js'
 import type { ListenerSpec } from '../http/listener-spec.js'
 import { HttpServer } from '../http/server.js'
+import { invalidCounter } from './telemetry/instruments.js'
 
 /** What a listener is opened with. */
 export interface ListenerOptions {
@@ -57,7 +58,8 @@ export class Listener implements AddressInfo {
     const handshakeTimeout = limits.headTimeout ?? defaultHttpLimits.headTimeout
     const keeper = await EntranceKeeper.open(spec, { runtime, name: `${host}:${port}`, handshakeTimeout })
     const { clock } = runtime
-    const server = new HttpServer({ clock, limits, onExchange: (exchange) => gate.pass(exchange) })
+    const onInvalid = invalidCounter(runtime.telemetry)
+    const server = new HttpServer({ clock, limits, onExchange: (exchange) => gate.pass(exchange), onInvalid })
     keeper.start((entrance) => {
       server.entrance = entrance
       onChange()

@@ -141,7 +141,9 @@ export class ServerConnection implements Client, Connection, MessageSink, BodySo
     if (this.#lingering || (!this.#exchange && this.#reader.position === 'between')) {
       this.socket.destroy()
     } else if (!this.#exchange) {
-      this.#refuse(new HttpError(408, 'The request head took too long to arrive'))
+      const error = new HttpError(408, 'The request head took too long to arrive')
+      this.#server.onInvalid?.(error)
+      this.#refuse(error)
     } else if (!this.#exchange.responded) {
       this.#exchange.fail(new HttpError(408, 'The request body took too long to arrive'))
     } else {

@@ -692,7 +692,7 @@ describe('options', () => {
 
 test('counts every call by its outcome, and every change of state', async () => {
   const counts: Record<string, number> = {}
-  const gauges: (() => number)[] = []
+  const gauges = new Map<string, () => number>()
   const telemetry: Telemetry = {
     ...noTelemetry,
     counter: (name, { attributes }) => ({
@@ -701,8 +701,8 @@ test('counts every call by its outcome, and every change of state', async () => 
         counts[key] = (counts[key] ?? 0) + amount
       },
     }),
-    gauge: (_name, _options, read) => {
-      gauges.push(read)
+    gauge: (name, _options, read) => {
+      gauges.set(name, read)
       return () => undefined
     },
   }
@@ -722,7 +722,12 @@ test('counts every call by its outcome, and every change of state', async () => 
     'banyan.breaker.calls db refused': 1,
     'banyan.breaker.transitions db closed open failure-rate': 1,
   })
-  expect(gauges.map((read) => read())).toEqual([2])
+  expect(Object.fromEntries(Array.from(gauges, ([name, read]) => [name, read()]))).toEqual({
+    'banyan.breaker.state': 2,
+    'banyan.breaker.window.calls': 0,
+    'banyan.breaker.window.failures': 0,
+    'banyan.breaker.window.slow': 0,
+  })
 })
 
 interface Rules {

@@ -169,7 +169,13 @@ class Breaker implements CircuitBreaker {
     if (window.calls !== undefined) this.#minimumCalls = Math.min(this.#minimumCalls, window.calls)
     this.name = name
     this.#since = runtime.clock.now()
-    this.#count = instruments(runtime, name, () => this.state)
+    this.#count = instruments(runtime, name, {
+      state: () => this.state,
+      tally: () => {
+        this.#window.advance(runtime.clock.now())
+        return this.#window.tally
+      },
+    })
     this.#run = this.wrap(invoke)
     if (options.restore) this.#restore(options.restore)
   }

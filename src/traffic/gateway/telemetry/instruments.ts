@@ -129,3 +129,22 @@ export function activeGauge(
     () => endpoint.active,
   )
 }
+
+/** Counts what came from clients and was no valid request, by the status that it was answered with. */
+export function invalidCounter(telemetry: Telemetry): (error: { readonly status: number }) => void {
+  const counter = telemetry.counter('banyan.gateway.invalid_requests', {
+    description:
+      'What came from clients and was no valid request, or beyond a limit, by the status of the answer.',
+    unit: '{request}',
+  })
+  return ({ status }) => counter.add(1, { 'http.response.status_code': status })
+}
+
+/** Shows how many clients are connected. */
+export function connectionGauge(telemetry: Telemetry, read: () => number): () => void {
+  return telemetry.gauge(
+    'banyan.gateway.connections',
+    { description: 'Open connections of clients.', unit: '{connection}' },
+    read,
+  )
+}

@@ -1,5 +1,6 @@
 import type { Runtime } from '../../../core/runtime.js'
 import type { BreakerState } from './state.js'
+import type { Tally } from './window.js'
 
 /** How states look on a graph. */
 const STATE_NUMBERS: Readonly<Record<BreakerState, number>> = {
@@ -11,7 +12,11 @@ const STATE_NUMBERS: Readonly<Record<BreakerState, number>> = {
 }
 
 /** Everything that a breaker reports through telemetry. */
-export function instruments({ telemetry }: Runtime, name: string, state: () => BreakerState) {
+export function instruments(
+  { telemetry }: Runtime,
+  name: string,
+  { state, tally }: { state: () => BreakerState; tally: () => Tally },
+) {
   const calls = (outcome: string) =>
     telemetry.counter('banyan.breaker.calls', {
       description: 'Calls by their outcome as the circuit breaker judged it.',
@@ -27,6 +32,18 @@ export function instruments({ telemetry }: Runtime, name: string, state: () => B
     },
     () => STATE_NUMBERS[state()],
   )
+  const counted = { calls: 'Calls', failures: 'Failed calls', slow: 'Slow calls' } as const
+  for (const kind of ['calls', 'failures', 'slow'] as const) {
+    telemetry.gauge(
+      `banyan.breaker.window.${kind}`,
+      {
+        description: `${counted[kind]} in the window that the breaker judges by.`,
+        unit: '{call}',
+        attributes,
+      },
+      () => tally()[kind],
+    )
+  }
   return {
     succeeded: calls('success'),
     failed: calls('failure'),
