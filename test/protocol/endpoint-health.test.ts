@@ -122,6 +122,29 @@ describe('one of five endpoints that turns bad', () => {
     expect(state().endpoints.filter(({ ejection }) => ejection)).toEqual([])
   })
 
+  test('comes back after its breaker by the slower of both ramps', async () => {
+    const runtime = virtualRuntime()
+    const { fleet, askTimes, shares, state } = await setUp(
+      5,
+      () => ({ policy: 'p', slowStart: { over: '20s' }, balance: 'round-robin' }),
+      { policies: { p: { breaker: { consecutiveFailures: 3, openFor: '5s', rampUp: '5s' } } } },
+      { runtime },
+    )
+    fleet[0]!.fail()
+    await askTimes(20)
+    fleet[0]!.recover()
+    await runtime.clock.advance('5s')
+    await askTimes(15)
+    expect(state().endpoints[0]!.breaker).toMatchObject({ state: 'half-open', phase: 'ramping' })
+    await runtime.clock.advance('2500ms')
+    // The breaker would let half of its part through, the slow start an eighth.
+    const [early] = await shares(800)
+    expect(early).toBeGreaterThan(0.02)
+    expect(early).toBeLessThan(0.04)
+    await runtime.clock.advance('7500ms')
+    expect((await shares(225))[0]).toBeCloseTo(0.5 / 4.5, 2)
+  })
+
   test('is only reported in a dry run', async () => {
     const lines: string[] = []
     const telemetry = { ...noTelemetry, log: (_: string, message: string) => lines.push(message) }

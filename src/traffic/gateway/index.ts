@@ -25,3 +25,10 @@ export type {
   ServiceSpec,
 } from './spec.js'
 export type { HttpLimits } from '../http/limits.js'
+export type { BalanceSpec } from '../balancing/balancer.js'
+export type { ZoneOptions } from '../balancing/zones.js'
+export type { ResolveOptions } from '../discovery/resolution.js'
+export type { Family, Resolved, Resolver } from '../discovery/resolver.js'
+export type { GrpcCheckOptions, HealthCheckOptions, HttpCheckOptions } from '../health/check-options.js'
+export type { LatencyOptions, OutlierOptions, SuccessRateOptions } from '../health/outlier-options.js'
+export type { SlowStartOptions } from '../health/slow-start.js'
