@@ -44,6 +44,8 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
       log('info', 'stopped')
       changes.close()
       process.off('SIGINT', stop).off('SIGTERM', stop)
+      // Everything of ours is over; what an exporter still tries to send must not keep the process.
+      process.exit()
     }
     stopped.then(goodbye, goodbye)
   }

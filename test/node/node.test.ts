@@ -193,7 +193,7 @@ describe('the admin listener', () => {
     ).toBe(1)
 
     const status = await run('status', '--once', '--admin', admin)
-    expect(status.stdout).toMatch(/web +http:\/\/[\d.:]+ .* open, [\d.]+[hm] left: 2 of 2 calls have failed/)
+    expect(status.stdout).toMatch(/web +[\d.:]+ .* open, [\d.]+[hm] left: 2 of 2 calls have failed/)
     expect(JSON.parse((await run('status', '--json', '--admin', admin)).stdout)).toMatchObject({
       node: { phase: 'ready' },
     })

@@ -58,10 +58,10 @@ function headLines({ node, connections }: NodeState, width: number): string[] {
     `${connections} client connection${connections === 1 ? '' : 's'}`,
   ]
   const lines: string[] = []
-  let used = Infinity
+  let used = 0
   for (const part of parts) {
     // Colours count here, which only makes a line a little shorter than it might be.
-    if (used + part.length + 2 > width) {
+    if (lines.length === 0 || used + part.length + 2 > width) {
       lines.push(part)
       used = part.length
     } else {
