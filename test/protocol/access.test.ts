@@ -602,3 +602,20 @@ test('rate limits count by who asks, by a claim, by each key; those who are not 
   expect(await statuses('key')).toEqual([429, 429, 429, 429])
   expect(await statuses('identity-plan')).toEqual([200, 429, 429, 200])
 })
+
+test('an answer for somebody who is known is no stale answer for others', async () => {
+  const keys = [newKey(), newKey()] as const
+  const { base, got, close } = await gatewayFor({
+    authenticators: {
+      keys: { apiKey: { keys: { a: { hash: hashKey(keys[0]) }, b: { hash: hashKey(keys[1]) } } } },
+    },
+    policies: { p: { fallback: { staleFor: '1h' } } },
+    routes: { all: { match: {}, to: 's', policy: 'p', access: { by: 'keys' } } },
+  })
+  const statusOf = async (key: string): Promise<number> =>
+    (await fetch(base, { headers: { 'x-api-key': key } })).status
+  expect(await statusOf(keys[0])).toBe(200)
+  expect(got).toHaveLength(1)
+  close()
+  expect([await statusOf(keys[0]), await statusOf(keys[1])]).toEqual([502, 502])
+})

@@ -13,19 +13,20 @@ export interface Got {
   trailers: NodeJS.Dict<string>
 }
 
-async function listen(server: Server): Promise<string> {
+async function listen(server: Server): Promise<{ url: string; close: () => void }> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  open.push({
-    close: () => {
-      server.closeAllConnections()
-      server.close()
-    },
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const close = (): void => {
+    server.closeAllConnections()
+    server.close()
+  }
+  open.push({ close })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close }
 }
 
 /** A service that answers everything with 200 and keeps what it got. */
-export async function service(headers: Record<string, string> = {}): Promise<{ url: string; got: Got[] }> {
+export async function service(
+  headers: Record<string, string> = {},
+): Promise<{ url: string; got: Got[]; close: () => void }> {
   const got: Got[] = []
   const server = createServer((request, response) => {
     request.resume().once('end', () => {
@@ -34,7 +35,7 @@ export async function service(headers: Record<string, string> = {}): Promise<{ u
       response.writeHead(200, headers).end('here you are')
     })
   })
-  return { url: await listen(server), got }
+  return { ...(await listen(server)), got }
 }
 
 /** A gateway in front of one service `s`. */
@@ -46,7 +47,7 @@ export async function gatewayFor(
   const gateway = await Gateway.open({ services: { s: { endpoints: [upstream.url] } }, ...spec }, options)
   open.push(gateway)
   const { port } = await gateway.listen(0)
-  return { gateway, port, base: `http://127.0.0.1:${port}`, got: upstream.got }
+  return { gateway, port, base: `http://127.0.0.1:${port}`, got: upstream.got, close: upstream.close }
 }
 
 /** A server that answers as the test says, and counts. */
@@ -69,7 +70,7 @@ export async function server(
       })
     })
   })
-  return { url: await listen(http), seen }
+  return { ...(await listen(http)), seen }
 }
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>

@@ -2,6 +2,7 @@ import type { Counter } from '../../core/telemetry.js'
 import type { Runtime } from '../../core/runtime.js'
 import { definePolicy, type Call, type Handler, type IsFailure, type Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
+import type { Forwarding } from './forwarding.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { selectingFields, Variants, type Sent } from './semantics/variants.js'
 
@@ -78,9 +79,10 @@ export function staleAnswers(staleFor: number, name: string, runtime: Runtime, i
 
 /** Requests whose answer is the same for everybody, as far as can be seen. */
 function keyOf(call: Call): string | undefined {
-  const { request } = call.subject as OutgoingWork
+  const { request, identity } = call.subject as OutgoingWork & Partial<Pick<Forwarding, 'identity'>>
   const { fields } = request
-  if (request.method !== 'GET') return undefined
+  // Whoever is known, by a certificate or a key in any field, gets an answer of their own.
+  if (request.method !== 'GET' || identity !== undefined) return undefined
   for (const credential of ['authorization', 'cookie', 'range'])
     if (fields.get(credential) !== undefined) return undefined
   return `${request.host} ${request.target} ${fields.get('accept') ?? ''} ${fields.get('accept-encoding') ?? ''}`
