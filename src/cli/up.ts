@@ -63,7 +63,7 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
 /** One process, or several under a supervisor. */
 async function create(spec: NodeSpec, file: string, log: Log): Promise<Running> {
   const origin = { by: 'start', file } as const
-  if (spec.workers === 1) return Node.create(spec, log, systemClock, origin)
+  if ((spec.workers ?? 1) === 1) return Node.create(spec, log, systemClock, origin)
   const { Supervisor } = await import('../node/workers/supervisor.js')
   return new Supervisor(spec, log, systemClock, origin)
 }

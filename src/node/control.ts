@@ -71,9 +71,10 @@ export interface Running {
  *   process cannot make
  */
 export function refuseRestructuring(before: NodeSpec, after: NodeSpec): void {
-  if ((before.workers === 1) === (after.workers === 1)) return
+  const [was, is] = [before.workers ?? 1, after.workers ?? 1]
+  if ((was === 1) === (is === 1)) return
   throw new BanyanError(
     'BANYAN_INVALID_OPTIONS',
-    `workers: cannot change from ${before.workers} to ${after.workers} while the node runs; start it anew`,
+    `workers: cannot change from ${was} to ${is} while the node runs; start it anew`,
   )
 }

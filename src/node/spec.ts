@@ -16,8 +16,8 @@ export interface NodeSpec extends GatewaySpec {
   trust: readonly string[]
   /** One line of JSON for each request. Default false. */
   accessLog?: boolean | AccessLogSpec
-  /** Processes that serve clients. */
-  workers: number
+  /** Processes that serve clients. Default 1. */
+  workers?: number
   drain: {
     /** Between failing readiness and taking no more connections, for load balancers to notice. */
     delay: Duration

@@ -117,7 +117,7 @@ export class Supervisor implements Running {
     const admin = await this.#admin.prepare(this.#spec.admin)
     admin.commit()
     try {
-      await this.#crew.start(this.#spec.workers)
+      await this.#crew.start(this.#spec.workers ?? 1)
     } catch (error) {
       await this.#admin.close()
       throw error
@@ -189,7 +189,7 @@ export class Supervisor implements Running {
     this.#spec = spec
     admin.commit()
     this.#counts.reset()
-    await this.#crew.resize(spec.workers, duration(spec.drain.grace, 'drain.grace'))
+    await this.#crew.resize(spec.workers ?? 1, duration(spec.drain.grace, 'drain.grace'))
     if (changes.length === 0) this.#configuration.unchanged(origin)
     else {
       this.#configuration.applied(spec, origin)
