@@ -1,19 +1,23 @@
 import { constants } from 'node:http2'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { ServiceSpec } from '../../src/traffic/gateway/index.js'
+import { virtualRuntime } from '../../src/testing/index.js'
+import type { GatewayOptions, ServiceSpec } from '../../src/traffic/gateway/index.js'
 import { Gateway } from '../../src/traffic/gateway/index.js'
 import { closeAll, field, get, open, problem } from '../support/gateway.js'
-import { END_STREAM, Frame, FrameUpstream, type FramePeer } from '../support/http2-frames.js'
+import { ACK, END_STREAM, Frame, FrameUpstream, type FramePeer } from '../support/http2-frames.js'
 import { bodyOf, Http2Upstream } from '../support/http2-upstream.js'
 import { RawClient } from '../support/raw.js'
 
 afterEach(closeAll)
 
-async function gatewayTo(url: string, service: Partial<ServiceSpec> = {}) {
-  const gateway = await Gateway.open({
-    services: { s: { endpoints: [url], protocol: 'http2', ...service } },
-    routes: { all: { match: {}, to: 's' } },
-  })
+async function gatewayTo(url: string, service: Partial<ServiceSpec> = {}, options: GatewayOptions = {}) {
+  const gateway = await Gateway.open(
+    {
+      services: { s: { endpoints: [url], protocol: 'http2', ...service } },
+      routes: { all: { match: {}, to: 's' } },
+    },
+    options,
+  )
   open.push(gateway)
   const { port } = await gateway.listen(0)
   const client = async (): Promise<RawClient> => {
@@ -34,10 +38,10 @@ async function setUp(
   return { upstream, ...(await gatewayTo(upstream.url, service)) }
 }
 
-async function setUpFrames(service: Partial<ServiceSpec> = {}) {
+async function setUpFrames(service: Partial<ServiceSpec> = {}, options: GatewayOptions = {}) {
   const upstream = await FrameUpstream.open()
   open.push(upstream)
-  return { upstream, ...(await gatewayTo(upstream.url, service)) }
+  return { upstream, ...(await gatewayTo(upstream.url, service, options)) }
 }
 
 const post = (body: string, more = ''): string =>
@@ -164,6 +168,83 @@ describe('one connection', () => {
     for (let count = 0; count < 5; count++) expect((await raw.ask(get())).body).toBe('ok')
     expect(upstream.sessions.length).toBe(3)
     expect(connections().closed).toEqual({ requests: 2 })
+  })
+})
+
+describe('a connection that may be dead', () => {
+  test('is asked once in a silence, and stays if it answers', async () => {
+    const runtime = virtualRuntime()
+    const { upstream, client } = await setUpFrames({ idleTimeout: '10m' }, { runtime })
+    const answer = (await client()).ask(get())
+    const peer = await upstream.peer()
+    const stream = await peer.request()
+    await runtime.clock.advance(31_000)
+    const { payload } = await peer.next(Frame.Ping)
+    peer.send(Frame.Ping, ACK, 0, payload)
+    await runtime.clock.advance(4 * 60_000)
+    ok(peer, stream, 'late')
+    expect((await answer).body).toBe('late')
+    expect(peer.frames.filter(({ type }) => type === Frame.Ping)).toEqual([])
+  })
+
+  test('is closed if it does not answer, and what was under way has failed', async () => {
+    const runtime = virtualRuntime()
+    const { upstream, client, connections } = await setUpFrames({ idleTimeout: '10m' }, { runtime })
+    const answer = (await client()).ask(post('x'), 'POST')
+    const peer = await upstream.peer()
+    await peer.request()
+    await runtime.clock.advance(31_000)
+    await peer.next(Frame.Ping)
+    await runtime.clock.advance(6_000)
+    expect(problem(await answer).type).toBe('urn:banyan:problem:upstream-reset')
+    await until(() => connections().open === 0)
+    expect(connections().closed).toEqual({ error: 1 })
+  })
+
+  test('gets no more requests while it is asked, as one without any answer was given up', async () => {
+    const { upstream, client } = await setUpFrames()
+    const before = (await client()).ask(get())
+    const silent = await upstream.peer()
+    ok(silent, await silent.request(), 'before')
+    await before
+    const raw = (await client()).send(get())
+    await silent.request()
+    raw.destroy()
+    await silent.next(Frame.Ping)
+    const answer = (await client()).ask(get())
+    const fresh = await upstream.peer()
+    ok(fresh, await fresh.request(), 'elsewhere')
+    expect((await answer).body).toBe('elsewhere')
+  })
+
+  test('is closed when nobody has used it for long', async () => {
+    const runtime = virtualRuntime()
+    const { upstream, client, connections } = await setUpFrames({}, { runtime })
+    const answer = (await client()).ask(get())
+    const peer = await upstream.peer()
+    ok(peer, await peer.request(), 'ok')
+    await answer
+    await runtime.clock.advance(46_000)
+    await until(() => connections().open === 0)
+    expect(connections().closed).toEqual({ idle: 1 })
+  })
+
+  test('by its age takes no more requests, and ends what it has', async () => {
+    const runtime = virtualRuntime()
+    const { upstream, client } = await setUpFrames({ maxConnectionAge: '1m', idleTimeout: '1h' }, { runtime })
+    const early = (await client()).ask(get())
+    const old = await upstream.peer()
+    const stream = await old.request()
+    await runtime.clock.advance(31_000)
+    old.send(Frame.Ping, ACK, 0, (await old.next(Frame.Ping)).payload)
+    await runtime.clock.advance(31_000)
+    const late = (await client()).ask(get())
+    const fresh = await upstream.peer()
+    ok(fresh, await fresh.request(), 'new')
+    expect((await late).body).toBe('new')
+    ok(old, stream, 'old')
+    expect((await early).body).toBe('old')
+    await old.closed()
   })
 })
 

@@ -31,12 +31,14 @@ const files = ({ cert, key }: TestCertificate) => ({ cert: readFileSync(cert), k
 
 /** An endpoint with TLS that says who it thinks we are. */
 async function openUpstream(options: ServerOptions) {
+  // The last connection, as requests come one after another.
+  let socket: TLSSocket
   const server: Server = createServer(options, (request, response) => {
-    const socket = request.socket as TLSSocket
     const names = socket.getPeerCertificate().subjectaltname ?? 'nobody'
     response.setHeader('Connection', request.headers['x-close'] ? 'close' : 'keep-alive')
     response.end(JSON.stringify({ names, asked: socket.servername, resumed: socket.isSessionReused() }))
   })
+  server.on('secureConnection', (secured) => (socket = secured))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   open.push({ close: () => server.close().closeAllConnections() })
   return { server, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}` }

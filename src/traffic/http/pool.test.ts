@@ -14,10 +14,11 @@ afterEach(() => {
   for (const cleanUp of cleanUps.splice(0).reverse()) cleanUp()
 })
 
-async function setUp(options: Partial<PoolOptions> = {}) {
+async function setUp({ chance, ...options }: Partial<PoolOptions> & { chance?: number } = {}) {
   const upstream = await RawUpstream.open()
-  const runtime = virtualRuntime()
-  const { clock } = runtime
+  const virtual = virtualRuntime()
+  const runtime = chance === undefined ? virtual : { ...virtual, random: { next: () => chance } }
+  const { clock } = virtual
   const pool = new Pool({
     address: { host: '127.0.0.1', port: upstream.port, tls: false },
     protocol: 'http1',
@@ -43,6 +44,11 @@ async function setUp(options: Partial<PoolOptions> = {}) {
 }
 
 const never = (): void => undefined
+
+/** Waits for what comes about by itself. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
+}
 
 const GET: OutgoingRequest = {
   method: 'GET',
@@ -149,6 +155,90 @@ describe('connections', () => {
   })
 })
 
+describe('a connection that has done its share', () => {
+  test('by its age is replaced, at once if it is idle and after its exchange if not', async () => {
+    const { upstream, clock, pool } = await setUp({ maxConnectionAge: 60_000, maxIdle: 600_000 })
+    answerAll(upstream)
+    const old = await pool.connect(never)
+    await clock.advance(61_000)
+    expect(await exchange(old)).toBe('ok')
+    expect(pool.take()).toBeUndefined()
+    await until(() => pool.size === 0)
+    await exchange(await pool.connect(never))
+    await clock.advance(61_000)
+    await until(() => pool.size === 0)
+    expect(pool.state().closed).toEqual({ age: 2 })
+  })
+
+  test('by its age goes up to a fifth sooner, by chance, and never later', async () => {
+    const ages: number[] = []
+    for (const chance of [0, 0.5, 0.999]) {
+      const { upstream, clock, pool } = await setUp({
+        maxConnectionAge: 100_000,
+        maxIdle: 600_000,
+        chance,
+      })
+      answerAll(upstream)
+      await exchange(await pool.connect(never))
+      const from = clock.now()
+      while (pool.idle > 0) {
+        await clock.advance(1_000)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      ages.push(clock.now() - from)
+    }
+    expect(ages.map((age) => Math.round(age / 10_000))).toEqual([10, 9, 8])
+  })
+
+  test('by its requests is not used again', async () => {
+    const { upstream, pool } = await setUp({ maxRequests: 2 })
+    answerAll(upstream)
+    const first = await pool.connect(never)
+    await exchange(first)
+    expect(pool.take()).toBe(first)
+    await exchange(first)
+    expect(pool.take()).toBeUndefined()
+    await until(() => pool.size === 0)
+    expect(pool.state()).toMatchObject({ opened: 1, closed: { requests: 1 } })
+  })
+})
+
+describe('what happens to connections is counted', () => {
+  test('by its reason', async () => {
+    const { upstream, clock, pool } = await setUp({ maxConnections: 10 })
+    const idle = await pool.connect(never)
+    const peer = await upstream.peer()
+    const answer = exchange(idle)
+    await peer.request()
+    peer.reply('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    await answer
+    const broken = exchange(await pool.connect(never)).catch(never)
+    const other = await upstream.peer()
+    await other.request()
+    other.reply('HTTP/1.1 200 nonsense\r\n\0')
+    await broken
+    const reset = exchange(pool.take()!).catch(never)
+    peer.socket.resetAndDestroy()
+    await reset
+    await until(() => pool.size === 0)
+    const lonely = await pool.connect(never)
+    lonely.giveBack()
+    await clock.advance(40_000)
+    await until(() => pool.size === 0)
+    expect(pool.state()).toMatchObject({ opened: 3, failed: 0, closed: { error: 2, idle: 1 } })
+  })
+
+  test('and why the last attempt to connect failed, until one works', async () => {
+    const { upstream, pool } = await setUp()
+    upstream.close()
+    await expect(pool.connect(never)).rejects.toThrow()
+    expect(pool.state()).toMatchObject({
+      failed: 1,
+      lastError: expect.stringContaining('ECONNREFUSED') as string,
+    })
+  })
+})
+
 describe('a burst', () => {
   test('is served by what becomes free before what is being opened', async () => {
     const { upstream, pool } = await setUp({ maxConnections: 10 })
@@ -195,6 +285,16 @@ describe('at the maximum', () => {
     answerAll(upstream)
     expect(await exchange(await waiting)).toBe('ok')
     expect([pool.size, pool.waiting]).toEqual([1, 0])
+  })
+
+  test('more callers than may wait are refused at once', async () => {
+    const { pool } = await setUp({ maxConnections: 1, maxPending: 2 })
+    await pool.connect(never)
+    const waiting = [pool.connect(never), pool.connect(never)]
+    await expect(pool.connect(never)).rejects.toMatchObject({ code: 'BANYAN_POOL_FULL' })
+    expect(pool.state()).toMatchObject({ waiting: 2, refused: 1 })
+    pool.close()
+    for (const each of waiting) await expect(each).rejects.toMatchObject({ code: 'BANYAN_NO_ENDPOINT' })
   })
 
   test('who gives up leaves the line, and the next one takes the place', async () => {
