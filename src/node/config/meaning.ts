@@ -105,7 +105,7 @@ function sharesOf({ to }: Route): { service: string; weight?: number | undefined
 }
 
 /** What can answer the requests of a route; each has exactly one. */
-const RESPONDERS = ['to', 'redirect', 'aggregate'] as const
+const RESPONDERS = ['to', 'redirect', 'aggregate', 'files', 'respond'] as const
 
 function* checkRoutes({ routes }: ConfigInput): Generator<MeaningProblem> {
   if (!isObject(routes)) return

@@ -13,5 +13,7 @@ export type Responder = Handler<UpstreamAnswer>
 export async function buildResponder(spec: RouteSpec, context: RouteContext): Promise<Responder | undefined> {
   if (spec.redirect) return (await import('./responders/redirect.js')).redirect(spec.redirect)
   if (spec.aggregate) return (await import('./responders/aggregate.js')).aggregate(spec.aggregate, context)
+  if (spec.files) return (await import('./responders/files.js')).files(spec.files, context)
+  if (spec.respond) return (await import('./responders/respond.js')).respond(spec.respond, context)
   return undefined
 }

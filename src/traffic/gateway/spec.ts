@@ -20,7 +20,10 @@ import type { CorsSpec } from './filters/cors.js'
 import type { CsrfSpec } from './filters/csrf.js'
 import type { QuotaSpec } from './filters/quota.js'
 import type { RequestIdSpec } from './filters/request-id.js'
+import type { OpenApiSpec } from './filters/openapi/spec.js'
 import type { AggregateSpec } from './responders/aggregate/spec.js'
+import type { FilesSpec } from './responders/files.js'
+import type { FixedAnswerSpec } from './fixed-answer.js'
 import type { RedirectSpec } from './responders/redirect.js'
 
 /** The parts of a policy's options that a gateway sets itself. */
@@ -88,6 +91,8 @@ export interface ServiceSpec {
   panicBelow?: number
   /** How requests are kept in the zone of the node, where that and the endpoints have one; `false` for not at all. */
   zones?: ZoneOptions | false
+  /** An OpenAPI document, by its path: requests of clients are checked against it. A route's own goes before it. */
+  openapi?: string | OpenApiSpec
   /** Name of the policy for every call of this service. */
   policy?: string
   /** What is spoken to the endpoints; `auto` asks those with TLS for HTTP/2. Default `http1`. */
@@ -138,6 +143,10 @@ export interface RouteSpec {
   to?: string | { service: string; weight?: number }[]
   /** Instead of `to`: sends clients somewhere else. */
   redirect?: RedirectSpec
+  /** Instead of `to`: answers with files of a directory. */
+  files?: FilesSpec
+  /** Instead of `to`: answers always the same. */
+  respond?: FixedAnswerSpec
   /** Instead of `to`: answers from several services. */
   aggregate?: AggregateSpec
   /** Changes of the path and host on the way to the service. */
@@ -173,6 +182,8 @@ export interface RouteSpec {
    * with an `Idempotency-Key`.
    */
   idempotent?: boolean
+  /** An OpenAPI document, by its path: requests are checked against it. Default: that of the service. */
+  openapi?: string | OpenApiSpec
   /** Whether requests to switch protocols (WebSocket) are passed on. Default true. */
   upgrade?: boolean
 }

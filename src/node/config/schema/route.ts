@@ -2,8 +2,11 @@ import { z } from 'zod'
 import { isToken } from '../../../traffic/http/characters.js'
 import { access, cors, csrf, quotaOfRoute } from './access.js'
 import { aggregate } from './aggregate.js'
+import { openapi } from './openapi.js'
 import { cache } from './cache.js'
 import { compress } from './compress.js'
+import { files } from './files.js'
+import { respond } from './respond.js'
 import { atLeastOne, fieldValues, name, oneOrMore, weight } from './parts.js'
 
 const headerEdits = z.strictObject({
@@ -62,6 +65,8 @@ export const route = z.strictObject({
     .optional()
     .meta({ description: 'Instead of `to`: sends clients somewhere else.' }),
   aggregate: aggregate.optional().meta({ description: 'Instead of `to`: answers from several services.' }),
+  files: files.optional(),
+  respond: respond.optional(),
   rewrite: z
     .strictObject({
       path: z
@@ -82,6 +87,7 @@ export const route = z.strictObject({
   quota: quotaOfRoute
     .optional()
     .meta({ description: 'Quotas by name, or of this route alone; one or a list.' }),
+  openapi: openapi.optional(),
   requestId: z
     .union([
       z.literal(true),
