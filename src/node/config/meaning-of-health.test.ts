@@ -82,6 +82,12 @@ describe('a service that says how its endpoints are watched and chosen', () => {
       ],
     ],
     [
+      'outliers: { successRate: { deviations: 1.9, minimumEndpoints: 2 } }',
+      [
+        '(warning) services.s.outliers.successRate.deviations: is never reached: of 2 endpoints one is at most 1.00 deviations from the mean',
+      ],
+    ],
+    [
       'outliers: { checksUneject: true }',
       ['(warning) services.s.outliers.checksUneject: means nothing without `health`'],
     ],

@@ -52,6 +52,14 @@ function* checkOutliers(service: ServiceInput, path: Path): Generator<MeaningPro
   if (outliers['checksUneject'] === true && !service.health)
     yield warning([...at, 'checksUneject'], 'means nothing without `health`')
   if (service.endpoints.some((endpoint) => typeof endpoint === 'object' && endpoint.resolve)) return
+  const count = service.endpoints.length
+  const { deviations } = (outliers['successRate'] ?? {}) as { deviations?: number }
+  // One of n differs most if all the others are alike: by the root of n - 1.
+  if (deviations !== undefined && deviations >= Math.sqrt(count - 1))
+    yield warning(
+      [...at, 'successRate', 'deviations'],
+      `is never reached: of ${count} endpoints one is at most ${Math.sqrt(count - 1).toFixed(2)} deviations from the mean`,
+    )
   for (const [detector, preset] of [
     ['successRate', 5],
     ['latency', 3],
@@ -59,7 +67,6 @@ function* checkOutliers(service: ServiceInput, path: Path): Generator<MeaningPro
     const options = outliers[detector] as { minimumEndpoints?: number } | false | undefined
     if (!options) continue
     const needed = options.minimumEndpoints ?? preset
-    const count = service.endpoints.length
     if (count < needed)
       yield warning(
         [...at, detector],

@@ -450,6 +450,30 @@ describe('the way back', () => {
   })
 })
 
+describe('the share that is admitted', () => {
+  test('is all, nothing while open and probing, and grows with the ramp', async () => {
+    const { breaker, clock } = setUp({ rampUp: '10s', halfOpenCalls: 1 })
+    expect(breaker.admitting).toBe(1)
+    await times(4, () => fail(breaker))
+    expect(breaker.admitting).toBe(0)
+    await clock.advance(1_000)
+    expect(breaker.admitting).toBe(0)
+    await succeed(breaker)
+    expect(breaker.admitting).toBe(0.1)
+    await clock.advance('5s')
+    expect(breaker.admitting).toBe(0.5)
+    await clock.advance('5s')
+    expect(breaker.admitting).toBe(1)
+  })
+
+  test('is all in a dry run', async () => {
+    const { breaker } = setUp({ dryRun: true })
+    await times(4, () => fail(breaker))
+    expect(breaker.state).toBe('open')
+    expect(breaker.admitting).toBe(1)
+  })
+})
+
 describe('operators', () => {
   test('hold it open until they release it, or their time is over', async () => {
     const { breaker, clock, changes } = setUp()
