@@ -23,9 +23,11 @@ function renderThing(name: string, changes: readonly ConfigChange[]): string {
     return `${mark(kind)} ${paint('bold', name)}${block(kind, kind === 'added' ? after : before, 4)}`
   }
   const lines = changes.map(({ kind, path, before, after }) => {
-    const field = formatField(path.slice(2))
+    const value = kind === 'added' ? after : before
+    // An element of a list of texts is its own name.
+    const field = formatField(path.slice(2, path.at(-1) === value ? -1 : undefined))
     if (kind === 'changed') return `    ${mark(kind)} ${field}: ${values(before, after)}`
-    return `    ${mark(kind)} ${field}${block(kind, kind === 'added' ? after : before, 8)}`
+    return `    ${mark(kind)} ${field}${block(kind, value, 8)}`
   })
   return [`${mark('changed')} ${paint('bold', name)}`, ...lines].join('\n')
 }

@@ -252,7 +252,7 @@ describe('what a change leaves as it is', () => {
     const a = await answering('a')
     const services = { a: { endpoints: [a.url] } }
     const routes = { all: { match: {}, to: 'a', policy: 'limited' } }
-    const limit = (limit: number): GatewaySpec['policies'] => ({
+    const limit = (limit: number): NonNullable<GatewaySpec['policies']> => ({
       limited: { rateLimit: { limit, window: '1h' } },
     })
     const { gateway, client } = await start({ services, routes, policies: limit(1) })
