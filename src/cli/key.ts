@@ -1,5 +1,6 @@
-import { keyProblem, type KeySpec } from '../traffic/gateway/filters/access/key-entry.js'
+import { keyProblem } from '../traffic/gateway/filters/access/key-entry.js'
 import { hashKey, newKey } from '../traffic/gateway/filters/access/key-hash.js'
+import type { KeySpec } from '../traffic/gateway/filters/access/spec.js'
 import { BanyanError } from '../core/errors.js'
 
 /** `banyan key create`. The key goes to stdout, so that it can be piped to where it is needed; the rest to stderr. */

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { hashKey, newKey } from '../../src/traffic/gateway/filters/access/key-hash.js'
-import type { CorsSpec } from '../../src/traffic/gateway/filters/cors.js'
+import type { CorsSpec } from '../../src/traffic/gateway/filters/cors/spec.js'
 import { Gateway } from '../../src/traffic/gateway/index.js'
 import { gatewayFor, service } from '../support/access.js'
 import { closeAll, open } from '../support/gateway.js'

@@ -5,6 +5,7 @@ import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../spec.js'
 import { DEFAULT_ADMIN } from '../address.js'
 import { checkBuild, checkMeaning, checkMeaningOfMisshapen } from './meaning.js'
+import { checkDocuments } from './check-documents.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -81,15 +82,21 @@ export async function checkWhole(file: string, source: Source): Promise<Loaded> 
 /** What takes a library to check, asked only of a configuration that is fine otherwise. */
 async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Promise<Loaded> {
   const { file, files, spec, warnings } = loaded
-  const found = await checkRules(spec)
-  if (found.length === 0) return loaded
-  const problems = found.map(({ severity, path, at, message }) => ({
-    severity,
-    file,
-    path,
-    message,
-    ...source.locate(path, at),
-  }))
+  const problems: ConfigProblem[] = [
+    ...(await checkRules(spec)).map(({ severity, path, at, message }) => ({
+      severity,
+      file,
+      path,
+      message,
+      ...source.locate(path, at),
+    })),
+    ...(await checkDocuments(spec)).map((found) => ({
+      file,
+      ...source.locate(found.path, 'value'),
+      ...found,
+    })),
+  ]
+  if (problems.length === 0) return loaded
   return { ok: false, file, files, problems: [...warnings, ...problems] }
 }
 
@@ -167,8 +174,8 @@ function toSpec(config: ConfigInput): NodeSpec {
     services,
     routes,
     policies = {},
-    authenticators = {},
-    quotas = {},
+    authenticators,
+    quotas,
     accessLog = false,
     workers = 1,
   } = config
@@ -184,10 +191,13 @@ function toSpec(config: ConfigInput): NodeSpec {
     services: services as NodeSpec['services'],
     routes: routes as NodeSpec['routes'],
     policies: policies as NonNullable<NodeSpec['policies']>,
-    authenticators: authenticators as NonNullable<NodeSpec['authenticators']>,
-    quotas: quotas as NonNullable<NodeSpec['quotas']>,
+    ...(authenticators && { authenticators: authenticators as NonNullable<NodeSpec['authenticators']> }),
+    ...(quotas && { quotas: quotas as NonNullable<NodeSpec['quotas']> }),
     accessLog: accessLog as NonNullable<NodeSpec['accessLog']>,
     ...(config.zone === undefined ? {} : { zone: config.zone }),
+    ...(config.maintenance === undefined
+      ? {}
+      : { maintenance: config.maintenance as NonNullable<NodeSpec['maintenance']> }),
   }
 }
 

@@ -12,13 +12,12 @@ import type { CircuitBreakerOptions } from '../policies/circuit-breaker.js'
 import type { HedgeOptions } from '../policies/hedge.js'
 import type { RateLimitOptions } from '../policies/rate-limit.js'
 import type { RetryOptions } from '../policies/retry.js'
-import type { AccessSpec } from './filters/access.js'
-import type { AuthenticatorSpec } from './filters/access/authenticators.js'
+import type { AccessSpec, AuthenticatorSpec } from './filters/access/spec.js'
 import type { CacheSpec } from './filters/cache.js'
 import type { CompressSpec } from './filters/compress.js'
-import type { CorsSpec } from './filters/cors.js'
-import type { CsrfSpec } from './filters/csrf.js'
-import type { QuotaSpec } from './filters/quota.js'
+import type { CorsSpec, CsrfSpec } from './filters/cors/spec.js'
+import type { QuotaSpec } from './filters/quota/spec.js'
+import type { MaintenanceSpec } from './filters/maintenance.js'
 import type { RequestIdSpec } from './filters/request-id.js'
 import type { OpenApiSpec } from './filters/openapi/spec.js'
 import type { AggregateSpec } from './responders/aggregate/spec.js'
@@ -177,6 +176,8 @@ export interface RouteSpec {
   compress?: true | CompressSpec
   /** Keeps answers that may be given again. */
   cache?: true | CacheSpec
+  /** Closes the route for a while, or with `false` keeps it open while the gateway is closed. */
+  maintenance?: boolean | MaintenanceSpec
   /**
    * Whether making a request twice does no harm, so that it may be retried and hedged. Default: by its method, and true
    * with an `Idempotency-Key`.
@@ -198,5 +199,7 @@ export interface GatewaySpec {
   authenticators?: Record<string, AuthenticatorSpec>
   /** Quotas by name; routes with the same one count together. */
   quotas?: Record<string, QuotaSpec>
+  /** Closes every route that does not say otherwise. */
+  maintenance?: boolean | MaintenanceSpec
   routes: Record<string, RouteSpec>
 }

@@ -4,33 +4,12 @@ import { defineFilter, type Filter, type RouteContext } from '../filter.js'
 import type { Forwarding, Identity } from '../forwarding.js'
 import { refusal, type Refusal } from '../refusal.js'
 import type { Authenticator, Outcome } from './access/authenticator.js'
-import { Authorization, type AllowSpec, type Denial } from './access/authorization.js'
+import { Authorization, type Denial } from './access/authorization.js'
 import { challenge } from './access/challenge.js'
-import { tellIdentity, type IdentityHeaders } from './access/identity-headers.js'
+import { tellIdentity } from './access/identity-headers.js'
 import { RefusalLog } from './access/refusal-log.js'
+import type { AccessSpec, AllowSpec } from './access/spec.js'
 import type { CrossOriginCheck } from './csrf.js'
-
-/** Who may pass a route. */
-export interface AccessSpec {
-  /**
-   * Names of authenticators. The first that knows who asks decides; credentials that are wrong for all of them are
-   * refused. Without it nobody is asked who they are, and `allow.rule` decides alone.
-   */
-  by?: string | string[]
-  /** Whether requests without credentials pass too. Wrong ones never do. Default false. */
-  optional?: boolean
-  /** Who of those that are known may pass. Default: all. */
-  allow?: AllowSpec
-  /**
-   * Fields that tell the service who asks: the field's name, and `sub`, `scopes`, `by` or the path of a claim. What
-   * clients send in fields of these names is dropped on every route of the gateway.
-   */
-  identityHeaders?: IdentityHeaders
-  /** Whether the service gets the credentials too. Default false: they are of no use to it but to be somebody else. */
-  forwardCredentials?: boolean
-  /** What the credentials are for, in `WWW-Authenticate`. Default `banyan`. */
-  realm?: string
-}
 
 /** When to come back if something failed that nobody foresaw, in ms. */
 const COME_BACK_MS = 1_000

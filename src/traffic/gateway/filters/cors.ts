@@ -1,28 +1,11 @@
-import { duration, type Duration } from '../../../core/duration.js'
+import { duration } from '../../../core/duration.js'
 import { BanyanError } from '../../../core/errors.js'
 import { Fields } from '../../http/fields.js'
 import { UpstreamAnswer } from '../answer.js'
 import { defineFilter, type Filter, type RouteContext } from '../filter.js'
 import { refusal } from '../refusal.js'
 import { originMatcher } from './cors/origins.js'
-
-/** Which pages of other origins may read answers, as browsers enforce it. */
-export interface CorsSpec {
-  /** Origins: exact (`https://shop.example`), any name below (`https://*.shop.example`), or `*` for every one. */
-  origins: '*' | string[]
-  /** Whether pages may send what the browser keeps for this origin: cookies, passwords, certificates. Default false. */
-  credentials?: boolean
-  /** Methods they may use. Default: those that the route matches, or else all common ones. */
-  methods?: string[]
-  /** Fields they may send; `*` for any. Default `Authorization` and `Content-Type`. */
-  headers?: '*' | string[]
-  /** Fields of answers that they may read, besides the few that they always may. */
-  expose?: string[]
-  /** How long a browser may remember what a preflight has said. Default `'10m'`. */
-  maxAge?: Duration
-  /** Whether pages of the public internet may ask a gateway in a private network. Default false. */
-  privateNetwork?: boolean
-}
+import type { CorsSpec } from './cors/spec.js'
 
 const COMMON_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 const DEFAULT_HEADERS = ['Authorization', 'Content-Type']

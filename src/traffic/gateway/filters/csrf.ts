@@ -3,12 +3,6 @@ import type { Forwarding } from '../forwarding.js'
 import { refusal, type Refusal } from '../refusal.js'
 import { originMatcher } from './cors/origins.js'
 
-/** Keeps other sites from making requests in the name of whoever visits them. */
-export interface CsrfSpec {
-  /** Origins of other sites that may, such as `https://admin.example`. */
-  trust?: string[]
-}
-
 /** Says why a request is refused; `undefined` if it is not. */
 export type CrossOriginCheck = (forwarding: Forwarding) => Refusal | undefined
 

@@ -1,4 +1,4 @@
-import { duration, formatDuration, type Duration } from '../../../core/duration.js'
+import { duration, formatDuration } from '../../../core/duration.js'
 import { clientKey } from '../client-key.js'
 import { defineFilter, type Filter, type RouteContext } from '../filter.js'
 import type { Forwarding } from '../forwarding.js'
@@ -7,21 +7,7 @@ import { refusal } from '../refusal.js'
 import { rateLimitHeaders, type RateState } from '../../policies/rate-limit.js'
 import { claimAt } from './access/claims.js'
 import { periodAt, type Period } from './quota/period.js'
-
-/** How many requests a client may make in a long time, as `quotas.<name>` or a route's `quota` says it. */
-export interface QuotaSpec {
-  /** Requests in each period. */
-  limit: number
-  /** The period: a duration, counted from midnight of 1 January 1970 UTC (so `1d` is a day UTC), or a `month` UTC. */
-  per: Duration | 'month'
-  /**
-   * Whose requests are counted together: `identity`, `identity:<claim>`, `key`, `client`, `header:<name>`, or `all`.
-   * Default `identity`: whoever is not known counts by address.
-   */
-  by?: string
-  /** A claim with the limit of whoever has it, in place of `limit`: a number of at least 0. */
-  limitClaim?: string
-}
+import type { QuotaSpec } from './quota/spec.js'
 
 /**
  * Bounds how many requests a client makes in a day or a month. A period begins for everybody at the same time, by the wall

@@ -1,6 +1,7 @@
 import { BanyanError } from '../../../core/errors.js'
 import type { Filter, RouteContext } from '../filter.js'
-import { quota, type QuotaSpec } from './quota.js'
+import { quota } from './quota.js'
+import type { QuotaSpec } from './quota/spec.js'
 
 /**
  * The quotas of a route, in its order: shared ones by name, and its own.

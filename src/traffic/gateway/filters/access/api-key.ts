@@ -10,20 +10,11 @@ import {
   type AuthenticatorContext,
   type Outcome,
 } from './authenticator.js'
-import { readFirst, tokenReader, type TokenPlace } from './credentials.js'
-import { keyProblem, type KeySpec } from './key-entry.js'
+import { readFirst, tokenReader } from './credentials.js'
+import { keyProblem } from './key-entry.js'
 import { hashKey, sameHash } from './key-hash.js'
+import type { ApiKeySpec, KeySpec } from './spec.js'
 import { WatchedFile } from './watched-file.js'
-
-/** Keys that were handed out, as `authenticators.<name>.apiKey` says it. */
-export interface ApiKeySpec {
-  /** Keys by name. */
-  keys?: Record<string, KeySpec>
-  /** A file in YAML or JSON with more of them, by name; read again within a second of a change. */
-  file?: string
-  /** Where the key is; the first place that has one decides. Default `['header:X-Api-Key']`. */
-  from?: TokenPlace[]
-}
 
 interface KnownKey {
   hash: string

@@ -1,24 +1,10 @@
 import { BanyanError } from '../../../../core/errors.js'
-import { apiKey, type ApiKeySpec } from './api-key.js'
+import { apiKey } from './api-key.js'
 import type { Authenticator, AuthenticatorContext } from './authenticator.js'
-import { basic, type BasicSpec } from './basic.js'
-import { certificate, type CertificateSpec } from './certificate.js'
-import { introspection, type IntrospectionSpec } from './introspection.js'
-import type { JwtSpec } from './jwt.js'
-
-/** How to find out who asks, as `authenticators.<name>` says it: exactly one of these. */
-export interface AuthenticatorSpec {
-  /** Signed tokens. */
-  jwt?: JwtSpec
-  /** Tokens that their issuer is asked about. */
-  introspection?: IntrospectionSpec
-  /** Keys that were handed out. */
-  apiKey?: ApiKeySpec
-  /** Names and passwords. */
-  basic?: BasicSpec
-  /** Certificates of TLS connections. */
-  certificate?: CertificateSpec
-}
+import { basic } from './basic.js'
+import { certificate } from './certificate.js'
+import { introspection } from './introspection.js'
+import type { AuthenticatorSpec } from './spec.js'
 
 /**
  * Makes an authenticator; loads what its kind needs.

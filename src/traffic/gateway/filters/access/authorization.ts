@@ -1,20 +1,7 @@
 import type { Forwarding, Identity } from '../../forwarding.js'
 import { claimAt, type Claims } from './claims.js'
 import type { Rule } from './rule.js'
-
-/** Who of those that are known may pass: everything that is given must hold. */
-export interface AllowSpec {
-  /** Scopes that are needed, every one of them. */
-  scopes?: string[]
-  /** Claims that are needed: the value, or one of the values; a claim that is a list must hold one of them. */
-  claims?: Record<string, ClaimValue | ClaimValue[]>
-  /** Who it must be, one of them; `*` stands for any text: `acme:*`. */
-  subjects?: string[]
-  /** A condition in CEL on `identity`, `request` and `client`; see docs/traffic/authorization.md. */
-  rule?: string
-}
-
-export type ClaimValue = string | number | boolean
+import type { AllowSpec } from './spec.js'
 
 /** Why somebody may not pass; `undefined` if they may. */
 export type Denial = { readonly scopes: readonly string[] | undefined; readonly reason: string } | undefined

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { duration, type Duration } from '../../../../core/duration.js'
+import { duration } from '../../../../core/duration.js'
 import { BanyanError } from '../../../../core/errors.js'
 import type { Identity } from '../../forwarding.js'
 import {
@@ -13,26 +13,8 @@ import {
 } from './authenticator.js'
 import { schemeReader } from './credentials.js'
 import { isPassword, parsePasswordHash, type PasswordHash } from './password.js'
+import type { BasicSpec, UserSpec } from './spec.js'
 import { Verdicts } from './verdicts.js'
-
-/** Names and passwords (RFC 7617), as `authenticators.<name>.basic` says it. */
-export interface BasicSpec {
-  users: Record<string, UserSpec>
-  /** How long a password that was right is not verified again. Default `'5m'`. */
-  cacheFor?: Duration
-  /** Passwords verified at the same time; each takes memory and a thread. Default 2. */
-  concurrency?: number
-  /** Passwords that may wait for it; one more is answered with 503. Default 32. */
-  queue?: number
-}
-
-export interface UserSpec {
-  /** As `banyan password` prints it: scrypt in the PHC string format. */
-  hash: string
-  scopes?: string[]
-  /** More that is known of the user, for rules and headers. */
-  claims?: Record<string, unknown>
-}
 
 /** When to come back when too many passwords wait, in ms. */
 const COME_BACK_MS = 1_000

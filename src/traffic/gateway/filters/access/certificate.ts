@@ -1,21 +1,7 @@
 import type { ClientCertificate } from '../../../http/exchange.js'
 import type { Identity } from '../../forwarding.js'
 import { invalid, known, NONE, type Authenticator, type AuthenticatorContext } from './authenticator.js'
-
-/** Client certificates (mutual TLS), as `authenticators.<name>.certificate` says it. One of the lists must match. */
-export interface CertificateSpec {
-  /** Distinguished names, `CN=orders,O=Acme`; `*` stands for one value: `CN=*,O=Acme`. */
-  subjects?: string[]
-  /**
-   * Alternative names, `DNS:orders.internal`, `URI:spiffe://acme/ns/shop/sa/orders`; `*` stands for one label, or one
-   * segment of a path.
-   */
-  names?: string[]
-  /** SHA-256 of certificates, in hexadecimal; colons do not count. */
-  fingerprints?: string[]
-  /** Scopes by who it is, exactly as `subject` says it. */
-  scopes?: Record<string, string[]>
-}
+import type { CertificateSpec } from './spec.js'
 
 /** Characters that `*` does not stand for, by the kind of name. */
 const BETWEEN: Readonly<Record<string, string>> = { DNS: '.', URI: '/', email: '@' }

@@ -1,15 +1,8 @@
 import type { Identity } from '../../forwarding.js'
+import type { ClaimNames } from './spec.js'
 
 /** What is known of somebody, as JSON. */
 export type Claims = Readonly<Record<string, unknown>>
-
-/** Which claims say what. */
-export interface ClaimNames {
-  /** Who it is. Default `sub`. */
-  subject?: string
-  /** What they may do: text with spaces between, or a list. Default `scope`, else `scp`. */
-  scopes?: string
-}
 
 /**
  * A claim by its name, or by the path to it inside of others (`realm_access.roles`). A name with dots in it

@@ -1,12 +1,7 @@
 import { sameName, type Fields } from '../../../http/fields.js'
 import type { Forwarding } from '../../forwarding.js'
 import { invalid, type Outcome } from './authenticator.js'
-
-/**
- * Where a request carries a token: `bearer` is `Authorization: Bearer` (RFC 6750 2.1); `cookie:<name>` and
- * `header:<name>` say themselves. Not the query: what stands in a URL ends up in logs and histories.
- */
-export type TokenPlace = 'bearer' | `cookie:${string}` | `header:${string}`
+import type { TokenPlace } from './spec.js'
 
 /** A longer token is refused unread, in characters. */
 export const MOST_TOKEN = 8 * 1024

@@ -1,8 +1,6 @@
 import type { Forwarding, Identity } from '../../forwarding.js'
 import { claimAt } from './claims.js'
-
-/** Fields that tell the service who asks: the field's name, and `scopes`, `by` or the path of a claim. */
-export type IdentityHeaders = Readonly<Record<string, string>>
+import type { IdentityHeaders } from './spec.js'
 
 /** Tells the service who asks, in fields that no client can set. */
 export function tellIdentity(forwarding: Forwarding, identity: Identity, headers: IdentityHeaders): void {

@@ -1,4 +1,4 @@
-import { duration, type Duration } from '../../../../core/duration.js'
+import { duration } from '../../../../core/duration.js'
 import type { Counter } from '../../../../core/telemetry.js'
 import type { Forwarding, Identity } from '../../forwarding.js'
 import {
@@ -10,40 +10,12 @@ import {
   type AuthenticatorContext,
   type Outcome,
 } from './authenticator.js'
-import { identityOf, type Claims, type ClaimNames } from './claims.js'
-import { readFirst, tokenReader, type TokenPlace } from './credentials.js'
+import { identityOf, type Claims } from './claims.js'
+import { readFirst, tokenReader } from './credentials.js'
 import { fetchJson, type FetchLimits } from './fetch-json.js'
-import { readSecret, type SecretSpec } from './secret.js'
+import { readSecret } from './secret.js'
+import type { IntrospectionSpec } from './spec.js'
 import { digestOf, Verdicts } from './verdicts.js'
-
-/** Tokens that their issuer is asked about (RFC 7662), as `authenticators.<name>.introspection` says it. */
-export interface IntrospectionSpec {
-  /** Of the introspection endpoint. */
-  url: string
-  /** What the gateway is called there. */
-  clientId: string
-  clientSecret: SecretSpec
-  /** Who must have issued the token, if the answer says so; one or several. Default: not looked at. */
-  issuer?: string | string[]
-  /** For whom it must be, one of them. Default: not looked at. */
-  audience?: string | string[]
-  /** How long an active token is not asked about again; never beyond its `exp`. Default `'1m'`. */
-  cacheFor?: Duration
-  /** How long a token that is not active is not asked about again. Default `'10s'`. */
-  cacheInactiveFor?: Duration
-  /** How long after `cacheFor` an active token still counts while the issuer does not answer. Default 0: not at all. */
-  useStaleFor?: Duration
-  /** For one question. Default `'2s'`. */
-  timeout?: Duration
-  /** Questions at the same time; a token beyond that is answered with 503. Default 64. */
-  concurrency?: number
-  /** Answers remembered. Default 10000. */
-  remember?: number
-  /** Where the token is; the first place that has one decides. Default `['bearer']`. */
-  from?: TokenPlace[]
-  /** Which claims say what. Without `sub`, `username` and `client_id` say who it is, in this order. */
-  claims?: ClaimNames
-}
 
 /** An answer of the issuer is small; bytes. */
 const MOST_BYTES = 64 * 1024

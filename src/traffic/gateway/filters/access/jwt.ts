@@ -6,7 +6,7 @@ import {
   type JWTPayload,
   type JWTVerifyOptions,
 } from 'jose'
-import { duration, type Duration } from '../../../../core/duration.js'
+import { duration } from '../../../../core/duration.js'
 import { BanyanError } from '../../../../core/errors.js'
 import type { Identity } from '../../forwarding.js'
 import {
@@ -18,41 +18,15 @@ import {
   type AuthenticatorContext,
   type Outcome,
 } from './authenticator.js'
-import { PUBLIC_ALGORITHMS, SECRET_ALGORITHMS, type Algorithm } from './algorithms.js'
-import { claimAt, identityOf, type ClaimNames } from './claims.js'
-import { readFirst, tokenReader, type TokenPlace } from './credentials.js'
+import { PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from './algorithms.js'
+import { claimAt, identityOf } from './claims.js'
+import { readFirst, tokenReader } from './credentials.js'
 import { publicKeys } from './key-set.js'
-import { KeysUnavailable, RemoteKeys, type Keys, type RemoteKeysSpec } from './remote-keys.js'
-import { readSecret, type SecretSpec } from './secret.js'
+import { KeysUnavailable, RemoteKeys, type Keys } from './remote-keys.js'
+import { readSecret } from './secret.js'
+import type { ClaimNames, JwtSpec } from './spec.js'
 import { digestOf, Verdicts } from './verdicts.js'
 import { WatchedFile } from './watched-file.js'
-
-/** JSON Web Tokens (RFC 7519) that somebody else has signed, as `authenticators.<name>.jwt` says it. */
-export interface JwtSpec {
-  /** What signatures are verified with: published keys, a file or a list of them, or a secret shared with the issuer. */
-  keys: RemoteKeysSpec | { file: string } | { list: Record<string, unknown>[] } | { secret: SecretSpec }
-  /** Who must have issued the token (`iss`), exactly; one or several. */
-  issuer: string | string[]
-  /** For whom it must be (`aud`), one of them; `false` for tokens that say nothing about that. */
-  audience: string | string[] | false
-  /**
-   * Algorithms that may have signed it. Default: every one of public keys, or for a secret `HS256`. Never `none`, and
-   * never those of a secret together with those of public keys.
-   */
-  algorithms?: Algorithm[]
-  /** How far the clocks of issuer and gateway may be apart. Default `'30s'`. */
-  clockSkew?: Duration
-  /** Where the token is; the first place that has one decides. Default `['bearer']`. */
-  from?: TokenPlace[]
-  /** Claims that must be there, besides the subject and `exp`. */
-  required?: string[]
-  /** The kind of token that its header must state (`typ`), such as `at+jwt` (RFC 9068). Default: any. */
-  type?: string
-  /** Which claims say what. */
-  claims?: ClaimNames
-  /** Tokens whose verification is remembered until they expire. Default 10000; 0 for none. */
-  remember?: number
-}
 
 /** A secret must be as long as the hash, or it is what breaks first (RFC 7518 3.2); bytes. */
 const SECRET_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }

@@ -1,19 +1,5 @@
 import { isKeyHash } from './key-hash.js'
-
-/** One key: what is known of it, never the key itself. */
-export interface KeySpec {
-  /** `sha256:` and the hash in hexadecimal, as `banyan key create` prints it. */
-  hash: string
-  /** Whose key it is; one subject may have several. Default: the key's name. */
-  subject?: string
-  scopes?: string[]
-  /** When it stops to be valid: a date (its beginning, UTC) or a time of ISO 8601. Default: never. */
-  expires?: string
-  /** Whether it has been taken back. Taking it out of the configuration does the same. Default false. */
-  revoked?: boolean
-  /** More that is known of its owner, for rules and headers. */
-  claims?: Record<string, unknown>
-}
+import type { KeySpec } from './spec.js'
 
 const FIELDS = new Set(['hash', 'subject', 'scopes', 'expires', 'revoked', 'claims'])
 

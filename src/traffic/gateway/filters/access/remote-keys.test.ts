@@ -1,7 +1,8 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { beforeAll, expect, test } from 'vitest'
 import { virtualRuntime } from '../../../../testing/index.js'
-import { KeysUnavailable, RemoteKeys, type RemoteKeysSpec } from './remote-keys.js'
+import { KeysUnavailable, RemoteKeys } from './remote-keys.js'
+import type { RemoteKeysSpec } from './spec.js'
 
 let jwk: JWK = {}
 beforeAll(async () => {

@@ -1,30 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
-import { duration, formatDuration, type Duration } from '../../../../core/duration.js'
+import { duration, formatDuration } from '../../../../core/duration.js'
 import type { Counter } from '../../../../core/telemetry.js'
 import type { AuthenticatorContext } from './authenticator.js'
 import { fetchJson, type FetchLimits } from './fetch-json.js'
 import { publicKeys } from './key-set.js'
+import type { RemoteKeysSpec } from './spec.js'
 
 /** A set of keys in force. */
 export interface Keys {
   readonly find: ReturnType<typeof createLocalJWKSet>
   /** Another one whenever the keys are others. */
   readonly version: number
-}
-
-/** Where keys are published, as `authenticators.<name>.jwt.keys` says it. */
-export interface RemoteKeysSpec {
-  /** Of the JWK set. */
-  url: string
-  /** How old keys may be before they are fetched again, beside the requests. Default `'10m'`. */
-  refreshEvery?: Duration
-  /** Least time between two fetches for a key that is not known, and most between two after failures. Default `'30s'`. */
-  cooldown?: Duration
-  /** For how long the last keys are used when there are no newer ones to be had. Default `'24h'`. */
-  useStaleFor?: Duration
-  /** For one fetch. Default `'5s'`. */
-  timeout?: Duration
 }
 
 /** A larger JWK set is refused, in bytes. */

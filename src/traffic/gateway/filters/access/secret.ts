@@ -1,16 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { BanyanError } from '../../../../core/errors.js'
-
-/** Where a secret is, so that no configuration holds it. */
-export type SecretSpec =
-  | {
-      /** Name of the environment variable. */
-      env: string
-    }
-  | {
-      /** Path of the file; a line break at its end does not count. */
-      file: string
-    }
+import type { SecretSpec } from './spec.js'
 
 /**
  * Reads a secret.
