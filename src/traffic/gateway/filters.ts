@@ -1,5 +1,5 @@
 import type { Filter, RouteContext } from './filter.js'
-import type { RouteSpec } from './spec.js'
+import type { RouteSpec, ServiceSpec } from './spec.js'
 
 /**
  * The filters that a route asks for, outermost first. The order is fixed, as it decides what is safe: what everybody
@@ -33,7 +33,17 @@ export async function buildFilters(spec: RouteSpec, context: RouteContext): Prom
     const compresses = spec.compress !== undefined
     filters.push((await import('./filters/cache.js')).cache(spec.cache, context, compresses))
   }
+  const document = spec.openapi ?? documentOfServices(spec, context)
+  if (document !== undefined) filters.push((await import('./filters/openapi.js')).openapi(document, context))
   return filters
+}
+
+/** The document of the services that a route goes to; they have the same one, or none. */
+function documentOfServices({ to }: RouteSpec, { gateway, services }: RouteContext): ServiceSpec['openapi'] {
+  const names = typeof to === 'string' ? [to] : (to ?? []).map(({ service }) => service)
+  // Asked for, so that the filter is made anew when the service changes.
+  for (const name of names) services.get(name)
+  return gateway.services[names[0] ?? '']?.openapi
 }
 
 /** Origins whose pages may cause requests: those that are named, and those that may use credentials from afar anyway. */

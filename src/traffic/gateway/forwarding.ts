@@ -181,6 +181,11 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     if (!this.#stream) return Buffer.alloc(0)
     const { body } = this.exchange
     if ((body.length ?? 0) > most) throw tooLarge(most)
+    // It waits for whoever reads the body, which is us; the service gets it whole.
+    if (this.request.expectContinue && !body.ended) {
+      this.exchange.interim(100, 'Continue', '')
+      this.removeField('expect')
+    }
     const data = await collect(body, most)
     if (data === undefined) throw tooLarge(most)
     this.replaceBody(data)

@@ -6,6 +6,7 @@ import { openapi } from './openapi.js'
 import { cache } from './cache.js'
 import { compress } from './compress.js'
 import { files } from './files.js'
+import { maintenance } from './maintenance.js'
 import { respond } from './respond.js'
 import { atLeastOne, fieldValues, name, oneOrMore, weight } from './parts.js'
 
@@ -105,6 +106,7 @@ export const route = z.strictObject({
     .meta({ description: 'Gives every request an id, told to the service and the client.' }),
   compress: compress.optional(),
   cache: cache.optional(),
+  maintenance: maintenance.optional(),
   idempotent: z.boolean().optional().meta({
     description:
       'Whether making a request twice does no harm, so that it may be retried. Default: by its method, or an Idempotency-Key.',

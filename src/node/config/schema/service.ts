@@ -3,6 +3,7 @@ import { parseEndpoint } from '../../../traffic/gateway/address.js'
 import { durationSchema } from '../options-schema.js'
 import { balance, resolve, zones } from './balancing.js'
 import { health, outliers, slowStart } from './health.js'
+import { openapi } from './openapi.js'
 import { atLeastOne, checkedBy, name, weight } from './parts.js'
 import { upstreamTls } from './upstream-tls.js'
 
@@ -31,6 +32,7 @@ export const service = z.strictObject({
     description: 'Share of available endpoints below which all are used. Default 0.5; 0 for never.',
   }),
   zones: zones.optional(),
+  openapi: openapi.optional(),
   policy: name.optional().meta({ description: 'Policy of every call of this service.' }),
   maxConnections: z
     .int()

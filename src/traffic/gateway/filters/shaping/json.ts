@@ -15,10 +15,19 @@ const LONG_DIGITS = 16
  * they are only passed on.
  *
  * @param most - levels of arrays and objects
+ * @param options.forChecking - the bytes go on as they are, and the value only tells whether they may: then numbers are
+ *   numbers, and a name that stands twice is an error, as who comes next may take the other
  * @throws {@link JsonError}
  */
-export function parseJson(data: Buffer, most: number): unknown {
-  const numbers = longNumbers(data, most)
+export function parseJson(data: Buffer, most: number, options: { forChecking?: boolean } = {}): unknown {
+  const { numbers, members } = scan(data, most)
+  const value = parse(data, options.forChecking === true ? [] : numbers)
+  if (options.forChecking === true && countMembers(value) !== members)
+    throw new JsonError('a name stands twice in one object')
+  return value
+}
+
+function parse(data: Buffer, numbers: readonly (readonly [start: number, end: number])[]): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true })
     if (numbers.length === 0) return JSON.parse(text.decode(data)) as unknown
@@ -34,6 +43,15 @@ export function parseJson(data: Buffer, most: number): unknown {
   } catch {
     throw new JsonError('it is not JSON in UTF-8')
   }
+}
+
+function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const values: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
+  return values.reduce<number>(
+    (sum, each) => sum + countMembers(each),
+    Array.isArray(value) ? 0 : values.length,
+  )
 }
 
 /** Writes JSON; `undefined` is `null`. */
@@ -53,13 +71,15 @@ export function textOf(value: unknown): string {
 const QUOTE = 0x22
 const MINUS = 0x2d
 const BACKSLASH = 0x5c
+const COLON = 0x3a
 
 /**
- * One pass over the bytes, linear whatever they are: checks the depth, and finds whole numbers that may be too long for
- * a double.
+ * One pass over the bytes, linear whatever they are: checks the depth, finds whole numbers that may be too long for a
+ * double, and counts the members of all objects.
  */
-function longNumbers(data: Buffer, most: number): [start: number, end: number][] {
-  const found: [number, number][] = []
+function scan(data: Buffer, most: number): { numbers: [start: number, end: number][]; members: number } {
+  const numbers: [number, number][] = []
+  let members = 0
   let depth = 0
   for (let index = 0; index < data.length; index++) {
     const byte = data[index]!
@@ -71,15 +91,17 @@ function longNumbers(data: Buffer, most: number): [start: number, end: number][]
       if (++depth > most) throw new JsonError(`it is deeper than ${most} levels`)
     } else if (byte === 0x7d || byte === 0x5d) {
       depth--
+    } else if (byte === COLON) {
+      members++
     } else if (isDigit(byte) || byte === MINUS) {
       const start = index
       let whole = true
       for (; index + 1 < data.length && isOfNumber(data[index + 1]!); index++)
         whole &&= isDigit(data[index + 1]!)
-      if (whole && index + 1 - start >= LONG_DIGITS) found.push([start, index + 1])
+      if (whole && index + 1 - start >= LONG_DIGITS) numbers.push([start, index + 1])
     }
   }
-  return found
+  return { numbers, members }
 }
 
 function isDigit(byte: number): boolean {

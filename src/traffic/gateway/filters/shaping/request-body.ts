@@ -1,5 +1,5 @@
 import type { Forwarding } from '../../forwarding.js'
-import { refusal } from '../../refusal.js'
+import { refusal, type Refusal } from '../../refusal.js'
 import { CodingError, decoded, isJsonType } from './content.js'
 import { JsonError, parseJson } from './json.js'
 
@@ -30,7 +30,7 @@ export async function readJsonRequest(forwarding: Forwarding, most: number, dept
 }
 
 /** What a client is told whose body cannot be decoded. */
-export function codingRefusal({ reason }: CodingError, most: number): Error {
+export function codingRefusal({ reason }: CodingError, most: number): Refusal {
   if (reason === 'unknown')
     return unsupported('The Content-Encoding of the request body is not supported here.')
   if (reason === 'broken')
@@ -46,7 +46,7 @@ export function codingRefusal({ reason }: CodingError, most: number): Error {
   })
 }
 
-function unsupported(detail: string): Error {
+function unsupported(detail: string): Refusal {
   return refusal({
     status: 415,
     kind: 'unsupported-media-type',
