@@ -347,6 +347,7 @@ describe('a name that stands for several addresses', () => {
 
   test('is an endpoint for each, as DNS says', async () => {
     const { askTimes, members, dns, clock, state } = await named()
+    expect(state().endpoints.map(({ share }) => share)).toEqual([1, 1])
     await askTimes(10)
     expect(members.map(({ requests }) => requests)).toEqual([5, 5, 0])
     dns.addresses = ['127.0.0.2', '127.0.0.3']

@@ -96,13 +96,19 @@ function serviceRows(services: Record<string, ServiceState>, wall: number): stri
   return Object.entries(services).flatMap(([name, service]) =>
     service.endpoints.map((endpoint, index) => [
       index > 0 ? '' : service.panic ? paint('red', `${name} (panic)`) : paint('bold', name),
-      endpoint.url.replace(/^http:\/\//, ''),
+      placeText(endpoint),
       ...readings(endpoint),
       String(endpoint.active),
       String(endpoint.connections.open),
       stateText(endpoint, service, wall),
     ]),
   )
+}
+
+/** Where an endpoint is: its URL, the address that is one of several, the zone. */
+function placeText({ url, address, zone }: EndpointState): string {
+  const name = url.replace(/^http:\/\//, '')
+  return `${name}${address === undefined ? '' : ` (${address})`}${zone === undefined ? '' : paint('gray', ` ${zone}`)}`
 }
 
 function routeRows(routes: Record<string, RouteState>): string[][] {

@@ -14,7 +14,11 @@ export function stateText(endpoint: EndpointState, service: ServiceState, wall: 
   if (health && health.state !== 'healthy') {
     const colour = health.state === 'unhealthy' ? 'red' : 'yellow'
     parts.push(`${paint(colour, health.state)}${health.error === undefined ? '' : `: ${health.error}`}`)
+  } else if (health?.error !== undefined) {
+    parts.push(paint('yellow', `last check: ${health.error}`))
   }
+  const unresolved = service.names[endpoint.url]?.error
+  if (unresolved !== undefined) parts.push(paint('yellow', `name not resolved: ${unresolved}`))
   if (share < 1) parts.push(paint('yellow', `starting slowly, ${Math.round(share * 100)}%`))
   const breaker = endpoint.breaker ?? service.breaker
   if (breaker) parts.push(breakerText(breaker, wall))

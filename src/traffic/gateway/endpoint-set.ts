@@ -187,7 +187,8 @@ export class EndpointSet {
         } else {
           const slot = address === undefined ? undefined : slots.next()
           member = { slot, endpoint: this.#options.make({ url, address, slot, weight, zone }) }
-          fresh.push(member.endpoint)
+          // The first addresses of a name stand for the endpoint that the name itself was.
+          if (!before.has(`${url} `)) fresh.push(member.endpoint)
         }
         after.set(key, member)
       }

@@ -210,6 +210,16 @@ describe('an ejection', () => {
     expect(tracks[0]!.out).toBe(false)
   })
 
+  test('goes on while active checks pass, if they were wrong before', async () => {
+    const { detector, tracks, requests } = setUp(5)
+    for (const times of [1, 2]) {
+      await requests(tracks[0]!, 5, 500)
+      expect(tracks[0]!.ejection?.times).toBe(times)
+      for (let each = 0; each < 5; each++) detector.onCheckPassed(tracks[0]!)
+    }
+    expect(tracks[0]!.out).toBe(true)
+  })
+
   test('for latency goes on while active checks pass', async () => {
     const { detector, tracks, request, clock } = setUp(3, {
       latency: { minimumRequests: 5 },

@@ -79,8 +79,10 @@ export class OutlierDetector {
   /** An active check of the endpoint has passed. */
   onCheckPassed(track: OutlierTrack): void {
     const { checksUneject = true } = this.#options
-    // A check says that somebody is there; it knows nothing of rates and latencies.
-    if (!checksUneject || !track.ejection?.reason.code.startsWith('consecutive')) return
+    const { ejection } = track
+    // A check says that somebody is there; it knows nothing of rates and latencies. Where it was wrong, requests having
+    // failed again since, it is not believed twice.
+    if (!checksUneject || ejection?.times !== 1 || !ejection.reason.code.startsWith('consecutive')) return
     if (++track.passes >= this.#context.healthyAfter) this.#comeBack(track, 'active checks pass')
   }
 

@@ -24,7 +24,7 @@ export interface OutlierOptions {
    * there are two at least; the last one never. Default 0.1.
    */
   maxEjected?: number
-  /** Whether passing active checks ends an ejection for failures in a row. Default true. */
+  /** Whether passing active checks ends the first ejection for failures in a row. Default true. */
   checksUneject?: boolean
   /** Only detect and report: nothing is taken out. Default false. */
   dryRun?: boolean
