@@ -65,8 +65,7 @@ export function wrk(url, args, cores = LOAD_CORE) {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]),
     p50: ms('50'),
     p99: ms('99'),
-    errors:
-      /Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1] ?? /Socket errors: (.*)/.exec(output)?.[1],
+    errors: /Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1] ?? /Socket errors: (.*)/.exec(output)?.[1],
   }
 }
 

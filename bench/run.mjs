@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 const parts = {
   policies: async () => (await import('./policies.mjs')).policies(),
   proxies: async () => (await import('./proxy.mjs')).proxies(),
+  gateway: async () => (await import('./gateway.mjs')).gateway(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)
