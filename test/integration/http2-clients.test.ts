@@ -35,7 +35,12 @@ async function setUp(route: Partial<RouteSpec> = {}) {
     socket.on('error', () => undefined)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  open.push({ close: () => server.close() && server.closeAllConnections() })
+  open.push({
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    },
+  })
   const gateway = await Gateway.open({
     services: { s: { endpoints: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`] } },
     routes: { all: { match: {}, to: 's', ...route } },

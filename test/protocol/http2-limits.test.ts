@@ -255,7 +255,7 @@ describe('draining', () => {
     const answer = each.ask()
     const service = await upstream.peer()
     await service.request()
-    const goAway = new Promise<number>((resolve) => each.session.once('goaway', (code) => resolve(code)))
+    const goAway = new Promise<number>((resolve) => each.session.once('goaway', (code: number) => resolve(code)))
     const closed = gateway.close(new AbortController().signal)
     expect(await goAway).toBe(constants.NGHTTP2_NO_ERROR)
     service.reply(ok('finished'))

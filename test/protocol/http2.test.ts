@@ -61,7 +61,7 @@ describe('a request and its answer', () => {
       'set-cookie': ['a=1', 'b=2'],
     })
     expect(headers['keep-alive']).toBeUndefined()
-    expect(headers['connection']).toBeUndefined()
+    expect(headers.connection).toBeUndefined()
   })
 
   test('without a body say their length all the same', async () => {

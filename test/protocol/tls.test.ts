@@ -8,7 +8,7 @@ import { Gateway, type GatewayOptions } from '../../src/traffic/gateway/index.js
 import type { ClientCertificatesSpec, ListenerSpec } from '../../src/traffic/http/listener-spec.js'
 import type { Duration } from '../../src/core/duration.js'
 import { noTelemetry, type Telemetry } from '../../src/core/telemetry.js'
-import { virtualClock, virtualRuntime } from '../../src/testing/index.js'
+import { virtualClock, virtualRuntime, type VirtualClock } from '../../src/testing/index.js'
 import { TestAuthority, type TestCertificate } from '../support/certificates.js'
 import { closeAll, open } from '../support/gateway.js'
 import { Http2Client } from '../support/http2-client.js'
@@ -27,7 +27,12 @@ async function setUp(options: GatewayOptions = {}) {
     outgoing.end(JSON.stringify(incoming.headers))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  open.push({ close: () => server.close() && server.closeAllConnections() })
+  open.push({
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    },
+  })
   const gateway = await Gateway.open(
     {
       services: { s: { endpoints: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`] } },
@@ -48,13 +53,16 @@ const withCertificates = (...certificates: TestCertificate[]): ListenerSpec => (
 
 /** A runtime on virtual time, whose wall clock is right, and what lets the files of listeners be looked at. */
 function watchedRuntime(telemetry: Partial<Telemetry>) {
-  const clock = virtualClock({ wall: Date.now() })
-  const { schedule } = clock
+  const virtual = virtualClock({ wall: Date.now() })
   let looks = 0
-  clock.schedule = (at, callback) => {
-    if (at - clock.now() === 10_000) looks++
-    return schedule(at, callback)
-  }
+  const clock: VirtualClock = Object.create(virtual, {
+    schedule: {
+      value: (at: number, callback: () => void) => {
+        if (at - virtual.now() === 10_000) looks++
+        return virtual.schedule(at, callback)
+      },
+    },
+  }) as VirtualClock
   /** Waits until a look is over, and the next one arranged. */
   const look = async (by: Duration = '10s'): Promise<void> => {
     const before = looks
@@ -417,7 +425,7 @@ describe('the end of a certificate', () => {
     await listen(withCertificates(short), { runtime })
     expect(read!()).toBeCloseTo(17 * day, -2)
     expect(warnings).toEqual([])
-    for (const _day of [16, 15, 14]) {
+    for (let days = 16; days >= 14; days--) {
       await look(day * 1000 - 10_000)
       await look()
     }

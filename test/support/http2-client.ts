@@ -71,10 +71,10 @@ export function answerOf(stream: ClientHttp2Stream): Promise<ReceivedAnswer> {
       answer.status = headers[':status'] ?? 0
     })
     stream.on('data', (data: Buffer) => (answer.body += data.toString('latin1')))
-    stream.on('trailers', (trailers) => (answer.trailers = trailers))
+    stream.on('trailers', (trailers: IncomingHttpHeaders) => (answer.trailers = trailers))
     stream.on('close', () => {
       if (stream.rstCode === 0 && answer.status > 0) resolve(answer)
-      else reject(new Error(`reset with ${stream.rstCode ?? -1}`))
+      else reject(new Error(`reset with ${stream.rstCode}`))
     })
     stream.resume()
   })
@@ -82,5 +82,5 @@ export function answerOf(stream: ClientHttp2Stream): Promise<ReceivedAnswer> {
 
 /** Resolves with the code that a stream is closed with. */
 export function codeOf(stream: ClientHttp2Stream): Promise<number> {
-  return new Promise((resolve) => stream.once('close', () => resolve(stream.rstCode ?? -1)))
+  return new Promise((resolve) => stream.once('close', () => resolve(stream.rstCode)))
 }

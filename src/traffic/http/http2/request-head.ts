@@ -116,7 +116,7 @@ function readSection(section: readonly string[], fields: Fields, limits: HttpLim
     if (!isFieldValue(value)) throw new HttpError(400, 'A field value is not valid')
     if (name === 'cookie' && cookie >= 0) {
       // Crumbs that were only apart for compression (RFC 9113 8.2.3).
-      fields.values[cookie] += `; ${value}`
+      fields.values[cookie] = `${fields.values[cookie]!}; ${value}`
       continue
     }
     if (name === 'cookie') cookie = fields.size

@@ -48,7 +48,7 @@ export function readCertificate(
   const key = pemKey && keyIn(pemKey, spec, report)
   const leaf = chain?.[0]
   if (leaf) checkValidity(leaf, spec.cert, now, (message) => report('cert', message))
-  if (!leaf || !key || !chain) return undefined
+  if (!leaf || !key) return undefined
   if (!leaf.checkPrivateKey(key)) {
     const later = chain.some((each) => each.checkPrivateKey(key))
     report('key', later
@@ -120,7 +120,8 @@ function keyIn(
     return createPrivateKey({ key: content, ...(passphrase === undefined ? {} : { passphrase }) })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ERR_MISSING_PASSPHRASE') report('key', `\`${key}\` is encrypted; it needs a \`passphrase\``)
+    if (passphrase === undefined && content.includes('ENCRYPTED'))
+      report('key', `\`${key}\` is encrypted; it needs a \`passphrase\``)
     else if (/DECRYPT/i.test(code ?? '')) report('passphrase', `does not open \`${key}\``)
     else report('key', `\`${key}\` holds no private key in PEM (${message})`)
     return undefined

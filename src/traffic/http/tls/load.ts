@@ -70,7 +70,7 @@ export function checkTls(
   const { clients } = spec
   const reportCa = (message: string): void => void problems.push({ path: ['clients', 'ca'], message })
   const pem = clients && contentOf(files, clients.ca, reportCa)
-  const ca = pem && clients && certificatesIn(pem, clients.ca, reportCa)?.map((each) => each.toString())
+  const ca = pem && certificatesIn(pem, clients.ca, reportCa)?.map((each) => each.toString())
   return problems.length > 0 ? { problems } : { problems, material: { certificates, ca } }
 }
 
