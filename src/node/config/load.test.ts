@@ -612,7 +612,7 @@ describe('a mistake is told with its place and what to do', () => {
         'whose requests are counted',
         'timeout: 2s',
         'timeout: 2s, rateLimit: { limit: 5, window: 1s, by: ip }',
-        ['5:66: policies.patient.rateLimit.by: must be `client`, `all` or `header:<name>`, got "ip"'],
+        ['5:66: policies.patient.rateLimit.by: must be `client`, `identity`, `identity:<claim>`, `key`, `header:<name>` or `all`, got "ip"'],
       ],
       [
         'retries around retries',

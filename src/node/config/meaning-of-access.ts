@@ -9,6 +9,9 @@ type Route = ConfigInput['routes'][string]
 
 const KINDS = ['jwt', 'introspection', 'apiKey', 'basic', 'certificate'] as const
 
+/** Where keys for tokens may come from. */
+const SOURCES = ['url', 'file', 'list', 'secret'] as const
+
 /** What it says of a name that is not there. */
 type Unknown = (kind: string, name: string, known: readonly string[]) => string
 
@@ -42,7 +45,12 @@ export function* checkAuthenticator(config: ConfigInput, name: string): Generato
 function* checkJwt({ jwt }: Authenticator, path: Path): Generator<MeaningProblem> {
   if (!jwt) return
   const { keys, algorithms = [] } = jwt
-  const bySecret = 'secret' in keys
+  const at = [...path, 'jwt', 'keys']
+  const [source, ...more] = SOURCES.filter((each) => keys[each] !== undefined)
+  if (source === undefined) yield error(at, `must say where they are: one of ${SOURCES.join(', ')}`, 'key')
+  for (const each of more)
+    yield error([...at, each], `contradicts \`${source!}\`: keys come from one place`, 'key')
+  const bySecret = source === 'secret'
   for (const [index, algorithm] of algorithms.entries()) {
     if (algorithm.startsWith('HS') !== bySecret)
       yield error(
@@ -50,12 +58,15 @@ function* checkJwt({ jwt }: Authenticator, path: Path): Generator<MeaningProblem
         `${algorithm} does not go with ${bySecret ? 'a secret' : 'public keys'}`,
       )
   }
-  if (!('url' in keys)) return
-  yield* checkUrl(keys.url, [...path, 'jwt', 'keys', 'url'])
+  for (const each of ['refreshEvery', 'cooldown', 'useStaleFor', 'timeout'] as const) {
+    if (source !== 'url' && keys[each] !== undefined)
+      yield error([...at, each], 'belongs to keys that are fetched from a `url`', 'key')
+  }
+  yield* checkUrl(keys.url, [...at, 'url'])
   const { refreshEvery = '10m', useStaleFor = '24h' } = keys
   if (parseDuration(useStaleFor)! < parseDuration(refreshEvery)!)
     yield error(
-      [...path, 'jwt', 'keys', 'useStaleFor'],
+      [...at, 'useStaleFor'],
       'is shorter than `refreshEvery`: keys would be too old before they are fetched again',
     )
 }

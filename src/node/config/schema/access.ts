@@ -45,27 +45,23 @@ const remember = z.int().min(0)
 
 const jwt = z.strictObject({
   keys: z
-    .union([
-      z.strictObject({
-        url: webUrl,
-        refreshEvery: durationSchema
-          .optional()
-          .meta({ description: 'How old keys may be before they are fetched again. Default 10m.' }),
-        cooldown: durationSchema
-          .optional()
-          .meta({ description: 'Least time between fetches for unknown keys. Default 30s.' }),
-        useStaleFor: durationSchema.optional().meta({
-          description: 'How long the last keys are used when there are no newer ones. Default 24h.',
-        }),
-        timeout: durationSchema.optional().meta({ description: 'For one fetch. Default 5s.' }),
+    .strictObject({
+      url: webUrl.optional().meta({ description: 'Where the issuer publishes a JWK set.' }),
+      refreshEvery: durationSchema
+        .optional()
+        .meta({ description: 'With url: how old keys may be before they are fetched again. Default 10m.' }),
+      cooldown: durationSchema
+        .optional()
+        .meta({ description: 'With url: least time between fetches for unknown keys. Default 30s.' }),
+      useStaleFor: durationSchema.optional().meta({
+        description: 'With url: how long the last keys are used when there are no newer ones. Default 24h.',
       }),
-      z.strictObject({ file: text }),
-      z.strictObject({ list: atLeastOne(z.record(z.string(), z.unknown())) }),
-      z.strictObject({ secret }),
-    ])
-    .meta({
-      description: 'Of whoever signs: a JWK set at a `url`, in a `file`, as a `list`, or a `secret`.',
-    }),
+      timeout: durationSchema.optional().meta({ description: 'With url: for one fetch. Default 5s.' }),
+      file: text.optional().meta({ description: 'A JWK set in a file.' }),
+      list: atLeastOne(z.record(z.string(), z.unknown())).optional().meta({ description: 'JWKs.' }),
+      secret: secret.optional(),
+    })
+    .meta({ description: 'Of whoever signs: one of url, file, list and secret.' }),
   issuer: oneOrMore(text).meta({ description: 'Who must have issued the token (iss).' }),
   audience: z
     .union([z.literal(false), oneOrMore(text)])
