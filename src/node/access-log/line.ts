@@ -33,9 +33,10 @@ export function lineWriter(spec: AccessLogSpec, clock: Clock): (report: RequestR
 function readersOf(spec: AccessLogSpec, clock: Clock): Record<AccessField, Reader> {
   const { parameters = [], redact = [], headers = [] } = spec
   const redaction = new Redaction(redact, parameters)
+  const time = timeWriter()
   const names = headers.map((name) => name.toLowerCase())
   return {
-    time: ({ startedAt }) => `"${new Date(clock.wall() - (clock.now() - startedAt)).toISOString()}"`,
+    time: ({ startedAt }) => time(clock.wall() - (clock.now() - startedAt)),
     requestId: ({ forwarding }) => text(forwarding?.requestId),
     traceId: (report) => text(report.span?.context.traceId ?? traceOf(report)),
     spanId: ({ span }) => text(span?.context.spanId),
@@ -43,7 +44,10 @@ function readersOf(spec: AccessLogSpec, clock: Clock): Record<AccessField, Reade
     subject: ({ forwarding }) => text(forwarding?.identity?.subject),
     method: ({ exchange }) => text(exchange.request.method),
     host: ({ exchange }) => text(exchange.request.host),
-    path: ({ exchange }) => text(exchange.request.target.replace(/\?[^]*$/, '')),
+    path: ({ exchange: { request } }) => {
+      const end = request.target.indexOf('?')
+      return text(end < 0 ? request.target : request.target.slice(0, end))
+    },
     query: ({ exchange: { request } }) => {
       const start = request.target.indexOf('?')
       return start < 0 ? undefined : text(redaction.query(request.target.slice(start)))
@@ -79,9 +83,27 @@ function traceOf({ exchange }: RequestReport): string | undefined {
   return parseTraceContext(exchange.request.fields.get('traceparent'))?.traceId
 }
 
+/** Text that stands in JSON as it is, which nearly all of it does. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
 function text(value: string | undefined): string | undefined {
   if (value === undefined) return undefined
-  return JSON.stringify(value.length > MOST_TEXT ? `${value.slice(0, MOST_TEXT)}...` : value)
+  const short = value.length > MOST_TEXT ? `${value.slice(0, MOST_TEXT)}...` : value
+  return PLAIN.test(short) ? `"${short}"` : JSON.stringify(short)
+}
+
+/** Writes points in time as JSON; the date is only worked out once a second. */
+function timeWriter(): (wall: number) => string {
+  let second = NaN
+  let prefix = ''
+  return (wall) => {
+    const now = Math.floor(wall / 1000)
+    if (now !== second) {
+      second = now
+      prefix = `"${new Date(now * 1000).toISOString().slice(0, -4)}`
+    }
+    return `${prefix}${String(Math.floor(wall - now * 1000)).padStart(3, '0')}Z"`
+  }
 }
 
 /** Milliseconds to a hundredth. */

@@ -61,6 +61,7 @@ export class Redaction {
 }
 
 function nameOf(text: string): string {
+  if (!/[%+]/.test(text)) return text.toLowerCase()
   try {
     return decodeURIComponent(text.replaceAll('+', ' ')).toLowerCase()
   } catch {

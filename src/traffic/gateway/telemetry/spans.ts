@@ -98,7 +98,12 @@ export function versionOf({ request }: Exchange): string {
 }
 
 function splitHost(authority: string): { host: string; port: number | undefined } {
-  const match = /^(.*?)(?::(\d+))?$/.exec(authority)
-  const port = match?.[2]
-  return { host: (match?.[1] ?? '').slice(0, MOST_TEXT), port: port === undefined ? undefined : Number(port) }
+  // An IPv6 address has colons of its own, before its closing bracket.
+  const colon = authority.lastIndexOf(':')
+  if (colon < 0 || colon < authority.lastIndexOf(']'))
+    return { host: authority.slice(0, MOST_TEXT), port: undefined }
+  return {
+    host: authority.slice(0, Math.min(colon, MOST_TEXT)),
+    port: Number(authority.slice(colon + 1)) || undefined,
+  }
 }
