@@ -83,11 +83,15 @@ class Compiled {
   }
 }
 
+/** Kept: compiling the meta-schema takes longer than most documents. */
+let metaSchema: Ajv2020 | undefined
+
 /** What is wrong with schemas by the meta-schema: path from the bundle's top, and why. */
 export function schemaMistakes(
   definitions: Readonly<Record<string, unknown>>,
 ): { path: string[]; message: string }[] {
-  const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false })
+  metaSchema ??= new Ajv2020({ strict: false, allErrors: true, logger: false })
+  const ajv = metaSchema
   const $schema = 'https://json-schema.org/draft/2020-12/schema'
   if (ajv.validateSchema({ $schema, $defs: definitions }) === true) return []
   return (ajv.errors ?? []).map(({ instancePath, message = 'is not valid', params }) => ({
