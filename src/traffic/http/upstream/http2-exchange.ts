@@ -1,12 +1,11 @@
-import { constants, type ClientHttp2Stream } from 'node:http2'
+import { constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import { UpstreamError, type UpstreamCode } from '../../errors.js'
 import { Body, type BodySink, type BodySource } from '../body.js'
 import type { Fields } from '../fields.js'
 import { HttpError } from '../http-error.js'
-import type { Sweepable } from '../sweeper.js'
+import type { Sweepable, Sweeper } from '../sweeper.js'
 import type { AnswerReceiver, OutgoingRequest, UpstreamChannel } from './exchange.js'
 import { readFields, readResponseHead, requestHeaders, trailerHeaders } from './http2-head.js'
-import type { Http2Session } from './http2-session.js'
 
 const {
   NGHTTP2_CANCEL: CANCEL,
@@ -24,12 +23,35 @@ const AGAINST_PROTOCOL = new Set<number>([
   constants.NGHTTP2_COMPRESSION_ERROR,
 ])
 
+/** The connection that an exchange is a stream of. */
+export interface ExchangeSession {
+  readonly http2: ClientHttp2Session
+  readonly scheme: 'http' | 'https'
+  readonly sweeper: Sweeper
+  /** What errors call the endpoint. */
+  readonly label: string
+  /** Longest silence of the endpoint in an exchange, in ms. */
+  readonly idleTimeout: number
+  /** Bytes received so far. */
+  readonly received: number
+  /** The last stream that the endpoint has looked at, once it says so (GOAWAY). */
+  readonly lastProcessed: number
+  /** An exchange is over: there is room for another one. */
+  onOver(): void
+  /**
+   * An exchange was given up.
+   *
+   * @param since - bytes received when it began; if nothing came since then, the connection may be dead
+   */
+  onGivenUp(since: number): void
+}
+
 /** One request and its answer on an HTTP/2 connection. */
 export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
   readonly reused: boolean
   readonly socket = undefined
   deadline = Infinity
-  readonly #session: Http2Session
+  readonly #session: ExchangeSession
   #stream: ClientHttp2Stream | undefined = undefined
   #receiver: AnswerReceiver | undefined = undefined
   #method = ''
@@ -47,7 +69,7 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
   /**
    * @param reused - whether the session has carried others before
    */
-  constructor(session: Http2Session, reused: boolean) {
+  constructor(session: ExchangeSession, reused: boolean) {
     this.#session = session
     this.reused = reused
   }

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../../core/clock.js'
 import { UpstreamError } from '../../errors.js'
 import type { Sweepable, Sweeper } from '../sweeper.js'
 import type { CloseReason } from './exchange.js'
-import { Http2Exchange } from './http2-exchange.js'
+import { Http2Exchange, type ExchangeSession } from './http2-exchange.js'
 
 /** Streams on one connection, also if the endpoint would take more. */
 const MOST_STREAMS = 1000
@@ -52,7 +52,7 @@ export interface SessionOptions {
 }
 
 /** One HTTP/2 connection to an endpoint: many exchanges at a time, each a stream. */
-export class Http2Session implements Sweepable {
+export class Http2Session implements ExchangeSession, Sweepable {
   deadline: number
   readonly scheme: 'http' | 'https'
   readonly sweeper: Sweeper
@@ -64,7 +64,6 @@ export class Http2Session implements Sweepable {
   active = 0
   /** Exchanges begun on it. */
   uses = 0
-  /** The last stream that the endpoint has looked at, once it says so (GOAWAY). */
   lastProcessed = Infinity
   readonly http2: ClientHttp2Session
   readonly #socket: Socket
@@ -173,16 +172,10 @@ export class Http2Session implements Sweepable {
     if (this.room > 0) this.#owner.onRoom(this)
   }
 
-  /** Bytes received so far. */
   get received(): number {
     return this.#socket.bytesRead
   }
 
-  /**
-   * An exchange was given up.
-   *
-   * @param since - bytes received when it began; if nothing came since then, the connection may be dead
-   */
   onGivenUp(since: number): void {
     if (this.received === since) this.#check()
   }
