@@ -66,8 +66,11 @@ function warning(path: Path, message: string, at: 'key' | 'value' = 'key'): Mean
   return { severity: 'warning', path, message, at }
 }
 
-function* checkServices({ services }: ConfigInput): Generator<MeaningProblem> {
-  if (isObject(services) && Object.keys(services).length === 0)
+function* checkServices({ services, routes }: ConfigInput): Generator<MeaningProblem> {
+  const isNeeded =
+    !isObject(routes) ||
+    Object.values(routes).some(({ files, respond, redirect }) => !(files ?? respond ?? redirect))
+  if (isNeeded && isObject(services) && Object.keys(services).length === 0)
     yield error(['services'], 'there must be one service at least')
 }
 
@@ -84,7 +87,9 @@ function* checkService(config: ConfigInput, name: string): Generator<MeaningProb
   if (endpoints.length > 0 && endpoints.every((endpoint) => weightOf(endpoint) === 0))
     yield error([...path, 'endpoints'], 'the weights of all endpoints are 0: none would take a request')
   const isUsed = Object.values(config.routes).some((route) =>
-    [...sharesOf(route), ...servicesOfAggregate(route)].some(({ service }) => service === name),
+    [...sharesOf(route), ...servicesOfAggregate(route), ...mirrorsOf(route)].some(
+      ({ service }) => service === name,
+    ),
   )
   if (!isUsed) yield warning(path, `the service \`${name}\` is used by no route`)
 }
@@ -102,6 +107,10 @@ function weightOf(endpoint: Endpoint): number {
 
 function sharesOf({ to }: Route): { service: string; weight?: number | undefined }[] {
   return typeof to === 'string' ? [{ service: to }] : (to ?? [])
+}
+
+function mirrorsOf({ mirror }: Route): { service: string }[] {
+  return [mirror ?? []].flat()
 }
 
 /** What can answer the requests of a route; each has exactly one. */
@@ -133,6 +142,11 @@ function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProble
   if (given.length === 0) yield error(path, `must say where it goes: ${RESPONDERS.join(', ')}`, 'key')
   for (const key of given.slice(1))
     yield error([...path, key], `contradicts \`${given[0]}\`: one of both answers`, 'key')
+  for (const [index, { service }] of mirrorsOf(route).entries()) {
+    const at = Array.isArray(route.mirror) ? [...path, 'mirror', index] : [...path, 'mirror']
+    if (isObject(config.services) && !Object.hasOwn(config.services, service))
+      yield error([...at, 'service'], unknown('service', service, namesOf(config.services)))
+  }
   const shares = sharesOf(route)
   for (const [index, { service }] of shares.entries()) {
     if (typeof service !== 'string') continue

@@ -9,6 +9,7 @@ import type { RequestHead, ResponseHead } from '../http/message.js'
 import type { OutgoingRequest } from '../http/upstream/exchange.js'
 import type { Call } from '../policy.js'
 import type { Candidate } from '../balancing/candidate.js'
+import { BodyCopy } from './body-copy.js'
 import { DetachedExchange } from './detached-exchange.js'
 import { fieldIn, interimText, requestText, type CompiledEdits, type RequestAdditions } from './heads.js'
 import type { OutgoingWork } from './outgoing-work.js'
@@ -139,6 +140,22 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     return put === undefined || own === undefined ? (put ?? own) : `${own}, ${put}`
   }
 
+  /** The end-to-end fields of the request as the service gets it, edits included. */
+  sentFields(): [string, string][] {
+    const { edits } = this
+    const { names, values, kinds } = this.request.fields
+    const sent: [string, string][] = []
+    for (const [index, name] of names.entries()) {
+      const isPassed = kinds[index] === Kind.Ordinary || kinds[index] === Kind.Protected
+      if (isPassed && !edits?.dropped.includes(name.toLowerCase())) sent.push([name, values[index]!])
+    }
+    for (const line of edits?.text.split('\r\n') ?? []) {
+      const colon = line.indexOf(':')
+      if (colon > 0) sent.push([line.slice(0, colon), line.slice(colon + 1).trim()])
+    }
+    return sent
+  }
+
   /** The same request without its body, for work that goes on when the client has its answer or has gone. */
   detached(): Forwarding {
     const address = this.clientAddress
@@ -190,6 +207,21 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     if (data === undefined) throw tooLarge(most)
     this.replaceBody(data)
     return data
+  }
+
+  /**
+   * Copies the body as it passes by, without holding it up.
+   *
+   * @param most - bytes
+   * @returns `undefined` if it is longer, or does not come in full
+   */
+  copyBody(most: number): Promise<Buffer | undefined> {
+    if (this.#whole) return Promise.resolve(this.#whole.length <= most ? this.#whole : undefined)
+    if (!this.#stream) return Promise.resolve(Buffer.alloc(0))
+    const copy = new BodyCopy(most)
+    this.#stream.copy = copy
+    // Whoever reads the body, or does not: once it is over, it is known whether it has passed by here.
+    return new Promise((resolve) => this.exchange.body.onSettled(() => resolve(copy.take())))
   }
 
   /** Sends another body than the client's, which must have been read. */

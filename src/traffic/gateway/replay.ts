@@ -1,6 +1,7 @@
 import { withoutStack } from '../../core/errors.js'
 import { Body, type BodySink, type BodySource } from '../http/body.js'
 import type { Fields } from '../http/fields.js'
+import type { BodyCopy } from './body-copy.js'
 import { safeTrailers } from './heads.js'
 import { dropOwn } from './own-fields.js'
 
@@ -26,6 +27,8 @@ export class ReplayableBody implements BodySink, BodySource {
   #trailers: Fields | undefined = undefined
   #error: Error | undefined = undefined
   #full = false
+  /** Gets whatever passes. */
+  copy: BodyCopy | undefined = undefined
 
   /** @param ownFields - fields that no trailer may set, in lower case */
   constructor(source: Body, ownFields?: readonly string[]) {
@@ -75,12 +78,14 @@ export class ReplayableBody implements BodySink, BodySource {
       if (this.#keptBytes > KEPT_BYTES) this.release()
       else this.#kept.push(data)
     }
+    this.copy?.push(data)
     this.#target?.push(data)
     return !this.#full
   }
 
   end(trailers: Fields | undefined): void {
     this.#ended = true
+    this.copy?.finish()
     this.#trailers = safeTrailers(trailers)
     if (this.#trailers && this.#ownFields) dropOwn(this.#trailers, this.#ownFields)
     this.#target?.finish(this.#trailers)

@@ -8,6 +8,7 @@ import { compileEdits, type CompiledEdits } from './heads.js'
 import { buildPolicies, type BuiltPolicies, type RateStores } from './policies.js'
 import type { Filter, RouteContext } from './filter.js'
 import { buildFilters } from './filters.js'
+import { maintenance, maintenanceOf } from './filters/maintenance.js'
 import { identityKey } from './identity-key.js'
 import type { Assembly } from './part.js'
 import type { Found, Location } from './router.js'
@@ -140,10 +141,17 @@ export class Route {
       return { built, inner: built.perEndpoint(name).policies }
     })
     // What routes share by name stands beside them; which of it a filter has read is not known.
-    const shared = { ...gateway, services: undefined, routes: undefined, policies: undefined }
+    const shared = {
+      ...gateway,
+      services: undefined,
+      routes: undefined,
+      policies: undefined,
+      maintenance: undefined,
+    }
     const extras = await assembly.part(
       `${part} extras`,
-      [spec, shared],
+      // Closing a route for a while must not cost it what its filters keep.
+      [{ ...spec, maintenance: undefined }, shared],
       async ({ runtime, onClose }): Promise<Extras> => {
         const uses = new RecordedServices(services)
         const context: RouteContext = {
@@ -160,7 +168,9 @@ export class Route {
       },
       ({ uses }) => [...uses].every(([each, service]) => services.get(each) === service),
     )
-    return new Route(options, policies, extras, record)
+    const closed = maintenanceOf(spec.maintenance, gateway.maintenance)
+    const outermost = closed ? [maintenance(closed, name)] : []
+    return new Route(options, policies, { ...extras, filters: [...outermost, ...extras.filters] }, record)
   }
 
   /** Chooses a service by weight. */

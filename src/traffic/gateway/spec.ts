@@ -18,6 +18,7 @@ import type { CompressSpec } from './filters/compress.js'
 import type { CorsSpec, CsrfSpec } from './filters/cors/spec.js'
 import type { QuotaSpec } from './filters/quota/spec.js'
 import type { MaintenanceSpec } from './filters/maintenance.js'
+import type { MirrorSpec } from './filters/mirror.js'
 import type { RequestIdSpec } from './filters/request-id.js'
 import type { OpenApiSpec } from './filters/openapi/spec.js'
 import type { AggregateSpec } from './responders/aggregate/spec.js'
@@ -176,6 +177,8 @@ export interface RouteSpec {
   compress?: true | CompressSpec
   /** Keeps answers that may be given again. */
   cache?: true | CacheSpec
+  /** Copies requests to other services, whose answers are dropped. */
+  mirror?: MirrorSpec | MirrorSpec[]
   /** Closes the route for a while, or with `false` keeps it open while the gateway is closed. */
   maintenance?: boolean | MaintenanceSpec
   /**

@@ -23,13 +23,9 @@ export const compress = z
         .enum(['fastest', 'balanced', 'smallest'])
         .optional()
         .meta({ description: 'Time against size. Default balanced.' }),
-      concurrency: z
-        .int()
-        .min(1)
-        .optional()
-        .meta({
-          description: 'Answers compressed at the same time; those beyond pass as they are. Default 256.',
-        }),
+      concurrency: z.int().min(1).optional().meta({
+        description: 'Answers compressed at the same time; those beyond pass as they are. Default 256.',
+      }),
     }),
   ])
   .meta({ description: 'Compresses answers for clients that can take it.' })

@@ -1,10 +1,10 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
 import { durationSchema } from '../options-schema.js'
 import { authenticator, quota } from './access.js'
 import { accessLog } from './access-log.js'
 import { address, listener } from './listener.js'
-import { bytes, name, oneOrMore } from './parts.js'
+import { maintenance } from './maintenance.js'
+import { bytes, name, network, oneOrMore } from './parts.js'
 import { policy } from './policy.js'
 import { route } from './route.js'
 import { service } from './service.js'
@@ -33,6 +33,7 @@ export const configSchema = z.strictObject({
     .record(name, quota)
     .optional()
     .meta({ description: 'How many requests clients may make in a long time, by name.' }),
+  maintenance: maintenance.optional(),
   routes: z.record(name, route).meta({ description: 'Which requests go where, by name.' }),
   drain: z
     .strictObject({
@@ -50,7 +51,7 @@ export const configSchema = z.strictObject({
     .meta({ description: 'Processes that serve clients; `cores` for one a core. Default 1.' }),
   accessLog: accessLog.optional(),
   trust: z
-    .array(z.string().refine(isNetwork, 'must be an IP address or a CIDR block such as 10.0.0.0/8'))
+    .array(network)
     .optional()
     .meta({ description: 'Proxies whose Forwarded and X-Forwarded-* fields are believed. Default none.' }),
   limits: z
@@ -93,13 +94,3 @@ export const configSchema = z.strictObject({
 
 /** A configuration as it is written. */
 export type ConfigInput = z.input<typeof configSchema>
-
-function isNetwork(text: string): boolean {
-  const [ip = '', prefix, ...rest] = text.split('/')
-  const family = isIP(ip)
-  return (
-    family !== 0 &&
-    rest.length === 0 &&
-    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)))
-  )
-}

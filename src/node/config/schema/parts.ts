@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { isFieldValue, isToken } from '../../../traffic/http/characters.js'
 
@@ -43,3 +44,18 @@ export const fieldValues = z.record(
   z.string().refine(isToken, 'is not a valid header name'),
   z.string().refine(isFieldValue, 'is not a valid header value'),
 )
+
+/** An IP address or a block of them. */
+export const network = z
+  .string()
+  .refine(isNetwork, 'must be an IP address or a CIDR block such as 10.0.0.0/8')
+
+function isNetwork(text: string): boolean {
+  const [ip = '', prefix, ...rest] = text.split('/')
+  const family = isIP(ip)
+  return (
+    family !== 0 &&
+    rest.length === 0 &&
+    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)))
+  )
+}

@@ -6,15 +6,11 @@ import { openapi } from './openapi.js'
 import { cache } from './cache.js'
 import { compress } from './compress.js'
 import { files } from './files.js'
+import { headerEdits } from './header-edits.js'
 import { maintenance } from './maintenance.js'
+import { mirror } from './mirror.js'
 import { respond } from './respond.js'
-import { atLeastOne, fieldValues, name, oneOrMore, weight } from './parts.js'
-
-const headerEdits = z.strictObject({
-  set: fieldValues.optional().meta({ description: 'Sets fields, replacing what is there.' }),
-  add: fieldValues.optional().meta({ description: 'Adds fields beside what is there.' }),
-  remove: z.array(z.string()).optional().meta({ description: 'Removes fields.' }),
-})
+import { atLeastOne, name, oneOrMore, weight } from './parts.js'
 
 const HOST = /^[A-Za-z0-9.-]+(:\d{1,5})?$/
 
@@ -107,6 +103,7 @@ export const route = z.strictObject({
   compress: compress.optional(),
   cache: cache.optional(),
   maintenance: maintenance.optional(),
+  mirror: mirror.optional(),
   idempotent: z.boolean().optional().meta({
     description:
       'Whether making a request twice does no harm, so that it may be retried. Default: by its method, or an Idempotency-Key.',

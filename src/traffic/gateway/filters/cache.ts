@@ -46,7 +46,7 @@ export function cache(spec: CacheSpec | true, { route, runtime }: RouteContext, 
   const evictions = runtime.telemetry.counter('banyan.cache.evictions', {
     description: 'Answers that were forgotten to make room.',
     unit: '{answer}',
-    attributes: { 'http.route': route },
+    attributes: { 'banyan.route': route },
   })
   const kept = new RouteCache(
     new MemoryStore(most, (answers) => evictions.add(answers)),

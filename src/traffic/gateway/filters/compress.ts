@@ -53,7 +53,7 @@ export function compress(spec: CompressSpec | true, { route, runtime }: RouteCon
   const offered = encodings.filter((each) => ENCODINGS.includes(each))
   const isCompressible = matcher(types)
   const { telemetry } = runtime
-  const attributes = { 'http.route': route }
+  const attributes = { 'banyan.route': route }
   let active = 0
   const count = (name: string, description: string) =>
     telemetry.counter(`banyan.compression.${name}`, { description, unit: 'By', attributes })

@@ -10,7 +10,7 @@ export class Instruments {
   readonly #invalidations: Counter
 
   constructor(store: AnswerStore, waiting: () => number, route: string, telemetry: Telemetry) {
-    const attributes = { 'http.route': route }
+    const attributes = { 'banyan.route': route }
     this.#requests = telemetry.counter('banyan.cache.requests', {
       description: 'Requests that came to the cache, by how they were answered.',
       unit: '{request}',
