@@ -55,8 +55,6 @@ export class Node implements Running {
   readonly #admin: AdminListener
   readonly #configuration: Configuration
   readonly #startedAt: number
-  /** Breakers whose changes of state are logged. */
-  readonly #watched = new WeakSet<object>()
   #spec: NodeSpec
   #phase: NodePhase = 'starting'
   #control: Control | undefined = undefined
@@ -92,7 +90,6 @@ export class Node implements Running {
       },
       log,
     )
-    this.#logBreakers()
   }
 
   /**
@@ -298,7 +295,6 @@ export class Node implements Running {
       throw error
     }
     this.#spec = spec
-    this.#logBreakers()
     if (changes.length === 0) {
       this.#configuration.unchanged(origin)
     } else {
@@ -307,18 +303,5 @@ export class Node implements Running {
       this.#log('info', `configuration ${now} is in force: ${summarise(changes)}`, { hash, by: origin.by })
     }
     return { generation: this.#configuration.state.generation, hash: this.#configuration.state.hash, changes }
-  }
-
-  #logBreakers(): void {
-    for (const [name, breaker] of this.#gateway.breakers) {
-      if (this.#watched.has(breaker)) continue
-      this.#watched.add(breaker)
-      breaker.on('stateChange', ({ from, to, reason }) => {
-        this.#log(to === 'open' ? 'warn' : 'info', `circuit breaker ${from} -> ${to}`, {
-          breaker: name,
-          reason: reason.message,
-        })
-      })
-    }
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { noTelemetry } from '../../src/core/telemetry.js'
+import { noTelemetry, type Telemetry } from '../../src/core/telemetry.js'
 import { virtualRuntime } from '../../src/testing/virtual-clock.js'
 import {
   Gateway,
@@ -322,11 +322,16 @@ test('requests stay in the zone of the node while it is well, and spill when it 
 })
 
 describe('a name that stands for several addresses', () => {
-  async function named() {
+  async function named(more: Partial<GatewaySpec> = {}) {
     const first = await FleetMember.open('127.0.0.1')
     const second = await FleetMember.open('127.0.0.2', first.port)
     const third = await FleetMember.open('127.0.0.3', first.port)
-    const runtime = virtualRuntime()
+    const lines: unknown[] = []
+    const telemetry: Telemetry = {
+      ...noTelemetry,
+      log: (_, message, attributes) => lines.push([message, attributes?.['breaker']]),
+    }
+    const runtime = virtualRuntime({ telemetry })
     const dns = { addresses: ['127.0.0.1', '127.0.0.2'], failing: false }
     const resolver = {
       resolve: () =>
@@ -337,12 +342,12 @@ describe('a name that stands for several addresses', () => {
     const endpoint = { url: `http://orders.internal:${first.port}`, resolve: true }
     const set = await setUp(
       0,
-      () => ({ endpoints: [endpoint], balance: 'round-robin' }),
-      {},
+      () => ({ endpoints: [endpoint], balance: 'round-robin', ...(more.policies && { policy: 'p' }) }),
+      more,
       { runtime, resolver },
     )
     await until(() => set.state().endpoints.length === 2)
-    return { ...set, members: [first, second, third], dns, clock: runtime.clock }
+    return { ...set, members: [first, second, third], dns, lines, clock: runtime.clock }
   }
 
   test('is an endpoint for each, as DNS says', async () => {
@@ -375,6 +380,21 @@ describe('a name that stands for several addresses', () => {
     await until(() => state().endpoints.length === 1)
     finish()
     expect(await answer).toBe(200)
+  })
+
+  test('has breakers with names that come again, whatever the addresses', async () => {
+    const { askTimes, members, dns, clock, gateway, lines } = await named({
+      policies: { p: { breaker: { consecutiveFailures: 1, openFor: '1h' } } },
+    })
+    const names = (): string[] => [...gateway.breakers.keys()]
+    const before = names()
+    expect(before).toEqual([expect.stringMatching(/ #1$/), expect.stringMatching(/ #2$/)])
+    dns.addresses = ['127.0.0.2', '127.0.0.3']
+    await clock.advance('30s')
+    expect(names().sort()).toEqual(before)
+    members[2]!.fail()
+    await askTimes(4)
+    expect(lines).toContainEqual(['circuit breaker closed -> open', before[0]])
   })
 
   test('keeps its addresses while DNS fails, and tells why', async () => {

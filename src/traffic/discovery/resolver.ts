@@ -17,51 +17,66 @@ export interface Resolver {
   resolve(name: string, family: Family): Promise<Resolved>
 }
 
+interface Address {
+  readonly address: string
+  /** s */
+  readonly ttl?: number
+}
+
+/** How long one question to one server may take, in ms, and how often it is asked. */
+const TIMEOUT_MS = 2_000
+const TRIES = 2
+
 /**
- * The DNS as the system has it configured, with times to live; a name that it does not know is asked of the system
- * itself, which reads the hosts file and tries search domains.
+ * DNS, with times to live. A name that it does not know is asked of the system itself, which reads the hosts file and
+ * tries search domains; nobody says then how long the answer holds.
+ *
+ * @param servers - addresses of DNS servers, with their ports or without. Default: as the system has it configured
  */
-export const systemResolver: Resolver = {
-  async resolve(name, family) {
-    try {
-      return await query(name, family)
-    } catch (failure) {
-      const found = await lookup(name, { all: true }).catch(() => {
-        // What DNS said tells more than the system's "not found".
-        throw failure
-      })
-      const addresses = chosen(
-        family,
-        found.filter((each) => each.family === 4).map(({ address }) => address),
-        found.filter((each) => each.family === 6).map(({ address }) => address),
-      )
-      if (addresses.length === 0) throw failure
-      return { addresses, ttl: undefined }
-    }
-  },
-}
-
-async function query(name: string, family: Family): Promise<Resolved> {
-  const resolver = new DnsResolver({ timeout: 2_000, tries: 2 })
-  const none: { address: string; ttl: number }[] = []
-  const [four, six] = await Promise.allSettled([
-    family === 'ipv6' ? none : resolver.resolve4(name, { ttl: true }),
-    family === 'ipv4' ? none : resolver.resolve6(name, { ttl: true }),
-  ])
-  const fours = four.status === 'fulfilled' ? four.value : []
-  const sixes = six.status === 'fulfilled' ? six.value : []
-  const records = chosen(family, fours, sixes)
-  if (records.length === 0) {
-    const failure = [four, six].find((each) => each.status === 'rejected')
-    throw failure ? (failure.reason as Error) : new Error(`no address for ${name}`)
-  }
+export function dnsResolver(servers?: readonly string[]): Resolver {
   return {
-    addresses: records.map(({ address }) => address),
-    ttl: Math.min(...records.map(({ ttl }) => ttl)) * 1_000,
+    async resolve(name, family) {
+      const found = await ask(name, family, servers)
+      if (found.length > 0) {
+        const ttl = Math.min(...found.map((each) => each.ttl ?? 0)) * 1_000
+        return { addresses: found.map(({ address }) => address), ttl }
+      }
+      const known = await lookup(name, { all: true })
+      const of = (wanted: number): Address[] => known.filter((each) => each.family === wanted)
+      const addresses = chosen(family, of(4), of(6)).map(({ address }) => address)
+      if (addresses.length === 0) throw new Error(`${name} has no address of the wanted family`)
+      return { addresses, ttl: undefined }
+    },
   }
 }
 
-function chosen<T>(family: Family, fours: readonly T[], sixes: readonly T[]): readonly T[] {
+/** The system's DNS. */
+export const systemResolver: Resolver = dnsResolver()
+
+async function ask(
+  name: string,
+  family: Family,
+  servers: readonly string[] | undefined,
+): Promise<readonly Address[]> {
+  const resolver = new DnsResolver({ timeout: TIMEOUT_MS, tries: TRIES })
+  if (servers) resolver.setServers(servers)
+  const [fours, sixes] = await Promise.all([
+    family === 'ipv6' ? [] : noneIfUnknown(resolver.resolve4(name, { ttl: true })),
+    family === 'ipv4' ? [] : noneIfUnknown(resolver.resolve6(name, { ttl: true })),
+  ])
+  return chosen(family, fours, sixes)
+}
+
+/** No such address is an answer. That nobody has answered is none, or half of the addresses would vanish with it. */
+function noneIfUnknown(answer: Promise<Address[]>): Promise<Address[]> {
+  return answer.catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENODATA' || code === 'ENOTFOUND') return []
+    throw error
+  })
+}
+
+function chosen(family: Family, fours: readonly Address[], sixes: readonly Address[]): readonly Address[] {
   if (family === 'both') return [...fours, ...sixes]
   if (family === 'ipv6') return sixes
   return family === 'ipv4' || fours.length > 0 ? fours : sixes

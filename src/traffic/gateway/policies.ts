@@ -61,8 +61,21 @@ export function buildPolicies(
   } = spec
   const { per = 'endpoint', ...breakerOptions } = breaker ?? {}
   const { by = 'client', ...rateOptions } = rate ?? {}
-  const makeBreaker = (label: string, own = runtime): CircuitBreaker =>
-    circuitBreaker({ ...breakerOptions, name: label, runtime: own, isFailure: isEndpointFailure })
+  const makeBreaker = (label: string, own = runtime): CircuitBreaker => {
+    const made = circuitBreaker({
+      ...breakerOptions,
+      name: label,
+      runtime: own,
+      isFailure: isEndpointFailure,
+    })
+    made.on('stateChange', ({ from, to, reason }) =>
+      own.telemetry.log(to === 'open' ? 'warn' : 'info', `circuit breaker ${from} -> ${to}`, {
+        breaker: label,
+        reason: reason.message,
+      }),
+    )
+    return made
+  }
 
   const around: Policy<unknown>[] = []
   if (spec.fallback) around.push(...fallbackPolicies(spec.fallback, name, runtime))
