@@ -31,7 +31,7 @@ let files = 0
  * @param {{ [key: string]: unknown, route?: object, service?: object }} more of the configuration, of its route and its service
  * @param {{ cores?: string, listen?: (port: number) => unknown }} [how]
  */
-async function banyan(upstream, more, how = {}) {
+export async function banyan(upstream, more, how = {}) {
   const port = await freePort()
   const { route = {}, service = {}, ...rest } = more
   const file = join(directory, `banyan-${files++}.json`)
@@ -54,7 +54,7 @@ async function banyan(upstream, more, how = {}) {
  * @param {Record<string, Variant>} variants
  * @param {string} latency what the last column is
  */
-async function compare(variants, latency = 'p99 ms') {
+export async function compare(variants, latency = 'p99 ms') {
   /** @type {Record<string, import('./load.mjs').Load[]>} */
   const results = {}
   try {

@@ -7,6 +7,7 @@ const parts = {
   policies: async () => (await import('./policies.mjs')).policies(),
   proxies: async () => (await import('./proxy.mjs')).proxies(),
   gateway: async () => (await import('./gateway.mjs')).gateway(),
+  access: async () => (await import('./access.mjs')).access(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)

@@ -47,6 +47,12 @@ export async function access(
   const challengeFields = (outcome?: Outcome, denial?: Denial): [string, string][] =>
     schemes.map((scheme) => ['WWW-Authenticate', challenge(scheme, realm, outcome, denial)])
 
+  // Made once: nearly every request passes.
+  const passed = new Map<string | undefined, Attributes>([[undefined, { 'banyan.outcome': 'anonymous' }]])
+  for (const { name } of authenticators) {
+    passed.set(name, { 'banyan.outcome': 'allowed', 'banyan.authenticator': name })
+  }
+
   const count = (outcome: string, by?: string): void => {
     const attributes: Attributes = { 'banyan.outcome': outcome }
     decisions.add(1, by === undefined ? attributes : { ...attributes, 'banyan.authenticator': by })
@@ -139,7 +145,7 @@ export async function access(
     }
     if (identityHeaders && identity) tellIdentity(forwarding, identity, identityHeaders)
     if (!forwardCredentials) for (const each of authenticators) each.hide(forwarding)
-    count(identity ? 'allowed' : 'anonymous', identity?.by)
+    decisions.add(1, passed.get(identity?.by))
     return next()
   })
 }

@@ -31,6 +31,9 @@ import { WatchedFile } from './watched-file.js'
 /** A secret must be as long as the hash, or it is what breaks first (RFC 7518 3.2); bytes. */
 const SECRET_BYTES: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 }
 
+/** JWS compact serialisation (RFC 7515 3.1). */
+const FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
 /** A token without a key id is tried with this many keys of its kind at most. */
 const MOST_TRIES = 8
 
@@ -98,7 +101,12 @@ class JwtAuthenticator implements Authenticator {
   }
 
   #judge(token: string, keys: Keys | KeysUnavailable): Outcome | Promise<Outcome> {
-    if (keys instanceof KeysUnavailable) return unavailable(keys.message, keys.retryAfter)
+    if (keys instanceof KeysUnavailable) {
+      // What cannot be a token is not worth coming back for.
+      return FORM.test(token)
+        ? unavailable(keys.message, keys.retryAfter)
+        : invalid('not the form of a token')
+    }
     // A key may have been taken out because somebody else has it: what it vouched for is judged anew.
     if (keys.version !== this.#version) this.#known.clear()
     this.#version = keys.version
