@@ -62,7 +62,7 @@ test.each<[name: string, from: string, to: string, expected: string[]]>([
     'name: $(user.body.name)',
     'name: $(user.name)',
     [
-      `20:17: ${AT}.answer.body.name: \`user\` has no \`name\`; a branch has ok, status, headers, body: write \`user.body.name\`?`,
+      `20:17: ${AT}.answer.body.name: \`user\` has no \`name\`; it has ok, status, headers, body: write \`user.body.name\`?`,
     ],
   ],
   [

@@ -1,18 +1,15 @@
 import { BanyanError } from '../../../../core/errors.js'
-import { suggest } from '../../../../core/suggest.js'
 import { isToken } from '../../../http/characters.js'
 import { Kind, kindOf } from '../../../http/fields.js'
-import { Expression, type Reference } from '../../filters/shaping/expression.js'
-import { REQUEST_MEMBERS } from '../../filters/shaping/request-scope.js'
-import { Template, templateProblems, TextTemplate } from '../../filters/shaping/template.js'
+import type { Expression, Reference } from '../../filters/shaping/expression.js'
+import {
+  TemplateChecker,
+  unknownName,
+  type Known,
+  type ShapingProblem,
+} from '../../filters/shaping/template-checker.js'
+import { TextTemplate, type Template } from '../../filters/shaping/template.js'
 import { BRANCH_MEMBERS, RESERVED, type AggregateSpec, type BranchSpec } from './spec.js'
-
-/** Something wrong in an aggregation, with its place in the specification. */
-export interface PlanProblem {
-  path: readonly (string | number)[]
-  message: string
-  at?: 'key' | 'value'
-}
 
 /** A branch ready to be made. */
 export interface PlannedBranch {
@@ -41,7 +38,7 @@ export interface Plan {
 
 /** Fields that only mean something between the client and the gateway, or would change what is read here. */
 const NOT_FORWARDED =
-  /^(?:if-(?:match|none-match|modified-since|unmodified-since|range)|range|accept-encoding|host|expect|content-(?:length|type|encoding))$/i
+  /^(?:if-(?:match|none-match|modified-since|unmodified-since|range)|range|accept-encoding|content-(?:type|encoding))$/i
 
 /**
  * Checks an aggregation and finds its order.
@@ -51,177 +48,110 @@ const NOT_FORWARDED =
 export function planAggregate(
   spec: AggregateSpec,
   parameters: readonly string[],
-): { plan: Plan | undefined; problems: PlanProblem[] } {
+): { plan: Plan | undefined; problems: readonly ShapingProblem[] } {
   const planner = new Planner(spec, parameters)
   const plan = planner.plan()
-  return { plan: planner.problems.length === 0 ? plan : undefined, problems: planner.problems }
+  const { problems } = planner.checker
+  return { plan: problems.length === 0 ? plan : undefined, problems }
 }
 
 class Planner {
-  readonly problems: PlanProblem[] = []
+  readonly checker: TemplateChecker
   readonly #spec: AggregateSpec
-  readonly #parameters: readonly string[]
   readonly #names: readonly string[]
-  readonly #references: Reference[] = []
 
   constructor(spec: AggregateSpec, parameters: readonly string[]) {
+    this.checker = new TemplateChecker(parameters, 'branch')
     this.#spec = spec
-    this.#parameters = parameters
     this.#names = Object.keys(spec.branches)
   }
 
   plan(): Plan {
+    const { checker } = this
     const { branches, answer = {}, merge } = this.#spec
-    if (this.#names.length === 0) this.#report(['branches'], 'there must be one branch at least')
+    if (this.#names.length === 0) checker.report(['branches'], 'there must be one branch at least')
     const planned = Object.entries(branches).map(([name, branch]) => this.#branch(name, branch))
-    const at = ['answer']
-    const body = 'body' in answer ? this.#template(answer.body, [...at, 'body'], this.#names) : undefined
+    const known = knownBranches(this.#names)
+    const body = 'body' in answer ? checker.template(answer.body, ['answer', 'body'], known) : undefined
     if (body && merge !== undefined)
-      this.#report(['merge'], 'contradicts `answer.body`, which shapes the whole', 'key')
+      checker.report(['merge'], 'contradicts `answer.body`, which shapes the whole', 'key')
     return {
       branches: this.#ordered(planned),
       status:
         answer.status === undefined
           ? undefined
-          : this.#template(answer.status, [...at, 'status'], this.#names),
-      headers: this.#templates(answer.headers, [...at, 'headers'], this.#names),
+          : checker.template(answer.status, ['answer', 'status'], known),
+      headers: checker.templates(answer.headers, ['answer', 'headers'], known),
       body,
-      references: this.#references,
+      references: checker.references,
     }
   }
 
   #branch(name: string, spec: BranchSpec): PlannedBranch {
+    const { checker } = this
     const path = ['branches', name]
     if (!/^[A-Za-z_]\w*$/.test(name) || RESERVED.includes(name)) {
-      this.#report(
+      const reserved = RESERVED.map((each) => `\`${each}\``).join(', ')
+      checker.report(
         path,
-        `\`${name}\` cannot be the name of a branch: expressions read it, and \`${RESERVED.join('`, `')}\` mean something else`,
+        `\`${name}\` cannot be the name of a branch: expressions read it, and ${reserved} mean something else`,
         'key',
       )
     }
-    const before = this.#references.length
-    const others = this.#names.filter((each) => each !== name)
-    const inside = spec.forEach === undefined ? others : [...others, 'item', 'index']
     for (const key of ['maxItems', 'concurrency'] as const) {
       if (spec.forEach === undefined && spec[key] !== undefined)
-        this.#report([...path, key], 'needs `forEach`', 'key')
+        checker.report([...path, key], 'needs `forEach`', 'key')
     }
-    const { when, forEach } = spec
+    const before = checker.references.length
+    const others = this.#names.filter((each) => each !== name)
+    const known = knownBranches(others)
+    const inside = spec.forEach === undefined ? known : { ...known, item: undefined, index: undefined }
     const planned = {
       name,
       spec,
       path: this.#pathTemplate(spec.path, [...path, 'path'], inside),
-      query: this.#templates(spec.query, [...path, 'query'], inside),
-      headers: this.#templates(spec.headers, [...path, 'headers'], inside),
-      body: 'body' in spec ? this.#template(spec.body, [...path, 'body'], inside) : undefined,
-      when: when === undefined ? undefined : this.#expression(when, [...path, 'when'], others),
-      forEach: forEach === undefined ? undefined : this.#expression(forEach, [...path, 'forEach'], others),
+      query: checker.templates(spec.query, [...path, 'query'], inside),
+      headers: checker.templates(spec.headers, [...path, 'headers'], inside),
+      body: 'body' in spec ? checker.template(spec.body, [...path, 'body'], inside) : undefined,
+      when: checker.expression(spec.when, [...path, 'when'], known),
+      forEach: checker.expression(spec.forEach, [...path, 'forEach'], known),
     }
     this.#checkFields(spec, path)
     for (const [index, other] of (spec.after ?? []).entries()) {
-      if (!others.includes(other)) this.#report([...path, 'after', index], unknown('branch', other, others))
+      if (!others.includes(other))
+        checker.report([...path, 'after', index], unknownName('branch', other, others))
     }
-    const read = this.#references.slice(before).map(([first]) => first!)
+    const read = checker.references.slice(before).map(([first]) => first!)
     const waitsFor = others.filter((each) => read.includes(each) || spec.after?.includes(each))
     return { ...planned, waitsFor }
   }
 
-  #checkFields(spec: BranchSpec, path: readonly string[]): void {
-    for (const [index, field] of (spec.forward ?? []).entries()) {
-      const kind = kindOf(field)
-      if (!isToken(field) || NOT_FORWARDED.test(field) || (kind !== Kind.Ordinary && kind !== Kind.Protected))
-        this.#report([...path, 'forward', index], `\`${field}\` cannot be passed on`)
+  #checkFields({ forward = [], headers = {}, onStatus = {} }: BranchSpec, path: readonly string[]): void {
+    for (const [index, field] of forward.entries()) {
+      if (!isPlainField(field) || NOT_FORWARDED.test(field))
+        this.checker.report([...path, 'forward', index], `\`${field}\` cannot be passed on`)
     }
-    for (const field of Object.keys(spec.headers ?? {})) {
-      const kind = kindOf(field)
-      if (
-        !isToken(field) ||
-        /^content-length$/i.test(field) ||
-        (kind !== Kind.Ordinary && kind !== Kind.Protected)
-      )
-        this.#report([...path, 'headers', field], `\`${field}\` is set by the gateway itself`, 'key')
+    for (const field of Object.keys(headers)) {
+      if (!isPlainField(field))
+        this.checker.report([...path, 'headers', field], `\`${field}\` is set by the gateway itself`, 'key')
     }
-    for (const status of Object.keys(spec.onStatus ?? {})) {
+    for (const status of Object.keys(onStatus)) {
       if (!/^[3-5]\d\d$/.test(status))
-        this.#report([...path, 'onStatus', status], 'must be a status from 300 to 599', 'key')
+        this.checker.report([...path, 'onStatus', status], 'must be a status from 300 to 599', 'key')
     }
   }
 
-  #pathTemplate(text: string, path: readonly string[], known: readonly string[]): TextTemplate {
-    const template = this.#compile(() => {
-      if (!text.startsWith('/')) throw new BanyanError('BANYAN_INVALID_OPTIONS', 'must begin with a slash')
+  #pathTemplate(text: string, path: readonly string[], known: Known): TextTemplate {
+    const template = this.checker.compile(() => {
+      if (!text.startsWith('/')) throw invalid('must begin with a slash')
       const filled = new TextTemplate(text.replace(/\/:([A-Za-z_]\w*)/g, '/$(request.params."$1")'))
       if (!/^[\w/.~!$&'*+,;=:@%-]*$/.test(filled.literal))
-        throw new BanyanError('BANYAN_INVALID_OPTIONS', 'holds what no path may; parameters go into `query`')
-      if (/(^|\/)\.\.?(\/|$)/.test(filled.literal))
-        throw new BanyanError('BANYAN_INVALID_OPTIONS', 'must have no dot segments')
+        throw invalid('holds what no path may; parameters go into `query`')
+      if (/(^|\/)\.\.?(\/|$)/.test(filled.literal)) throw invalid('must have no dot segments')
       return filled
     }, path)
-    this.#check(template?.references ?? [], path, known)
+    this.checker.check(template?.references ?? [], path, known)
     return template ?? new TextTemplate('/')
-  }
-
-  #templates(
-    values: Readonly<Record<string, unknown>> | undefined,
-    path: readonly string[],
-    known: readonly string[],
-  ): (readonly [string, Template])[] {
-    return Object.entries(values ?? {}).map(([name, value]) => [
-      name,
-      this.#template(value, [...path, name], known),
-    ])
-  }
-
-  #template(value: unknown, path: readonly string[], known: readonly string[]): Template {
-    const problems = templateProblems(value)
-    for (const problem of problems) this.#report([...path, ...problem.path], problem.message)
-    if (problems.length > 0) return new Template(null)
-    // Text by text, so that what is unknown is told with its own place.
-    for (const [place, text] of textsOf(value))
-      this.#check(new Template(text).references, [...path, ...place], known)
-    return new Template(value)
-  }
-
-  #expression(text: string, path: readonly string[], known: readonly string[]): Expression | undefined {
-    const expression = this.#compile(() => new Expression(text), path)
-    this.#check(expression?.references ?? [], path, known)
-    return expression
-  }
-
-  #compile<T>(make: () => T, path: readonly string[]): T | undefined {
-    try {
-      return make()
-    } catch (error) {
-      if (!(error instanceof BanyanError)) throw error
-      this.#report(path, error.message)
-      return undefined
-    }
-  }
-
-  /** Whether everything that is read can be there. */
-  #check(references: readonly Reference[], path: PlanProblem['path'], branches: readonly string[]): void {
-    this.#references.push(...references)
-    for (const reference of references) {
-      const problem = this.#problemOf(reference, branches)
-      if (problem) this.#report(path, problem)
-    }
-  }
-
-  #problemOf([name, member, part]: Reference, known: readonly string[]): string | undefined {
-    if (name === undefined) return 'reads everything there is; name what is needed, such as `request.query`'
-    if (name === 'request') {
-      if (member === undefined) return 'reads the whole request; name what is needed, such as `request.query`'
-      if (!(REQUEST_MEMBERS as readonly string[]).includes(member))
-        return `\`request\` has no \`${member}\`; it has ${REQUEST_MEMBERS.join(', ')}`
-      if (member === 'params' && part !== undefined && !this.#parameters.includes(part))
-        return `\`:${part}\` is no part of the path that the route matches`
-      return undefined
-    }
-    if (!known.includes(name)) return unknown('branch', name, known)
-    if (!this.#names.includes(name) || member === undefined) return undefined
-    return (BRANCH_MEMBERS as readonly string[]).includes(member)
-      ? undefined
-      : `\`${name}\` has no \`${member}\`; a branch has ${BRANCH_MEMBERS.join(', ')}${part === undefined ? `: write \`${name}.body.${member}\`?` : ''}`
   }
 
   /** Each branch after those it waits for (depth first); a branch that waits for itself is a problem. */
@@ -235,11 +165,8 @@ class Planner {
       if (from >= 0) {
         const circle = way.slice(from)
         for (const name of circle) looping.add(name)
-        this.#report(
-          ['branches', circle[0]!],
-          `waits for itself: ${[...circle, branch.name].join(' -> ')}`,
-          'key',
-        )
+        const text = [...circle, branch.name].join(' -> ')
+        this.checker.report(['branches', circle[0]!], `waits for itself: ${text}`, 'key')
         return
       }
       for (const name of branch.waitsFor) visit(byName.get(name)!, [...way, branch.name])
@@ -248,30 +175,18 @@ class Planner {
     for (const branch of branches) visit(branch, [])
     return [...ordered]
   }
-
-  #report(path: PlanProblem['path'], message: string, at: 'key' | 'value' = 'value'): void {
-    if (!this.problems.some((each) => each.message === message && String(each.path) === String(path)))
-      this.problems.push({ path, message, at })
-  }
 }
 
-/** Every text in a template, with its place. */
-function* textsOf(
-  value: unknown,
-  path: readonly (string | number)[] = [],
-): Generator<[readonly (string | number)[], string]> {
-  if (typeof value === 'string') yield [path, value]
-  if (typeof value !== 'object' || value === null) return
-  for (const [key, each] of Object.entries(value))
-    yield* textsOf(each, [...path, Array.isArray(value) ? Number(key) : key])
+function knownBranches(names: readonly string[]): Known {
+  return Object.fromEntries(names.map((name) => [name, BRANCH_MEMBERS]))
 }
 
-function unknown(kind: string, name: string, known: readonly string[]): string {
-  const near = suggest(name, known)
-  const hint = near
-    ? `, did you mean \`${near}\`?`
-    : known.length > 0
-      ? `; known are ${known.join(', ')}`
-      : ''
-  return `unknown ${kind} \`${name}\`${hint}`
+/** A field that a request of our own may have: no part of the framing, the connection or the forwarding. */
+function isPlainField(field: string): boolean {
+  const kind = kindOf(field)
+  return isToken(field) && (kind === Kind.Ordinary || kind === Kind.Protected)
+}
+
+function invalid(message: string): BanyanError {
+  return new BanyanError('BANYAN_INVALID_OPTIONS', message)
 }
