@@ -20,7 +20,7 @@ const VARIABLES = [
 
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
-  for (const name of VARIABLES) delete process.env[name]
+  for (const name of VARIABLES) Reflect.deleteProperty(process.env, name)
 })
 
 async function serve(listener: RequestListener): Promise<string> {

@@ -44,7 +44,7 @@ export function parseExposition(text: string): Map<string, ExposedFamily> {
         currentName = name
         families.set(name, current)
       } else {
-        if (currentName !== name || !current || current.type !== '') fail(line, 'a type out of place')
+        if (currentName !== name || current?.type !== '') fail(line, 'a type out of place')
         if (!TYPES.includes(rest)) fail(line, 'an unknown type')
         current!.type = rest
       }
@@ -52,7 +52,7 @@ export function parseExposition(text: string): Map<string, ExposedFamily> {
     }
     if (line.startsWith('#')) fail(line, 'an unknown comment')
     const sample = parseSample(line) ?? fail(line, 'not a sample')
-    if (!current || current.type === '') fail(line, 'a sample without a type')
+    if (!current?.type) fail(line, 'a sample without a type')
     if (sample.name.replace(SUFFIXES[current!.type] ?? /$^/, '') !== currentName)
       fail(line, `a sample outside of ${currentName}`)
     const key = JSON.stringify([sample.name, Object.entries(sample.labels).sort()])
@@ -86,9 +86,10 @@ function parseSample(line: string): ExposedSample | undefined {
   let rest = inner
   while (rest !== '') {
     const label = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,(?=.)|$)/.exec(rest)
-    if (!label || label[1]! in labels) return undefined
-    labels[label[1]!] = label[2]!.replace(/\\(.)/g, unescape)
-    rest = rest.slice(label[0].length)
+    const name = label?.[1]
+    if (name === undefined || Object.hasOwn(labels, name)) return undefined
+    labels[name] = label![2]!.replace(/\\(.)/g, unescape)
+    rest = rest.slice(label![0].length)
   }
   return { name, labels, value: Number(number.replace('Inf', 'Infinity')) }
 }
@@ -100,8 +101,11 @@ function unescape(_: string, escaped: string): string {
 function checkHistogram(name: string, { samples }: ExposedFamily): void {
   const bySeries = new Map<string, ExposedSample[]>()
   for (const sample of samples) {
-    const { le: _, ...labels } = sample.labels
-    const key = JSON.stringify(Object.entries(labels).sort())
+    const key = JSON.stringify(
+      Object.entries(sample.labels)
+        .filter(([name]) => name !== 'le')
+        .sort(),
+    )
     bySeries.set(key, [...(bySeries.get(key) ?? []), sample])
   }
   for (const [key, series] of bySeries) {
