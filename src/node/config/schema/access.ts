@@ -152,9 +152,7 @@ const basic = z.strictObject({
 const certificate = z.strictObject({
   subjects: z.array(text).optional().meta({ description: 'Distinguished names: `CN=*,O=Acme`.' }),
   names: z
-    .array(
-      z.string().regex(/^(DNS|URI|email|IP Address):./, 'must be such as DNS:a.example or URI:spiffe://...'),
-    )
+    .array(z.string().regex(/^(DNS|URI|email|IP):./, 'must be such as DNS:a.example or URI:spiffe://...'))
     .optional()
     .meta({ description: 'Alternative names: `URI:spiffe://acme/ns/*/sa/orders`.' }),
   fingerprints: z
