@@ -39,6 +39,8 @@ export interface ForwardingOptions extends Omit<RequestAdditions, 'framing' | 'g
   trace: TraceContext | undefined
   /** Fields that no client may set, in lower case; the head is rid of them, trailers come later. */
   ownFields?: readonly string[] | undefined
+  /** How long an endpoint may send nothing while it owes bytes, in ms. Default: what its service says. */
+  idleTimeout?: number | undefined
   /** Address of the client, behind proxies that are believed. */
   clientAddress: () => string
 }
@@ -87,6 +89,7 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   readonly grpc: boolean
   readonly trace: TraceContext | undefined
   tries = 0
+  readonly #idleTimeout: number | undefined
   readonly #clientAddress: () => string
   readonly #clock: Clock
   /** A body that is here in full. */
@@ -99,6 +102,7 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
     this.location = options.location
     this.parameters = options.parameters
     this.#clientAddress = options.clientAddress
+    this.#idleTimeout = options.idleTimeout
     this.target = options.target
     this.edits = options.edits
     this.host = options.host
@@ -165,6 +169,7 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
       {
         ...{ route, location, parameters, target, edits, host, forwarded, via, trace },
         upgrade: false,
+        idleTimeout: this.#idleTimeout,
         clientAddress: () => address,
       },
       this.#clock,
@@ -255,6 +260,7 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
       body: this.#whole ? Body.of(this.#whole) : this.#stream?.open(),
       upgrade: this.upgrade ? request.upgrade : undefined,
       trailers: request.trailers,
+      idleTimeout: this.#idleTimeout,
     }
   }
 

@@ -358,6 +358,7 @@ export class Gateway {
         edits: route.requestEdits,
         upgrade: request.upgrade !== undefined && route.upgrade,
         idempotent: route.idempotent,
+        idleTimeout: route.idleTimeout,
         trace: report.span?.context,
       },
       clock,

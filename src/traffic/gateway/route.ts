@@ -1,3 +1,4 @@
+import { duration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
 import { BanyanError } from '../../core/errors.js'
 import type { BulkheadSnapshot } from '../policies/bulkhead.js'
@@ -71,6 +72,8 @@ export class Route {
   readonly upgrade: boolean
   /** Whether requests may be made twice without harm, where that is said. */
   readonly idempotent: boolean | undefined
+  /** Longest silence of an endpoint while it owes bytes, in ms, where that is said. */
+  readonly idleTimeout: number | undefined
   /** Whether TRACE, which shows a caller what others have added to its request, is named by the route itself. */
   readonly allowsTrace: boolean
   /** Whether it answers the CORS preflights for its requests. */
@@ -100,6 +103,8 @@ export class Route {
     this.responseEdits = compileEdits(spec.headers?.response)
     this.upgrade = spec.upgrade ?? true
     this.idempotent = spec.idempotent
+    this.idleTimeout =
+      spec.idleTimeout === undefined ? undefined : duration(spec.idleTimeout, `routes.${name}.idleTimeout`)
     this.allowsTrace = [spec.match.method].flat().includes('TRACE')
     this.answersPreflights = spec.cors !== undefined
     const around = (innermost: Handler<UpstreamAnswer>, service?: Service): Handler<UpstreamAnswer> =>

@@ -188,6 +188,8 @@ export interface RouteSpec {
   idempotent?: boolean
   /** An OpenAPI document, by its path: requests are checked against it. Default: that of the service. */
   openapi?: string | OpenApiSpec
+  /** How long an endpoint may send nothing while it owes bytes, for streams with pauses. Default: what its service says. */
+  idleTimeout?: Duration
   /** Whether requests to switch protocols (WebSocket) are passed on. Default true. */
   upgrade?: boolean
 }

@@ -33,7 +33,9 @@ export class UpstreamConnection implements UpstreamChannel, MessageSink, BodySou
   retireAt = Infinity
   readonly #owner: ConnectionOwner
   readonly #sweeper: Sweeper
-  readonly #idleTimeout: number
+  /** Of the endpoint, and of the exchange under way. */
+  readonly #usualIdleTimeout: number
+  #idleTimeout: number
   readonly #reader: MessageReader
   readonly #label: string
   #receiver: AnswerReceiver | undefined = undefined
@@ -60,7 +62,7 @@ export class UpstreamConnection implements UpstreamChannel, MessageSink, BodySou
     this.socket = socket
     this.#owner = owner
     this.#sweeper = sweeper
-    this.#idleTimeout = idleTimeout
+    this.#usualIdleTimeout = this.#idleTimeout = idleTimeout
     this.#label = label
     this.#reader = new MessageReader('response', defaultHttpLimits, this)
     socket.on('data', this.#onBytes)
@@ -98,6 +100,7 @@ export class UpstreamConnection implements UpstreamChannel, MessageSink, BodySou
     this.#method = request.method
     this.#offered = request.upgrade
     this.#answering = false
+    this.#idleTimeout = request.idleTimeout ?? this.#usualIdleTimeout
     this.deadline = this.#sweeper.after(this.#idleTimeout)
     const { body, framing } = request
     const bodyFraming = framing.kind === 'close' ? 'none' : framing.kind

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isToken } from '../../../traffic/http/characters.js'
+import { durationSchema } from '../options-schema.js'
 import { access, cors, csrf, quotaOfRoute } from './access.js'
 import { aggregate } from './aggregate.js'
 import { openapi } from './openapi.js'
@@ -107,6 +108,9 @@ export const route = z.strictObject({
   idempotent: z.boolean().optional().meta({
     description:
       'Whether making a request twice does no harm, so that it may be retried. Default: by its method, or an Idempotency-Key.',
+  }),
+  idleTimeout: durationSchema.optional().meta({
+    description: 'Longest silence of an endpoint while it owes bytes. Default: what its service says.',
   }),
   upgrade: z
     .boolean()

@@ -19,6 +19,8 @@ export interface OutgoingRequest {
   readonly upgrade: string | undefined
   /** Whether whoever asks takes trailers. */
   readonly trailers: boolean
+  /** How long the endpoint may send nothing while it owes bytes, in ms. Default: what is said of the endpoint. */
+  readonly idleTimeout?: number | undefined
 }
 
 /** Who waits for the answer. Gets `onHead` or `onError`, once, unless the exchange is aborted. */

@@ -65,6 +65,8 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
   #complete = false
   /** What the connection had received when we sent. */
   #receivedBefore = 0
+  /** Of this exchange, if it was said, in ms. */
+  #idleTimeout: number | undefined = undefined
 
   /**
    * @param reused - whether the session has carried others before
@@ -83,6 +85,7 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
     const session = this.#session
     this.#receiver = receiver
     this.#method = request.method
+    this.#idleTimeout = request.idleTimeout
     this.#receivedBefore = session.received
     const bodiless = !body || request.framing.kind === 'none'
     let stream: ClientHttp2Stream
@@ -284,7 +287,7 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
   }
 
   #touch(): void {
-    this.deadline = this.#session.sweeper.after(this.#session.idleTimeout)
+    this.deadline = this.#session.sweeper.after(this.#idleTimeout ?? this.#session.idleTimeout)
   }
 
   #error(code: UpstreamCode, what: string, sent: boolean, cause?: unknown): UpstreamError {
@@ -294,13 +297,13 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
 
 /**
  * Calls back when the endpoint ends its side of a stream. Node's `end` event comes just as well when the endpoint
- * resets the stream without an error code, and then the answer is cut short; the two differ only in whether the stream
- * counts as closed when its end is pushed.
+ * resets the stream without an error code, and then the answer is cut short. The two can be told apart only while Node
+ * pushes the end: either at once, on an open stream, or as the stream closes, which still knows then how it did.
  */
 function noteEnd(stream: ClientHttp2Stream, ended: () => void): void {
   const push = stream.push.bind(stream)
   stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    if (chunk === null && !stream.closed) ended()
+    if (chunk === null && (!stream.closed || stream.state.remoteClose === 1)) ended()
     return push(chunk, encoding)
   }
 }
