@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { mkdtempSync, readFileSync, renameSync, existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -16,6 +16,7 @@ const VARIABLES = [
   'OTEL_TRACES_SAMPLER',
   'OTEL_METRICS_EXPORTER',
   'OTEL_SDK_DISABLED',
+  'NODE_OPTIONS',
 ]
 
 afterEach(async () => {
@@ -213,6 +214,36 @@ describe('OpenTelemetry by the environment', () => {
     expect(told).toEqual([undefined])
     expect(node.stderr).not.toContain('OpenTelemetry')
   })
+})
+
+test('an export without the packages for it says what to install', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'banyan-no-otel-'))
+  const hooks = `export async function resolve(name, context, next) {
+    if (name.startsWith('@opentelemetry/')) throw Object.assign(new Error(name), { code: 'ERR_MODULE_NOT_FOUND' })
+    return next(name, context)
+  }`
+  writeFileSync(join(folder, 'hooks.mjs'), hooks)
+  writeFileSync(
+    join(folder, 'register.mjs'),
+    `import { register } from 'node:module'\nregister('./hooks.mjs', import.meta.url)`,
+  )
+  Object.assign(process.env, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+    NODE_OPTIONS: `--import=file://${join(folder, 'register.mjs')}`,
+  })
+  const { code, stderr } = await run(
+    'up',
+    '-c',
+    configFile({
+      listen: 0,
+      admin: 0,
+      services: { web: { endpoints: ['http://127.0.0.1:1'] } },
+      routes: { a: { match: {}, to: 'web' } },
+    }),
+  )
+  expect(code).toBe(1)
+  expect(stderr).toContain('npm install @opentelemetry/api @opentelemetry/sdk-node')
+  expect(stderr).toContain('[BANYAN_PACKAGE_MISSING]')
 })
 
 describe('the access log of a node', () => {
