@@ -6,6 +6,7 @@ import { BanyanError, withoutStack, type BanyanErrorOptions } from '../core/erro
  * | code | class | meaning | HTTP status |
  * |---|---|---|---|
  * | `BANYAN_TIMEOUT` | {@link TimeoutError} | the call was made and took too long | 504 |
+ * | `BANYAN_CALLER_DEADLINE` | {@link CallerDeadlineError} | a caller that is not trusted gave it less time than it took | 504 |
  * | `BANYAN_DEADLINE_EXCEEDED` | {@link RejectedError} | no time was left to make the call | 504 |
  * | `BANYAN_BREAKER_OPEN` | {@link RejectedError} | the circuit breaker refused the call | 503 |
  * | `BANYAN_BULKHEAD_FULL` | {@link RejectedError} | no slot was free, and none in the queue | 503 |
@@ -16,6 +17,7 @@ import { BanyanError, withoutStack, type BanyanErrorOptions } from '../core/erro
  * | `BANYAN_UPSTREAM_RESET` | {@link UpstreamError} | the endpoint closed before its answer was complete | 502 |
  * | `BANYAN_UPSTREAM_PROTOCOL` | {@link UpstreamError} | the endpoint's answer is not valid HTTP | 502 |
  * | `BANYAN_UPSTREAM_IDLE` | {@link UpstreamError} | the endpoint sent nothing for too long | 504 |
+ * | `BANYAN_CERTIFICATE` | {@link BanyanError} | a certificate or key of a listener is missing or cannot be used | |
  * | `BANYAN_FALLBACK_FAILED` | {@link FallbackError} | the call failed, and so did its fallback | 500 |
  */
 
@@ -27,6 +29,16 @@ export class TimeoutError extends BanyanError {
   constructor(after: number, message: string) {
     super('BANYAN_TIMEOUT', message)
     this.after = after
+  }
+}
+
+/**
+ * The caller has given the call less time than it took. Whoever may be anybody decides nothing about the endpoint by that:
+ * the call counts as given up, not as failed. Code `BANYAN_CALLER_DEADLINE`.
+ */
+export class CallerDeadlineError extends BanyanError {
+  constructor(ms: number) {
+    super('BANYAN_CALLER_DEADLINE', `the caller has waited for as long as it said, ${ms}ms`)
   }
 }
 

@@ -74,12 +74,35 @@ describe('a request on its way', () => {
     expect(await (await upstream.peer()).request()).toMatch(/^TRACE \/traced /)
   })
 
-  test('tells how much time is left, at most as much as the caller had', async () => {
-    const { upstream, client } = await setUp({ service: { policy: 'p' }, policies: { p: { timeout: '5s' } } })
-    ;(await client()).send(get('/', 'X-Request-Timeout-Ms: 700\r\n'))
-    const left = Number(/X-Request-Timeout-Ms: (\d+)\r\n/.exec(await (await upstream.peer()).request())![1])
-    expect(left).toBeGreaterThan(0)
-    expect(left).toBeLessThanOrEqual(700)
+  describe.each([
+    ['a trusted caller', ['127.0.0.1'], 1],
+    ['anybody', [], 0],
+  ])('of %s', (_who, trust, failures) => {
+    test('tells how much time is left, at most as much as the caller had', async () => {
+      const { upstream, client } = await setUp(
+        { service: { policy: 'p' }, policies: { p: { timeout: '5s' } } },
+        { trust },
+      )
+      ;(await client()).send(get('/', 'X-Request-Timeout-Ms: 700\r\n'))
+      const left = Number(/X-Request-Timeout-Ms: (\d+)\r\n/.exec(await (await upstream.peer()).request())![1])
+      expect(left).toBeGreaterThan(0)
+      expect(left).toBeLessThanOrEqual(700)
+    })
+
+    test(`that had too little time counts as ${failures} failures of the endpoint`, async () => {
+      const { upstream, client, gateway } = await setUp(
+        {
+          service: { policy: 'p' },
+          policies: { p: { timeout: '5s', breaker: { consecutiveFailures: 1 } } },
+        },
+        { trust },
+      )
+      const c = await client()
+      expect(problem(await c.ask(get('/', 'X-Request-Timeout-Ms: 30\r\n'))).status).toBe(504)
+      await (await upstream.peer()).end()
+      const [endpoint] = gateway.state().services['s']!.endpoints
+      expect(endpoint!.breaker!.state).toBe(failures === 0 ? 'closed' : 'open')
+    })
   })
 
   test('carries a chunked body with its trailers, in new chunks', async () => {

@@ -62,6 +62,8 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   readonly request: RequestHead
   /** Whether doing it twice does no harm: by its method, or because it carries an `Idempotency-Key`. */
   readonly idempotent: boolean
+  /** When the client stops waiting, in ms on the scale of `clock.now()`, as it says itself. */
+  callerDeadline = Infinity
   /** Who asks, once that is known. */
   identity: Identity | undefined = undefined
   /** What the request is called in logs, if its route gives ids. */
@@ -249,7 +251,7 @@ export class Forwarding implements RequestAdditions, OutgoingWork {
   /** The request as one try sends it. */
   outgoing(call: Call, trace: TraceContext | undefined): OutgoingRequest {
     const { request } = this.exchange
-    const { deadline } = call
+    const deadline = Math.min(call.deadline, this.callerDeadline)
     const remaining = deadline === Infinity ? Infinity : deadline - this.#clock.now()
     return {
       method: request.method,

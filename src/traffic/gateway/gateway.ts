@@ -1,4 +1,5 @@
 import { BanyanError, withoutStack } from '../../core/errors.js'
+import { CallerDeadlineError } from '../errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { Resolver } from '../discovery/resolver.js'
 import type { HttpLimits } from '../http/limits.js'
@@ -365,20 +366,29 @@ export class Gateway {
     )
     report.forwarding = forwarding
     if (hops !== undefined) forwarding.setField('Max-Forwards', String(hops - 1))
-    const timeout = timeoutOf(request.fields.get(TIMEOUT_FIELD))
+    const asked = timeoutOf(request.fields.get(TIMEOUT_FIELD))
+    const waits = forwarding.grpc ? Math.min(asked, grpcTimeoutOf(request)) : asked
+    forwarding.callerDeadline = startedAt + waits
     const call = new Call(noWork, {
       idempotent: forwarding.idempotent,
-      deadline: startedAt + (forwarding.grpc ? Math.min(timeout, grpcTimeoutOf(request)) : timeout),
+      // A deadline that is missed speaks against the endpoint; not everybody may do that.
+      deadline: trusted ? startedAt + waits : Infinity,
       key: rateLimitKey(countedBy(route, share.service), request.fields, whose),
       subject: forwarding,
     })
     report.call = call
     if (forwarding.grpc) beginGrpc(report, call, clock)
+    if (!trusted && waits !== Infinity) {
+      const over = (): void => call.cancel(withoutStack(() => new CallerDeadlineError(waits)))
+      report.deadline = clock.schedule(startedAt + waits, over)
+    }
     exchange.onAbort = () => call.cancel(CLIENT_GONE)
     generation.enter()
     share.run(call).then(
       (answer) => {
         generation.leave()
+        // An answer that has begun may take as long as it takes; of gRPC the deadline is that of the end.
+        if (!forwarding.grpc) report.deadline?.cancel()
         const grpc = forwarding.grpc && isGrpcAnswer(answer.head)
         // How a call of gRPC went is known at its end.
         this.#headOf(report, answer.status, !grpc)

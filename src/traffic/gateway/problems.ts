@@ -16,6 +16,7 @@ type Row = readonly [status: number, cause: string, kind: string, detail: string
 /** What clients are told. Nothing about addresses, endpoints or messages of the inside. */
 const TABLE: Readonly<Record<string, Row>> = {
   BANYAN_TIMEOUT: [504, 'http_response_timeout', 'timeout', 'The service did not answer in time.'],
+  BANYAN_CALLER_DEADLINE: [504, 'http_response_timeout', 'caller-deadline', 'The service did not answer within the time that the request gave it.'],
   BANYAN_DEADLINE_EXCEEDED: [504, 'http_response_timeout', 'deadline-exceeded', 'The time for this request was used up before the service could be asked.'],
   BANYAN_BREAKER_OPEN: [503, 'destination_unavailable', 'breaker-open', 'The service has been failing and is given time to recover.'],
   BANYAN_BULKHEAD_FULL: [503, 'connection_limit_reached', 'overloaded', 'The service has as many requests as it can take.'],

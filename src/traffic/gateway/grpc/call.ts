@@ -1,6 +1,6 @@
 import type { Clock } from '../../../core/clock.js'
 import { withoutStack } from '../../../core/errors.js'
-import { TimeoutError } from '../../errors.js'
+import { CallerDeadlineError, TimeoutError } from '../../errors.js'
 import type { RequestHead } from '../../http/message.js'
 import { isGivenUp, type Call } from '../../policy.js'
 import type { UpstreamAnswer } from '../answer.js'
@@ -43,7 +43,7 @@ export function endGrpc(
 
 /** How a call ends whose answer breaks off. */
 function endingOf(call: Call): Ending {
-  if (isGivenUp(call)) return { code: Grpc.Cancelled, message: 'The caller has gone.' }
+  if (isGivenUp(call) && !(call.reason instanceof CallerDeadlineError)) return { code: Grpc.Cancelled, message: 'The caller has gone.' }
   if (call.cancelled)
     return { code: Grpc.DeadlineExceeded, message: 'The service did not end its answer in time.' }
   return { code: Grpc.Unavailable, message: 'The service broke off before its answer was complete.' }
