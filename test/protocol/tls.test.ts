@@ -85,6 +85,14 @@ async function handshake(port: number, options: ConnectionOptions = {}): Promise
   return socket
 }
 
+/** What is answered to a request on a connection. */
+function answerOn(socket: TLSSocket): Promise<string> {
+  return new Promise((resolve) => {
+    socket.once('data', (data: Buffer) => resolve(data.toString()))
+    socket.write('GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n')
+  })
+}
+
 /** The common name of the certificate that is shown to a client who asks for that name. */
 async function shownFor(port: number, servername?: string, options: ConnectionOptions = {}): Promise<string> {
   const socket = await handshake(port, { ...(servername === undefined ? {} : { servername }), ...options })
@@ -314,6 +322,24 @@ describe('client certificates', () => {
     const answer = await raw.ask(`GET / HTTP/1.1\r\nHost: a\r\n${fields.join('')}\r\n`)
     for (const text of [JSON.stringify(headers), answer.body]) expect(text).not.toMatch(/admin|bGll/)
   })
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'are known again when a session is resumed (%s), until the next renewal',
+    async (version) => {
+      const spec = asking('require', { forward: { certificate: false, subject: 'X-Client-Subject' } })
+      const { listener } = await listen(spec)
+      const options = { ...shown(checkout), maxVersion: version, servername: 'shop.example' }
+      const first = await handshake(listener.port, options)
+      const text = await answerOn(first)
+      expect(text).toContain('CN=checkout,O=shop')
+      const session = first.getSession()!
+      const again = await handshake(listener.port, { ...options, session })
+      expect(again.isSessionReused()).toBe(true)
+      expect(await answerOn(again)).toContain('CN=checkout,O=shop')
+      await listener.update(spec)
+      expect((await handshake(listener.port, { ...options, session })).isSessionReused()).toBe(false)
+    },
+  )
 
   test('of a proxy that is trusted do not replace what it says of clients, unless services are told', async () => {
     const spec = asking('request')

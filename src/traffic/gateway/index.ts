@@ -9,6 +9,7 @@
  */
 export { Gateway, type GatewayOptions, type GatewayState } from './gateway.js'
 export type { EndpointState } from './endpoint.js'
+export type { Listener } from './listener.js'
 export type { RouteState } from './route.js'
 export type { RateLimitState } from './telemetry/rate-limit-state.js'
 export type { LastProblem } from './telemetry/last-problem.js'
@@ -25,6 +26,14 @@ export type {
   ServiceSpec,
 } from './spec.js'
 export type { HttpLimits } from '../http/limits.js'
+export type {
+  CertificateSpec,
+  ClientCertificatesSpec,
+  ForwardedCertificateSpec,
+  ListenerSpec,
+  TlsSpec,
+  TlsVersion,
+} from '../http/listener-spec.js'
 export type { BalanceSpec } from '../balancing/balancer.js'
 export type { ZoneOptions } from '../balancing/zones.js'
 export type { ResolveOptions } from '../discovery/resolution.js'

@@ -22,6 +22,9 @@ const UNWANTED = withoutStack(
   () => new Error('The answer is complete, and nobody takes the rest of the request'),
 )
 
+/** What becomes of a request whose client does not wait for its answer. */
+const GONE = withoutStack(() => new HttpError(400, 'The client has called off the request'))
+
 /** Becomes the code INTERNAL_ERROR of a reset. */
 const CUT_OFF = withoutStack(() => new Error('The answer is not complete'))
 
@@ -140,10 +143,11 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
     this.#state = 'answering'
     const { status, body } = answer
     const headers = answerHeaders(status, answer.fields)
-    const bodiless = this.request.method === 'HEAD' || status === 204 || status === 304
+    // A 205 has no body either (RFC 9110 15.3.6), and the codec ends the stream with it.
+    const bodiless = this.request.method === 'HEAD' || status === 204 || status === 205 || status === 304
     if (bodiless || !body) {
-      if (status !== 204 && (answer.statedLength !== undefined || !bodiless))
-        headers['content-length'] = answer.statedLength ?? 0
+      const length = status === 205 ? 0 : answer.statedLength
+      if (status !== 204 && (length !== undefined || !bodiless)) headers['content-length'] = length ?? 0
       body?.discard()
       this.#send(headers, { endStream: true })
       this.#answered(answer.takesRest === true)
@@ -323,11 +327,11 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
   #onClose(): void {
     this.#owner.sweeper.delete(this)
     this.#owner.forget(this)
+    if (this.#state === 'answered' && this.body.ended) return
     if (this.#state === 'open') this.#owner.onReset()
     if (this.#state !== 'answered' && this.#state !== 'switched') this.aborted = true
-    const gone = new HttpError(400, 'The client has called off the request')
-    this.#giveUp(gone)
-    this.#done(this.#state === 'switched' ? undefined : gone)
+    this.#giveUp(GONE)
+    this.#done(this.#state === 'switched' ? undefined : GONE)
   }
 
   #done(error: Error | undefined): void {
