@@ -167,6 +167,7 @@ describe('OpenTelemetry by the environment', () => {
       expect(attributesOf(resource!.resource.attributes)).toMatchObject({
         'service.name': 'edge',
         'deployment.environment.name': 'test',
+        'service.instance.id': expect.stringMatching(/^[\da-f-]{36}$/) as string,
       })
     }
   })

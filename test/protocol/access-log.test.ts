@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { constants } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -7,7 +8,8 @@ import { AccessLog } from '../../src/node/access-log/access-log.js'
 import type { AccessLogSpec } from '../../src/node/access-log/spec.js'
 import { seededRandom } from '../../src/core/random.js'
 import type { GatewaySpec } from '../../src/traffic/gateway/index.js'
-import { closeAll, get, ok, setUp } from '../support/gateway.js'
+import { closeAll, get, ok, open, setUp } from '../support/gateway.js'
+import { Http2Client } from '../support/http2-client.js'
 
 let folder: string
 beforeEach(() => {
@@ -201,5 +203,54 @@ describe('options', () => {
     const { exchange, lines } = await logged({ parameters: '*', redact: ['user'], fields: ['query'] })
     await exchange(get('/?user=anna&page=2&token=t'), ok(''))
     expect(await lines(1)).toEqual([{ query: 'user=***&page=2&token=***' }])
+  })
+})
+
+describe('in HTTP/2', () => {
+  async function overHttp2() {
+    const running = await logged()
+    const { port } = await running.gateway.listen(0, '127.0.0.1', { h2c: true })
+    const client = await Http2Client.open(`http://127.0.0.1:${port}`)
+    open.push(client)
+    return { ...running, h2: client }
+  }
+
+  test('a line says the same', async () => {
+    const { h2, upstream, lines } = await overHttp2()
+    const answer = h2.ask({ ':path': '/a?b=c' }, 'hello')
+    const peer = await upstream.peer()
+    await peer.until((text) => text.endsWith('hello') || text.includes('hello\r\n'))
+    peer.reply(ok('fine'))
+    await answer
+    expect(await lines(1)).toMatchObject([
+      {
+        protocol: 'HTTP/2',
+        method: 'POST',
+        path: '/a',
+        query: 'b=***',
+        status: 200,
+        bytesIn: 5,
+        bytesOut: 4,
+      },
+    ])
+  })
+
+  test('a stream that the client resets before its answer is 499', async () => {
+    const { h2, upstream, lines } = await overHttp2()
+    const stream = h2.request({ ':path': '/a' })
+    await (await upstream.peer()).request()
+    stream.close(constants.NGHTTP2_CANCEL)
+    expect(await lines(1)).toMatchObject([{ protocol: 'HTTP/2', status: 499, aborted: true, bytesOut: 0 }])
+  })
+
+  test('and one in the middle of its answer has the status it was sent', async () => {
+    const { h2, upstream, lines } = await overHttp2()
+    const stream = h2.request({ ':path': '/a' })
+    const peer = await upstream.peer()
+    await peer.request()
+    peer.reply('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc')
+    await new Promise((resolve) => stream.once('data', resolve))
+    stream.close(constants.NGHTTP2_CANCEL)
+    expect(await lines(1)).toMatchObject([{ status: 200, aborted: true, bytesOut: 3 }])
   })
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { BanyanError } from '../../core/errors.js'
 import { sleep, type Clock } from '../../core/clock.js'
 import type { Telemetry } from '../../core/telemetry.js'
@@ -40,6 +41,10 @@ export async function exportByEnvironment(
   const { sdk, api, bridge } = await load()
   if (env['OTEL_LOG_LEVEL'] === undefined) api.diag.setLogger(diagnostics(log, clock), api.DiagLogLevel.WARN)
   const started = new sdk.NodeSDK({
+    // Several workers, or replicas on one host, must not be taken for one.
+    resource: sdk.resources
+      .defaultResource()
+      .merge(sdk.resources.resourceFromAttributes({ 'service.instance.id': randomUUID() })),
     // Nothing of ours looks for spans in the asynchronous context, which would cost every request.
     contextManager: null as never,
     textMapPropagator: null,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ACCESS_FIELDS } from '../../access-log/spec.js'
+import { isToken } from '../../../traffic/http/characters.js'
 import { bytes } from './parts.js'
 
 /** `accessLog`. */
@@ -30,7 +31,7 @@ export const accessLog = z
           description: 'Query parameters whose values are logged; `*` for all but secrets. Default none.',
         }),
       headers: z
-        .array(z.string().min(1))
+        .array(z.string().refine(isToken, 'must be the name of a header field'))
         .optional()
         .meta({ description: 'Request header fields that are logged, secrets redacted. Default none.' }),
       redact: z
