@@ -619,3 +619,27 @@ test('an answer for somebody who is known is no stale answer for others', async 
   close()
   expect([await statusOf(keys[0]), await statusOf(keys[1])]).toEqual([502, 502])
 })
+
+test('requests of an aggregation count for whoever it answers', async () => {
+  const keys = [newKey(), newKey()] as const
+  const upstream = await server(() => ({ body: { ok: true } }))
+  const { base } = await gatewayFor({
+    services: { s: { endpoints: [upstream.url], policy: 'p' } },
+    authenticators: {
+      keys: { apiKey: { keys: { a: { hash: hashKey(keys[0]) }, b: { hash: hashKey(keys[1]) } } } },
+    },
+    policies: { p: { rateLimit: { limit: 1, window: '1h', by: 'identity' } } },
+    routes: {
+      all: {
+        match: {},
+        access: { by: 'keys' },
+        aggregate: { branches: { one: { service: 's', path: '/' } } },
+      },
+    },
+  })
+  const statusOf = async (key: string): Promise<number> =>
+    (await fetch(base, { headers: { 'x-api-key': key } })).status
+  expect([await statusOf(keys[0]), await statusOf(keys[1])]).toEqual([200, 200])
+  expect(await statusOf(keys[0])).not.toBe(200)
+  expect(upstream.seen).toHaveLength(2)
+})

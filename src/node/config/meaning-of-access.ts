@@ -121,7 +121,9 @@ export function* checkAccess(config: ConfigInput, name: string, unknown: Unknown
 /** Who asks must be found out where it is counted. */
 function* checkCountedBy(config: ConfigInput, route: Route, path: Path): Generator<MeaningProblem> {
   if (route.access?.by !== undefined) return
-  const targets = typeof route.to === 'string' ? [route.to] : (route.to ?? []).map(({ service }) => service)
+  const targets = (typeof route.to === 'string' ? [{ service: route.to }] : (route.to ?? []))
+    .concat(Object.values(route.aggregate?.branches ?? {}))
+    .map(({ service }) => service)
   const policies = [route.policy, ...targets.map((service) => config.services[service]?.policy)]
   for (const policy of policies) {
     const by = config.policies?.[policy ?? '']?.rateLimit?.['by']

@@ -16,7 +16,7 @@ import type { Fields } from '../http/fields.js'
 import type { UpstreamAnswer } from './answer.js'
 import { fixedAnswer } from './fixed-answer.js'
 import { isGrpcFailure, isWorthAnotherCall, pushbackIn } from './grpc/status.js'
-import { needsIdentity } from './client-key.js'
+import { clientKey, needsIdentity, type Asker } from './client-key.js'
 import type { FallbackSpec, PolicySpec } from './spec.js'
 import { staleAnswers } from './stale.js'
 
@@ -147,6 +147,13 @@ export function rateLimitKey(
   if (!rateLimit || rateLimitBy === 'all' || needsIdentity(rateLimitBy)) return undefined
   if (rateLimitBy.startsWith('header:')) return fields.get(rateLimitBy.slice(7).toLowerCase()) ?? ''
   return address()
+}
+
+/** The same for a request of our own: it is known by then on whose behalf. */
+export function rateLimitKeyFor(policies: BuiltPolicies, asker: Asker): string | undefined {
+  const { rateLimit, rateLimitBy } = policies
+  if (rateLimit && needsIdentity(rateLimitBy)) return clientKey(rateLimitBy, asker)
+  return rateLimitKey(policies, asker.exchange.request.fields, () => asker.clientAddress)
 }
 
 /** Finds where the rate of that name is counted for several processes. */

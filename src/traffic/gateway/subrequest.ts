@@ -11,7 +11,7 @@ import type { UpstreamAnswer } from './answer.js'
 import { isIdempotent, type Forwarding } from './forwarding.js'
 import { fieldIn, requestText, type RequestAdditions } from './heads.js'
 import type { OutgoingWork } from './outgoing-work.js'
-import { rateLimitKey } from './policies.js'
+import { rateLimitKeyFor } from './policies.js'
 import type { Service } from './service.js'
 
 /** A request of our own, made on behalf of a client's. */
@@ -53,7 +53,7 @@ export function subrequest(service: Service, options: SubrequestOptions): Promis
     {
       idempotent: work.idempotent,
       deadline: Math.min(options.deadline ?? Infinity, outer?.deadline ?? Infinity),
-      key: rateLimitKey(service.policies, origin.request.fields, () => origin.clientAddress),
+      key: rateLimitKeyFor(service.policies, origin),
       subject: work,
     },
     outer,
