@@ -5,7 +5,7 @@ import { suggest } from '../../core/suggest.js'
 import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
-import { checkAggregate, servicesOfAggregate } from './meaning-of-aggregate.js'
+import { checkAggregate, checkTransform, servicesOfAggregate } from './meaning-of-shaping.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
 import { checkUpstreams } from './meaning-of-upstreams.js'
@@ -161,6 +161,7 @@ function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProble
     yield* checkStacking(config, name, service)
   }
   yield* checkAggregate(config, name)
+  yield* checkTransform(config, name)
   yield* checkAccess(config, name, unknown)
   if (shares.length > 0 && shares.every(({ weight = 1 }) => weight === 0))
     yield error([...path, 'to'], 'the weights of all services are 0')

@@ -35,6 +35,8 @@ export async function buildFilters(spec: RouteSpec, context: RouteContext): Prom
   }
   const document = spec.openapi ?? documentOfServices(spec, context)
   if (document !== undefined) filters.push((await import('./filters/openapi.js')).openapi(document, context))
+  if (spec.transform)
+    filters.push((await import('./filters/transform.js')).transform(spec.transform, context))
   if (spec.mirror) filters.push((await import('./filters/mirror.js')).mirror([spec.mirror].flat(), context))
   return filters
 }

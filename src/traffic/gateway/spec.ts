@@ -21,6 +21,7 @@ import type { MaintenanceSpec } from './filters/maintenance.js'
 import type { MirrorSpec } from './filters/mirror.js'
 import type { RequestIdSpec } from './filters/request-id.js'
 import type { OpenApiSpec } from './filters/openapi/spec.js'
+import type { TransformSpec } from './filters/transform/spec.js'
 import type { AggregateSpec } from './responders/aggregate/spec.js'
 import type { FilesSpec } from './responders/files.js'
 import type { FixedAnswerSpec } from './fixed-answer.js'
@@ -186,6 +187,8 @@ export interface RouteSpec {
    * with an `Idempotency-Key`.
    */
   idempotent?: boolean
+  /** Changes requests and answers by their values. */
+  transform?: TransformSpec
   /** An OpenAPI document, by its path: requests are checked against it. Default: that of the service. */
   openapi?: string | OpenApiSpec
   /** How long an endpoint may send nothing while it owes bytes, for streams with pauses. Default: what its service says. */

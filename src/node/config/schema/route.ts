@@ -4,6 +4,7 @@ import { durationSchema } from '../options-schema.js'
 import { access, cors, csrf, quotaOfRoute } from './access.js'
 import { aggregate } from './aggregate.js'
 import { openapi } from './openapi.js'
+import { transform } from './transform.js'
 import { cache } from './cache.js'
 import { compress } from './compress.js'
 import { files } from './files.js'
@@ -86,6 +87,7 @@ export const route = z.strictObject({
     .optional()
     .meta({ description: 'Quotas by name, or of this route alone; one or a list.' }),
   openapi: openapi.optional(),
+  transform: transform.optional().meta({ description: 'Changes requests and answers by their values.' }),
   requestId: z
     .union([
       z.literal(true),

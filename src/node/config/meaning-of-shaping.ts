@@ -1,3 +1,5 @@
+import { planTransform } from '../../traffic/gateway/filters/transform/plan.js'
+import type { TransformSpec } from '../../traffic/gateway/filters/transform/spec.js'
 import { planAggregate } from '../../traffic/gateway/responders/aggregate/plan.js'
 import type { AggregateSpec } from '../../traffic/gateway/responders/aggregate/spec.js'
 import { parsePattern } from '../../traffic/gateway/router.js'
@@ -15,6 +17,15 @@ export function servicesOfAggregate(
     service,
     path: ['aggregate', 'branches', name, 'service'],
   }))
+}
+
+/** Checks the expressions of a transformation. */
+export function* checkTransform({ routes }: ConfigInput, name: string): Generator<MeaningProblem> {
+  const { transform, match } = routes[name]!
+  if (!transform) return
+  const { problems } = planTransform(transform as TransformSpec, parsePattern(match.path ?? '/*').names)
+  for (const { path, message, at = 'value' } of problems)
+    yield { severity: 'error', path: ['routes', name, 'transform', ...path], message, at }
 }
 
 /** Checks expressions, names and order of an aggregation. */
