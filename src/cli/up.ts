@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import v8 from 'node:v8'
 import { systemClock } from '../core/clock.js'
 import { loadConfig, type Loaded } from '../node/config/load.js'
@@ -52,7 +53,8 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
   // Before the start: a signal in the middle of it must not leave things half done either.
   process.on('SIGINT', stop).on('SIGTERM', stop)
   started = node.start()
-  const changes = takeChanges(node, started, { loaded, watch, log })
+  const hungUp = (): void => stop('SIGHUP')
+  const changes = takeChanges(node, started, { loaded, watch, log, hungUp })
   await started.catch((error: unknown) => {
     changes.close()
     process.off('SIGINT', stop).off('SIGTERM', stop)
@@ -72,7 +74,18 @@ async function create(spec: NodeSpec, file: string, log: Log): Promise<Running> 
 function takeChanges(
   node: Running,
   started: Promise<void>,
-  { loaded, watch, log }: { loaded: Loaded; watch: boolean; log: Log },
+  {
+    loaded,
+    watch,
+    log,
+    hungUp,
+  }: {
+    loaded: Loaded
+    watch: boolean
+    log: Log
+    /** Called when the terminal that it was started on is gone. */
+    hungUp: () => void
+  },
 ): { close(): void } {
   const configurator = new Configurator(node, loaded.file)
   node.controlledBy(configurator)
@@ -80,7 +93,13 @@ function takeChanges(
     const nothing = (): void => undefined
     void started.then(() => configurator.reload(by), nothing)
   }
+  const onTerminal = isatty(process.stderr.fd)
   const onSignal = (): void => {
+    // The signal's first meaning: without it, whoever closes a terminal would leave a node behind.
+    if (onTerminal && !isatty(process.stderr.fd)) {
+      hungUp()
+      return
+    }
     node.reopenLogs()
     reload('signal')
   }

@@ -297,6 +297,7 @@ export class Node implements Running {
     this.#spec = spec
     if (changes.length === 0) {
       this.#configuration.unchanged(origin)
+      this.#log('info', `configuration ${generation} is in force already`, { by: origin.by })
     } else {
       this.#configuration.applied(spec, origin)
       const { generation: now, hash } = this.#configuration.state
