@@ -134,6 +134,19 @@ Example:
   )
 
 program
+  .command('cache')
+  .description('what the caches of a running node keep')
+  .command('purge')
+  .description('forget kept answers; all of them, or those that are named')
+  .option('-r, --route <name>', 'of this route only')
+  .option('--host <host>', 'of this host only, as the service sees it')
+  .option('-p, --path <path>', "of this path and query, or beginning so: '/products/*'")
+  .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
+  .action(async (options: { route?: string; host?: string; path?: string; admin: string }) =>
+    (await import('./cache.js')).purge(options),
+  )
+
+program
   .command('key')
   .description('make keys for an apiKey authenticator')
   .command('create')

@@ -87,6 +87,7 @@ export class Node implements Running {
         control: () => this.#control,
         metrics: observation.metrics,
         explain: (id) => this.explain(id),
+        purge: (which) => this.purge(which),
       },
       log,
     )
@@ -187,6 +188,11 @@ export class Node implements Running {
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] {
     return this.#observation.explainer.find(id)
+  }
+
+  /** Forgets answers that are kept; see {@link Gateway.purge}. */
+  purge(which: Parameters<Gateway['purge']>[0]): number {
+    return this.#gateway.purge(which)
   }
 
   /** The configuration in force. */

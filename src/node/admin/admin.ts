@@ -7,6 +7,7 @@ import { suggest } from '../../core/suggest.js'
 import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
+import { purgeReply, type CachePurge } from './cache.js'
 import { json, listOf, notAllowed, problem, readBody, refuseForeign, type Reply } from './reply.js'
 
 /** What the admin listener shows and moves. */
@@ -19,6 +20,8 @@ export interface AdminSubject extends ConfigSubject {
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
+  /** Forgets answers that caches keep; returns how many. */
+  purge(which: CachePurge): number | Promise<number>
 }
 
 /** What an operator can do to a breaker, wherever it is. */
@@ -44,6 +47,7 @@ const BODY_BYTES = 64 * 1024
  * | `GET /api/config` | the configuration in force, secrets hidden; its `ETag` tells generation and content |
  * | `PUT /api/config` | puts a configuration into force, see {@link configReply} |
  * | `POST /api/reload` | reads the file again that the node was started from |
+ * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
  *
@@ -117,6 +121,7 @@ export class AdminServer {
         ? problem(400, 'The name of the breaker is not percent-encoded as it must be.')
         : this.#override(request, name)
     }
+    if (path === '/api/cache/purge') return purgeReply(request, this.#subject)
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {

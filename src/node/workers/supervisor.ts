@@ -82,6 +82,8 @@ export class Supervisor implements Running {
         control: () => this.#control,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
+        purge: async (which) =>
+          (await this.#crew.askAll<number>('purge', which)).reduce((sum, count) => sum + count, 0),
       },
       log,
     )

@@ -6,6 +6,7 @@
 import cluster from 'node:cluster'
 import v8 from 'node:v8'
 import { systemClock } from '../../core/clock.js'
+import type { CachePurge } from '../admin/cache.js'
 import type { Override } from '../../traffic/policies/circuit-breaker.js'
 import { createLog } from '../log.js'
 import { Node } from '../node.js'
@@ -45,6 +46,7 @@ const channel: Channel = new Channel(
       node!.breakers.get(name)?.force(override),
     release: ({ name }: { name: string }) => node!.breakers.get(name)?.release(),
     explain: (id: string | undefined) => node!.explain(id),
+    purge: (which: CachePurge) => node!.purge(which),
     reopenLogs: () => node!.reopenLogs(),
     stop: () => node?.stop(hurry.signal),
     hurry: () => hurry.abort(),

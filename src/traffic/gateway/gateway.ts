@@ -16,6 +16,7 @@ import { Forwarding } from './forwarding.js'
 import { grpcProblem, isGrpcAnswer } from './grpc/answer.js'
 import { beginGrpc, endGrpc, grpcTimeoutOf } from './grpc/call.js'
 import { isGrpc } from './grpc/status.js'
+import type { Purge } from './filter.js'
 import { answerText, safeTrailers, TIMEOUT_FIELD } from './heads.js'
 import { clientProblem, type ClientProblem } from './problems.js'
 import { Generation, type GenerationOptions } from './generation.js'
@@ -263,6 +264,26 @@ export class Gateway {
   }
 
   /**
+   * Forgets answers that routes keep.
+   *
+   * @param which - the resources, and the route if only one is meant
+   * @returns how many answers that were
+   * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if that route is not there or keeps no answers
+   */
+  purge(which: Purge & { route?: string | undefined } = {}): number {
+    const { route: name } = which
+    if (name === undefined) {
+      let count = 0
+      for (const route of this.routes.values()) count += route.purge(which) ?? 0
+      return count
+    }
+    const count = this.routes.get(name)?.purge(which)
+    if (count === undefined)
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `there is no route \`${name}\` with a cache`)
+    return count
+  }
+
+  /**
    * Stops: takes no new connections, lets the exchanges in flight finish until `signal` is aborted, cuts the rest.
    */
   async close(signal: AbortSignal = AbortSignal.abort()): Promise<void> {
@@ -409,6 +430,8 @@ export class Gateway {
           return
         }
         const problem = clientProblem(error)
+        if (forwarding.requestId !== undefined)
+          problem.extensions = { ...problem.extensions, requestId: forwarding.requestId }
         this.#headOf(report, problem.status)
         if (problem.status === 500) this.#report(error, route)
         report.problem = problem

@@ -7,7 +7,7 @@ import type { Handler, Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import { compileEdits, type CompiledEdits } from './heads.js'
 import { buildPolicies, type BuiltPolicies, type RateStores } from './policies.js'
-import type { Filter, RouteContext } from './filter.js'
+import type { Filter, Purge, RouteContext } from './filter.js'
 import { buildFilters } from './filters.js'
 import { maintenance, maintenanceOf } from './filters/maintenance.js'
 import { identityKey } from './identity-key.js'
@@ -80,6 +80,7 @@ export class Route {
   readonly answersPreflights: boolean
   readonly policies: BuiltPolicies
   readonly #spec: RouteSpec
+  readonly #filters: readonly Filter[]
   readonly #shares: readonly Share[]
   readonly #runtime: Runtime
   readonly #record: RouteRecord
@@ -93,6 +94,7 @@ export class Route {
   ) {
     this.name = name
     this.#spec = spec
+    this.#filters = filters
     this.#runtime = runtime
     this.#record = record
     this.pattern = templateOf(spec.match.path)
@@ -176,6 +178,17 @@ export class Route {
     const closed = maintenanceOf(spec.maintenance, gateway.maintenance)
     const outermost = closed ? [maintenance(closed, name)] : []
     return new Route(options, policies, { ...extras, filters: [...outermost, ...extras.filters] }, record)
+  }
+
+  /**
+   * Forgets kept answers.
+   *
+   * @returns how many that were; `undefined` if the route keeps none
+   */
+  purge(which: Purge): number | undefined {
+    const keepers = this.#filters.filter((each) => each.purge)
+    if (keepers.length === 0) return undefined
+    return keepers.reduce((sum, each) => sum + each.purge!(which), 0)
   }
 
   /** Chooses a service by weight. */
