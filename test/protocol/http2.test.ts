@@ -238,6 +238,23 @@ describe('bodies flow no faster than they are taken', () => {
   })
 })
 
+test('a hundred answers that nobody takes leave room for one that is', async () => {
+  const { upstream, client } = await setUpHttp2()
+  const each = await client()
+  const stalled = Array.from({ length: 99 }, () => each.request({}).pause())
+  for (let count = 0; count < stalled.length; count++) {
+    const peer = await upstream.peer()
+    await peer.request()
+    peer.reply('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n')
+    peer.socket.write(Buffer.alloc(1_000_000))
+  }
+  const answer = each.ask()
+  const peer = await upstream.peer()
+  await peer.request()
+  peer.reply(ok('served'))
+  expect((await answer).body).toBe('served')
+})
+
 describe('what ends early', () => {
   test('a reset by the client cancels the request to the service at once', async () => {
     const { upstream, client } = await setUpHttp2()

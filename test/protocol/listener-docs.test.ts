@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { mkdtempSync, copyFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { connect } from 'node:tls'
 import { join } from 'node:path'
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -94,4 +95,31 @@ test('the example of HTTP/2 speaks it with TLS and without', async () => {
   const resolve = ['--resolve', `shop.example:${secure}:127.0.0.1`]
   expect(await curl('--http2', ...resolve, ...version, `https://shop.example:${secure}/`)).toBe('200 2')
   expect(await curl('--http2-prior-knowledge', ...version, `http://127.0.0.1:${plain}/`)).toBe('200 2')
+})
+
+test('a change of the configuration that says nothing new reads the certificates again', async () => {
+  const names = ['DNS:shop.example']
+  const directory = certificates({ shop: authority.issue({ names, subject: '/CN=first' }) })
+  const { node, ports } = await startExample('traffic/http2.md', {
+    env: { CERTS: directory, SHOP: await service() },
+    edit: freePorts,
+  })
+  const shown = async (): Promise<string | undefined> => {
+    const socket = connect({
+      port: ports[0]!,
+      host: '127.0.0.1',
+      ca: authority.pem,
+      servername: 'shop.example',
+    })
+    await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
+    const name = socket.getPeerX509Certificate()?.subject
+    socket.destroy()
+    return name
+  }
+  expect(await shown()).toBe('CN=first')
+  const second = authority.issue({ names, subject: '/CN=second' })
+  copyFileSync(second.cert, join(directory, 'shop.pem'))
+  copyFileSync(second.key, join(directory, 'shop.key'))
+  await node.apply(node.spec)
+  expect(await shown()).toBe('CN=second')
 })

@@ -119,7 +119,7 @@ export class EntranceKeeper {
 
   #lookLater(tls: TlsSpec): void {
     const { clock } = this.#options.runtime
-    const { state } = { state: this.#state }
+    const state = this.#state
     this.#timer = clock.schedule(clock.now() + LOOK_MS, () => {
       void this.#look(tls, state).then(() => {
         // Unless another specification has come into force, which looks by itself.

@@ -19,8 +19,6 @@ export interface HttpServerOptions {
   onExchange: (exchange: Exchange) => void
   /** Observes requests that were refused because they are not valid. */
   onInvalid?: (error: HttpError) => void
-  /** What new sockets pass first. Default: nothing, HTTP/1 is spoken at once. */
-  entrance?: Entrance | undefined
 }
 
 /** Accepts connections and reads requests from them, one at a time on each. Knows no routes and no policies. */
@@ -34,7 +32,8 @@ export class HttpServer implements ConnectionHost {
   readonly #connections = new Set<Connection>()
   /** Sockets on which it is not clear yet what is spoken. */
   readonly #entering = new Set<Socket>()
-  #entrance: Entrance | undefined
+  /** What new sockets pass first; without it HTTP/1 is spoken at once. */
+  #entrance: Entrance | undefined = undefined
   #draining = false
   #onDrained: (() => void) | undefined = undefined
   #closed: Promise<void> | undefined = undefined
@@ -44,7 +43,6 @@ export class HttpServer implements ConnectionHost {
     this.sweeper = new Sweeper(options.clock)
     this.onExchange = options.onExchange
     this.onInvalid = options.onInvalid
-    this.#entrance = options.entrance
     this.#server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, (socket) =>
       this.#accept(socket),
     )

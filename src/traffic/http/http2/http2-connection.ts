@@ -77,6 +77,8 @@ export class Http2Connection implements Client, Connection, ExchangeOwner, Sweep
       },
       maxHeaderListPairs: 2 * limits.fieldCount + 16,
       maxSessionInvalidFrames: 100,
+      // In MB: every stream may wait with what a service sends at once, and requests are not refused for that.
+      maxSessionMemory: 10 + Math.ceil(limits.streams / 4),
     })
     this.#session.setLocalWindowSize(CONNECTION_WINDOW)
     this.#guard = new FloodGuard({

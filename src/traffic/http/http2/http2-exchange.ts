@@ -126,7 +126,7 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
 
   interim(status: number, _reason: string, fields: string): void {
     if (this.#state !== 'open' || this.#gone) return
-    this.#stream.additionalHeaders(answerHeaders(status, fields))
+    this.#stream.additionalHeaders(withJoinedLines(answerHeaders(status, fields)))
   }
 
   respond(answer: Answer): void {
@@ -256,7 +256,7 @@ export class Http2Exchange implements Exchange, BodySource, Sweepable {
       },
       end: (received) => {
         if (this.#gone) return
-        if (trailers) this.#answerTrailers = trailerHeaders(trailers(received))
+        if (trailers) this.#answerTrailers = withJoinedLines(trailerHeaders(trailers(received)))
         this.#awaitClient()
         stream.end()
         this.#answered(takesRest === true)
