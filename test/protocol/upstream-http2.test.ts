@@ -315,7 +315,31 @@ describe('an answer that breaks off', () => {
     expect(await raw.until(() => false)).not.toMatch(/0\r\n\r\n$/)
   })
 
-  test('by a reset without an error does not look complete', async () => {
+  test('by a reset without an error does not look complete if it said how long it is', async () => {
+    const { upstream, client } = await setUpFrames()
+    const raw = (await client()).send(get())
+    const peer = await upstream.peer()
+    const stream = await peer.request()
+    peer.headers(stream, [[':status', '200'], ['content-length', '10']]) // prettier-ignore
+    peer.send(Frame.Data, 0, stream, 'half')
+    await raw.until((text) => text.includes('half'))
+    peer.reset(stream, constants.NGHTTP2_NO_ERROR)
+    await raw.closed()
+    expect(raw.text).toMatch(/\r\nhalf$/)
+  })
+
+  test('by a reset without an error is complete if it did not: so end the answers of many a server', async () => {
+    const { upstream, client } = await setUpFrames()
+    const answer = (await client()).ask(get())
+    const peer = await upstream.peer()
+    const stream = await peer.request()
+    peer.headers(stream, [[':status', '200']])
+    peer.send(Frame.Data, 0, stream, 'whole')
+    peer.reset(stream, constants.NGHTTP2_NO_ERROR)
+    expect((await answer).body).toBe('whole')
+  })
+
+  test('as its connection closes does not look complete', async () => {
     const { upstream, client } = await setUpFrames()
     const raw = (await client()).send(get())
     const peer = await upstream.peer()
@@ -323,8 +347,9 @@ describe('an answer that breaks off', () => {
     peer.headers(stream, [[':status', '200']])
     peer.send(Frame.Data, 0, stream, 'half')
     await raw.until((text) => text.includes('half'))
-    peer.reset(stream, constants.NGHTTP2_NO_ERROR)
-    expect(await raw.until(() => false)).not.toMatch(/0\r\n\r\n$/)
+    peer.socket.end()
+    await raw.closed()
+    expect(raw.text).not.toMatch(/0\r\n\r\n$/)
   })
 
   test('before its head is an error, and the connection goes on', async () => {
@@ -412,6 +437,19 @@ describe('large bodies', () => {
     raw.socket.resume()
     await raw.until((text) => text.length > size)
     expect(raw.text.length - raw.text.indexOf('\r\n\r\n') - 4).toBe(size)
+  })
+
+  test('of unknown length are complete when a slow client has taken them', async () => {
+    const { upstream, client } = await setUp()
+    const raw = await client()
+    raw.socket.pause()
+    raw.send(get())
+    const { stream } = await upstream.request()
+    stream.respond()
+    stream.end(Buffer.alloc(8 * 1024 * 1024, 'x'))
+    const tick = setInterval(() => (raw.socket.isPaused() ? raw.socket.resume() : raw.socket.pause()), 1)
+    open.push({ close: () => clearInterval(tick) })
+    expect((await raw.responses(1))[0]!.body.length).toBe(8 * 1024 * 1024)
   })
 
   test('upward arrive whole', async () => {

@@ -8,6 +8,7 @@ import type { AnswerReceiver, OutgoingRequest, UpstreamChannel } from './exchang
 import { readFields, readResponseHead, requestHeaders, trailerHeaders } from './http2-head.js'
 
 const {
+  NGHTTP2_NO_ERROR: NO_ERROR,
   NGHTTP2_CANCEL: CANCEL,
   NGHTTP2_PROTOCOL_ERROR: PROTOCOL_ERROR,
   NGHTTP2_REFUSED_STREAM: REFUSED_STREAM,
@@ -61,8 +62,6 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
   #trailers: Fields | undefined = undefined
   #interim = false
   #answering = false
-  /** The endpoint has said that its answer is complete. */
-  #complete = false
   /** What the connection had received when we sent. */
   #receivedBefore = 0
   /** Of this exchange, if it was said, in ms. */
@@ -143,7 +142,6 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
   }
 
   #listen(stream: ClientHttp2Stream): void {
-    noteEnd(stream, () => (this.#complete = true))
     // The third argument, names and values as they came, has been there since Node 8 and in no documentation.
     stream.on('response', (_headers, flags: number, section?: string[]) =>
       this.#try(() => this.#onHead(section!, (flags & END_STREAM) !== 0)),
@@ -222,12 +220,13 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
   }
 
   #onEnd(): void {
-    // Node ends the stream also where the endpoint has reset it.
-    if (!this.#complete) return
     const body = this.#body
+    // Node ends a stream also when the endpoint has reset it; how is told when it closes.
+    if (!body || this.#stream!.rstCode !== NO_ERROR || body.received < (body.length ?? 0)) return
+    // A reset without an error is taken for the end, as by curl and Chromium: servers of Node often say it that way.
     this.#receiver = undefined
     this.#body = undefined
-    body?.finish(this.#trailers)
+    body.finish(this.#trailers)
   }
 
   #onError(error: Error): void {
@@ -292,18 +291,5 @@ export class Http2Exchange implements UpstreamChannel, BodySource, Sweepable {
 
   #error(code: UpstreamCode, what: string, sent: boolean, cause?: unknown): UpstreamError {
     return new UpstreamError(code, `${this.#session.label}: ${what}`, sent, { cause })
-  }
-}
-
-/**
- * Calls back when the endpoint ends its side of a stream. Node's `end` event comes just as well when the endpoint
- * resets the stream without an error code, and then the answer is cut short. The two can be told apart only while Node
- * pushes the end: either at once, on an open stream, or as the stream closes, which still knows then how it did.
- */
-function noteEnd(stream: ClientHttp2Stream, ended: () => void): void {
-  const push = stream.push.bind(stream)
-  stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    if (chunk === null && (!stream.closed || stream.state.remoteClose === 1)) ended()
-    return push(chunk, encoding)
   }
 }

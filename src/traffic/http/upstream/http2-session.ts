@@ -210,8 +210,7 @@ export class Http2Session implements ExchangeSession, Sweepable {
     this.#pingedAt = now
     const timer = this.#clock.schedule(now + PING_TIMEOUT_MS, () => {
       this.#ping = undefined
-      this.#reason ??= 'error'
-      this.http2.destroy()
+      this.http2.destroy(new Error('the endpoint does not answer a ping'))
     })
     this.#ping = timer
     this.http2.ping((error: Error | null) => {
