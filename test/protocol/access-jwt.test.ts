@@ -312,6 +312,8 @@ describe('keys', () => {
     expect(closed.status).toBe(503)
     expect(closed.headers.get('retry-after')).not.toBeNull()
     expect((await fetch(`${base}/open`)).status).toBe(200)
+    // What cannot be a token will not be one later either.
+    expect((await fetch(base, { headers: bearer('garbage') })).status).toBe(401)
     issuer.up = true
     runtime.pass(2_000)
     expect((await fetch(base, { headers })).status).toBe(200)

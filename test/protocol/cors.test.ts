@@ -225,6 +225,20 @@ describe('a request that a page of another origin has caused', () => {
     expect(await statusOf(port, 'POST', `X-Api-Key: ${key}\r\nSec-Fetch-Site: cross-site\r\n`)).toBe('200')
   })
 
+  test('passes with a token, though the token might also have stood in a cookie', async () => {
+    const key = newKey()
+    const keys = {
+      apiKey: { keys: { a: { hash: hashKey(key) } }, from: ['bearer' as const, 'cookie:key' as const] },
+    }
+    const { port } = await gatewayFor({
+      authenticators: { keys },
+      routes: { all: { match: {}, to: 's', access: { by: 'keys' } } },
+    })
+    const cross = 'Sec-Fetch-Site: cross-site\r\n'
+    expect(await statusOf(port, 'POST', `Authorization: Bearer ${key}\r\n${cross}`)).toBe('200')
+    expect(await statusOf(port, 'POST', `Cookie: key=${key}\r\n${cross}`)).toBe('403')
+  })
+
   test('with a cookie passes from origins that CORS lets use credentials, or if nothing is to be checked', async () => {
     const key = newKey()
     const authenticators = {

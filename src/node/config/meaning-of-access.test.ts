@@ -111,6 +111,11 @@ test.each<[string, string, string]>([
     'allow: { scopes: [a], rule',
     'routes.all.access.allow.scopes: needs `by`',
   ],
+  [
+    'allow: {',
+    'identityHeaders: { Authorization: sub }, allow: {',
+    'identityHeaders.Authorization: has a meaning of its own',
+  ],
   ['per: 1d', 'per: 1d, by: name', '10:36: quotas.daily.by: must be `client`, `identity`'],
 ])('%s -> %s: %s', (from, to, message) => {
   expect(problemsOf(from, to).join('\n')).toContain(message)

@@ -25,6 +25,10 @@ export type {
   RouteSpec,
   ServiceSpec,
 } from './spec.js'
+export type { AccessSpec, AllowSpec, AuthenticatorSpec } from './filters/access/spec.js'
+export type { CorsSpec, CsrfSpec } from './filters/cors/spec.js'
+export type { QuotaSpec } from './filters/quota/spec.js'
+export type { QuotaCount, QuotaStore } from './quota-store.js'
 export type { HttpLimits } from '../http/limits.js'
 export type {
   CertificateSpec,

@@ -6,6 +6,7 @@ import { isKeyHash } from '../../../traffic/gateway/filters/access/key-hash.js'
 import { parsePasswordHash } from '../../../traffic/gateway/filters/access/password.js'
 import { originProblem } from '../../../traffic/gateway/filters/cors/origins.js'
 import { isToken } from '../../../traffic/http/characters.js'
+import { Kind, kindOf } from '../../../traffic/http/fields.js'
 import { durationSchema } from '../options-schema.js'
 import { atLeastOne, name, oneOrMore } from './parts.js'
 
@@ -196,9 +197,18 @@ export const access = z.strictObject({
     })
     .optional()
     .meta({ description: 'Who may pass of those that are known; all that is given must hold.' }),
-  identityHeaders: z.record(fieldName, text).optional().meta({
-    description: 'Fields that tell the service who asks: `sub`, `scopes`, `by` or a claim by name.',
-  }),
+  identityHeaders: z
+    .record(
+      z
+        .string()
+        .refine(isToken, 'is not a valid header name')
+        .refine((field) => kindOf(field) === Kind.Ordinary, 'has a meaning of its own; choose another field'),
+      text,
+    )
+    .optional()
+    .meta({
+      description: 'Fields that tell the service who asks: `sub`, `scopes`, `by` or a claim by name.',
+    }),
   forwardCredentials: z
     .boolean()
     .optional()

@@ -1,5 +1,7 @@
 import { BanyanError } from '../../../core/errors.js'
 import type { Attributes } from '../../../core/telemetry.js'
+import { isToken } from '../../http/characters.js'
+import { Kind, kindOf } from '../../http/fields.js'
 import { defineFilter, type Filter, type RouteContext } from '../filter.js'
 import type { Forwarding, Identity } from '../forwarding.js'
 import { refusal, type Refusal } from '../refusal.js'
@@ -8,7 +10,7 @@ import { Authorization, type Denial } from './access/authorization.js'
 import { challenge } from './access/challenge.js'
 import { tellIdentity } from './access/identity-headers.js'
 import { RefusalLog } from './access/refusal-log.js'
-import type { AccessSpec, AllowSpec } from './access/spec.js'
+import type { AccessSpec, AllowSpec, IdentityHeaders } from './access/spec.js'
 import type { CrossOriginCheck } from './csrf.js'
 
 /** When to come back if something failed that nobody foresaw, in ms. */
@@ -29,6 +31,7 @@ export async function access(
   const { route, runtime } = context
   const { optional = false, identityHeaders, forwardCredentials = false, realm = 'banyan' } = spec
   const authenticators = [spec.by ?? []].flat().map((name) => authenticatorOf(name, context))
+  checkIdentityHeaders(identityHeaders, route)
   const authorization = await authorizationOf(spec.allow ?? {}, route)
   if (authenticators.length === 0 && (authorization.needsIdentity || spec.allow?.rule === undefined)) {
     throw new BanyanError(
@@ -130,11 +133,12 @@ export async function access(
     return undefined
   }
 
-  return defineFilter(`${route} access`, async (forwarding, next) => {
+  return defineFilter(`${route} access`, async (forwarding, next, call) => {
     const authenticator = authenticators.length === 0 ? undefined : await check(forwarding)
     const { identity } = forwarding
-    if (authenticator?.ambient) {
-      const foreign = crossOrigin?.(forwarding)
+    if (call.cancelled) throw call.reason
+    if (authenticator && crossOrigin) {
+      const foreign = authenticator.isAmbient(forwarding) ? crossOrigin(forwarding) : undefined
       if (foreign) refuse('cross-origin', foreign.message, foreign, authenticator.name)
     }
     const denial = authorization.judge(forwarding, identity)
@@ -159,6 +163,16 @@ function authenticatorOf(name: string, { route, authenticators }: RouteContext):
   throw new BanyanError(
     'BANYAN_INVALID_OPTIONS',
     `routes.${route}.access.by: unknown authenticator \`${name}\``,
+  )
+}
+
+/** Fields that say who asks must mean nothing else: what clients send in them is dropped. */
+function checkIdentityHeaders(headers: IdentityHeaders = {}, route: string): void {
+  const wrong = Object.keys(headers).find((name) => !isToken(name) || kindOf(name) !== Kind.Ordinary)
+  if (wrong === undefined) return
+  throw new BanyanError(
+    'BANYAN_INVALID_OPTIONS',
+    `routes.${route}.access.identityHeaders: \`${wrong}\` has a meaning of its own; choose another field`,
   )
 }
 

@@ -10,7 +10,7 @@ import {
   type AuthenticatorContext,
   type Outcome,
 } from './authenticator.js'
-import { readFirst, tokenReader } from './credentials.js'
+import { isAmbientFirst, readFirst, tokenReader } from './credentials.js'
 import { keyProblem } from './key-entry.js'
 import { hashKey, sameHash } from './key-hash.js'
 import type { ApiKeySpec, KeySpec } from './spec.js'
@@ -51,7 +51,6 @@ export function apiKey(spec: ApiKeySpec, context: AuthenticatorContext): Authent
   return {
     name,
     scheme: 'ApiKey',
-    ambient: readers.some(({ ambient }) => ambient),
     authenticate({ exchange }) {
       const key = readFirst(readers, exchange.request.fields)
       if (key === undefined) return NONE
@@ -59,6 +58,7 @@ export function apiKey(spec: ApiKeySpec, context: AuthenticatorContext): Authent
       const ring = rings()
       return ring instanceof Promise ? ring.then((each) => judge(key, each)) : judge(key, ring)
     },
+    isAmbient: ({ exchange }) => isAmbientFirst(readers, exchange.request.fields),
     hide(forwarding: Forwarding) {
       for (const reader of readers) reader.hide(forwarding)
     },

@@ -13,11 +13,11 @@ import type { Forwarding, Identity } from '../../forwarding.js'
 export interface Authenticator {
   /** What the configuration calls it. */
   readonly name: string
-  /** Whether browsers add these credentials to requests of any site, so that other sites must be kept out. */
-  readonly ambient: boolean
   /** The authentication scheme for `WWW-Authenticate`. */
   readonly scheme: string
   authenticate(forwarding: Forwarding): Outcome | Promise<Outcome>
+  /** Whether the request's credentials are such that browsers add them to what pages of any origin cause. */
+  isAmbient(forwarding: Forwarding): boolean
   /** Takes the credentials out of the request as the service gets it. */
   hide(forwarding: Forwarding): void
 }

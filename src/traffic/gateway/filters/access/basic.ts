@@ -65,7 +65,6 @@ export function basic(spec: BasicSpec, context: AuthenticatorContext): Authentic
   return {
     name,
     scheme: 'Basic',
-    ambient: true,
     authenticate({ exchange }) {
       const credentials = reader.read(exchange.request.fields)
       if (credentials === undefined) return NONE
@@ -84,6 +83,7 @@ export function basic(spec: BasicSpec, context: AuthenticatorContext): Authentic
       verifying.set(digest, verified)
       return verified
     },
+    isAmbient: () => true,
     hide: (forwarding) => reader.hide(forwarding),
   }
 }

@@ -35,8 +35,6 @@ export function certificate(spec: CertificateSpec, { name }: AuthenticatorContex
   return {
     name,
     scheme: 'Certificate',
-    // A browser presents its certificate to requests that any site makes.
-    ambient: true,
     authenticate({ exchange }) {
       const presented = exchange.client.tls?.certificate
       if (!presented) return NONE
@@ -44,6 +42,8 @@ export function certificate(spec: CertificateSpec, { name }: AuthenticatorContex
       if (identity === undefined) seen.set(presented, (identity = judge(presented)))
       return identity === 'other' ? invalid('a certificate of somebody else') : known(identity)
     },
+    // A browser presents its certificate to requests that any site makes.
+    isAmbient: () => true,
     hide() {
       // It belongs to the connection, which ends here.
     },

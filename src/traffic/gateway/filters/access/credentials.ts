@@ -24,6 +24,11 @@ export function readFirst(readers: readonly TokenReader[], fields: Fields): stri
   return undefined
 }
 
+/** Whether the place that decides is one that browsers fill by themselves. */
+export function isAmbientFirst(readers: readonly TokenReader[], fields: Fields): boolean {
+  return readers.find((reader) => reader.read(fields) !== undefined)?.ambient ?? false
+}
+
 export function tokenReader(place: TokenPlace): TokenReader {
   if (place === 'bearer') return schemeReader('bearer', BEARER)
   const name = place.slice(place.indexOf(':') + 1)

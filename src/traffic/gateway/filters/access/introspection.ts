@@ -11,7 +11,7 @@ import {
   type Outcome,
 } from './authenticator.js'
 import { identityOf, type Claims } from './claims.js'
-import { readFirst, tokenReader } from './credentials.js'
+import { isAmbientFirst, readFirst, tokenReader } from './credentials.js'
 import { fetchJson, type FetchLimits } from './fetch-json.js'
 import { readSecret } from './secret.js'
 import type { IntrospectionSpec } from './spec.js'
@@ -41,7 +41,6 @@ export function introspection(spec: IntrospectionSpec, context: AuthenticatorCon
 class IntrospectionAuthenticator implements Authenticator {
   readonly name: string
   readonly scheme = 'Bearer'
-  readonly ambient: boolean
   readonly #spec: IntrospectionSpec
   readonly #context: AuthenticatorContext
   readonly #readers
@@ -61,7 +60,6 @@ class IntrospectionAuthenticator implements Authenticator {
     this.#spec = spec
     this.#context = context
     this.#readers = (spec.from ?? ['bearer']).map(tokenReader)
-    this.ambient = this.#readers.some(({ ambient }) => ambient)
     const secret = readSecret(spec.clientSecret, `authenticators.${name}.introspection.clientSecret`)
     // RFC 6749 2.3.1: form-encoded before they are joined, as an id may hold a colon.
     const pair = `${formEncoded(spec.clientId)}:${formEncoded(secret)}`
@@ -94,6 +92,10 @@ class IntrospectionAuthenticator implements Authenticator {
     const question = this.#ask(token, digest, verdict).finally(() => this.#asking.delete(digest))
     this.#asking.set(digest, question)
     return question
+  }
+
+  isAmbient({ exchange }: Forwarding): boolean {
+    return isAmbientFirst(this.#readers, exchange.request.fields)
   }
 
   hide(forwarding: Forwarding): void {

@@ -8,7 +8,7 @@ import {
 } from 'jose'
 import { duration } from '../../../../core/duration.js'
 import { BanyanError } from '../../../../core/errors.js'
-import type { Identity } from '../../forwarding.js'
+import type { Forwarding, Identity } from '../../forwarding.js'
 import {
   invalid,
   known,
@@ -20,7 +20,7 @@ import {
 } from './authenticator.js'
 import { PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from './algorithms.js'
 import { claimAt, identityOf } from './claims.js'
-import { readFirst, tokenReader } from './credentials.js'
+import { isAmbientFirst, readFirst, tokenReader } from './credentials.js'
 import { publicKeys } from './key-set.js'
 import { KeysUnavailable, RemoteKeys, type Keys } from './remote-keys.js'
 import { readSecret } from './secret.js'
@@ -56,7 +56,6 @@ export function jwt(spec: JwtSpec, context: AuthenticatorContext): Authenticator
 class JwtAuthenticator implements Authenticator {
   readonly name: string
   readonly scheme = 'Bearer'
-  readonly ambient: boolean
   readonly #context: AuthenticatorContext
   readonly #readers
   readonly #keys: KeySource
@@ -71,7 +70,6 @@ class JwtAuthenticator implements Authenticator {
     this.name = context.name
     this.#context = context
     this.#readers = (spec.from ?? ['bearer']).map(tokenReader)
-    this.ambient = this.#readers.some(({ ambient }) => ambient)
     this.#keys = keySource(spec, context)
     this.#names = spec.claims ?? {}
     this.#required = spec.required ?? []
@@ -88,7 +86,7 @@ class JwtAuthenticator implements Authenticator {
     this.#known = new Verdicts(spec.remember ?? 10_000, context.runtime.clock)
   }
 
-  authenticate({ exchange }: Parameters<Authenticator['authenticate']>[0]): Outcome | Promise<Outcome> {
+  authenticate({ exchange }: Forwarding): Outcome | Promise<Outcome> {
     const token = readFirst(this.#readers, exchange.request.fields)
     if (token === undefined) return NONE
     if (typeof token !== 'string') return token
@@ -96,7 +94,11 @@ class JwtAuthenticator implements Authenticator {
     return keys instanceof Promise ? keys.then((each) => this.#judge(token, each)) : this.#judge(token, keys)
   }
 
-  hide(forwarding: Parameters<Authenticator['hide']>[0]): void {
+  isAmbient({ exchange }: Forwarding): boolean {
+    return isAmbientFirst(this.#readers, exchange.request.fields)
+  }
+
+  hide(forwarding: Forwarding): void {
     for (const reader of this.#readers) reader.hide(forwarding)
   }
 
