@@ -122,11 +122,31 @@ describe('branches', () => {
       ),
     )
     const { text } = await upstream.request('/users/7')
-    expect(text).toMatch(/\r\nAuthorization: Bearer x\r\n/)
+    expect(text).toMatch(/\r\nauthorization: Bearer x\r\n/)
     expect(text).toMatch(/\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-/i)
     expect(text).toMatch(/\r\nX-Forwarded-For: 127\.0\.0\.1\r\n/)
     expect(text).toMatch(/\r\nVia: 1\.1 banyan-/)
     expect(text).not.toMatch(/^(cookie|x-secret|accept-encoding):/im)
+  })
+
+  test('get the fields that a service would get, whatever the client claims', async () => {
+    const { upstream, client } = await setUp(
+      {
+        branches: {
+          user: {
+            service: 'users',
+            path: '/users/:id',
+            forward: ['X-User', 'Authorization'],
+            query: { who: '$(request.headers."x-user")', key: '$(request.headers.authorization)' },
+          },
+        },
+      },
+      { route: { headers: { request: { set: { 'X-User': 'real' }, remove: ['Authorization'] } } } },
+    )
+    client.send(get('/pages/7', 'X-User: fake\r\nAuthorization: secret\r\n'))
+    const user = await upstream.request('/users/7?who=real')
+    expect(user.field('X-User')).toBe('real')
+    expect(user.field('Authorization')).toBeUndefined()
   })
 
   test('are made under the policies of their service', async () => {

@@ -9,7 +9,7 @@ import { parsePattern } from '../router.js'
 import { isJsonType, readableEncodings } from './shaping/content.js'
 import { isTruthy } from './shaping/expression.js'
 import { readJsonRequest } from './shaping/request-body.js'
-import { headersRead, membersRead, requestScope } from './shaping/request-scope.js'
+import { RequestReader } from './shaping/request-scope.js'
 import { planTransform, type TransformPlan } from './transform/plan.js'
 import { changeRequest } from './transform/request.js'
 import { changeResponse } from './transform/response.js'
@@ -40,7 +40,7 @@ class Transformer {
   readonly #plan: TransformPlan
   readonly #bytes: number
   readonly #depth: number
-  readonly #members: ReadonlySet<string> | undefined
+  readonly #request: RequestReader
   readonly #readsBody: boolean
   readonly #vary: string
   readonly #mark: TagMark
@@ -49,10 +49,10 @@ class Transformer {
     this.#plan = plan
     this.#bytes = bytes(spec.maxBytes ?? '1MB', 'transform: maxBytes')
     this.#depth = spec.maxDepth ?? 64
-    this.#members = membersRead(plan.references, 'request')
-    this.#readsBody = !this.#members || this.#members.has('body') || plan.request?.body !== undefined
-    const fields = headersRead(plan.responseReferences)
-    this.#vary = fields ? [...fields].sort().join(', ') : '*'
+    this.#request = new RequestReader(plan.references)
+    this.#readsBody = this.#request.reads('body') || plan.request?.body !== undefined
+    const { headers } = new RequestReader(plan.responseReferences)
+    this.#vary = headers ? [...headers].sort().join(', ') : '*'
     this.#mark = new TagMark(spec.response ?? null)
   }
 
@@ -66,7 +66,7 @@ class Transformer {
     const hasJson = request.framing.kind !== 'none' && isJsonType(request.fields.get('content-type'))
     const body =
       this.#readsBody && hasJson ? await readJsonRequest(forwarding, this.#bytes, this.#depth) : null
-    const scope = { request: requestScope(forwarding, this.#members, body) }
+    const scope = { request: this.#request.scope(forwarding, body) }
     if (requestPlan) {
       refusing(() => {
         if (!requestPlan.when || isTruthy(requestPlan.when.evaluate(scope)))

@@ -6,7 +6,7 @@ import type { Call } from '../../policy.js'
 import { UpstreamAnswer } from '../answer.js'
 import type { RouteContext } from '../filter.js'
 import { readJsonRequest } from '../filters/shaping/request-body.js'
-import { headersRead, membersRead, requestScope } from '../filters/shaping/request-scope.js'
+import { RequestReader } from '../filters/shaping/request-scope.js'
 import type { Forwarding } from '../forwarding.js'
 import type { Responder } from '../responder.js'
 import { parsePattern } from '../router.js'
@@ -46,7 +46,7 @@ class Aggregator {
   readonly #maxBytes: number
   readonly #maxDepth: number
   /** What is read of the client's request. */
-  readonly #requestMembers: ReadonlySet<string> | undefined
+  readonly #request: RequestReader
   /** Fields of the client's request that the answer depends on. */
   readonly #vary: string
 
@@ -57,11 +57,11 @@ class Aggregator {
     this.#maxBytes = bytes(spec.maxBytes ?? '4MB', 'aggregate: maxBytes')
     this.#maxDepth = spec.maxDepth ?? 64
     this.#runners = plan.branches.map((branch) => new BranchRunner(branch, context))
-    this.#requestMembers = membersRead(plan.references, 'request')
-    const read = headersRead(plan.references)
+    this.#request = new RequestReader(plan.references)
+    const { headers } = this.#request
     const forwarded = Object.values(spec.branches).flatMap(({ forward = [] }) => forward)
-    this.#vary = read
-      ? [...new Set([...read, ...forwarded].map((name) => name.toLowerCase()))].sort().join(', ')
+    this.#vary = headers
+      ? [...new Set([...headers, ...forwarded].map((name) => name.toLowerCase()))].sort().join(', ')
       : '*'
   }
 
@@ -82,14 +82,12 @@ class Aggregator {
   }
 
   async #begin(forwarding: Forwarding): Promise<Gathered> {
-    const members = this.#requestMembers
-    const body =
-      !members || members.has('body')
-        ? await readJsonRequest(forwarding, this.#maxBytes, this.#maxDepth)
-        : null
+    const body = this.#request.reads('body')
+      ? await readJsonRequest(forwarding, this.#maxBytes, this.#maxDepth)
+      : null
     return {
       forwarding,
-      scope: { request: requestScope(forwarding, members, body) },
+      scope: { request: this.#request.scope(forwarding, body) },
       allowance: { bytes: this.#maxBytes, depth: this.#maxDepth },
       answers: [],
       missing: new Set(),

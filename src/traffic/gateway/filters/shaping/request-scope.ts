@@ -15,48 +15,61 @@ export const REQUEST_MEMBERS = [
 
 type Member = (typeof REQUEST_MEMBERS)[number]
 
-/** Which parts of the thing `name` are read, by the references of all expressions; `undefined` for all. */
-export function membersRead(references: readonly Reference[], name: string): ReadonlySet<string> | undefined {
-  const read = references.filter(([first]) => first === undefined || first === name)
-  if (read.some(({ length }) => length < 2)) return undefined
-  return new Set(read.map(([, member]) => member!))
-}
+/** What some expressions read of a client's request, and how they get it. */
+export class RequestReader {
+  /** Names in lower case of the header fields that are read; `undefined` for all. */
+  readonly headers: ReadonlySet<string> | undefined
+  /** Members of the request that are read; `undefined` for all. */
+  readonly #members: ReadonlySet<string> | undefined
 
-/** Names in lower case of the request's header fields that are read; `undefined` for all. */
-export function headersRead(references: readonly Reference[]): ReadonlySet<string> | undefined {
-  const whole = references.filter(
-    ([first, member]) =>
-      first === undefined || (first === 'request' && (member === undefined || member === 'headers')),
-  )
-  if (whole.some(({ length }) => length < 3)) return undefined
-  return new Set(whole.map(([, , field]) => field!.toLowerCase()))
-}
-
-/**
- * What expressions read as `request`.
- *
- * @param members - those that are read; `undefined` for all
- * @param body - the body as JSON, if it is among them
- */
-export function requestScope(
-  forwarding: Forwarding,
-  members: ReadonlySet<string> | undefined,
-  body: unknown,
-): Readonly<Record<string, unknown>> {
-  const { request, location, parameters, identity } = forwarding
-  const scope: Record<string, unknown> = {}
-  const put = (member: Member, value: () => unknown): void => {
-    if (!members || members.has(member)) scope[member] = value()
+  constructor(references: readonly Reference[]) {
+    const read = references.filter(([first]) => first === undefined || first === 'request')
+    this.#members = read.some(({ length }) => length < 2)
+      ? undefined
+      : new Set(read.map(([, member]) => member!))
+    const fields = read.filter(([, member]) => member === undefined || member === 'headers')
+    this.headers = fields.some(({ length }) => length < 3)
+      ? undefined
+      : new Set(fields.map(([, , name]) => name!.toLowerCase()))
   }
-  put('method', () => request.method)
-  put('path', () => location.path)
-  put('host', () => request.host)
-  put('params', () => parameters)
-  put('query', () => queryOf(location.query))
-  put('headers', () => headersOf(request.fields))
-  put('body', () => body)
-  put('identity', () => (identity ? { ...identity } : null))
-  return scope
+
+  /** Whether that part of the request is read. */
+  reads(member: Member): boolean {
+    return this.#members?.has(member) ?? true
+  }
+
+  /**
+   * What expressions read as `request`. Header fields are those that a service would get: without credentials that go
+   * no further, with the identity that was found out, whatever the client claims.
+   *
+   * @param body - as JSON, if it is read
+   */
+  scope(forwarding: Forwarding, body: unknown): Readonly<Record<string, unknown>> {
+    const { request, location, parameters, identity } = forwarding
+    const scope: Record<string, unknown> = {}
+    const put = (member: Member, value: () => unknown): void => {
+      if (this.reads(member)) scope[member] = value()
+    }
+    put('method', () => request.method)
+    put('path', () => location.path)
+    put('host', () => request.host)
+    put('params', () => parameters)
+    put('query', () => queryOf(location.query))
+    put('headers', () => this.#headersOf(forwarding))
+    put('body', () => body)
+    put('identity', () => (identity ? { ...identity } : null))
+    return scope
+  }
+
+  #headersOf(forwarding: Forwarding): Record<string, string> {
+    const headers = emptyRecord<string>()
+    const names = this.headers ?? forwarding.request.fields.names.map((name) => name.toLowerCase())
+    for (const name of names) {
+      const value = forwarding.sent(name)
+      if (value !== undefined) headers[name] = value
+    }
+    return headers
+  }
 }
 
 /** Header fields by their names in lower case. */

@@ -211,8 +211,10 @@ export class BranchRunner {
   }
 }
 
-/** The client's fields that a branch passes on, in the order they came. */
-function forwardedFields({ request }: Forwarding, names: readonly string[] = []): [string, string][] {
-  const lower = new Set(names.map((name) => name.toLowerCase()))
-  return [...request.fields].filter(([name]) => lower.has(name.toLowerCase()))
+/** The fields that a branch passes on, as a service would get them. */
+function forwardedFields(forwarding: Forwarding, names: readonly string[] = []): [string, string][] {
+  return names.flatMap((name): [string, string][] => {
+    const value = forwarding.sent(name.toLowerCase())
+    return value === undefined ? [] : [[name, value]]
+  })
 }
