@@ -416,3 +416,40 @@ describe('any sequence of changes', () => {
 async function waitFor(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
+
+test('a request that waits for a connection of an endpoint that goes still gets it', async () => {
+  const { gateway, upstream, client } = await setUp({ service: { maxConnections: 1 } })
+  const [running, waiting] = [await client(), await client()]
+  running.send(get('/1'))
+  const peer = await upstream.peer()
+  await peer.request()
+  waiting.send(get('/2'))
+  await waitFor(() => gateway.state().services['s']!.endpoints[0]!.connections.waiting === 1)
+  await gateway.apply({
+    services: { s: { endpoints: ['http://127.0.0.1:1'], maxConnections: 1 } },
+    routes: { all: { match: {}, to: 's' } },
+  })
+  peer.reply(ok('1'))
+  expect((await running.responses(1))[0]!.body).toBe('1')
+  expect(await peer.request()).toContain('GET /2')
+  peer.reply(ok('2'))
+  expect((await waiting.responses(1))[0]!.body).toBe('2')
+  await peer.end()
+})
+
+test('a listener that is held lets requests wait until it is released', async () => {
+  const a = await answering('a')
+  const { gateway } = await start({ services: { a: { endpoints: [a.url] } }, routes: {} })
+  const listener = await gateway.listen(0, '127.0.0.1', { held: true })
+  const early = await RawClient.open(listener.port)
+  open.push({ close: () => early.destroy() })
+  early.send(get())
+  await waitFor(() => listener.connectionCount === 1)
+  await gateway.apply({
+    services: { a: { endpoints: [a.url] } },
+    routes: { all: { match: {}, to: 'a' } },
+  })
+  expect(early.length).toBe(0)
+  listener.release()
+  expect((await early.responses(1))[0]!.body).toBe('a')
+})
