@@ -242,7 +242,8 @@ test('a hundred answers that nobody takes leave room for one that is', async () 
   const { upstream, client } = await setUpHttp2()
   const each = await client()
   const stalled = Array.from({ length: 99 }, () => each.request({}).pause())
-  for (let count = 0; count < stalled.length; count++) {
+  for (const stream of stalled) {
+    expect(stream.closed).toBe(false)
     const peer = await upstream.peer()
     await peer.request()
     peer.reply('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n')
