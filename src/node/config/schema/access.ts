@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { CLIENT_KEY } from '../../../traffic/gateway/client-key.js'
 import { PUBLIC_ALGORITHMS, SECRET_ALGORITHMS } from '../../../traffic/gateway/filters/access/algorithms.js'
 import { isTime } from '../../../traffic/gateway/filters/access/key-entry.js'
 import { isKeyHash } from '../../../traffic/gateway/filters/access/key-hash.js'
@@ -256,23 +255,3 @@ export const csrf = z.union([
       .meta({ description: 'Other origins whose pages may cause requests.' }),
   }),
 ])
-
-/** `by` of rate limits and quotas. */
-export const countedBy = z
-  .string()
-  .regex(CLIENT_KEY, 'must be `client`, `identity`, `identity:<claim>`, `key`, `header:<name>` or `all`')
-
-/** `quotas.<name>`. */
-export const quota = z.strictObject({
-  limit: z.int().min(0).meta({ description: 'Requests in each period.' }),
-  per: z
-    .union([z.literal('month'), durationSchema])
-    .meta({ description: 'The period: a duration, or `month`; both begin by UTC.' }),
-  by: countedBy
-    .optional()
-    .meta({ description: 'Whose requests are counted together. Default identity, else the address.' }),
-  limitClaim: text.optional().meta({ description: 'A claim with the limit of whoever has it.' }),
-})
-
-/** `routes.<name>.quota`. */
-export const quotaOfRoute = oneOrMore(z.union([name, quota]))

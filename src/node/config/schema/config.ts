@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { durationSchema } from '../options-schema.js'
-import { authenticator, quota } from './access.js'
+import { authenticator } from './access.js'
 import { accessLog } from './access-log.js'
 import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
 import { bytes, name, network, oneOrMore } from './parts.js'
 import { policy } from './policy.js'
+import { quota } from './quota.js'
 import { route } from './route.js'
 import { service } from './service.js'
 

@@ -5,7 +5,7 @@ import { hedgeOptions } from '../../../traffic/policies/hedge.js'
 import { rateLimitOptions } from '../../../traffic/policies/rate-limit.js'
 import { retryOptions } from '../../../traffic/policies/retry.js'
 import { durationSchema, optionsSchema } from '../options-schema.js'
-import { countedBy } from './access.js'
+import { countedBy } from './quota.js'
 import { fieldValues } from './parts.js'
 
 const NAMED_BY_GATEWAY = ['name']

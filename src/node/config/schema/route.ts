@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isToken } from '../../../traffic/http/characters.js'
 import { durationSchema } from '../options-schema.js'
-import { access, cors, csrf, quotaOfRoute } from './access.js'
+import { access, cors, csrf } from './access.js'
 import { aggregate } from './aggregate.js'
 import { openapi } from './openapi.js'
 import { transform } from './transform.js'
@@ -13,6 +13,7 @@ import { maintenance } from './maintenance.js'
 import { mirror } from './mirror.js'
 import { respond } from './respond.js'
 import { atLeastOne, name, oneOrMore, weight } from './parts.js'
+import { quotaOfRoute } from './quota.js'
 
 const HOST = /^[A-Za-z0-9.-]+(:\d{1,5})?$/
 

@@ -1,12 +1,11 @@
-import { BlockList, isIP, isIPv6 } from 'node:net'
-import {
-  Environment,
-  type ASTNode,
-  type ParseError,
-  type TypeError as CelTypeError,
-} from '@marcbachmann/cel-js'
-import { RE2JS } from 're2js'
+import { Environment, type ParseError, type TypeError as CelTypeError } from '@marcbachmann/cel-js'
 import type { Forwarding, Identity } from '../../forwarding.js'
+import { checkCost, LINEAR_MATCHES, Literals } from './rule/cost.js'
+import { RuleError } from './rule/error.js'
+import { factsOf, partsOf, type Wanted } from './rule/facts.js'
+import { calls } from './rule/tree.js'
+
+export { RuleError } from './rule/error.js'
 
 /**
  * Authorisation rules in the Common Expression Language (cel.dev): terminating, without side effects, checked for types
@@ -24,68 +23,12 @@ export interface Rule {
   allows(forwarding: Forwarding, identity: Identity | undefined): boolean
 }
 
-/** A rule that cannot be. */
-export class RuleError extends Error {
-  /** Where in the rule, from 0; characters. */
-  readonly position: number
-
-  constructor(message: string, position: number) {
-    super(message)
-    this.position = position
-  }
-}
-
 const LIMITS = {
   maxAstNodes: 256,
   maxDepth: 32,
   maxListElements: 100,
   maxMapEntries: 100,
   maxCallArguments: 8,
-}
-
-/** Loops; all others of the language are made of these. */
-const LOOPS = new Set(['all', 'exists', 'exists_one', 'filter', 'map'])
-
-/** Functions and methods that a rule may call; their cost is linear and what they return no longer than what they get. */
-const FUNCTIONS = new Set([
-  ...LOOPS,
-  'bool', 'contains', 'double', 'dyn', 'endsWith', 'has', 'int', 'inNetwork', 'lowerAscii', 'matches', 'size',
-  'startsWith', 'string', 'type', 'upperAscii', 'trim',
-]) // prettier-ignore
-
-/** As long as `matches`, which the library would evaluate by backtracking, so that positions stay what they are. */
-const LINEAR_MATCHES = 'matchRe'
-
-/** Regular expressions and networks, by their text: both must be written out in the rule, so there are few. */
-class Literals {
-  readonly #patterns = new Map<string, RE2JS>()
-  readonly #networks = new Map<string, BlockList>()
-
-  matches(text: string, pattern: string): boolean {
-    return this.#patterns.get(pattern)!.matcher(text).find()
-  }
-
-  inNetwork(address: string, network: string): boolean {
-    return (
-      isIP(address) !== 0 && this.#networks.get(network)!.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
-    )
-  }
-
-  addPattern(pattern: string): void {
-    this.#patterns.set(pattern, RE2JS.compile(pattern))
-  }
-
-  addNetwork(network: string): void {
-    const [address = '', prefix] = network.split('/')
-    const family = isIP(address)
-    const most = family === 4 ? 32 : 128
-    const bits = prefix === undefined ? most : Number(prefix)
-    if (family === 0 || !Number.isInteger(bits) || prefix === '' || bits < 0 || bits > most)
-      throw new Error('is no IP address or CIDR block')
-    const list = new BlockList()
-    list.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6')
-    this.#networks.set(network, list)
-  }
 }
 
 /**
@@ -107,7 +50,7 @@ export function compileRule(source: string): Rule {
   if (type !== 'bool' && type !== 'dyn')
     throw new RuleError(`must say true or false, but is of type ${String(type)}`, 0)
   const parts = partsOf(program.ast)
-  const wanted = { headers: parts.has('headers'), query: parts.has('query') }
+  const wanted: Wanted = { headers: parts.has('headers'), query: parts.has('query') }
   return {
     allows: (forwarding, identity) => program(factsOf(forwarding, identity, wanted)) === true,
   }
@@ -140,67 +83,6 @@ function environmentOf(literals: Literals): Environment {
     )
 }
 
-/** What costs work to bring together, and is left out if the rule does not speak of it. */
-interface Wanted {
-  headers: boolean
-  query: boolean
-}
-
-const NOBODY = { by: '', subject: '', scopes: [] as readonly string[], claims: {} }
-
-function factsOf(
-  forwarding: Forwarding,
-  identity: Identity | undefined,
-  wanted: Wanted,
-): Record<string, unknown> {
-  const { exchange, location, parameters } = forwarding
-  const { request, client } = exchange
-  const { by, subject, scopes, claims } = identity ?? NOBODY
-  return {
-    identity: { by, subject, scopes, claims },
-    request: {
-      method: request.method,
-      host: hostName(request.host),
-      path: location.path.split('/').map(decoded).join('/'),
-      parameters,
-      headers: wanted.headers ? headersOf(forwarding) : {},
-      query: wanted.query ? queryOf(location.query) : {},
-    },
-    client: { address: forwarding.clientAddress, tls: client.tls !== undefined },
-  }
-}
-
-/** By their names in lower case; several lines are joined as RFC 9110 5.3 says. */
-function headersOf({ exchange }: Forwarding): Record<string, string> {
-  const headers: Record<string, string> = Object.create(null) as Record<string, string>
-  for (const [name, value] of exchange.request.fields) {
-    const lower = name.toLowerCase()
-    headers[lower] = lower in headers ? `${headers[lower]!}, ${value}` : value
-  }
-  return headers
-}
-
-/** Every value of every parameter: a rule that sees the first of two would be got round by the second. */
-function queryOf(query: string): Record<string, string[]> {
-  const all: Record<string, string[]> = Object.create(null) as Record<string, string[]>
-  for (const [name, value] of new URLSearchParams(query)) (all[name] ??= []).push(value)
-  return all
-}
-
-/** As the router compares it: decoded once, but for a slash, which stays inside its segment. */
-function decoded(segment: string): string {
-  if (!segment.includes('%')) return segment
-  try {
-    return decodeURIComponent(segment.replace(/%2f/gi, '%252F'))
-  } catch {
-    return segment
-  }
-}
-
-function hostName(host: string): string {
-  return host.replace(/:\d*$/, '').toLowerCase()
-}
-
 function parseIn(environment: Environment, source: string): ReturnType<Environment['parse']> {
   try {
     return environment.parse(source)
@@ -212,66 +94,4 @@ function parseIn(environment: Environment, source: string): ReturnType<Environme
 function failed(error: ParseError | CelTypeError): RuleError {
   const { summary, message, range } = error
   return new RuleError(summary || message.split('\n')[0]!, range?.start ?? 0)
-}
-
-/** Refuses what could cost too much; returns the source with calls of ours in place of costly ones of the same name. */
-function checkCost(root: ASTNode, source: string, literals: Literals): string {
-  let text = source
-  const visit = (node: ASTNode, inLoop: boolean): void => {
-    if (node.op === 'call' || node.op === 'rcall') {
-      const name = node.args[0]
-      const values = node.op === 'call' ? node.args[1] : node.args[2]
-      const receiver = node.op === 'rcall' ? node.args[1] : undefined
-      if (!FUNCTIONS.has(name))
-        throw new RuleError(`\`${name}\` is no function that a rule may use`, node.start)
-      if (name === 'matches' || name === 'inNetwork') text = linear(node, name, receiver, values[0], text)
-      const isLoop = LOOPS.has(name) && receiver !== undefined
-      if (isLoop && inLoop && receiver.op !== 'list')
-        throw new RuleError('a loop inside a loop may only run over a list that is written out', node.start)
-      if (receiver) visit(receiver, inLoop)
-      for (const each of values) visit(each, inLoop || isLoop)
-      return
-    }
-    for (const child of childrenOf(node)) visit(child, inLoop)
-  }
-
-  const linear = (
-    node: ASTNode,
-    name: 'matches' | 'inNetwork',
-    receiver: ASTNode | undefined,
-    argument: ASTNode | undefined,
-    before: string,
-  ): string => {
-    if (receiver === undefined || argument?.op !== 'value' || typeof argument.args !== 'string')
-      throw new RuleError(`\`${name}\` takes a text that is written out: x.${name}('...')`, node.start)
-    try {
-      if (name === 'matches') literals.addPattern(argument.args)
-      else literals.addNetwork(argument.args)
-    } catch (error) {
-      throw new RuleError(`'${argument.args}': ${(error as Error).message}`, argument.start)
-    }
-    if (name === 'inNetwork') return before
-    const at = before.lastIndexOf(name, argument.start)
-    return before.slice(0, at) + LINEAR_MATCHES + before.slice(at + name.length)
-  }
-
-  visit(root, false)
-  return text
-}
-
-function calls(node: ASTNode, name: string): boolean {
-  return (node.op === 'rcall' && node.args[0] === name) || childrenOf(node).some((each) => calls(each, name))
-}
-
-/** The parts of `request` that a rule speaks of; all of them if it speaks of it as a whole. */
-function partsOf(node: ASTNode): Set<string> {
-  if (node.op === 'id') return new Set(node.args === 'request' ? ['headers', 'query'] : [])
-  if (node.op === '.' && node.args[0].op === 'id') return new Set([node.args[1]])
-  return new Set(childrenOf(node).flatMap((each) => [...partsOf(each)]))
-}
-
-function childrenOf(node: ASTNode): ASTNode[] {
-  const isNode = (value: unknown): value is ASTNode =>
-    typeof value === 'object' && value !== null && 'op' in value && 'args' in value
-  return [node.args].flat(3).filter(isNode)
 }
