@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { CacheSpec } from '../../src/traffic/gateway/filters/cache.js'
+import type { CacheSpec } from '../../src/traffic/gateway/filters/cache/spec.js'
 import { noTelemetry } from '../../src/core/telemetry.js'
 import { virtualRuntime } from '../../src/testing/index.js'
 import type { RouteSpec } from '../../src/traffic/gateway/index.js'

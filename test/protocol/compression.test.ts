@@ -1,6 +1,6 @@
 import { gunzipSync, brotliDecompressSync, inflateSync, constants, gunzip } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { CompressSpec } from '../../src/traffic/gateway/filters/compress.js'
+import type { CompressSpec } from '../../src/traffic/gateway/filters/compress/spec.js'
 import { closeAll, field, get, setUp } from '../support/gateway.js'
 import type { RawClient, RawPeer } from '../support/raw.js'
 

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Gateway, type RouteSpec } from '../../src/traffic/gateway/index.js'
-import type { FilesSpec } from '../../src/traffic/gateway/responders/files.js'
+import type { FilesSpec } from '../../src/traffic/gateway/responders/files/spec.js'
 import { closeAll, field, open, problem } from '../support/gateway.js'
 import { RawClient } from '../support/raw.js'
 

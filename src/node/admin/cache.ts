@@ -36,5 +36,5 @@ function readPurge(text: string): CachePurge | undefined {
   const isRight = Object.entries(given).every(
     ([name, value]) => ['route', 'host', 'path'].includes(name) && typeof value === 'string',
   )
-  return isRight ? (given as CachePurge) : undefined
+  return isRight ? given : undefined
 }

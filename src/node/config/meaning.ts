@@ -1,3 +1,4 @@
+import { bytes, type Bytes } from '../../core/bytes.js'
 import { parseDuration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { systemRuntime } from '../../core/runtime.js'
@@ -142,6 +143,9 @@ function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProble
   if (given.length === 0) yield error(path, `must say where it goes: ${RESPONDERS.join(', ')}`, 'key')
   for (const key of given.slice(1))
     yield error([...path, key], `contradicts \`${given[0]}\`: one of both answers`, 'key')
+  const { bytes: all = '64MB', entryBytes } = typeof route.cache === 'object' ? route.cache : {}
+  if (entryBytes !== undefined && bytes(entryBytes as Bytes) > bytes(all as Bytes) / 4)
+    yield error([...path, 'cache', 'entryBytes'], 'must be a quarter of `bytes` at most')
   for (const [index, { service }] of mirrorsOf(route).entries()) {
     const at = Array.isArray(route.mirror) ? [...path, 'mirror', index] : [...path, 'mirror']
     if (isObject(config.services) && !Object.hasOwn(config.services, service))

@@ -17,7 +17,7 @@ export interface Filter extends Policy<UpstreamAnswer> {
    *
    * @returns how many answers that were
    */
-  purge?(which: Purge): number
+  readonly purge?: (which: Purge) => number
 }
 
 /** Resources by what the service sees of them; without a word on either, all. */

@@ -8,6 +8,7 @@
  * @packageDocumentation
  */
 export { Gateway, type GatewayOptions, type GatewayState } from './gateway.js'
+export type { HeaderEdits } from './header-edits.js'
 export type { EndpointState } from './endpoint.js'
 export type { Listener } from './listener.js'
 export type { RouteState } from './route.js'
@@ -19,7 +20,6 @@ export type {
   EndpointSpec,
   FallbackSpec,
   GatewaySpec,
-  HeaderEdits,
   MatchSpec,
   PolicySpec,
   RouteSpec,

@@ -1,19 +1,5 @@
 import type { Handler } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
-import type { RouteContext } from './filter.js'
-import type { RouteSpec } from './spec.js'
 
 /** What answers the requests of a route that does not simply go to a service. */
 export type Responder = Handler<UpstreamAnswer>
-
-/**
- * The responder that a route asks for; `undefined` if it goes to a service. A responder's module is loaded only if a
- * route asks for it.
- */
-export async function buildResponder(spec: RouteSpec, context: RouteContext): Promise<Responder | undefined> {
-  if (spec.redirect) return (await import('./responders/redirect.js')).redirect(spec.redirect)
-  if (spec.aggregate) return (await import('./responders/aggregate.js')).aggregate(spec.aggregate, context)
-  if (spec.files) return (await import('./responders/files.js')).files(spec.files, context)
-  if (spec.respond) return (await import('./responders/respond.js')).respond(spec.respond, context)
-  return undefined
-}

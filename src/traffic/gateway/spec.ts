@@ -13,19 +13,21 @@ import type { HedgeOptions } from '../policies/hedge.js'
 import type { RateLimitOptions } from '../policies/rate-limit.js'
 import type { RetryOptions } from '../policies/retry.js'
 import type { AccessSpec, AuthenticatorSpec } from './filters/access/spec.js'
-import type { CacheSpec } from './filters/cache.js'
-import type { CompressSpec } from './filters/compress.js'
+import type { CacheSpec } from './filters/cache/spec.js'
+import type { CompressSpec } from './filters/compress/spec.js'
 import type { CorsSpec, CsrfSpec } from './filters/cors/spec.js'
 import type { QuotaSpec } from './filters/quota/spec.js'
-import type { MaintenanceSpec } from './filters/maintenance.js'
-import type { MirrorSpec } from './filters/mirror.js'
-import type { RequestIdSpec } from './filters/request-id.js'
+import type { MaintenanceSpec } from './filters/maintenance/spec.js'
+import type { MirrorSpec } from './filters/mirror/spec.js'
+import type { RequestIdSpec } from './filters/request-id/spec.js'
 import type { OpenApiSpec } from './filters/openapi/spec.js'
 import type { TransformSpec } from './filters/transform/spec.js'
+import type { OpenApiDocumentSpec } from './responders/openapi-document/spec.js'
 import type { AggregateSpec } from './responders/aggregate/spec.js'
-import type { FilesSpec } from './responders/files.js'
+import type { FilesSpec } from './responders/files/spec.js'
 import type { FixedAnswerSpec } from './fixed-answer.js'
-import type { RedirectSpec } from './responders/redirect.js'
+import type { HeaderEdits } from './header-edits.js'
+import type { RedirectSpec } from './responders/redirect/spec.js'
 
 /** The parts of a policy's options that a gateway sets itself. */
 type SetByGateway = 'name' | 'runtime' | 'isFailure'
@@ -128,15 +130,6 @@ export interface MatchSpec {
   query?: Record<string, string>
 }
 
-/** Edits of header fields. */
-export interface HeaderEdits {
-  /** Sets a field, replacing what is there. */
-  set?: Record<string, string>
-  /** Adds a field beside what is there. */
-  add?: Record<string, string>
-  remove?: string[]
-}
-
 /** A match and where it goes, as `routes.<name>` says it. */
 export interface RouteSpec {
   match: MatchSpec
@@ -150,6 +143,8 @@ export interface RouteSpec {
   respond?: FixedAnswerSpec
   /** Instead of `to`: answers from several services. */
   aggregate?: AggregateSpec
+  /** Instead of `to`: answers with one OpenAPI document of all routes. */
+  openapiDocument?: OpenApiDocumentSpec
   /** Changes of the path and host on the way to the service. */
   rewrite?: {
     /** Replaces the matched prefix (for `/prefix/*`), or the whole path; may use `:name` parts of a pattern. */

@@ -1,4 +1,4 @@
-import { bytes, type Bytes } from '../../../core/bytes.js'
+import { bytes } from '../../../core/bytes.js'
 import { Body } from '../../http/body.js'
 import type { UpstreamAnswer } from '../answer.js'
 import { defineFilter, type Filter, type RouteContext } from '../filter.js'
@@ -7,22 +7,9 @@ import { readDirectives } from '../semantics/cache-control.js'
 import { sameWeakly } from '../semantics/conditions.js'
 import { chooseEncoding, varyWith } from '../semantics/negotiation.js'
 import type { Call } from '../../policy.js'
-import { ENCODINGS, openCompressor, type CompressionLevel, type Encoding } from './compress/codec.js'
+import { ENCODINGS, openCompressor, type Encoding } from './compress/codec.js'
 import { CompressedBody } from './compress/compressed-body.js'
-
-/** Compresses answers for clients that can take it. */
-export interface CompressSpec {
-  /** Codings, best first. Default those that this Node can do of `zstd`, `br`, `gzip`, `deflate`. */
-  encodings?: Encoding[]
-  /** Media types: exact, `text/*`, or `*+json`. Default text, JSON, XML, JavaScript, SVG, WebAssembly and plain fonts. */
-  types?: string[]
-  /** Shorter answers are left as they are, as far as their length is known. Default `'1kB'`. */
-  minimumSize?: Bytes
-  /** Default `balanced`. */
-  level?: CompressionLevel
-  /** Answers compressed at the same time; those beyond pass as they are. Default 256. */
-  concurrency?: number
-}
+import type { CompressSpec } from './compress/spec.js'
 
 const TYPES = [
   'text/*',

@@ -1,22 +1,9 @@
-import { duration, type Duration } from '../../../core/duration.js'
+import { duration } from '../../../core/duration.js'
 import { defineFilter, type Filter } from '../filter.js'
 import { fixedAnswer } from '../fixed-answer.js'
 import { trustNetworks } from '../forwarded.js'
 import { refusal } from '../refusal.js'
-
-/** Closes routes for a while. */
-export interface MaintenanceSpec {
-  /** Whether it is in force. Default true. */
-  on?: boolean
-  /** When it is worth coming back, told as `Retry-After`. Default: not said. */
-  retryAfter?: Duration
-  /** What clients get instead of a problem document; an object is sent as JSON. */
-  body?: unknown
-  /** Header fields of that, for its `Content-Type`. */
-  headers?: Record<string, string>
-  /** Addresses and CIDR blocks of clients that are let through, to see whether all is well again. Default none. */
-  allow?: string[]
-}
+import type { MaintenanceSpec } from './maintenance/spec.js'
 
 /** Answers 503 in place of everything inside (RFC 9110 15.6.4), but for those who are let through. */
 export function maintenance(spec: MaintenanceSpec | true, route: string): Filter {

@@ -1,31 +1,13 @@
-import { bytes, type Bytes } from '../../../core/bytes.js'
-import { duration, type Duration } from '../../../core/duration.js'
+import { bytes } from '../../../core/bytes.js'
+import { duration } from '../../../core/duration.js'
 import { BanyanError } from '../../../core/errors.js'
 import { Call } from '../../policy.js'
 import { defineFilter, type Filter, type RouteContext } from '../filter.js'
 import type { Forwarding } from '../forwarding.js'
 import { compileEdits, type CompiledEdits } from '../heads.js'
-import type { HeaderEdits } from '../spec.js'
 import { subrequest } from '../subrequest.js'
 import type { Service } from '../service.js'
-
-/** Copies requests to another service. */
-export interface MirrorSpec {
-  /** The service that gets the copies. */
-  service: string
-  /** Share of the requests that is copied, 0 to 1. Default 1. */
-  share?: number
-  /** Methods that are copied. Default GET and HEAD: a copy of any other may do twice what must be done once. */
-  methods?: string[]
-  /** How long a copy may take. Default `'5s'`. */
-  timeout?: Duration
-  /** Longest body that is copied; requests with a longer one are not. Default `'64kB'`. */
-  maxBody?: Bytes
-  /** Copies under way at the same time; no more are made meanwhile. Default 100. */
-  concurrency?: number
-  /** Edits of the copies' header fields: other credentials, or none. */
-  headers?: HeaderEdits
-}
+import type { MirrorSpec } from './mirror/spec.js'
 
 /** Marks copies, so that a service can tell them from what counts. */
 const MARK = 'X-Shadow'

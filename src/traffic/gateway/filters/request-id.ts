@@ -1,14 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { defineFilter, type Filter, type RouteContext } from '../filter.js'
 import type { Forwarding } from '../forwarding.js'
-
-/** Gives every request an id. */
-export interface RequestIdSpec {
-  /** The field that carries it. Default `X-Request-Id`. */
-  header?: string
-  /** Whether an id that the client sends is kept. Default false: anybody could make two requests look like one. */
-  keep?: boolean
-}
+import type { RequestIdSpec } from './request-id/spec.js'
 
 /** An id may be what stands in logs without harm. */
 const VALID = /^[\w.:+=@/-]{1,128}$/

@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { lookup } from 'mrmime'
-import { duration, type Duration } from '../../../core/duration.js'
+import { duration } from '../../../core/duration.js'
 import { BanyanError } from '../../../core/errors.js'
 import { Body } from '../../http/body.js'
 import { Fields } from '../../http/fields.js'
@@ -18,22 +18,7 @@ import { chooseEncoding } from '../semantics/negotiation.js'
 import { readRange } from '../semantics/ranges.js'
 import { FileBody } from './files/file-body.js'
 import { findFile, namesOf, type Found } from './files/find-file.js'
-
-/** Answers with files of a directory. */
-export interface FilesSpec {
-  /** The directory; relative to where the process runs. */
-  root: string
-  /** What stands for a directory; `false` for nothing. Default `index.html`. */
-  index?: string | false
-  /** File below the root that browsers get where there is none: the page of an application that routes by itself. */
-  fallback?: string
-  /** How long clients may use a file without asking again. Default 0: they always ask. */
-  maxAge?: Duration
-  /** Paths below the root, `/exact` or `/prefix/*`, whose files never change, as their names do. */
-  immutable?: string | string[]
-  /** Whether `name.br`, `name.zst` and `name.gz` beside a file are its compressed forms. Default false. */
-  precompressed?: boolean
-}
+import type { FilesSpec } from './files/spec.js'
 
 type File = Extract<Found, { kind: 'file' }>
 
