@@ -5,6 +5,7 @@ import { Census, type PoolState } from './upstream/census.js'
 import { Dialer, type DialerOptions, type Dialing } from './upstream/dialer.js'
 import type { CloseReason, UpstreamChannel } from './upstream/exchange.js'
 import { Http2Session, type SessionOwner } from './upstream/http2-session.js'
+import { WaitingLine } from './upstream/waiting-line.js'
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.js'
 
 /** What a pool needs. Times in ms. */
@@ -20,12 +21,6 @@ export interface PoolOptions extends Omit<DialerOptions, 'clock'> {
   maxConnectionAge: number
   /** How many requests a connection may carry. */
   maxRequests: number
-}
-
-/** Somebody who waits for a connection. */
-interface Waiter {
-  resolve: (channel: UpstreamChannel) => void
-  reject: (error: unknown) => void
 }
 
 /** Share of the greatest age that chance takes off. */
@@ -47,7 +42,7 @@ export class Pool implements ConnectionOwner, SessionOwner {
   readonly #all = new Set<UpstreamConnection>()
   /** Connections of HTTP/2, in the order they were opened. */
   readonly #sessions = new Set<Http2Session>()
-  readonly #waiting = new Set<Waiter>()
+  readonly #waiting = new WaitingLine()
   readonly #opening = new Set<Dialing>()
   /** How many requests at a time one more connection is expected to take. */
   #expected: number
@@ -107,14 +102,9 @@ export class Pool implements ConnectionOwner, SessionOwner {
       this.#census.refused()
       return Promise.reject(this.#full(maxPending))
     }
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = { resolve, reject }
-      this.#waiting.add(waiter)
-      onCancel(() => {
-        if (this.#waiting.delete(waiter)) reject(this.#gaveUp())
-      })
-      this.#openForWaiting()
-    })
+    const channel = this.#waiting.join(onCancel, () => this.#gaveUp())
+    this.#openForWaiting()
+    return channel
   }
 
   /** Closes idle connections now and the others after their exchanges; sends away who still waits for one. */
@@ -122,8 +112,7 @@ export class Pool implements ConnectionOwner, SessionOwner {
     this.#closed = true
     for (const connection of this.#idle.splice(0)) connection.close('shutdown')
     for (const session of this.#sessions) session.retire('shutdown')
-    for (const waiter of this.#waiting) waiter.reject(this.#takenOut())
-    this.#waiting.clear()
+    this.#waiting.sendAway(this.#takenOut())
     for (const dialing of this.#opening) dialing.cancel('the endpoint was taken out')
   }
 
@@ -145,11 +134,7 @@ export class Pool implements ConnectionOwner, SessionOwner {
       connection.close('age')
       return
     }
-    const waiter = this.#nextWaiting()
-    if (waiter) {
-      waiter.resolve(connection)
-      return
-    }
+    if (this.#waiting.serve(connection)) return
     const hint = connection.keepAliveHint
     // A second less than the endpoint says, as it closes by its own clock while our request is on the way.
     const rest = hint === undefined ? maxIdle : Math.min(maxIdle, Math.max(0, hint - 1_500))
@@ -158,7 +143,7 @@ export class Pool implements ConnectionOwner, SessionOwner {
   }
 
   onRoom(session: Http2Session): void {
-    while (this.#waiting.size > 0 && this.#fits(session)) this.#nextWaiting()!.resolve(session.reserve())
+    while (this.#waiting.size > 0 && this.#fits(session)) this.#waiting.serve(session.reserve())
   }
 
   onRetired(): void {
@@ -226,8 +211,7 @@ export class Pool implements ConnectionOwner, SessionOwner {
         this.#opening.delete(dialing)
         this.#census.failed(error as Error)
         // Whoever it was opened for, so that nobody waits for as many attempts as there are others.
-        for (let count = 0; count < this.#expected && this.#waiting.size > 0; count++)
-          this.#nextWaiting()!.reject(error)
+        this.#waiting.sendAway(error, this.#expected)
         this.#openForWaiting()
       },
     )
@@ -254,14 +238,6 @@ export class Pool implements ConnectionOwner, SessionOwner {
     const { maxConnectionAge, runtime } = this.#options
     if (maxConnectionAge === Infinity) return Infinity
     return runtime.clock.now() + maxConnectionAge * (1 - AGE_JITTER * runtime.random.next())
-  }
-
-  #nextWaiting(): Waiter | undefined {
-    for (const waiter of this.#waiting) {
-      this.#waiting.delete(waiter)
-      return waiter
-    }
-    return undefined
   }
 
   #takenOut(): RejectedError {
