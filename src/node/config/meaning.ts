@@ -115,7 +115,7 @@ function mirrorsOf({ mirror }: Route): { service: string }[] {
 }
 
 /** What can answer the requests of a route; each has exactly one. */
-const RESPONDERS = ['to', 'redirect', 'aggregate', 'files', 'respond'] as const
+const RESPONDERS = ['to', 'redirect', 'aggregate', 'files', 'respond', 'openapiDocument'] as const
 
 function* checkRoutes({ routes }: ConfigInput): Generator<MeaningProblem> {
   if (!isObject(routes)) return
@@ -166,6 +166,13 @@ function* checkRoute(config: ConfigInput, name: string): Generator<MeaningProble
   }
   yield* checkAggregate(config, name)
   yield* checkTransform(config, name)
+  for (const [index, each] of (route.openapiDocument?.routes ?? []).entries()) {
+    if (!Object.hasOwn(config.routes, each))
+      yield error(
+        [...path, 'openapiDocument', 'routes', index],
+        unknown('route', each, namesOf(config.routes)),
+      )
+  }
   yield* checkAccess(config, name, unknown)
   if (shares.length > 0 && shares.every(({ weight = 1 }) => weight === 0))
     yield error([...path, 'to'], 'the weights of all services are 0')

@@ -11,5 +11,9 @@ export async function buildResponder(spec: RouteSpec, context: RouteContext): Pr
   if (spec.aggregate) return (await import('./responders/aggregate.js')).aggregate(spec.aggregate, context)
   if (spec.files) return (await import('./responders/files.js')).files(spec.files, context)
   if (spec.respond) return (await import('./responders/respond.js')).respond(spec.respond, context)
+  if (spec.openapiDocument) {
+    const { openapiDocument } = await import('./responders/openapi-document.js')
+    return openapiDocument(spec.openapiDocument, context)
+  }
   return undefined
 }

@@ -159,7 +159,12 @@ export class Route {
     const extras = await assembly.part(
       `${part} extras`,
       // Closing a route for a while must not cost it what its filters keep.
-      [{ ...spec, maintenance: undefined }, shared],
+      // A document of all routes changes with each of them.
+      [
+        { ...spec, maintenance: undefined },
+        shared,
+        spec.openapiDocument && [gateway.routes, gateway.services],
+      ],
       async ({ runtime, onClose }): Promise<Extras> => {
         const uses = new RecordedServices(services)
         const context: RouteContext = {

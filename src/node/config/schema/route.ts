@@ -4,6 +4,7 @@ import { durationSchema } from '../options-schema.js'
 import { access, cors, csrf } from './access.js'
 import { aggregate } from './aggregate.js'
 import { openapi } from './openapi.js'
+import { openapiDocument } from './openapi-document.js'
 import { transform } from './transform.js'
 import { cache } from './cache.js'
 import { compress } from './compress.js'
@@ -88,6 +89,9 @@ export const route = z.strictObject({
     .optional()
     .meta({ description: 'Quotas by name, or of this route alone; one or a list.' }),
   openapi: openapi.optional(),
+  openapiDocument: openapiDocument
+    .optional()
+    .meta({ description: 'Instead of `to`: answers with one OpenAPI document of all routes.' }),
   transform: transform.optional().meta({ description: 'Changes requests and answers by their values.' }),
   requestId: z
     .union([

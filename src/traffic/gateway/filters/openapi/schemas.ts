@@ -140,7 +140,7 @@ export class Schemas {
 }
 
 /** What 3.0 says differently, in the words of 2020-12. */
-function modernised(schema: Record<string, unknown>): Record<string, unknown> {
+export function modernised(schema: Record<string, unknown>): Record<string, unknown> {
   // A reference stands alone in 3.0.
   if (typeof schema['$ref'] === 'string') return { $ref: schema['$ref'] }
   const { nullable, exclusiveMinimum, exclusiveMaximum, minimum, maximum, ...rest } = schema
