@@ -139,7 +139,7 @@ program
   .command('purge')
   .description('forget kept answers; all of them, or those that are named')
   .option('-r, --route <name>', 'of this route only')
-  .option('--host <host>', 'of this host only, as the service sees it')
+  .option('--host <host>', 'of this host only, as clients ask for it')
   .option('-p, --path <path>', "of this path and query, or beginning so: '/products/*'")
   .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
   .action(async (options: { route?: string; host?: string; path?: string; admin: string }) =>

@@ -131,6 +131,22 @@ describe('an answer that is fresh', () => {
     expect(origin.count).toBe(4)
   })
 
+  test('is not for who came by another name, which the service may have written into it', async () => {
+    const { c, origin } = await start(
+      (request, response) =>
+        response
+          .writeHead(200, { 'Cache-Control': 'max-age=60' })
+          .end(`https://${String(request.headers['x-forwarded-host'])}/next`),
+      true,
+      { rewrite: { host: 'inside.example' } },
+    )
+    for (const host of ['evil.example', 'shop.example', 'shop.example']) {
+      const { body } = await c.ask(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+      expect(body).toBe(`https://${host}/next`)
+    }
+    expect(origin.count).toBe(2)
+  })
+
   test('is for requests that say the same in what it varies with', async () => {
     const { ask, origin } = await start((request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', Vary: 'Accept-Language' })
@@ -478,6 +494,20 @@ describe('many who want the same', () => {
     waiting[1]!.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('for the rest')
     expect((await Promise.all(rest)).map(({ body }) => body)).toEqual(Array(4).fill('for the rest'))
     expect(origin.count).toBe(2)
+  })
+
+  test('do not wait for one with credentials, whose answer may be its own', async () => {
+    const waiting: ServerResponse[] = []
+    const { origin, ask, clients } = await herd(2, (_request, response) => void waiting.push(response))
+    const known = ask('/', { Authorization: 'Bearer x' }, 'GET', clients[0])
+    await origin.asked(1)
+    const other = ask('/', {}, 'GET', clients[1])
+    await origin.asked(2)
+    waiting[1]!.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('for all')
+    expect((await other).body).toBe('for all')
+    waiting[0]!.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('for one')
+    expect((await known).body).toBe('for one')
+    expect((await ask()).body).toBe('for all')
   })
 
   test('ask for themselves if the answer is for one only', async () => {

@@ -20,10 +20,11 @@ export interface Filter extends Policy<UpstreamAnswer> {
   readonly purge?: (which: Purge) => number
 }
 
-/** Resources by what the service sees of them; without a word on either, all. */
+/** Resources by their names; without a word on either, all. */
 export interface Purge {
+  /** As clients ask for it. */
   host?: string | undefined
-  /** Path and query, or the beginning of them with `*` at its end. */
+  /** Path and query as the service sees them, or the beginning of them with `*` at its end. */
   path?: string | undefined
 }
 

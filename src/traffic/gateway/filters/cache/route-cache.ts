@@ -7,41 +7,18 @@ import type { Purge } from '../../filter.js'
 import type { Forwarding } from '../../forwarding.js'
 import { isUnchanged } from '../../semantics/conditions.js'
 import { parseHttpDate } from '../../semantics/date.js'
-import { selectingFields, type Sent } from '../../semantics/variants.js'
-import { CachedAnswer, keptFields, keptHead, unchangedFields, type Term } from './cached-answer.js'
+import { unchangedFields, type CachedAnswer } from './cached-answer.js'
 import { isServiceFailure, notKept, outcomeOf, serviceFailed } from './failure.js'
 import type { Flight, Outcome } from './flight.js'
 import { Flights } from './flights.js'
 import { Instruments, type CacheResult } from './instruments.js'
 import { isNamed, keyBeside, keyOf } from './key.js'
-import { Recording, Room } from './recording.js'
-import {
-  ageOnArrival,
-  demandsOf,
-  freshnessOf,
-  type Asker,
-  type Defaults,
-  type Demands,
-  type Freshness,
-} from './rules.js'
+import { Keeper } from './keeper.js'
+import type { Lookup } from './lookup.js'
+import { demandsOf } from './rules.js'
+import type { CacheSettings } from './settings.js'
 import type { AnswerStore } from './store.js'
 import { isFailure, isFreshEnough, isStrict, mayHelpOut, unconditional, validate } from './usable.js'
-
-/** How a cache behaves; times in ms. */
-export interface CacheSettings {
-  readonly defaults: Defaults
-  /** Longest body that is kept, in bytes. */
-  readonly entryBytes: number
-  /** Room for answers that are being received, in bytes. */
-  readonly receivingBytes: number
-  /** Whether clients may ask for a fresh answer. */
-  readonly honoursClients: boolean
-  /** Most requests that wait for one fetch, and how long each does. */
-  readonly waiters: number
-  readonly waitFor: number
-  /** Whether answers are asked for and kept without a coding, as another filter compresses them. */
-  readonly identityOnly: boolean
-}
 
 /** Fields of requests that ask for something other than the whole of what is there. */
 const SPECIAL = ['range', 'if-range', 'if-match', 'if-unmodified-since']
@@ -51,24 +28,13 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', '
 /** The rest of a request's way. */
 type Next = Handler<UpstreamAnswer>
 
-/** A request that may be answered from the cache. */
-interface Lookup {
-  readonly forwarding: Forwarding
-  readonly key: string
-  readonly sent: Sent
-  readonly demands: Demands
-  readonly asker: Asker
-  /** Whether nobody waits for it. */
-  readonly isRefresh: boolean
-}
-
 /** The cache of one route: a shared cache of RFC 9111, in which one fetch serves everybody who waits for it. */
 export class RouteCache {
   readonly #store: AnswerStore
   readonly #settings: CacheSettings
   readonly #clock: Clock
   readonly #instruments: Instruments
-  readonly #room: Room
+  readonly #keeper: Keeper
   readonly #flights: Flights
   #waiting = 0
 
@@ -77,7 +43,7 @@ export class RouteCache {
     this.#settings = settings
     this.#clock = runtime.clock
     this.#flights = new Flights(runtime.clock)
-    this.#room = new Room(settings.receivingBytes)
+    this.#keeper = new Keeper(store, this.#flights, settings, runtime.clock)
     this.#instruments = new Instruments(store, () => this.#waiting, route, runtime.telemetry)
   }
 
@@ -115,17 +81,19 @@ export class RouteCache {
   }
 
   async #lookUp(lookup: Lookup, next: Next, call: Call): Promise<UpstreamAnswer> {
-    const { forwarding, key, sent, demands } = lookup
+    const { forwarding, key, sent, demands, asker } = lookup
+    const peers = `${asker.authorized} ${asker.cookie && this.#settings.defaults.ttl !== undefined}`
     const until = this.#clock.now() + this.#settings.waitFor
     let collapsed = false
     // Whoever waits looks again when the fetch is over; a few times, since what it brought may be for others only.
     for (let round = 0; ; round++) {
       const now = this.#clock.now()
       const { answer: found, known } = this.#store.find(key, sent)
-      const kept = found && (!lookup.asker.authorized || found.freshness.forAuthorized) ? found : undefined
+      const kept = found && (!asker.authorized || found.freshness.forAuthorized) ? found : undefined
       if (kept && isFreshEnough(kept, demands, now))
         return this.#give(kept, lookup, now, collapsed ? 'collapsed' : 'hit')
-      const flightKey = `${key} ${this.#store.selection(key, sent)}`
+      // Whoever has shown something of itself may get an answer of its own, which the others would wait for in vain.
+      const flightKey = `${peers} ${key} ${this.#store.selection(key, sent)}`
       if (kept && !isStrict(demands) && kept.timeLeft(now) + kept.freshness.staleWhileRevalidate > 0) {
         if (!this.#flights.get(flightKey)) this.#refresh(lookup, kept, next, flightKey)
         return this.#give(kept, lookup, now, 'stale')
@@ -183,7 +151,7 @@ export class RouteCache {
     const now = this.#clock.now()
     if (kept && answer.status === 304 && isConditional) {
       answer.open().discard()
-      const confirmed = this.#confirm(kept, answer, lookup, flight, requestedAt)
+      const confirmed = this.#keeper.confirm(kept, answer, lookup, flight, requestedAt)
       over({ kind: 'stored' })
       return this.#give(confirmed, lookup, now, 'revalidated')
     }
@@ -192,7 +160,7 @@ export class RouteCache {
       over({ kind: 'failed', error: undefined })
       return this.#give(kept, lookup, now, 'stale-if-error')
     }
-    return this.#take(lookup, kept, answer, reason, flight, requestedAt, over)
+    return this.#take(lookup, kept, answer, reason, flight, requestedAt)
   }
 
   /** Gives a new answer on, keeping it if that is allowed. */
@@ -203,83 +171,26 @@ export class RouteCache {
     reason: string,
     flight: Flight,
     requestedAt: number,
-    over: (outcome: Outcome) => void,
   ): UpstreamAnswer {
-    const { key, sent, forwarding } = lookup
+    const { key, forwarding } = lookup
     const { status, fields } = answer
-    const receivedAt = this.#clock.wall()
-    const freshness = flight.outdated
-      ? undefined
-      : freshnessOf(status, fields, lookup.asker, this.#settings.defaults, receivedAt)
-    const names = selectingFields(fields)
-    const body = answer.open()
-    const fits = (body.ended ? body.heldBytes : (body.length ?? 0)) <= this.#settings.entryBytes
     const told = `fwd=${reason}; fwd-status=${status}`
-    if (!freshness || !names || !fits) {
+    const given = this.#keeper.keep(answer, lookup, flight, requestedAt)
+    if (!given) {
       if (kept && !isFailure(status)) this.#store.drop(key, kept)
-      if (!isFailure(status) && status !== 304) this.#flights.noteUnshared(key)
-      over({ kind: 'unshared' })
+      // What is for one with credentials may well be kept for those without.
+      if (!isFailure(status) && status !== 304 && !lookup.asker.authorized) this.#flights.noteUnshared(key)
+      this.#flights.end(flight, { kind: 'unshared' })
       this.#count(lookup, reason === 'request' ? 'bypass' : 'miss')
       return this.#told(answer, told)
     }
     this.#flights.noteShared(key)
     this.#count(lookup, 'miss')
-    const keeping = keptFields(fields, receivedAt)
-    const term = this.#term(freshness, fields, requestedAt, receivedAt)
-    const keep = (data: Buffer): void => {
-      const head = keptHead(answer.head, keeping, data.length)
-      if (!flight.outdated) this.#store.put(key, names, sent, new CachedAnswer(head, keeping, data, term))
-      over({ kind: 'stored' })
-    }
-    const given = this.#told(this.#record(answer, keep, over), `${told}; stored`)
+    this.#told(given, `${told}; stored`)
     const validators = { etag: fields.get('etag'), lastModified: parseHttpDate(fields.get('last-modified')) }
     if (status !== 200 || !isUnchanged(forwarding.request.fields, validators)) return given
     given.open().discard()
     return UpstreamAnswer.of(304, unchangedFields(given.fields), Buffer.alloc(0))
-  }
-
-  #record(
-    answer: UpstreamAnswer,
-    keep: (data: Buffer) => void,
-    over: (outcome: Outcome) => void,
-  ): UpstreamAnswer {
-    const body = answer.open()
-    const { entryBytes } = this.#settings
-    const recording = new Recording(body, entryBytes, this.#room, (recorded) => {
-      if (recorded.kind === 'whole') keep(recorded.data)
-      else over({ kind: recorded.kind === 'broken' ? 'abandoned' : 'unshared' })
-    })
-    recording.start()
-    return answer.withBody(recording.body)
-  }
-
-  /** A stored answer that a 304 has confirmed. */
-  #confirm(
-    kept: CachedAnswer,
-    answer: UpstreamAnswer,
-    lookup: Lookup,
-    flight: Flight,
-    requestedAt: number,
-  ): CachedAnswer {
-    const { key, sent } = lookup
-    const receivedAt = this.#clock.wall()
-    const fields = kept.confirmedBy(keptFields(answer.fields, receivedAt))
-    const freshness = freshnessOf(kept.status, fields, lookup.asker, this.#settings.defaults, receivedAt)
-    const term = this.#term(freshness ?? ENDED, answer.fields, requestedAt, receivedAt)
-    const confirmed = kept.with(fields, term)
-    const names = selectingFields(confirmed.fields)
-    this.#store.drop(key, kept)
-    if (freshness && names && !flight.outdated) this.#store.put(key, names, sent, confirmed)
-    return confirmed
-  }
-
-  #term(
-    freshness: Freshness,
-    fields: UpstreamAnswer['fields'],
-    requestedAt: number,
-    receivedAt: number,
-  ): Term {
-    return { freshness, requestedAt, ageOnArrival: ageOnArrival(fields, receivedAt) }
   }
 
   /** Asks for a new answer while the old one is still given. */
@@ -360,9 +271,6 @@ export class RouteCache {
     return answer
   }
 }
-
-/** What a 304 has put an end to. */
-const ENDED: Freshness = { lifetime: 0, staleWhileRevalidate: 0, staleIfError: 0, forAuthorized: false }
 
 /** A refresh takes everything from its call's subject. */
 const noWork = (): never => {
