@@ -297,9 +297,9 @@ describe('the command line', () => {
       0,
       expect.stringMatching(/is fine[^]*catalog +GET HEAD +\/catalog\/\* +catalog +2 +patient/),
     ])
-    const bad = await run('check', '--json', '-c', configFile('listen: 1\nservices: {}\nroutes: {}\n'))
+    const bad = await run('check', '--json', '-c', configFile('listen: x\nservices: {}\nroutes: {}\n'))
     expect(bad.code).toBe(1)
-    expect(JSON.parse(bad.stdout)).toMatchObject({ ok: false, problems: [{ line: 2 }, { line: 3 }] })
+    expect(JSON.parse(bad.stdout)).toMatchObject({ ok: false, problems: [{ line: 1 }, { line: 3 }] })
   })
 
   test('schema is JSON', async () => {
