@@ -360,6 +360,28 @@ describe('policies judge by the status of the call', () => {
     expect(endpoint()).toMatchObject({ requests: 4, failures: 0 })
   })
 
+  test('a caller that leaves too little time does not open a breaker for the others', async () => {
+    const { client, endpoint } = await setUp(
+      { unary: (_call, reply) => reply({ code: status.DEADLINE_EXCEEDED, details: 'too short' }) },
+      { policy: { breaker: { failureRate: 0.5, minimumCalls: 2, openFor: '1m' } } },
+    )
+    for (let count = 0; count < 4; count++)
+      await expect(client.unary('x', { deadline: Date.now() + 5_000 })).rejects.toMatchObject({
+        code: status.DEADLINE_EXCEEDED,
+      })
+    expect(endpoint()).toMatchObject({ requests: 4, failures: 0 })
+  })
+
+  test('a service that gives up by itself does', async () => {
+    const { client } = await setUp(
+      { unary: (_call, reply) => reply({ code: status.DEADLINE_EXCEEDED, details: 'too slow' }) },
+      { policy: { breaker: { failureRate: 0.5, minimumCalls: 2, openFor: '1m' } } },
+    )
+    for (let count = 0; count < 2; count++)
+      await expect(client.unary('x')).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED })
+    await expect(client.unary('x')).rejects.toMatchObject({ code: status.UNAVAILABLE })
+  })
+
   test('a retry repeats UNAVAILABLE where the route says that it may, and counts the tries', async () => {
     const tries: string[][] = []
     const { client } = await setUp(

@@ -77,6 +77,16 @@ describe('a request and its answer', () => {
     expect(fields.filter(([name]) => name === 'set-cookie').map(([, value]) => value)).toEqual(['a=1', 'b=2'])
   })
 
+  test('of HTTP/1.0 that names no host is for the endpoint itself', async () => {
+    const { upstream, client } = await setUp()
+    const answer = (await client()).ask('GET / HTTP/1.0\r\n\r\n')
+    const { stream, headers } = await upstream.request()
+    expect(headers[':authority']).toBe(upstream.url.slice('http://'.length))
+    stream.respond()
+    stream.end('ok')
+    expect((await answer).body).toBe('ok')
+  })
+
   test('without a body end with their heads', async () => {
     const { upstream, client } = await setUp()
     upstream.answerAll(({ stream }) => {

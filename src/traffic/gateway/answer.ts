@@ -13,7 +13,7 @@ export class UpstreamAnswer {
   readonly socket: Socket | undefined
   /** Whether the request could be made once more, should this answer not do. */
   readonly repeatable: boolean
-  /** How a call of gRPC ended, where its answer is nothing but that (trailers only). */
+  /** How a call of gRPC ended, as it is judged, where its answer is nothing but that (trailers only). */
   readonly grpcCode: number | undefined
   readonly #body: Body
   #stored: Buffer | undefined = undefined

@@ -9,7 +9,7 @@ import type { AnswerReceiver, UpstreamChannel } from '../http/upstream/exchange.
 import { isGivenUp, type Call } from '../policy.js'
 import { UpstreamAnswer } from './answer.js'
 import { finalCode, isGrpcAnswer } from './grpc/answer.js'
-import { failureOf } from './grpc/status.js'
+import { failureOf, Grpc } from './grpc/status.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { errorType, messageOf } from './telemetry/error-type.js'
 
@@ -81,7 +81,7 @@ export class Attempt implements AnswerReceiver {
   onHead(head: ResponseHead, body: Body): void {
     const socket = head.status === 101 ? this.#channel!.socket : undefined
     const grpc = this.#work.grpc && isGrpcAnswer(head)
-    const code = grpc && body.ended ? finalCode(head, body) : undefined
+    const code = grpc && head.framing.kind === 'none' ? this.#codeOf(head, body) : undefined
     const answer = new UpstreamAnswer(head, body, socket, this.#work.repeatable, code)
     const headAt = this.#endpoint.clock.now()
     if (!grpc) this.#record(head.status, undefined, headAt)
@@ -100,10 +100,18 @@ export class Attempt implements AnswerReceiver {
 
   /** The answer is over. Returns the failure that it was, if it was one: of a gRPC call that is known only now. */
   #end(head: ResponseHead, body: Body, grpc: boolean, headAt: number): Error | undefined {
-    const failure = body.error ?? (grpc ? failureOf(finalCode(head, body)) : undefined)
+    const failure = body.error ?? (grpc ? failureOf(this.#codeOf(head, body)) : undefined)
     if (grpc && !isGivenUp(this.#call)) this.#record(head.status, failure, headAt)
     this.#over(failure)
     return failure
+  }
+
+  /** How a call of gRPC has ended, as it is judged. */
+  #codeOf(head: ResponseHead, body: Body): number {
+    const code = finalCode(head, body)
+    // Whoever may ask may ask for too little time. A service that keeps to that is not at fault.
+    const ownFault = code === Grpc.DeadlineExceeded && this.#work.callerDeadline < this.#call.deadline
+    return ownFault ? Grpc.Cancelled : code
   }
 
   onError(error: UpstreamError): void {

@@ -30,6 +30,10 @@ export type { CorsSpec, CsrfSpec } from './filters/cors/spec.js'
 export type { QuotaSpec } from './filters/quota/spec.js'
 export type { QuotaCount, QuotaStore } from './quota-store.js'
 export type { HttpLimits } from '../http/limits.js'
+export type { PoolState } from '../http/upstream/census.js'
+export type { UpstreamProtocol } from '../http/upstream/connector.js'
+export type { CloseReason } from '../http/upstream/exchange.js'
+export type { UpstreamTlsSpec } from '../http/upstream/tls.js'
 export type {
   CertificateSpec,
   ClientCertificatesSpec,

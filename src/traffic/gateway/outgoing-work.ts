@@ -17,6 +17,8 @@ export interface OutgoingWork {
   readonly clientAddress: string
   /** Whether it is a call of gRPC, which has ways of its own to tell of deadlines, tries and failures. */
   readonly grpc: boolean
+  /** When the caller stops waiting, in ms on the scale of the clock, as it says itself; `Infinity` if it does not. */
+  readonly callerDeadline: number
   /** Whether doing it twice does no harm. */
   readonly idempotent: boolean
   /** Whether another try could send the whole body again. */

@@ -71,6 +71,7 @@ class Subrequest implements OutgoingWork {
   readonly clientAddress: string
   readonly idempotent: boolean
   readonly grpc = false
+  readonly callerDeadline = Infinity
   readonly replayable = true
   last: Candidate | undefined = undefined
   failure: unknown = undefined

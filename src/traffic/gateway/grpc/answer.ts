@@ -12,7 +12,6 @@ export function isGrpcAnswer(head: ResponseHead): boolean {
 
 /** The code of an answer whose end is here: in its trailers, or in its head where it has nothing else. */
 export function finalCode(head: ResponseHead, body: Body): number {
-  if (body.error) return grpcCodeOf(502)
   return codeIn(body.trailers ?? head.fields)
 }
 
@@ -28,8 +27,9 @@ export interface Ending {
  * in trailers instead of by a reset that says little.
  *
  * @param broken - says how the call ends then
+ * @param ended - gets the code in any case, before the end is passed on
  */
-export function withStatus(body: Body, broken: () => Ending): Body {
+export function withStatus(body: Body, broken: () => Ending, ended: (code: number) => void): Body {
   let full = false
   const relay = new Body(undefined, {
     pause() {
@@ -45,8 +45,15 @@ export function withStatus(body: Body, broken: () => Ending): Body {
       relay.push(data)
       return !full
     },
-    end: (trailers) => relay.finish(trailers),
-    fail: () => relay.finish(Fields.of(statusFields(broken()))),
+    end(trailers) {
+      ended(codeIn(trailers))
+      relay.finish(trailers)
+    },
+    fail() {
+      const ending = broken()
+      ended(ending.code)
+      relay.finish(Fields.of(statusFields(ending)))
+    },
   }
   body.pipe(sink)
   return relay

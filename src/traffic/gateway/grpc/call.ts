@@ -5,7 +5,7 @@ import type { RequestHead } from '../../http/message.js'
 import { isGivenUp, type Call } from '../../policy.js'
 import type { UpstreamAnswer } from '../answer.js'
 import type { RequestReport } from '../telemetry/report.js'
-import { finalCode, withStatus, type Ending } from './answer.js'
+import { withStatus, type Ending } from './answer.js'
 import { GRPC_TIMEOUT_FIELD, parseGrpcTimeout } from './deadline.js'
 import { failureOf, Grpc, httpStatusOf } from './status.js'
 
@@ -32,18 +32,22 @@ export function endGrpc(
   answer: UpstreamAnswer,
   clock: Clock,
 ): UpstreamAnswer {
-  const body = answer.open()
-  body.onSettled(() => {
-    const code = body.error ? endingOf(call).code : finalCode(answer.head, body)
+  const count = (code: number): void => {
     report.error ??= failureOf(code)
     report.route!.record(httpStatusOf(code), clock.now(), report.headAt - report.startedAt)
-  })
-  return answer.grpcCode === undefined ? answer.withBody(withStatus(body, () => endingOf(call))) : answer
+  }
+  if (answer.grpcCode !== undefined) {
+    count(answer.grpcCode)
+    return answer
+  }
+  const broken = (): Ending => endingOf(call)
+  return answer.withBody(withStatus(answer.open(), broken, count))
 }
 
 /** How a call ends whose answer breaks off. */
 function endingOf(call: Call): Ending {
-  if (isGivenUp(call) && !(call.reason instanceof CallerDeadlineError)) return { code: Grpc.Cancelled, message: 'The caller has gone.' }
+  if (isGivenUp(call) && !(call.reason instanceof CallerDeadlineError))
+    return { code: Grpc.Cancelled, message: 'The caller has gone.' }
   if (call.cancelled)
     return { code: Grpc.DeadlineExceeded, message: 'The service did not end its answer in time.' }
   return { code: Grpc.Unavailable, message: 'The service broke off before its answer was complete.' }

@@ -66,8 +66,10 @@ export class Dialer {
     const { socket, protocol } = await this.#connector.connect(cancelled)
     if (protocol === 'http1') return new UpstreamConnection(socket, owner, sweeper, idleTimeout, label)
     const scheme = address.tls ? 'https' : 'http'
+    const { host, port } = address
+    const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
     return Http2Session.open(
-      { socket, scheme, owner, clock, sweeper, label, idleTimeout, maxIdle },
+      { socket, scheme, authority, owner, clock, sweeper, label, idleTimeout, maxIdle },
       cancelled,
     )
   }

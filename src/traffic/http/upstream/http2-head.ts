@@ -13,9 +13,10 @@ export function requestHeaders(request: OutgoingRequest, scheme: 'http' | 'https
   const headers: Record<string, string> = {
     ':method': method,
     ':scheme': scheme,
-    ':authority': host,
     ':path': target,
   }
+  // A request of HTTP/1.0 may name none; then it is the endpoint's own.
+  if (host !== '') headers[':authority'] = host
   let start = 0
   for (let end = fields.indexOf('\r\n'); end >= 0; end = fields.indexOf('\r\n', start)) {
     const colon = fields.indexOf(':', start)

@@ -40,6 +40,8 @@ export interface SessionOwner {
 export interface SessionOptions {
   socket: Socket
   scheme: 'http' | 'https'
+  /** Host and port of the endpoint, for requests that name none. */
+  authority: string
   owner: SessionOwner
   clock: Clock
   sweeper: Sweeper
@@ -93,7 +95,7 @@ export class Http2Session implements ExchangeSession, Sweepable {
     this.#clock = clock
     this.#restingSince = clock.now()
     this.deadline = sweeper.after(Math.min(LOOK_MS, options.maxIdle))
-    this.http2 = connectHttp2(`${options.scheme}://endpoint.invalid`, {
+    this.http2 = connectHttp2(`${options.scheme}://${options.authority}`, {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
       // MB: what is held for endpoints that read slowly is bounded by each exchange.
