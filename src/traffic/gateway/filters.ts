@@ -9,6 +9,8 @@ import type { RouteSpec, ServiceSpec } from './spec.js'
  */
 export async function buildFilters(spec: RouteSpec, context: RouteContext): Promise<Filter[]> {
   const filters: Filter[] = []
+  if (spec.requestId)
+    filters.push((await import('./filters/request-id.js')).requestId(spec.requestId, context))
   if (spec.compress) filters.push((await import('./filters/compress.js')).compress(spec.compress, context))
   const { match, cors, csrf, access, quota } = spec
   if (cors) {
@@ -27,8 +29,6 @@ export async function buildFilters(spec: RouteSpec, context: RouteContext): Prom
     const { quotas } = await import('./filters/quotas.js')
     filters.push(...quotas(quota, context))
   }
-  if (spec.requestId)
-    filters.push((await import('./filters/request-id.js')).requestId(spec.requestId, context))
   if (spec.cache) {
     const compresses = spec.compress !== undefined
     filters.push((await import('./filters/cache.js')).cache(spec.cache, context, compresses))

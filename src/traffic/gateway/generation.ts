@@ -91,7 +91,16 @@ export class Generation {
         for (const entry of each.endpoints) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
         const make = ({ runtime: own, onClose }: PartContext): Service => {
           const { zone } = spec
-          const service = new Service({ name, spec: each, policy, runtime: own, sweeper, zone, resolver, rateStores })
+          const service = new Service({
+            name,
+            spec: each,
+            policy,
+            runtime: own,
+            sweeper,
+            zone,
+            resolver,
+            rateStores,
+          })
           onClose(() => service.close())
           return service
         }
