@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
 import type { Counter, Telemetry } from '../core/telemetry.js'
-import type { ConfigProblem } from './config/problem.js'
+import { BanyanError } from '../core/errors.js'
+import { summarise, type ConfigChange } from './config/diff.js'
+import { formatProblem, type ConfigProblem } from './config/problem.js'
+import type { Applied } from './control.js'
+import type { Log } from './log.js'
 import type { NodeSpec } from './spec.js'
 
 /** Who asked for a configuration: the start, a signal, a change of the file, an operator, or the program itself. */
@@ -31,11 +35,13 @@ export interface ConfigurationState {
 /** Which configuration is in force, and what became of the last one asked for. */
 export class Configuration {
   readonly #clock: Clock
+  readonly #log: Log
   readonly #changes: Counter
   #state: ConfigurationState
 
-  constructor(spec: NodeSpec, origin: Origin, clock: Clock, telemetry: Telemetry) {
+  constructor(spec: NodeSpec, origin: Origin, clock: Clock, telemetry: Telemetry, log: Log) {
     this.#clock = clock
+    this.#log = log
     this.#state = { generation: 1, hash: hashOf(spec), since: this.#time(), ...origin }
     this.#changes = telemetry.counter('banyan.config.changes', {
       description: 'Configurations asked for while the node runs, by what became of them and who asked.',
@@ -57,28 +63,52 @@ export class Configuration {
     return this.#state
   }
 
-  /** The one asked for is in force. */
-  applied(spec: NodeSpec, origin: Origin): void {
-    this.#state = {
-      generation: this.#state.generation + 1,
-      hash: hashOf(spec),
-      since: this.#time(),
-      ...origin,
+  /**
+   * Checks that a change may be made now.
+   *
+   * @param phase - of what is to be changed
+   * @throws {@link BanyanError} `BANYAN_NOT_RUNNING`, or `BANYAN_STALE_CHANGE` if another generation is in force than
+   *   the one it was made for
+   */
+  expect(phase: string, ifGeneration: number | undefined): void {
+    const { generation } = this.#state
+    if (phase !== 'ready')
+      throw new BanyanError('BANYAN_NOT_RUNNING', `the node is ${phase} and takes no changes`)
+    if (ifGeneration !== undefined && ifGeneration !== generation)
+      throw new BanyanError(
+        'BANYAN_STALE_CHANGE',
+        `the change was made for generation ${ifGeneration}, but ${generation} is in force`,
+      )
+  }
+
+  /** The one asked for is in force; if nothing has changed, it was before. */
+  applied(spec: NodeSpec, origin: Origin, changes: readonly ConfigChange[]): Applied {
+    if (changes.length === 0) {
+      const state = { ...this.#state }
+      delete state.refused
+      this.#state = state
+      this.#count('unchanged', origin)
+      this.#log('info', `configuration ${state.generation} is in force already`, { by: origin.by })
+    } else {
+      const generation = this.#state.generation + 1
+      const hash = hashOf(spec)
+      this.#state = { generation, hash, since: this.#time(), ...origin }
+      this.#count('applied', origin)
+      this.#log('info', `configuration ${generation} is in force: ${summarise(changes)}`, {
+        hash,
+        by: origin.by,
+      })
     }
-    this.#count('applied', origin)
+    return { generation: this.#state.generation, hash: this.#state.hash, changes }
   }
 
-  /** The one asked for was in force already. */
-  unchanged(origin: Origin): void {
-    const state = { ...this.#state }
-    delete state.refused
-    this.#state = state
-    this.#count('unchanged', origin)
-  }
-
+  /** One that was asked for is refused, for its errors. */
   refused(origin: Origin, problems: readonly ConfigProblem[]): void {
-    this.#state = { ...this.#state, refused: { at: this.#time(), ...origin, problems } }
+    const errors = problems.filter(({ severity }) => severity === 'error')
+    this.#state = { ...this.#state, refused: { at: this.#time(), ...origin, problems: errors } }
     this.#count('refused', origin)
+    for (const problem of errors)
+      this.#log('error', `the configuration is refused: ${formatProblem(problem)}`, { by: origin.by })
   }
 
   #count(outcome: string, { by }: Origin): void {

@@ -4,8 +4,8 @@ import { systemClock, type Clock } from '../core/clock.js'
 import { Gateway, type GatewayOptions, type GatewayState } from '../traffic/gateway/gateway.js'
 import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
-import { diffSpecs, summarise } from './config/diff.js'
-import { formatProblem, type ConfigProblem } from './config/problem.js'
+import { diffSpecs } from './config/diff.js'
+import type { ConfigProblem } from './config/problem.js'
 import { Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
 import {
   refuseRestructuring,
@@ -76,7 +76,7 @@ export class Node implements Running {
     this.#observation = observation
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
-    this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry)
+    this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
     this.#admin = new AdminListener(
       {
         ready: () => this.#phase === 'ready',
@@ -169,10 +169,7 @@ export class Node implements Running {
 
   /** Notes a configuration that was refused before it got here. */
   refuse(origin: Origin, problems: readonly ConfigProblem[]): void {
-    const errors = problems.filter(({ severity }) => severity === 'error')
-    this.#configuration.refused(origin, errors)
-    for (const problem of errors)
-      this.#log('error', `the configuration is refused: ${formatProblem(problem)}`, { by: origin.by })
+    this.#configuration.refused(origin, problems)
   }
 
   /** Every breaker by its name. */
@@ -259,19 +256,13 @@ export class Node implements Running {
     await this.#observation.close()
     this.#phase = 'stopped'
   }
+
   async #change(
     spec: NodeSpec,
     origin: Origin,
     { ifGeneration, dryRun = false }: ApplyOptions,
   ): Promise<Applied> {
-    const { generation } = this.#configuration.state
-    if (this.#phase !== 'ready')
-      throw new BanyanError('BANYAN_NOT_RUNNING', `the node is ${this.#phase} and takes no changes`)
-    if (ifGeneration !== undefined && ifGeneration !== generation)
-      throw new BanyanError(
-        'BANYAN_STALE_CHANGE',
-        `the change was made for generation ${ifGeneration}, but ${generation} is in force`,
-      )
+    this.#configuration.expect(this.#phase, ifGeneration)
     refuseRestructuring(this.#spec, spec)
     const changes = diffSpecs(this.#spec, spec)
     const { limits, trust, drain } = spec
@@ -281,7 +272,7 @@ export class Node implements Running {
       discards.unshift(() => gateway.discard())
       if (dryRun) {
         gateway.discard()
-        return { generation, hash: hashOf(spec), changes }
+        return { generation: this.#configuration.state.generation, hash: hashOf(spec), changes }
       }
       const observation = await this.#observation.prepare(spec)
       discards.unshift(() => observation.discard())
@@ -301,14 +292,6 @@ export class Node implements Running {
       throw error
     }
     this.#spec = spec
-    if (changes.length === 0) {
-      this.#configuration.unchanged(origin)
-      this.#log('info', `configuration ${generation} is in force already`, { by: origin.by })
-    } else {
-      this.#configuration.applied(spec, origin)
-      const { generation: now, hash } = this.#configuration.state
-      this.#log('info', `configuration ${now} is in force: ${summarise(changes)}`, { hash, by: origin.by })
-    }
-    return { generation: this.#configuration.state.generation, hash: this.#configuration.state.hash, changes }
+    return this.#configuration.applied(spec, origin, changes)
   }
 }

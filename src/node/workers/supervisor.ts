@@ -1,12 +1,11 @@
 import { AggregatorRegistry } from 'prom-client'
 import { duration } from '../../core/duration.js'
-import { BanyanError } from '../../core/errors.js'
 import type { Clock } from '../../core/clock.js'
 import { systemRandom } from '../../core/random.js'
 import type { BreakerSnapshot, Override } from '../../traffic/policies/circuit-breaker.js'
 import type { BreakerControl } from '../admin/admin.js'
 import { AdminListener } from '../admin/listener.js'
-import { diffSpecs, summarise } from '../config/diff.js'
+import { diffSpecs } from '../config/diff.js'
 import type { ConfigProblem } from '../config/problem.js'
 import { Configuration, hashOf, type ConfigurationState, type Origin } from '../configuration.js'
 import {
@@ -66,7 +65,7 @@ export class Supervisor implements Running {
       spec: () => this.#spec,
       afterStart: () => this.#overridesNow().map((override) => ['force', override]),
     })
-    this.#configuration = new Configuration(spec, origin, clock, this.#metrics)
+    this.#configuration = new Configuration(spec, origin, clock, this.#metrics, log)
     this.#metrics.gauge(
       'banyan.workers',
       { description: 'Workers that run.', unit: '{worker}' },
@@ -107,7 +106,6 @@ export class Supervisor implements Running {
 
   refuse(origin: Origin, problems: readonly ConfigProblem[]): void {
     this.#configuration.refused(origin, problems)
-    for (const { message } of problems) this.#log('error', `the configuration is refused: ${message}`)
   }
 
   /**
@@ -166,20 +164,13 @@ export class Supervisor implements Running {
     origin: Origin,
     { ifGeneration, dryRun = false }: ApplyOptions,
   ): Promise<Applied> {
-    const { generation } = this.#configuration.state
-    if (this.#phase !== 'ready')
-      throw new BanyanError('BANYAN_NOT_RUNNING', `the node is ${this.#phase} and takes no changes`)
-    if (ifGeneration !== undefined && ifGeneration !== generation)
-      throw new BanyanError(
-        'BANYAN_STALE_CHANGE',
-        `the change was made for generation ${ifGeneration}, but ${generation} is in force`,
-      )
+    this.#configuration.expect(this.#phase, ifGeneration)
     const before = this.#spec
     refuseRestructuring(before, spec)
     const changes = diffSpecs(before, spec)
     if (dryRun) {
       await this.#crew.askOne('apply', { spec, dryRun })
-      return { generation, hash: hashOf(spec), changes }
+      return { generation: this.#configuration.state.generation, hash: hashOf(spec), changes }
     }
     const admin = await this.#admin.prepare(spec.admin)
     try {
@@ -192,13 +183,7 @@ export class Supervisor implements Running {
     admin.commit()
     this.#counts.reset()
     await this.#crew.resize(spec.workers ?? 1, duration(spec.drain.grace, 'drain.grace'))
-    if (changes.length === 0) this.#configuration.unchanged(origin)
-    else {
-      this.#configuration.applied(spec, origin)
-      const { generation: now, hash } = this.#configuration.state
-      this.#log('info', `configuration ${now} is in force: ${summarise(changes)}`, { hash, by: origin.by })
-    }
-    return { generation: this.#configuration.state.generation, hash: this.#configuration.state.hash, changes }
+    return this.#configuration.applied(spec, origin, changes)
   }
 
   /** Breakers as an operator sees them: one name, in every worker. */
