@@ -1,9 +1,9 @@
+import type { Bytes } from '../../core/bytes.js'
 import type { Duration } from '../../core/duration.js'
 import type { ListenSetting } from '../spec.js'
 import type { GatewaySpec } from '../../traffic/gateway/spec.js'
 
-/** A number of bytes, or text: `'64kB'`, `'10MB'`. */
-export type Bytes = number | `${number}${'kB' | 'MB' | 'GB'}`
+export type { Bytes } from '../../core/bytes.js'
 
 /** Everything that `banyan.yaml` or `banyan.config.ts` may say. */
 export interface Config extends GatewaySpec {

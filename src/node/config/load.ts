@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { bytes, type Bytes } from '../../core/bytes.js'
 import { BanyanError } from '../../core/errors.js'
 import { duration } from '../../core/duration.js'
 import type { NodeSpec } from '../spec.js'
@@ -201,10 +202,7 @@ function toSpec(config: ConfigInput): NodeSpec {
   }
 }
 
-const UNITS = { kB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const
-
 function boundOf(name: string, value: string | number): number {
   if (name.endsWith('Timeout')) return duration(value as number)
-  const sized = /^(\d+)(kB|MB|GB)$/.exec(String(value))
-  return sized ? Number(sized[1]) * UNITS[sized[2] as keyof typeof UNITS] : Number(value)
+  return bytes(value as Bytes, name)
 }

@@ -9,8 +9,6 @@ import { requestProblem, type ReadLimits } from './openapi/request.js'
 import { watchAnswer } from './openapi/response.js'
 import type { OpenApiSpec } from './openapi/spec.js'
 
-export type { OpenApiSpec } from './openapi/spec.js'
-
 /** Mistakes that a log line names. */
 const LOGGED = 5
 

@@ -16,8 +16,6 @@ import { changeResponse } from './transform/response.js'
 import type { TransformSpec } from './transform/spec.js'
 import { TagMark } from './transform/tag-mark.js'
 
-export type { TransformSpec } from './transform/spec.js'
-
 /**
  * Changes requests and answers by their values: JSON bodies, query parameters, header fields. What is not JSON, and
  * what need not be read, streams through.

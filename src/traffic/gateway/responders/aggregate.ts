@@ -10,14 +10,13 @@ import { RequestReader } from '../filters/shaping/request-scope.js'
 import type { Forwarding } from '../forwarding.js'
 import type { Responder } from '../responder.js'
 import { parsePattern } from '../router.js'
+import { httpDate } from '../semantics/date.js'
 import { mergedAnswer } from './aggregate/answer.js'
 import { BranchRunner } from './aggregate/branch.js'
 import { BranchError, branchRefusal, StatusError } from './aggregate/failure.js'
 import { planAggregate, type Plan } from './aggregate/plan.js'
 import type { Gathered } from './aggregate/gathered.js'
 import type { AggregateSpec } from './aggregate/spec.js'
-
-export type { AggregateSpec, BranchSpec } from './aggregate/spec.js'
 
 /**
  * Answers from several services at once (API composition; gateway aggregation in the words of Azure's catalogue).
@@ -35,7 +34,12 @@ export function aggregate(spec: AggregateSpec, context: RouteContext): Responder
     throw new BanyanError('BANYAN_INVALID_OPTIONS', `routes.${route}.aggregate.${path.join('.')}: ${message}`)
   }
   const aggregator = new Aggregator(spec, plan, context)
-  return (call) => aggregator.respond(call)
+  const { clock } = context.runtime
+  return async (call) => {
+    const answer = await aggregator.respond(call)
+    answer.fields.append('Date', httpDate(clock.wall()))
+    return answer
+  }
 }
 
 class Aggregator {

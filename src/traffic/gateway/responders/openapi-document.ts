@@ -9,12 +9,11 @@ import type { Forwarding } from '../forwarding.js'
 import { refusal } from '../refusal.js'
 import type { Responder } from '../responder.js'
 import { isUnchanged } from '../semantics/conditions.js'
+import { httpDate } from '../semantics/date.js'
 import type { GatewaySpec, RouteSpec } from '../spec.js'
 import { entityTag } from './aggregate/caching.js'
 import { mergeDocuments, type DescribedRoute } from './openapi-document/merge.js'
 import type { OpenApiDocumentSpec } from './openapi-document/spec.js'
-
-export type { OpenApiDocumentSpec } from './openapi-document/spec.js'
 
 /** A route, and the file that describes it. */
 interface Source {
@@ -66,6 +65,7 @@ export function openapiDocument(spec: OpenApiDocumentSpec, context: RouteContext
     const fields = Fields.of([
       ['ETag', etag],
       ['Cache-Control', 'no-cache'],
+      ['Date', httpDate(context.runtime.clock.wall())],
     ])
     if (isUnchanged(request.fields, { etag, lastModified: undefined }))
       return UpstreamAnswer.of(304, fields, Buffer.alloc(0))

@@ -5,6 +5,7 @@ import type { OpenApiDocument, Parameter } from './document.js'
 import { cookiesOf, pairsOf, ParameterReader, StyleError, type RawParameters } from './parameters.js'
 import { PathTemplate } from './path-template.js'
 import { linearPattern } from './patterns.js'
+import { Validators } from './validator.js'
 
 describe('a path template', () => {
   const match = (template: string, path: string): Record<string, string> | undefined => {
@@ -181,6 +182,16 @@ describe('a parameter is read by its style', () => {
     const parameter: Parameter = { name: 'color', required: true, schema: ['s'], isJson: false, ...how }
     return new ParameterReader(document as unknown as OpenApiDocument).read(parameter, raw)
   }
+})
+
+test('a format takes no longer for a text made to take long', () => {
+  const validators = new Validators({ s: { type: 'string', format: 'url' } }, 10)
+  expect(validators.violations('s', 'https://a.example/b?c', 0)).toEqual([])
+  // By the library's own expression this takes minutes.
+  const text = `http://a@${'::'.repeat(200_000)}`
+  expect(validators.violations('s', text, text.length)).toEqual([
+    { pointer: '#', detail: 'must match format "url"' },
+  ])
 })
 
 describe('a document', () => {
