@@ -51,12 +51,9 @@ const branch = z.strictObject({
 /** `routes.<name>.aggregate`. */
 export const aggregate = z.strictObject({
   branches: z.record(z.string(), branch).meta({ description: 'The requests to make, by name.' }),
-  merge: z
-    .enum(['branches', 'shallow'])
-    .optional()
-    .meta({
-      description: 'How bodies become one: a member for each branch (default), or all their members.',
-    }),
+  merge: z.enum(['branches', 'shallow']).optional().meta({
+    description: 'How bodies become one: a member for each branch (default), or all their members.',
+  }),
   answer: z
     .strictObject({
       status: z
