@@ -1,4 +1,5 @@
-import { OpenApiDocument, type MediaType, type Operation, type Parameter } from './document.js'
+import { OpenApiDocument } from './document.js'
+import type { MediaType, Operation, Parameter } from './operation.js'
 import { ParameterReader, type RawParameters } from './parameters.js'
 import { Schemas } from './schemas.js'
 import { formatPointer, type DocumentProblem, type Pointer } from './source.js'

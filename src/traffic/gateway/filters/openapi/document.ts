@@ -1,41 +1,9 @@
 import { DocumentSource, parsePointer, type DocumentProblem, type Pointer } from './source.js'
+import type { MediaType, Operation, Parameter, ParameterPlace } from './operation.js'
 import { PathTemplate } from './path-template.js'
 
 /** An object of the document; nothing of it is believed before it was looked at. */
 export type JsonObject = Readonly<Record<string, unknown>>
-
-/** Where a parameter stands in a request. */
-export type ParameterPlace = 'path' | 'query' | 'header' | 'cookie'
-
-/** A parameter of an operation. */
-export interface Parameter {
-  readonly name: string
-  readonly in: ParameterPlace
-  readonly required: boolean
-  readonly style: string
-  readonly explode: boolean
-  /** Its schema, or that of the one media type under `content`, which is JSON then. */
-  readonly schema: Pointer | undefined
-  readonly isJson: boolean
-}
-
-/** One media type under `content`. */
-export interface MediaType {
-  /** As the document writes it, without parameters, in lower case. */
-  readonly type: string
-  readonly schema: Pointer | undefined
-}
-
-/** What one method of one path takes and gives. */
-export interface Operation {
-  readonly method: string
-  readonly path: PathTemplate
-  readonly pointer: Pointer
-  readonly parameters: readonly Parameter[]
-  readonly body: { readonly required: boolean; readonly content: readonly MediaType[] } | undefined
-  /** By status, `4XX` or `default`. */
-  readonly responses: ReadonlyMap<string, readonly MediaType[]>
-}
 
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const
 

@@ -1,15 +1,7 @@
-import { isObject, type OpenApiDocument, type Parameter } from './document.js'
+import type { OpenApiDocument } from './document.js'
+import type { Parameter } from './operation.js'
+import { KindFinder, type Kinds } from './kinds.js'
 import type { Pointer } from './source.js'
-
-/** What a client may have meant by text, as far as a schema says. */
-interface Kinds {
-  readonly types: ReadonlySet<string>
-  readonly items: Pointer | undefined
-  readonly properties: ReadonlyMap<string, Pointer>
-}
-
-/** References and combinations looked through to find the type of a value. */
-const MOST_DEPTH = 16
 
 /** A parameter that is not written as its style says. */
 export class StyleError extends Error {}
@@ -29,11 +21,10 @@ export interface RawParameters {
  * says: "5" is a number where a number is asked for.
  */
 export class ParameterReader {
-  readonly #document: OpenApiDocument
-  readonly #kinds = new Map<string, Kinds>()
+  readonly #kinds: KindFinder
 
   constructor(document: OpenApiDocument) {
-    this.#document = document
+    this.#kinds = new KindFinder(document)
   }
 
   /**
@@ -42,7 +33,7 @@ export class ParameterReader {
    */
   read(parameter: Parameter, raw: RawParameters): unknown {
     const { name, schema, isJson } = parameter
-    const kinds = this.#kindsOf(schema)
+    const kinds = this.#kinds.of(schema)
     if (parameter.in === 'query') return this.#readQuery(parameter, raw.query, kinds)
     const text =
       parameter.in === 'path'
@@ -59,11 +50,11 @@ export class ParameterReader {
   /** A body of `application/x-www-form-urlencoded`: each property like a query parameter of style `form`. */
   readForm(text: string, schema: Pointer | undefined): Record<string, unknown> {
     const pairs = pairsOf(text)
-    const { properties } = this.#kindsOf(schema)
+    const { properties } = this.#kinds.of(schema)
     const form: Record<string, unknown> = {}
     for (const name of new Set(pairs.map(([each]) => each))) {
       const values = pairs.filter(([each]) => each === name).map(([, value]) => decodePlus(value))
-      const kinds = this.#kindsOf(properties.get(name))
+      const kinds = this.#kinds.of(properties.get(name))
       const isList = kinds.types.has('array') || values.length > 1
       Object.defineProperty(form, name, {
         value: isList ? this.#list(values, kinds) : this.#value(values[0]!, kinds),
@@ -138,11 +129,11 @@ export class ParameterReader {
       if (!each.startsWith(`${name}[`) || !each.endsWith(']')) continue
       const key = each.slice(name.length + 1, -1)
       if (key.includes('[')) throw new StyleError('is deeper than one level')
-      const inner = this.#kindsOf(kinds.properties.get(key))
+      const inner = this.#kinds.of(kinds.properties.get(key))
       const isList = inner.types.has('array')
       const before = Object.hasOwn(record, key) ? record[key] : undefined
       if (before !== undefined && !isList) throw new StyleError(`has \`${key}\` more than once`)
-      const read = this.#value(decodePlus(value), isList ? this.#kindsOf(inner.items) : inner)
+      const read = this.#value(decodePlus(value), isList ? this.#kinds.of(inner.items) : inner)
       const next = isList ? [...((before as unknown[] | undefined) ?? []), read] : read
       define(record, key, next)
       found = true
@@ -155,7 +146,7 @@ export class ParameterReader {
     const record: Record<string, unknown> = {}
     for (const [name, value] of query) {
       const property = kinds.properties.get(name)
-      if (property) define(record, name, this.#value(decodePlus(value), this.#kindsOf(property)))
+      if (property) define(record, name, this.#value(decodePlus(value), this.#kinds.of(property)))
     }
     return Object.keys(record).length > 0 ? record : undefined
   }
@@ -171,13 +162,13 @@ export class ParameterReader {
     const pairs = explode ? parts.map(splitPair) : pairwise(parts)
     for (const [name, value] of pairs) {
       const key = decode(name)
-      define(record, key, this.#value(decode(value), this.#kindsOf(kinds.properties.get(key))))
+      define(record, key, this.#value(decode(value), this.#kinds.of(kinds.properties.get(key))))
     }
     return record
   }
 
   #list(parts: readonly string[], kinds: Kinds): unknown[] {
-    const items = this.#kindsOf(kinds.items)
+    const items = this.#kinds.of(kinds.items)
     return parts.map((part) => this.#value(part, items))
   }
 
@@ -188,49 +179,7 @@ export class ParameterReader {
     if (types.has('null') && !types.has('string') && text === '') return null
     return text
   }
-
-  #kindsOf(schema: Pointer | undefined): Kinds {
-    if (!schema) return NO_KINDS
-    const key = schema.join('/')
-    let kinds = this.#kinds.get(key)
-    if (!kinds) {
-      const found: Found = { types: new Set(), items: undefined, properties: new Map() }
-      this.#findKinds(schema, found, 0)
-      kinds = found
-      this.#kinds.set(key, kinds)
-    }
-    return kinds
-  }
-
-  #findKinds(pointer: Pointer, found: Found, depth: number): void {
-    const schema = this.#document.at(pointer)
-    if (!isObject(schema) || depth > MOST_DEPTH) return
-    const { $ref } = schema
-    const target = typeof $ref === 'string' ? this.#document.target($ref, pointer) : undefined
-    if (target) this.#findKinds(target, found, depth + 1)
-    for (const type of [schema['type'] ?? []].flat()) if (typeof type === 'string') found.types.add(type)
-    for (const value of [schema['enum'] ?? [], schema['const'] ?? []].flat()) found.types.add(typeOf(value))
-    if (schema['nullable'] === true) found.types.add('null')
-    if (schema['items'] !== undefined) found.items ??= [...pointer, 'items']
-    const { properties } = schema
-    if (isObject(properties)) {
-      for (const name of Object.keys(properties)) found.properties.set(name, [...pointer, 'properties', name])
-    }
-    for (const key of ['allOf', 'anyOf', 'oneOf']) {
-      const list = schema[key]
-      if (Array.isArray(list))
-        for (const index of list.keys()) this.#findKinds([...pointer, key, index], found, depth + 1)
-    }
-  }
 }
-
-interface Found extends Kinds {
-  types: Set<string>
-  items: Pointer | undefined
-  properties: Map<string, Pointer>
-}
-
-const NO_KINDS: Kinds = { types: new Set(), items: undefined, properties: new Map() }
 
 /** Names decoded, values as they stand: some styles separate before they decode. */
 export function pairsOf(query: string): [string, string][] {
@@ -289,9 +238,4 @@ function decodePart(text: string): string {
 /** A client names it; it must not be taken for an object's own. */
 function define(record: Record<string, unknown>, name: string, value: unknown): void {
   Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true })
-}
-
-function typeOf(value: unknown): string {
-  if (value === null) return 'null'
-  return Array.isArray(value) ? 'array' : typeof value
 }

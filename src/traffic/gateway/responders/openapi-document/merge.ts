@@ -1,9 +1,5 @@
-import {
-  isObject,
-  type JsonObject,
-  type OpenApiDocument,
-  type Operation,
-} from '../../filters/openapi/document.js'
+import { isObject, type JsonObject, type OpenApiDocument } from '../../filters/openapi/document.js'
+import type { Operation } from '../../filters/openapi/operation.js'
 import type { AuthenticatorSpec } from '../../filters/access/spec.js'
 import type { RouteSpec } from '../../spec.js'
 import { Components } from './components.js'
