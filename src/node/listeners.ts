@@ -32,9 +32,9 @@ export class Listeners {
     this.#clock = clock
   }
 
-  /** Addresses as part of a URL, in the order of the configuration. */
-  get addresses(): string[] {
-    return [...this.#open.values()].map(formatAddress)
+  /** Where they are, as URLs without a path, in the order of the configuration. */
+  get urls(): string[] {
+    return [...this.#open.values()].map(urlOf)
   }
 
   /**

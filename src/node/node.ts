@@ -37,6 +37,7 @@ export interface NodeState extends GatewayState {
     startedAt: string
     /** ms since the start. */
     uptime: number
+    /** URLs without a path. */
     listen: string[]
   }
   config: ConfigurationState
@@ -209,7 +210,7 @@ export class Node implements Running {
         phase: this.#phase,
         startedAt: new Date(this.#clock.wall() - (this.#clock.now() - this.#startedAt)).toISOString(),
         uptime: Math.round(this.#clock.now() - this.#startedAt),
-        listen: this.#listeners.addresses,
+        listen: this.#listeners.urls,
       },
       config: this.#configuration.state,
       ...this.#gateway.state(),

@@ -227,7 +227,7 @@ describe('listeners', () => {
     await keptOpen.closed()
     answer()
     expect(await (await slow).text()).toBe('at last')
-    expect((await state()).node.listen).toEqual([`127.0.0.1:${second}`])
+    expect((await state()).node.listen).toEqual([`http://127.0.0.1:${second}`])
   })
 
   test('a port that is in use refuses the whole change, and everything serves on', async () => {

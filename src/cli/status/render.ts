@@ -52,7 +52,7 @@ function headLines({ node, connections }: NodeState, width: number): string[] {
   const parts = [
     `banyan ${node.version}`,
     paint(node.phase === 'ready' ? 'green' : 'yellow', node.phase),
-    ...node.listen.map((each) => (each.includes('://') ? each : `http://${each}`)),
+    ...node.listen,
     `up ${formatDuration(node.uptime)}`,
     `pid ${node.pid}`,
     `${connections} client connection${connections === 1 ? '' : 's'}`,
