@@ -4,7 +4,6 @@ import type { Counter, Telemetry } from '../core/telemetry.js'
 import { BanyanError } from '../core/errors.js'
 import { summarise, type ConfigChange } from './config/diff.js'
 import { formatProblem, type ConfigProblem } from './config/problem.js'
-import type { Applied } from './control.js'
 import type { Log } from './log.js'
 import type { NodeSpec } from './spec.js'
 
@@ -16,6 +15,15 @@ export interface Origin {
   by: Trigger
   /** The file it was read from; absent if it was handed over. */
   file?: string | undefined
+}
+
+/** What a change has brought. */
+export interface Applied {
+  /** The number of the configuration in force. */
+  generation: number
+  hash: string
+  /** Everything that has changed; empty if nothing has, and then the generation is the same. */
+  changes: readonly ConfigChange[]
 }
 
 /** What `GET /api/state` tells of the configuration. */

@@ -1,17 +1,7 @@
 import { BanyanError } from '../core/errors.js'
-import type { ConfigChange } from './config/diff.js'
 import type { ConfigProblem } from './config/problem.js'
-import type { ConfigurationState, Origin, Trigger } from './configuration.js'
+import type { Applied, ConfigurationState, Origin, Trigger } from './configuration.js'
 import type { NodeSpec } from './spec.js'
-
-/** What a change has brought. */
-export interface Applied {
-  /** The number of the configuration in force. */
-  generation: number
-  hash: string
-  /** Everything that has changed; empty if nothing has, and then the generation is the same. */
-  changes: readonly ConfigChange[]
-}
 
 /** How a change is to be made. */
 export interface ApplyOptions {

@@ -6,14 +6,8 @@ import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
 import { diffSpecs } from './config/diff.js'
 import type { ConfigProblem } from './config/problem.js'
-import { Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
-import {
-  refuseRestructuring,
-  type Applied,
-  type ApplyOptions,
-  type Control,
-  type Running,
-} from './control.js'
+import { type Applied, Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
+import { refuseRestructuring, type ApplyOptions, type Control, type Running } from './control.js'
 import { Listeners } from './listeners.js'
 import type { Log } from './log.js'
 import type { Explanation } from './explain/explanation.js'
@@ -41,6 +35,15 @@ export interface NodeState extends GatewayState {
     listen: string[]
   }
   config: ConfigurationState
+  /** With several: each worker, and how many have taken the place of one that ended. */
+  workers?: WorkerState[]
+  restarts?: number
+}
+
+/** What is told of one worker. */
+export interface WorkerState {
+  pid: number
+  connections: number
 }
 
 /**

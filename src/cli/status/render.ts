@@ -48,13 +48,14 @@ const LIMIT_COLUMNS = ['LIMIT', 'OF', number('NOW'), number('MOST'), number('WAI
 const PROBLEM_COLUMNS = [number('AGO'), 'WHERE', 'LAST PROBLEM']
 
 /** What runs where, on as many lines as it takes. */
-function headLines({ node, connections }: NodeState, width: number): string[] {
+function headLines({ node, connections, workers, restarts = 0 }: NodeState, width: number): string[] {
   const parts = [
     `banyan ${node.version}`,
     paint(node.phase === 'ready' ? 'green' : 'yellow', node.phase),
     ...node.listen,
     `up ${formatDuration(node.uptime)}`,
     `pid ${node.pid}`,
+    ...(workers ? [`${workers.length} workers${restarts > 0 ? `, ${restarts} replaced` : ''}`] : []),
     `${connections} client connection${connections === 1 ? '' : 's'}`,
   ]
   const lines: string[] = []

@@ -7,14 +7,14 @@ import type { BreakerControl } from '../admin/admin.js'
 import { AdminListener } from '../admin/listener.js'
 import { diffSpecs } from '../config/diff.js'
 import type { ConfigProblem } from '../config/problem.js'
-import { Configuration, hashOf, type ConfigurationState, type Origin } from '../configuration.js'
 import {
-  refuseRestructuring,
   type Applied,
-  type ApplyOptions,
-  type Control,
-  type Running,
-} from '../control.js'
+  Configuration,
+  hashOf,
+  type ConfigurationState,
+  type Origin,
+} from '../configuration.js'
+import { refuseRestructuring, type ApplyOptions, type Control, type Running } from '../control.js'
 import type { Explanation } from '../explain/explanation.js'
 import type { Log } from '../log.js'
 import { Metrics } from '../metrics.js'
@@ -23,12 +23,6 @@ import type { NodeSpec } from '../spec.js'
 import { CommonCounts } from './counts.js'
 import { Crew } from './crew.js'
 import { mergeBreakers, mergeMetrics, mergeStates } from './merge.js'
-
-/** What is told of one worker. */
-export interface WorkerState {
-  pid: number
-  connections: number
-}
 
 /**
  * A node of several processes that serve the same configuration on the same listeners. The kernel gives each new
@@ -138,7 +132,7 @@ export class Supervisor implements Running {
   }
 
   /** What all workers do together. */
-  async state(): Promise<NodeState & { workers: WorkerState[]; restarts: number }> {
+  async state(): Promise<NodeState> {
     const answers = await this.#crew.ask<NodeState>('state')
     const merged = mergeStates(answers.map(({ answer }) => answer))
     const workers = answers.map(({ pid, answer }) => ({ pid, connections: answer.connections }))
