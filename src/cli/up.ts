@@ -5,6 +5,7 @@ import { loadConfig, type Loaded } from '../node/config/load.js'
 import type { Trigger } from '../node/configuration.js'
 import { Configurator } from '../node/configurator.js'
 import { FileWatcher } from '../node/file-watcher.js'
+import { surviveFaults } from '../node/faults.js'
 import { createLog, type Log } from '../node/log.js'
 import type { Running } from '../node/control.js'
 import { Node } from '../node/node.js'
@@ -53,6 +54,8 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
   // Before the start: a signal in the middle of it must not leave things half done either.
   process.on('SIGINT', stop).on('SIGTERM', stop)
   started = node.start()
+  // From here on others depend on us.
+  started.then(() => surviveFaults(log)).catch(() => undefined)
   const hungUp = (): void => stop('SIGHUP')
   const changes = takeChanges(node, started, { loaded, watch, log, hungUp })
   await started.catch((error: unknown) => {

@@ -19,6 +19,20 @@ describe('a client cannot', () => {
     await c.responses(1)
   })
 
+  test('put the same such field behind a body twice, and so bring the gateway down', async () => {
+    const { upstream, client } = await setUp()
+    const c = await client()
+    // All at once, so that the body is complete before there is a connection to the endpoint.
+    c.send(
+      'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n' +
+        'Content-Length: 5\r\nX-Sum: 1\r\nContent-Length: 6\r\nHost: b\r\nHost: c\r\n\r\n',
+    )
+    const peer = await upstream.peer()
+    expect(await peer.until((text) => text.includes('X-Sum'))).toMatch(/\r\n0\r\nX-Sum: 1\r\n\r\n$/)
+    peer.reply(ok('alive'))
+    expect((await c.responses(1))[0]!.body).toBe('alive')
+  })
+
   test.each([
     ['alone', 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'],
     ['among others', 'Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n'],

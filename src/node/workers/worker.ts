@@ -8,6 +8,7 @@ import v8 from 'node:v8'
 import { systemClock } from '../../core/clock.js'
 import type { CachePurge } from '../admin/cache.js'
 import type { Override } from '../../traffic/policies/circuit-breaker.js'
+import { surviveFaults } from '../faults.js'
 import { createLog } from '../log.js'
 import { Node } from '../node.js'
 import type { NodeSpec } from '../spec.js'
@@ -36,6 +37,7 @@ const channel: Channel = new Channel(
       const counts = new CountsElsewhere(channel)
       node = await Node.create({ ...spec, admin: false }, log, systemClock, undefined, undefined, counts)
       await node.start()
+      surviveFaults(log)
     },
     apply: ({ spec, dryRun }: { spec: NodeSpec; dryRun: boolean }) =>
       node!.apply({ ...spec, admin: false }, undefined, { dryRun }).then(() => undefined),

@@ -5,7 +5,7 @@ import type { Span } from '../../core/telemetry.js'
 import type { Body } from '../http/body.js'
 import type { Pool } from '../http/pool.js'
 import type { ResponseHead } from '../http/message.js'
-import type { AnswerReceiver, UpstreamChannel } from '../http/upstream/exchange.js'
+import type { AnswerReceiver, OutgoingRequest, UpstreamChannel } from '../http/upstream/exchange.js'
 import { isGivenUp, type Call } from '../policy.js'
 import { UpstreamAnswer } from './answer.js'
 import { finalCode, isGrpcAnswer } from './grpc/answer.js'
@@ -148,8 +148,17 @@ export class Attempt implements AnswerReceiver {
   }
 
   #send(channel: UpstreamChannel): void {
+    let request: OutgoingRequest
+    try {
+      request = this.#work.outgoing(this.#call, this.#span?.context ?? this.#work.trace)
+    } catch (error) {
+      // A fault of ours, and of this request alone.
+      channel.giveBack()
+      this.#fail(error)
+      return
+    }
     this.#channel = channel
-    channel.send(this.#work.outgoing(this.#call, this.#span?.context ?? this.#work.trace), this)
+    channel.send(request, this)
   }
 
   #cancel(): void {

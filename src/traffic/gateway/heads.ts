@@ -165,7 +165,7 @@ export function interimText({ names, values, kinds }: Fields): string {
 export function safeTrailers(trailers: Fields | undefined): Fields | undefined {
   if (!trailers?.kinds.some((kind) => kind !== Kind.Ordinary)) return trailers
   for (let index = trailers.size - 1; index >= 0; index--) {
-    if (trailers.kinds[index] !== Kind.Ordinary) trailers.delete(trailers.names[index]!.toLowerCase())
+    if (trailers.kinds[index] !== Kind.Ordinary) trailers.remove(index)
   }
   return trailers
 }
