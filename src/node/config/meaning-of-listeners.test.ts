@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { TestAuthority } from '../../../test/support/certificates.js'
-import { checkSource } from './load.js'
+import { checkSource, type Loaded } from './load.js'
 import { formatProblem } from './problem.js'
 import { readYaml } from './yaml-source.js'
 
@@ -17,9 +17,13 @@ const unreadable = `${shop.key}.unreadable`
 writeFileSync(unreadable, '')
 chmodSync(unreadable, 0)
 
-function problems(listen: string): string[] {
+function load(listen: string): Loaded {
   const yaml = `${listen}\nservices: { s: { endpoints: [http://127.0.0.1:1] } }\nroutes: { all: { match: {}, to: s } }\n`
-  const loaded = checkSource('f', readYaml(yaml, {}))
+  return checkSource('f', readYaml(yaml, {}))
+}
+
+function problems(listen: string): string[] {
+  const loaded = load(listen)
   return (loaded.ok ? loaded.warnings : loaded.problems).map(formatProblem)
 }
 
@@ -61,11 +65,20 @@ test.each([
     `{ cert: ${locked.cert}, key: ${locked.key}, passphrase: x }`,
     `passphrase: does not open \`${locked.key}\``,
   ],
-  ['expired', of(expired), `cert: \`${expired.cert}\` has expired on 2021-01-01T00:00:00.000Z`],
-  ['of the future', of(future), `cert: \`${future.cert}\` is only valid from 2090-01-01T00:00:00.000Z on`],
 ])('a file that is %s is an error where it is named', (_what, certificate, message) => {
   const [problem, ...rest] = problems(listener(certificate))
   expect(problem).toMatch(/^f:3:\d+: listen\.tls\.certificates\[0\]\./)
+  expect(problem).toContain(message)
+  expect(rest).toEqual([])
+})
+
+test.each([
+  ['has expired', expired, 'has expired on 2021-01-01T00:00:00.000Z: clients refuse it'],
+  ['is not valid yet', future, 'is only valid from 2090-01-01T00:00:00.000Z on: clients refuse it'],
+])('a certificate that %s is a warning: what else is served must not wait for it', (_what, pair, message) => {
+  expect(load(listener(of(pair))).ok).toBe(true)
+  const [problem, ...rest] = problems(listener(of(pair)))
+  expect(problem).toMatch(/^f:3:\d+: listen\.tls\.certificates\[0\]\.cert: /)
   expect(problem).toContain(message)
   expect(rest).toEqual([])
 })

@@ -1,6 +1,6 @@
 import { systemClock } from '../../core/clock.js'
 import type { ListenerSpec } from '../../traffic/http/listener-spec.js'
-import { checkTls, filesOf, readFilesNow } from '../../traffic/http/tls/load.js'
+import { checkTls, filesOf, outOfTime, readFilesNow } from '../../traffic/http/tls/load.js'
 import { DEFAULT_ADMIN, formatAddress, overlap, parseAddress } from '../address.js'
 import type { ListenSetting } from '../spec.js'
 import { formatPath, type MeaningProblem, type Path } from './problem.js'
@@ -43,16 +43,20 @@ function* checkSpoken(path: Path, { tls, http2, h2c }: ListenerSpec): Generator<
   )
     yield error([...path, 'tls', 'clients', 'forward', 'names'], 'is the field of `subject` already')
   const now = systemClock.wall()
-  const { problems, material } = checkTls(tls, readFilesNow(filesOf(tls)), now)
+  const { problems, material } = checkTls(tls, readFilesNow(filesOf(tls)))
   for (const problem of problems) yield error([...path, 'tls', ...problem.path], problem.message)
-  for (const [index, { notAfter }] of (material?.certificates ?? []).entries()) {
-    if (notAfter - now > SOON_MS) continue
+  for (const [index, certificate] of (material?.certificates ?? []).entries()) {
+    const { notAfter } = certificate
+    const late = outOfTime(certificate, now)
+    if (!late && notAfter - now > SOON_MS) continue
     const days = Math.floor((notAfter - now) / (24 * 3600 * 1000))
     yield {
       severity: 'warning',
       path: [...path, 'tls', 'certificates', index, 'cert'],
       at: 'value',
-      message: `expires in ${days} ${days === 1 ? 'day' : 'days'}, on ${new Date(notAfter).toISOString()}`,
+      message: late
+        ? `${late}: clients refuse it`
+        : `expires in ${days} ${days === 1 ? 'day' : 'days'}, on ${new Date(notAfter).toISOString()}`,
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Timer } from '../../core/clock.js'
+import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Counter } from '../../core/telemetry.js'
 import type { Entrance } from './entrance.js'
@@ -129,7 +130,7 @@ export class EntranceKeeper {
   }
 
   async #look(tls: TlsSpec, before: State): Promise<void> {
-    const { filesOf, readFiles } = await import('./tls/load.js')
+    const { filesOf, outOfTime, readFiles } = await import('./tls/load.js')
     const files = await readFiles(filesOf(tls))
     if (this.#state !== before || this.#closed) return
     this.#warn(false)
@@ -140,6 +141,13 @@ export class EntranceKeeper {
     try {
       const state = await build(before.spec, this.#options, this.#failures, files)
       if (this.#state !== before) return
+      const now = this.#options.runtime.clock.wall()
+      const late = state.certificates.find((each) => outOfTime(each, now))
+      if (late && before.certificates.every((each) => !outOfTime(each, now)))
+        throw new BanyanError(
+          'BANYAN_CERTIFICATE',
+          `the certificate of ${late.label} ${outOfTime(late, now)!}`,
+        )
       this.#adopt(state)
       this.#log('info', 'The certificates of a listener have changed; new connections get the new ones.')
     } catch (error) {
@@ -192,7 +200,7 @@ export class EntranceKeeper {
 /** What TLS and HTTP/2 need is loaded only for a listener that asks for it. */
 async function build(
   spec: ListenerSpec,
-  { runtime, handshakeTimeout }: EntranceKeeperOptions,
+  { handshakeTimeout }: EntranceKeeperOptions,
   failures: Counter,
   known?: Files,
 ): Promise<State> {
@@ -204,7 +212,7 @@ async function build(
   const { filesOf, readFiles, requireTls } = await import('./tls/load.js')
   const { tlsEntrance } = await import('./tls/tls-entrance.js')
   const files = known ?? (await readFiles(filesOf(tls)))
-  const material = requireTls(tls, files, runtime.clock.wall())
+  const material = requireTls(tls, files)
   const entrance = tlsEntrance({
     spec: tls,
     material,

@@ -23,6 +23,7 @@ export interface Certificate {
   readonly keyType: string
   /** When it expires, in ms since 1970. */
   readonly notAfter: number
+  readonly notBefore: number
   /** In PEM, with what vouches for it. */
   readonly chain: string
   readonly key: Buffer
@@ -32,14 +33,12 @@ export interface Certificate {
 /**
  * Reads a certificate and its key, and checks that they can be used.
  *
- * @param now - ms since 1970
  * @param report - told everything that is wrong: the option at fault, and why
  * @returns `undefined` if something is
  */
 export function readCertificate(
   spec: CertificateSpec,
   files: Files,
-  now: number,
   report: (option: 'cert' | 'key' | 'passphrase', message: string) => void,
 ): Certificate | undefined {
   const pem = contentOf(files, spec.cert, (message) => report('cert', message))
@@ -47,7 +46,6 @@ export function readCertificate(
   const pemKey = contentOf(files, spec.key, (message) => report('key', message))
   const key = pemKey && keyIn(pemKey, spec, report)
   const leaf = chain?.[0]
-  if (leaf) checkValidity(leaf, spec.cert, now, (message) => report('cert', message))
   if (!leaf || !key) return undefined
   if (!leaf.checkPrivateKey(key)) {
     const later = chain.some((each) => each.checkPrivateKey(key))
@@ -74,10 +72,21 @@ export function readCertificate(
     names: spec.names?.map((name) => name.toLowerCase()) ?? issuedFor,
     keyType: key.asymmetricKeyType ?? 'unknown',
     notAfter: Date.parse(leaf.validTo),
+    notBefore: Date.parse(leaf.validFrom),
     chain: text,
     key: pemKey,
     passphrase: spec.passphrase,
   }
+}
+
+/**
+ * Why clients refuse a certificate at that time, in words; `undefined` if they do not.
+ *
+ * @param now - ms since 1970
+ */
+export function outOfTime({ notBefore, notAfter }: Certificate, now: number): string | undefined {
+  if (notAfter <= now) return `has expired on ${new Date(notAfter).toISOString()}`
+  return notBefore > now ? `is only valid from ${new Date(notBefore).toISOString()} on` : undefined
 }
 
 /** Content of a file that was read. */
@@ -126,17 +135,6 @@ function keyIn(
     else report('key', `\`${key}\` holds no private key in PEM (${message})`)
     return undefined
   }
-}
-
-function checkValidity(
-  { validFrom, validTo }: X509Certificate,
-  path: string,
-  now: number,
-  report: (message: string) => void,
-): void {
-  const iso = (date: string): string => new Date(date).toISOString()
-  if (Date.parse(validTo) <= now) report(`\`${path}\` has expired on ${iso(validTo)}`)
-  else if (Date.parse(validFrom) > now) report(`\`${path}\` is only valid from ${iso(validFrom)} on`)
 }
 
 /** The host names that a certificate was issued for; the common name only where there is nothing else (RFC 9525). */

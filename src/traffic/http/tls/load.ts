@@ -11,6 +11,8 @@ import {
   type TlsProblem,
 } from './certificate.js'
 
+export { outOfTime } from './certificate.js'
+
 /** What the files of a `tls` hold, checked. */
 export interface TlsMaterial {
   readonly certificates: readonly Certificate[]
@@ -49,19 +51,15 @@ export async function readFiles(paths: readonly string[]): Promise<Files> {
 }
 
 /**
- * Checks what the files of a `tls` hold.
+ * Checks what the files of a `tls` hold. That a certificate is out of time is no fault of the files: a node that did not
+ * start for it would refuse everybody, not only those who look at the date.
  *
- * @param now - ms since 1970
  * @returns everything that is wrong; the material if nothing is
  */
-export function checkTls(
-  spec: TlsSpec,
-  files: Files,
-  now: number,
-): { problems: TlsProblem[]; material?: TlsMaterial } {
+export function checkTls(spec: TlsSpec, files: Files): { problems: TlsProblem[]; material?: TlsMaterial } {
   const problems: TlsProblem[] = []
   const certificates = spec.certificates.flatMap((each, index) => {
-    const read = readCertificate(each, files, now, (option, message) =>
+    const read = readCertificate(each, files, (option, message) =>
       problems.push({ path: ['certificates', index, option], message }),
     )
     return read ?? []
@@ -79,8 +77,8 @@ export function checkTls(
  *
  * @throws {@link BanyanError} `BANYAN_CERTIFICATE` if something is wrong
  */
-export function requireTls(spec: TlsSpec, files: Files, now: number): TlsMaterial {
-  const { problems, material } = checkTls(spec, files, now)
+export function requireTls(spec: TlsSpec, files: Files): TlsMaterial {
+  const { problems, material } = checkTls(spec, files)
   if (material) return material
   const text = problems.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
   throw new BanyanError('BANYAN_CERTIFICATE', text)
