@@ -22,16 +22,20 @@ test('a full sink stops the source, and nothing is lost', async () => {
   const { body } = new CompressedBody(source, openCompressor('gzip', 'fastest', undefined), noop)
   const sent: Buffer[] = []
   // Nobody reads: whatever the compressor and the body hold, the source must be stopped by then.
-  for (let round = 0; round < 100; round++) {
+  for (let still = 0; still < 100; still++) {
     while (!state.paused && sent.length < 1000) {
       sent.push(randomBytes(16 * 1024))
       source.push(sent.at(-1)!)
+      still = 0
     }
     await new Promise(setImmediate)
   }
-  expect(state.paused).toBe(true)
   expect(sent.length).toBeLessThan(50)
-  const end = new Promise<void>((resolve) => (resumed = resolve))
+  const end = new Promise<void>((resolve) => {
+    resumed = resolve
+    // The compressor works in a thread of its own, and may have just made room.
+    if (!state.paused) resolve()
+  })
   const received = collect(body, Infinity)
   await end
   source.finish(undefined)
