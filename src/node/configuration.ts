@@ -46,6 +46,8 @@ export class Configuration {
   readonly #log: Log
   readonly #changes: Counter
   #state: ConfigurationState
+  /** Settles when the last change asked for is decided. */
+  #changing: Promise<unknown> = Promise.resolve()
 
   constructor(spec: NodeSpec, origin: Origin, clock: Clock, telemetry: Telemetry, log: Log) {
     this.#clock = clock
@@ -69,6 +71,13 @@ export class Configuration {
 
   get state(): ConfigurationState {
     return this.#state
+  }
+
+  /** Makes a change once those that were asked for before are decided, whatever has become of them. */
+  inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#changing.then(change)
+    this.#changing = result.catch(() => undefined)
+    return result
   }
 
   /**

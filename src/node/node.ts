@@ -62,8 +62,6 @@ export class Node implements Running {
   #spec: NodeSpec
   #phase: NodePhase = 'starting'
   #control: Control | undefined = undefined
-  /** Settles when the last change asked for is decided. */
-  #changing: Promise<unknown> = Promise.resolve()
 
   private constructor(
     spec: NodeSpec,
@@ -166,9 +164,7 @@ export class Node implements Running {
    *   be had, or what the gateway finds wrong; nothing has changed then
    */
   apply(spec: NodeSpec, origin: Origin = { by: 'program' }, options: ApplyOptions = {}): Promise<Applied> {
-    const result = this.#changing.then(() => this.#change(spec, origin, options))
-    this.#changing = result.catch(() => undefined)
-    return result
+    return this.#configuration.inTurn(() => this.#change(spec, origin, options))
   }
 
   /** Notes a configuration that was refused before it got here. */

@@ -42,8 +42,6 @@ export class Supervisor implements Running {
   #spec: NodeSpec
   #phase: NodePhase = 'starting'
   #control: Control | undefined = undefined
-  /** Settles when the last change asked for is decided. */
-  #changing: Promise<unknown> = Promise.resolve()
 
   constructor(spec: NodeSpec, log: Log, clock: Clock, origin: Origin) {
     this.#spec = spec
@@ -126,9 +124,7 @@ export class Supervisor implements Running {
    * @throws {@link BanyanError} as `Node.apply`
    */
   apply(spec: NodeSpec, origin: Origin = { by: 'program' }, options: ApplyOptions = {}): Promise<Applied> {
-    const result = this.#changing.then(() => this.#change(spec, origin, options))
-    this.#changing = result.catch(() => undefined)
-    return result
+    return this.#configuration.inTurn(() => this.#change(spec, origin, options))
   }
 
   /** What all workers do together. */

@@ -139,11 +139,9 @@ export class Gateway {
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if the specification is not right
    */
   static async open(spec: GatewaySpec, options: GatewayOptions = {}): Promise<Gateway> {
-    const { runtime = systemRuntime, limits = {}, trust = [] } = options
+    const { runtime = systemRuntime, limits = {}, trust = [], resolver, rateStores } = options
     const sweeper = new Sweeper(runtime.clock)
     const { quotaStore = new MemoryQuotaStore(runtime.clock), fetch = globalThis.fetch } = options
-    const { resolver } = options
-    const { rateStores } = options
     const outside: Outside = { runtime, sweeper, quotaStore, rateStores, fetch, resolver }
     const generation = await Generation.build({ spec: copySpec(spec), trust, ...outside })
     return new Gateway(generation, outside, limits, options.onReport)

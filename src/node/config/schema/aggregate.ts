@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isToken } from '../../../traffic/http/characters.js'
 import { durationSchema } from '../options-schema.js'
-import { bytes, name } from './parts.js'
+import { bytes, maxDepth, name } from './parts.js'
 
 const expression = z.string().min(1)
 
@@ -66,10 +66,5 @@ export const aggregate = z.strictObject({
     .optional()
     .meta({ description: 'The answer to the client. Text may hold `$(expression)`.' }),
   maxBytes: bytes.optional().meta({ description: 'Most bytes of all bodies together. Default 4MB.' }),
-  maxDepth: z
-    .int()
-    .min(1)
-    .max(512)
-    .optional()
-    .meta({ description: 'Most levels of arrays and objects in a body. Default 64.' }),
+  maxDepth,
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bytes } from './parts.js'
+import { bytes, maxDepth } from './parts.js'
 
 const document = z.string().min(1).meta({ description: 'Path of an OpenAPI document, YAML or JSON.' })
 
@@ -29,12 +29,7 @@ export const openapi = z
         .optional()
         .meta({ description: 'What becomes of paths and methods that it does not know. Default refuse.' }),
       maxBytes: bytes.optional().meta({ description: 'Most bytes of a body that is checked. Default 1MB.' }),
-      maxDepth: z
-        .int()
-        .min(1)
-        .max(512)
-        .optional()
-        .meta({ description: 'Most levels of arrays and objects in a body. Default 64.' }),
+      maxDepth,
       maxErrors: z
         .int()
         .min(1)

@@ -59,3 +59,11 @@ function isNetwork(text: string): boolean {
     (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)))
   )
 }
+
+/** How deep the JSON of a body may be. */
+export const maxDepth = z
+  .int()
+  .min(1)
+  .max(512)
+  .optional()
+  .meta({ description: 'Most levels of arrays and objects in a body. Default 64.' })

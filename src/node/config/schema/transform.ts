@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bytes } from './parts.js'
+import { bytes, maxDepth } from './parts.js'
 
 const fields = z.strictObject({
   set: z
@@ -45,10 +45,5 @@ export const transform = z.strictObject({
   maxBytes: bytes
     .optional()
     .meta({ description: 'Most bytes of a body that is changed or read. Default 1MB.' }),
-  maxDepth: z
-    .int()
-    .min(1)
-    .max(512)
-    .optional()
-    .meta({ description: 'Most levels of arrays and objects in a body. Default 64.' }),
+  maxDepth,
 })

@@ -1,5 +1,5 @@
 import { BanyanError } from '../../../core/errors.js'
-import type { Attributes } from '../../../core/telemetry.js'
+import type { Attributes, Counter } from '../../../core/telemetry.js'
 import { isToken } from '../../http/characters.js'
 import { Kind, kindOf } from '../../http/fields.js'
 import { defineFilter, type Filter, type RouteContext } from '../filter.js'
@@ -40,25 +40,29 @@ export async function access(
     )
   }
   const anonymous = (optional || authenticators.length === 0) && !authorization.needsIdentity
-  const decisions = runtime.telemetry.counter('banyan.access.decisions', {
-    description: 'Requests by what was decided on their access.',
-    unit: '{request}',
-    attributes: { 'banyan.route': route },
-  })
+  const decisions = (attributes: Attributes): Counter =>
+    runtime.telemetry.counter('banyan.access.decisions', {
+      description: 'Requests by what was decided on their access.',
+      unit: '{request}',
+      attributes: { 'banyan.route': route, ...attributes },
+    })
   const log = new RefusalLog(route, runtime)
   const schemes = [...new Set(authenticators.map(({ scheme }) => scheme))]
   const challengeFields = (outcome?: Outcome, denial?: Denial): [string, string][] =>
     schemes.map((scheme) => ['WWW-Authenticate', challenge(scheme, realm, outcome, denial)])
 
-  // Made once: nearly every request passes.
-  const passed = new Map<string | undefined, Attributes>([[undefined, { 'banyan.outcome': 'anonymous' }]])
+  // Made once, with their attributes: nearly every request passes.
+  const passed = new Map<string | undefined, Counter>([
+    [undefined, decisions({ 'banyan.outcome': 'anonymous' })],
+  ])
   for (const { name } of authenticators) {
-    passed.set(name, { 'banyan.outcome': 'allowed', 'banyan.authenticator': name })
+    passed.set(name, decisions({ 'banyan.outcome': 'allowed', 'banyan.authenticator': name }))
   }
+  const stopped = decisions({})
 
   const count = (outcome: string, by?: string): void => {
     const attributes: Attributes = { 'banyan.outcome': outcome }
-    decisions.add(1, by === undefined ? attributes : { ...attributes, 'banyan.authenticator': by })
+    stopped.add(1, by === undefined ? attributes : { ...attributes, 'banyan.authenticator': by })
   }
 
   const refuse = (outcome: string, reason: string, made: Refusal, by?: string): never => {
@@ -149,7 +153,7 @@ export async function access(
     }
     if (identityHeaders && identity) tellIdentity(forwarding, identity, identityHeaders)
     if (!forwardCredentials) for (const each of authenticators) each.hide(forwarding)
-    decisions.add(1, passed.get(identity?.by))
+    passed.get(identity?.by)?.add(1)
     return next()
   })
 }
