@@ -1,0 +1,86 @@
+import { resolve } from 'node:path'
+import { BanyanError } from '../core/errors.js'
+import { suggest } from '../core/suggest.js'
+import { systemRuntime } from '../core/runtime.js'
+import type { DriverContext, LogDriver } from '../events/driver.js'
+import { eventError } from '../events/errors.js'
+import type { SqliteLogSpec } from './sqlite/spec.js'
+import type { PostgresLogSpec } from './postgres/spec.js'
+
+/** Which driver, and what it needs: the `events` of a `banyan.yaml`. */
+export type LogSpec = { driver: 'memory' } | SqliteLogSpec | PostgresLogSpec
+
+/** Opens the driver of each name; its module, and the package it needs, is loaded only then. */
+const DRIVERS: {
+  [Name in LogSpec['driver']]: (
+    spec: Extract<LogSpec, { driver: Name }>,
+    context: DriverContext,
+  ) => Promise<LogDriver>
+} = {
+  memory: async () => (await import('./memory/log.js')).memoryLog(),
+  sqlite: async (spec, context) => (await import('./sqlite/log.js')).openSqliteLog(spec, context),
+  postgres: async (spec, context) => (await import('./postgres/log.js')).openPostgresLog(spec, context),
+}
+
+/** Names of the drivers. */
+export const LOG_DRIVERS = Object.keys(DRIVERS) as LogSpec['driver'][]
+
+/**
+ * Opens a driver.
+ *
+ * @param where - `memory:`, `sqlite:./data`, `postgres://...`, or a {@link LogSpec}
+ * @throws `BANYAN_DRIVER_MISSING`, and what the driver throws
+ */
+export async function openDriver(
+  where: string | LogSpec,
+  context: DriverContext = systemRuntime,
+): Promise<LogDriver> {
+  const spec = typeof where === 'string' ? specOf(where) : where
+  const open = DRIVERS[spec.driver] as
+    ((spec: LogSpec, context: DriverContext) => Promise<LogDriver>) | undefined
+  if (!open) throw unknownDriver(spec.driver)
+  try {
+    return await open(spec, context)
+  } catch (error) {
+    if (error instanceof BanyanError || !isMissingPackage(error)) throw error
+    const [, name = 'its client'] = /'([^']+)'/.exec(error.message) ?? []
+    throw eventError(
+      'BANYAN_DRIVER_MISSING',
+      `the ${spec.driver} driver needs the package ${name}: npm install ${name}`,
+      error,
+    )
+  }
+}
+
+/**
+ * What a URL of a log says.
+ *
+ * @throws `BANYAN_DRIVER_MISSING` if no driver has that name
+ */
+export function specOf(url: string): LogSpec {
+  const [, scheme = '', rest = ''] = /^([a-z+]+):(.*)$/s.exec(url) ?? []
+  switch (scheme) {
+    case 'memory':
+      return { driver: 'memory' }
+    case 'sqlite':
+      return { driver: 'sqlite', path: resolve(rest.replace(/^\/\//, '')) }
+    case 'postgres':
+    case 'postgresql':
+      return { driver: 'postgres', url }
+    default:
+      throw unknownDriver(scheme === '' ? url : scheme)
+  }
+}
+
+function unknownDriver(name: string): Error {
+  const near = suggest(name, LOG_DRIVERS)
+  return eventError(
+    'BANYAN_DRIVER_MISSING',
+    `there is no event log driver ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}; ` +
+      'a log is opened as memory:, sqlite:./data or postgres://host/database',
+  )
+}
+
+function isMissingPackage(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+}

@@ -1,0 +1,26 @@
+import { crc32 } from 'node:zlib'
+import type { EncodedCommit, EncodedEvent } from './driver.js'
+
+/** What a checksum is of. */
+type Sealed = Omit<EncodedEvent, 'checksum'>
+
+/**
+ * CRC-32 of everything an event says and where it belongs. NUL stands between the parts, and no name holds one. A record
+ * that has come to another stream, commit or place in it has another checksum too.
+ */
+export function checksumOf(stream: string, commit: string, event: Sealed): number {
+  const { id = '', ordinal, type, time, schemaVersion, tags, metadata, data } = event
+  const kind = data === undefined ? 'n' : typeof data === 'string' ? 'j' : 'b'
+  const head = `${stream}\0${commit}\0${ordinal}\0${id}\0${type}\0${time}\0${schemaVersion}\0${tags.join('\0')}\0${metadata}\0${kind}`
+  return data === undefined ? crc32(head) : crc32(data, crc32(head))
+}
+
+/** What tells a repetition of a commit from another one with its id. */
+export function digestOf(id: string, streams: EncodedCommit['streams']): number {
+  let text = id
+  for (const { stream, events } of streams) {
+    text += `\0${stream}`
+    for (const event of events) text += `\0\0${event.id ?? ''}\0${event.type}`
+  }
+  return crc32(text)
+}

@@ -1,0 +1,168 @@
+import type { Clock } from '../core/clock.js'
+import { checksumOf, digestOf } from './checksum.js'
+import { eventId, type EncodedCommit, type EncodedEvent, type EncodedStream } from './driver.js'
+import { eventError } from './errors.js'
+import { toJson } from './json.js'
+import type { Commit, Expected, NewEvent, StreamAppend } from './log.js'
+import { categoryOf, checkName, MAX_STREAM_BYTES } from './names.js'
+import { uuid7 } from './uuid.js'
+
+/** The largest things that are taken. */
+export interface Limits {
+  /** Bytes of data and metadata of one event. */
+  readonly eventBytes: number
+  /** Bytes of one commit. */
+  readonly commitBytes: number
+  /** Events of one commit, over all of its streams. */
+  readonly commitEvents: number
+}
+
+const MAX_TAGS = 32
+/** Larger than any category, so that one more byte a name is not counted wrong. */
+const OVERHEAD_BYTES = 64
+
+/**
+ * Checks a commit and turns it into what drivers store.
+ *
+ * @throws `BANYAN_INVALID_COMMIT`, `BANYAN_INVALID_EVENT`, `BANYAN_EVENT_TOO_LARGE`
+ */
+export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): EncodedCommit {
+  const appends = commit.streams ?? []
+  const id = commit.id ?? defaultId(appends, clock)
+  checkName(id, 'the id of a commit', 'BANYAN_INVALID_COMMIT')
+  const recorded = Math.floor(clock.wall())
+  const ids = new Set<string>()
+  const names = new Set<string>()
+  const streams: EncodedStream[] = []
+  let ordinal = 0
+  let bytes = 0
+
+  for (const append of appends) {
+    const { stream, expected = 'any', events } = append
+    checkStream(stream, names)
+    checkExpected(stream, expected)
+    if (!Array.isArray(events) || events.length === 0)
+      throw eventError(
+        'BANYAN_INVALID_COMMIT',
+        `no events for stream ${stream}; to only look at it, use checks`,
+      )
+    const encoded: EncodedEvent[] = []
+    for (const event of events as readonly NewEvent[]) {
+      const one = encodeEvent(stream, id, ordinal, event, recorded)
+      if (one.id !== undefined && ids.size === ids.add(one.id).size)
+        throw eventError('BANYAN_INVALID_COMMIT', `two events of commit ${id} have the id ${one.id}`)
+      const size = sizeOf(one)
+      if (size > limits.eventBytes)
+        throw eventError(
+          'BANYAN_EVENT_TOO_LARGE',
+          `event ${one.type} for stream ${stream} has ${size} bytes, more than ${limits.eventBytes} (eventBytes)`,
+        )
+      bytes += size + stream.length + id.length + OVERHEAD_BYTES
+      encoded.push(one)
+      ordinal++
+    }
+    streams.push({ stream, category: categoryOf(stream), expected, events: encoded })
+  }
+  if (ordinal > limits.commitEvents)
+    throw eventError(
+      'BANYAN_EVENT_TOO_LARGE',
+      `commit ${id} has ${ordinal} events, more than ${limits.commitEvents} (commitEvents)`,
+    )
+  if (bytes > limits.commitBytes)
+    throw eventError(
+      'BANYAN_EVENT_TOO_LARGE',
+      `commit ${id} has ${bytes} bytes, more than ${limits.commitBytes} (commitBytes)`,
+    )
+
+  for (const { stream, expected } of commit.checks ?? []) {
+    checkStream(stream, names)
+    checkExpected(stream, expected)
+  }
+  return { id, digest: digestOf(id, streams), streams, checks: commit.checks ?? [], recorded, bytes }
+}
+
+function defaultId(streams: readonly StreamAppend[], clock: Clock): string {
+  const events = streams.flatMap((append) => append.events)
+  const first = events[0]?.id
+  return first !== undefined && events.every((event) => event.id !== undefined) ? first : uuid7(clock.wall())
+}
+
+function checkStream(stream: unknown, names: Set<string>): void {
+  checkName(stream, 'the name of a stream', 'BANYAN_INVALID_COMMIT', MAX_STREAM_BYTES)
+  if (names.has(stream))
+    throw eventError(
+      'BANYAN_INVALID_COMMIT',
+      `stream ${stream} stands twice in one commit; put it all into one entry`,
+    )
+  names.add(stream)
+}
+
+function checkExpected(stream: string, expected: Expected): void {
+  if (expected === 'any' || expected === 'none' || expected === 'exists') return
+  if (typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0) return
+  throw eventError(
+    'BANYAN_INVALID_COMMIT',
+    `the expected revision of ${stream} must be any, none, exists or a whole number from 0, got ${JSON.stringify(expected)}`,
+  )
+}
+
+function encodeEvent(
+  stream: string,
+  commit: string,
+  ordinal: number,
+  event: NewEvent,
+  recorded: number,
+): EncodedEvent {
+  const { id, type, data, metadata, tags = [], schemaVersion = 1, time = recorded } = event
+  checkName(type, 'the type of an event')
+  // The first event of a commit that took its id from it has that id already.
+  if (id !== undefined) checkName(id, `the id of event ${type}`)
+  if (!Number.isSafeInteger(schemaVersion) || schemaVersion < 1 || schemaVersion > 0x7fffffff)
+    throw eventError(
+      'BANYAN_INVALID_EVENT',
+      `the schemaVersion of ${type} must be a whole number from 1, got ${String(schemaVersion)}`,
+    )
+  if (!Number.isSafeInteger(time))
+    throw eventError(
+      'BANYAN_INVALID_EVENT',
+      `the time of ${type} must be whole ms since the epoch, got ${String(time)}`,
+    )
+  if (tags.length > 0) checkTags(type, tags)
+  const sealed = {
+    id: id === eventId(commit, ordinal) ? undefined : id,
+    ordinal,
+    type,
+    data: data === undefined || data instanceof Uint8Array ? data : toJson(data, `data of ${type}`),
+    metadata: encodeMetadata(type, metadata),
+    tags,
+    schemaVersion,
+    time,
+  }
+  return { ...sealed, checksum: checksumOf(stream, commit, sealed) }
+}
+
+function encodeMetadata(type: string, metadata: NewEvent['metadata']): string {
+  if (metadata === undefined) return ''
+  const text = toJson(metadata, `metadata of ${type}`)
+  if (!text.startsWith('{'))
+    throw eventError(
+      'BANYAN_INVALID_EVENT',
+      `metadata of ${type} must be an object, got ${text.slice(0, 40)}`,
+    )
+  return text === '{}' ? '' : text
+}
+
+function checkTags(type: string, tags: readonly string[]): void {
+  if (tags.length > MAX_TAGS)
+    throw eventError('BANYAN_INVALID_EVENT', `${type} has ${tags.length} tags, more than ${MAX_TAGS}`)
+  for (const tag of tags) checkName(tag, `a tag of ${type}`)
+  if (new Set(tags).size < tags.length)
+    throw eventError('BANYAN_INVALID_EVENT', `${type} has a tag twice: ${tags.join(', ')}`)
+}
+
+/** Bytes of data and metadata. Text counts its UTF-8 only if it is near enough to matter. */
+function sizeOf({ data, metadata }: EncodedEvent): number {
+  if (data === undefined) return metadata.length
+  if (typeof data !== 'string') return data.byteLength + metadata.length
+  return (data.length > 65_536 ? Buffer.byteLength(data) : data.length) + metadata.length
+}

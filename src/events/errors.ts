@@ -1,0 +1,50 @@
+import { BanyanError } from '../core/errors.js'
+
+/**
+ * Every error of the events plane; all are {@link BanyanError}s.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `BANYAN_INVALID_COMMIT` | a commit that can never be appended: no id, a stream twice, a revision that is none |
+ * | `BANYAN_INVALID_EVENT` | an event that cannot be kept as it is: its data does not serialise, a name is not one, its type's schema says no |
+ * | `BANYAN_EVENT_TOO_LARGE` | an event or a commit above the limit |
+ * | `BANYAN_UNKNOWN_EVENT_TYPE` | a strict registry does not know the type |
+ * | `BANYAN_COMMIT_OVERLAP` | the id of the commit, or of one of its events, is taken by a different commit |
+ * | `BANYAN_INVALID_SELECTOR` | options of a read that contradict each other |
+ * | `BANYAN_INVALID_POSITION` | not a position of this kind of log |
+ * | `BANYAN_POSITION_AHEAD` | a position behind the end: of another log, or of this one before it was restored |
+ * | `BANYAN_LOG_CLOSED` | the log was closed; nothing was done |
+ * | `BANYAN_LOG_OVERLOADED` | too many appends wait; nothing was done |
+ * | `BANYAN_LOG_FULL` | no space is left; nothing was appended |
+ * | `BANYAN_LOG_LOCKED` | another process keeps the database locked; nothing was appended |
+ * | `BANYAN_LOG_CORRUPT` | what is stored is not what was appended; the message says what and where |
+ * | `BANYAN_LOG_FORMAT` | made by a newer version, or needs `banyan events migrate` |
+ * | `BANYAN_LOG_UNAVAILABLE` | the engine cannot be reached, or not used |
+ * | `BANYAN_OUTCOME_UNKNOWN` | the connection was lost and did not come back: the commit may be in the log. Append it again with the same id |
+ * | `BANYAN_UNSUPPORTED` | the driver does not promise this; see its capabilities |
+ * | `BANYAN_DRIVER_MISSING` | the driver is unknown, or the package it needs is not installed |
+ */
+export type EventErrorCode =
+  | 'BANYAN_INVALID_COMMIT'
+  | 'BANYAN_INVALID_EVENT'
+  | 'BANYAN_EVENT_TOO_LARGE'
+  | 'BANYAN_UNKNOWN_EVENT_TYPE'
+  | 'BANYAN_COMMIT_OVERLAP'
+  | 'BANYAN_INVALID_SELECTOR'
+  | 'BANYAN_INVALID_POSITION'
+  | 'BANYAN_POSITION_AHEAD'
+  | 'BANYAN_LOG_CLOSED'
+  | 'BANYAN_LOG_OVERLOADED'
+  | 'BANYAN_LOG_FULL'
+  | 'BANYAN_LOG_LOCKED'
+  | 'BANYAN_LOG_CORRUPT'
+  | 'BANYAN_LOG_FORMAT'
+  | 'BANYAN_LOG_UNAVAILABLE'
+  | 'BANYAN_OUTCOME_UNKNOWN'
+  | 'BANYAN_UNSUPPORTED'
+  | 'BANYAN_DRIVER_MISSING'
+
+/** Makes an error of the events plane. */
+export function eventError(code: EventErrorCode, message: string, cause?: unknown): BanyanError {
+  return new BanyanError(code, message, cause === undefined ? {} : { cause })
+}

@@ -1,0 +1,355 @@
+import { bytes, type Bytes } from '../core/bytes.js'
+import { sleep } from '../core/clock.js'
+import { BanyanError } from '../core/errors.js'
+import { checkOptions, type OptionTable } from '../core/options.js'
+import { systemRuntime, type Runtime } from '../core/runtime.js'
+import { decodeEvent } from './decode.js'
+import type { EncodedCommit, LogDriver, Outcome, Page } from './driver.js'
+import { encodeCommit, type Limits } from './encode.js'
+import { eventError } from './errors.js'
+import { GroupCommit } from './group-commit.js'
+import type {
+  AppendResult,
+  Batch,
+  Capabilities,
+  Commit,
+  Conflicted,
+  EventLog,
+  EventShape,
+  Finding,
+  FollowOptions,
+  LogStats,
+  Position,
+  ReadOptions,
+  Recorded,
+  RecordedEvent,
+  Selector,
+  StreamInfo,
+  StreamsOptions,
+  TransactionAppender,
+  TransactionResult,
+  TruncateResult,
+  Truncation,
+} from './log.js'
+import { limitOf, queryOf, startOf, type Part } from './query.js'
+import { START } from './position.js'
+import { transformRead, transformStreams, type EventTransform } from './transform.js'
+
+/** Options of {@link openLog}. */
+export interface LogOptions {
+  /** Between the events of the application and those of the log, such as `eventTypes` and `personalData`. Default none. */
+  transforms?: readonly EventTransform[]
+  /** The largest data and metadata of one event; default `'16MB'`. */
+  eventBytes?: Bytes
+  /** The largest commit; default `'64MB'`. */
+  commitBytes?: Bytes
+  /** The most events in a commit; default 10,000. */
+  commitEvents?: number
+  /** How many appends may wait for the engine before the next is refused; default 100,000. */
+  waitingCommits?: number
+  /** How many bytes of appends may wait for the engine before the next is refused; default `'256MB'`. */
+  waitingBytes?: Bytes
+  /** Time, chance and telemetry; default the system's. */
+  runtime?: Runtime
+}
+
+const OPTIONS: OptionTable<LogOptions> = {
+  transforms: {
+    kind: 'list',
+    of: { kind: 'code', type: 'object', doc: 'a transform' },
+    doc: 'between application and log',
+  },
+  eventBytes: sizeOption('the largest data and metadata of one event'),
+  commitBytes: sizeOption('the largest commit'),
+  commitEvents: { kind: 'number', min: 1, integer: true, doc: 'the most events in a commit' },
+  waitingCommits: { kind: 'number', min: 1, integer: true, doc: 'how many appends may wait' },
+  waitingBytes: sizeOption('how many bytes of appends may wait'),
+  runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
+}
+
+function sizeOption(doc: string): OptionTable<LogOptions>['eventBytes'] {
+  return {
+    kind: 'either',
+    of: [
+      { kind: 'number', min: 1, doc },
+      { kind: 'string', doc },
+    ],
+    doc,
+  }
+}
+
+const PAGE_EVENTS = 512
+const LIST_STREAMS = 1000
+/** Between tries of a follower whose engine cannot be reached, in ms. */
+const RETRY_FIRST_MS = 50
+const RETRY_LAST_MS = 2000
+
+/** The event log over a driver: everything that is the same whatever the engine. */
+export class DriverLog implements EventLog {
+  readonly capabilities: Capabilities
+  readonly #driver: LogDriver
+  readonly #group: GroupCommit
+  readonly #limits: Limits
+  readonly #runtime: Runtime
+  readonly #transforms: readonly EventTransform[]
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+
+  constructor(driver: LogDriver, options: LogOptions = {}) {
+    checkOptions('openLog', OPTIONS, options)
+    this.#driver = driver
+    this.capabilities = driver.capabilities
+    this.#runtime = options.runtime ?? systemRuntime
+    this.#transforms = options.transforms ?? []
+    this.#limits = {
+      eventBytes: bytes(options.eventBytes ?? '16MB', 'eventBytes'),
+      commitBytes: bytes(options.commitBytes ?? '64MB', 'commitBytes'),
+      commitEvents: options.commitEvents ?? 10_000,
+    }
+    this.#group = new GroupCommit(driver, {
+      commits: options.waitingCommits ?? 100_000,
+      bytes: bytes(options.waitingBytes ?? '256MB', 'waitingBytes'),
+    })
+  }
+
+  async append(commit: Commit): Promise<AppendResult> {
+    const encoded = this.#transforms.length > 0 ? await this.#encodeTransformed(commit) : this.#encode(commit)
+    const outcome = await this.#group.append(encoded)
+    if (outcome.kind !== 'appended') return refused(encoded, outcome)
+    return {
+      ok: true,
+      id: encoded.id,
+      position: outcome.position ?? START,
+      streams: revisionsOf(encoded, outcome.revisions),
+      duplicate: outcome.duplicate,
+    }
+  }
+
+  within(transaction: unknown): TransactionAppender {
+    const driver = this.#driver
+    if (!driver.appendWithin)
+      throw eventError(
+        'BANYAN_UNSUPPORTED',
+        `the ${this.capabilities.driver} driver cannot append inside a transaction`,
+      )
+    return {
+      append: async (commit): Promise<TransactionResult> => {
+        this.#mustBeOpen()
+        const encoded = await this.#encodeTransformed(commit)
+        const outcome = await driver.appendWithin!(transaction, encoded)
+        if (outcome.kind !== 'appended') return refused(encoded, outcome)
+        const { duplicate, revisions } = outcome
+        return { ok: true, id: encoded.id, streams: revisionsOf(encoded, revisions), duplicate }
+      },
+    }
+  }
+
+  async *read<Event extends EventShape = EventShape>(
+    selector: Selector = {},
+    options: ReadOptions = {},
+  ): AsyncGenerator<Recorded<Event>, void, undefined> {
+    let part = queryOf(selector, options)
+    let after = startOf(options)
+    let before: Position | undefined
+    let left = limitOf(options)
+    await this.#mustBeReached(after)
+    while (left > 0) {
+      this.#mustBeOpen()
+      options.signal?.throwIfAborted()
+      const limit = Math.min(left, PAGE_EVENTS)
+      const page = await this.#driver.read({ ...part, after, limit, ...(before !== undefined && { before }) })
+      for (const event of await this.#decode(page)) {
+        yield event as Recorded<Event>
+        left--
+      }
+      if (page.end) return
+      if (part.backwards) before = page.position
+      else after = page.position
+      // What is appended meanwhile could go on for ever.
+      if (part.upTo === undefined) part = { ...part, upTo: await this.#driver.head() }
+    }
+  }
+
+  async *follow<Event extends EventShape = EventShape>(
+    selector: Selector = {},
+    options: FollowOptions = {},
+  ): AsyncGenerator<Batch<Recorded<Event>>, void, undefined> {
+    const part = queryOf(selector, {})
+    const limit = limitOf({ limit: options.batch ?? PAGE_EVENTS }) || 1
+    this.#mustBeOpen()
+    const signal = options.signal
+      ? AbortSignal.any([options.signal, this.#closing.signal])
+      : this.#closing.signal
+    let position = options.from === 'end' ? await this.#driver.head() : startOf(options)
+    await this.#mustBeReached(position)
+    let told = false
+    for (;;) {
+      const page = await this.#readPatiently(part, position, limit, signal)
+      if (!page) return
+      const events = await this.#decode(page)
+      position = page.position
+      if (events.length > 0 || page.truncated || page.end !== told) {
+        told = page.end
+        yield { events: events as Recorded<Event>[], position, caughtUp: page.end, truncated: page.truncated }
+      }
+      if (page.end) await this.#driver.changed(position, signal)
+    }
+  }
+
+  async head(): Promise<Position> {
+    this.#mustBeOpen()
+    return this.#driver.head()
+  }
+
+  async positionAt(time: number): Promise<Position> {
+    this.#mustBeOpen()
+    return this.#driver.positionAt(time)
+  }
+
+  async revision(stream: string): Promise<number | 'none'> {
+    this.#mustBeOpen()
+    return this.#driver.revision(stream)
+  }
+
+  async *streams(options: StreamsOptions = {}): AsyncGenerator<StreamInfo, void, undefined> {
+    const { category, signal } = options
+    let { after } = options
+    let left = options.limit ?? Infinity
+    while (left > 0) {
+      this.#mustBeOpen()
+      signal?.throwIfAborted()
+      const limit = Math.min(left, LIST_STREAMS)
+      const query = {
+        limit,
+        ...(category !== undefined && { category }),
+        ...(after !== undefined && { after }),
+      }
+      const found = await this.#driver.streams(query)
+      yield* found
+      if (found.length < limit) return
+      left -= found.length
+      after = found.at(-1)?.stream
+    }
+  }
+
+  async truncate(what: Truncation): Promise<TruncateResult> {
+    this.#mustBeOpen()
+    return this.#driver.truncate(what)
+  }
+
+  async hold(name: string, position: Position): Promise<void> {
+    await this.#mustBeReached(position)
+    return this.#driver.hold(name, position)
+  }
+
+  async release(name: string): Promise<void> {
+    this.#mustBeOpen()
+    return this.#driver.release(name)
+  }
+
+  async stats(): Promise<LogStats> {
+    this.#mustBeOpen()
+    return this.#driver.stats()
+  }
+
+  async *verify(options: { signal?: AbortSignal } = {}): AsyncGenerator<Finding, void, undefined> {
+    const { verifyLog } = await import('./verify.js')
+    this.#mustBeOpen()
+    yield* verifyLog(this.#driver, options.signal ?? this.#closing.signal)
+  }
+
+  async backup(to: string): Promise<void> {
+    this.#mustBeOpen()
+    if (!this.#driver.backup)
+      throw eventError(
+        'BANYAN_UNSUPPORTED',
+        `the ${this.capabilities.driver} driver leaves backups to the tools of its engine; banyan events export works with all`,
+      )
+    return this.#driver.backup(to)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    await this.#group.close()
+    await this.#driver.close()
+  }
+
+  #encode(commit: Commit): EncodedCommit {
+    return encodeCommit(commit, this.#limits, this.#runtime.clock)
+  }
+
+  async #encodeTransformed(commit: Commit): Promise<EncodedCommit> {
+    const streams = await transformStreams(this.#transforms, commit.streams ?? [])
+    return this.#encode({ ...commit, streams })
+  }
+
+  async #decode(page: Page): Promise<readonly RecordedEvent[]> {
+    const events = page.events.map(decodeEvent)
+    if (this.#transforms.length === 0) return events
+    const shown: RecordedEvent[] = []
+    for (const event of events) shown.push(await transformRead(this.#transforms, event))
+    return shown
+  }
+
+  /** One page; while the engine cannot be reached it tries again. Undefined if the signal ended it. */
+  async #readPatiently(
+    part: Part,
+    after: Position,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<Page | undefined> {
+    for (let pause = RETRY_FIRST_MS; !signal.aborted; pause = Math.min(pause * 2, RETRY_LAST_MS)) {
+      try {
+        return await this.#driver.read({ ...part, after, limit })
+      } catch (error) {
+        if (!(error instanceof BanyanError) || error.code !== 'BANYAN_LOG_UNAVAILABLE') throw error
+        this.#runtime.telemetry.log('warn', `a follower waits for the event log: ${error.message}`)
+        await sleep(this.#runtime.clock, pause, signal).catch(() => undefined)
+      }
+    }
+    return undefined
+  }
+
+  /** Whoever comes with a position that is not there yet comes from another log, and would wait or skip in silence. */
+  async #mustBeReached(position: Position): Promise<void> {
+    this.#mustBeOpen()
+    if (position === START) return
+    const head = await this.#driver.head()
+    if (position <= head) return
+    throw eventError(
+      'BANYAN_POSITION_AHEAD',
+      `position ${position} is behind the end of this log, which is at ${head}: it is of another log, or this one was restored from a backup. ` +
+        'Check what has been done with the events behind the end, then go on from a position of this log',
+    )
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing.signal.aborted) throw eventError('BANYAN_LOG_CLOSED', 'the log is closed')
+  }
+}
+
+function revisionsOf(
+  commit: EncodedCommit,
+  revisions: readonly number[],
+): { stream: string; revision: number }[] {
+  return commit.streams.map(({ stream }, index) => ({ stream, revision: revisions[index]! }))
+}
+
+function refused(commit: EncodedCommit, outcome: Exclude<Outcome, { kind: 'appended' }>): Conflicted {
+  if (outcome.kind === 'conflict') return { ok: false, conflicts: outcome.conflicts }
+  throw eventError(
+    'BANYAN_COMMIT_OVERLAP',
+    outcome.id === commit.id
+      ? `the id ${commit.id} is taken by a commit with other streams or events; an id belongs to one commit for ever`
+      : `commit ${commit.id} has an event with the id ${outcome.id}, which is taken by another commit`,
+  )
+}

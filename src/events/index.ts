@@ -1,0 +1,65 @@
+/**
+ * The events plane: an append-only event log over an engine of your choice, and the patterns on it.
+ *
+ * @packageDocumentation
+ */
+import { openDriver, type LogSpec } from '../drivers/open-log.js'
+import type { LogDriver } from './driver.js'
+import { DriverLog, type LogOptions } from './event-log.js'
+import type { EventLog } from './log.js'
+
+/**
+ * Opens an event log.
+ *
+ * @param where - `'memory:'`; `'sqlite:./data'`, a directory or a file, made if it is not there;
+ *   `'postgres://user:password@host/database'`; the same as an object, as under `events` in a `banyan.yaml`; or a
+ *   driver of your own
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_LOG_FORMAT`, `BANYAN_LOG_LOCKED`, `BANYAN_LOG_CORRUPT`,
+ *   `BANYAN_LOG_UNAVAILABLE`
+ */
+export async function openLog(
+  where: string | LogSpec | LogDriver,
+  options: LogOptions = {},
+): Promise<EventLog> {
+  const driver =
+    typeof where !== 'string' && 'append' in where ? where : await openDriver(where, options.runtime)
+  return new DriverLog(driver, options)
+}
+
+export { START } from './position.js'
+export { categoryOf } from './names.js'
+export type { LogOptions } from './event-log.js'
+export type { EventTransform } from './transform.js'
+export type { EventErrorCode } from './errors.js'
+export type { LogSpec } from '../drivers/open-log.js'
+export type {
+  Appended,
+  Appender,
+  AppendResult,
+  Batch,
+  Capabilities,
+  Commit,
+  Conflict,
+  Conflicted,
+  EventLog,
+  EventShape,
+  Expected,
+  Finding,
+  FollowOptions,
+  LogStats,
+  Metadata,
+  NewEvent,
+  Position,
+  ReadOptions,
+  Recorded,
+  RecordedEvent,
+  Selector,
+  StreamAppend,
+  StreamCheck,
+  StreamInfo,
+  StreamsOptions,
+  TransactionAppender,
+  TransactionResult,
+  Truncation,
+  TruncateResult,
+} from './log.js'

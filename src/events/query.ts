@@ -1,0 +1,67 @@
+import type { Query } from './driver.js'
+import { eventError } from './errors.js'
+import type { ReadOptions, Selector } from './log.js'
+import { checkName, MAX_STREAM_BYTES } from './names.js'
+import { START } from './position.js'
+
+/** Everything of a query but where it starts. */
+export type Part = Omit<Query, 'after' | 'before' | 'limit'>
+
+/**
+ * Checks a selector and options, and turns them into what drivers are asked.
+ *
+ * @throws `BANYAN_INVALID_SELECTOR`
+ */
+export function queryOf(selector: Selector, options: ReadOptions): Part {
+  const { stream, category, tags, types, ...unknown } = selector
+  for (const name of Object.keys(unknown))
+    throw invalid(`a selector has stream, category, tags and types, not ${name}`)
+  if (stream !== undefined && category !== undefined)
+    throw invalid('a selector has a stream or a category, not both')
+  if (stream !== undefined) checkName(stream, 'stream', 'BANYAN_INVALID_SELECTOR', MAX_STREAM_BYTES)
+  if (category !== undefined) checkName(category, 'category', 'BANYAN_INVALID_SELECTOR', MAX_STREAM_BYTES)
+  checkList(tags, 'tags')
+  checkList(types, 'types')
+  const { to, fromRevision, toRevision, backwards = false } = options
+  if (stream === undefined && (fromRevision ?? toRevision) !== undefined)
+    throw invalid(
+      'revisions count inside a stream: fromRevision and toRevision need a stream in the selector',
+    )
+  for (const revision of [fromRevision, toRevision])
+    if (revision !== undefined && !(Number.isSafeInteger(revision) && revision >= 0))
+      throw invalid(`a revision is a whole number from 0, got ${String(revision)}`)
+  return {
+    ...(stream !== undefined && { stream }),
+    ...(category !== undefined && { category }),
+    ...(tags !== undefined && tags.length > 0 && { tags: [...new Set(tags)] }),
+    ...(types !== undefined && { types }),
+    ...(to !== undefined && { upTo: to }),
+    ...(fromRevision !== undefined && { fromRevision }),
+    ...(toRevision !== undefined && { toRevision }),
+    backwards,
+  }
+}
+
+/** How many events are wanted; `Infinity` by default. */
+export function limitOf({ limit = Infinity }: ReadOptions): number {
+  if (limit === Infinity || (Number.isSafeInteger(limit) && limit >= 0)) return limit
+  throw invalid(`limit must be a whole number from 0, got ${String(limit)}`)
+}
+
+/** Where to begin, by default at the start. */
+export function startOf({ from = START }: { from?: string }): string {
+  if (typeof from !== 'string') throw invalid(`from must be a position, got ${JSON.stringify(from)}`)
+  return from
+}
+
+function checkList(list: readonly string[] | undefined, what: string): void {
+  if (list === undefined) return
+  if (!Array.isArray(list)) throw invalid(`${what} must be a list of names`)
+  if (what === 'types' && list.length === 0)
+    throw invalid('an empty list of types selects nothing; leave it out for all')
+  for (const entry of list) checkName(entry, what, 'BANYAN_INVALID_SELECTOR')
+}
+
+function invalid(message: string): Error {
+  return eventError('BANYAN_INVALID_SELECTOR', message)
+}

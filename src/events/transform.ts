@@ -1,0 +1,43 @@
+import type { NewEvent, RecordedEvent } from './log.js'
+
+/**
+ * What stands between the events of an application and those of the log: it checks types, encrypts, or brings old forms
+ * up to date. On the way in transforms run in their order, on the way out in the opposite one.
+ */
+export interface EventTransform {
+  /** What is appended instead. Throws to refuse the whole commit. */
+  write?(event: NewEvent, stream: string): NewEvent | Promise<NewEvent>
+  /** What is read instead. */
+  read?(event: RecordedEvent): RecordedEvent | Promise<RecordedEvent>
+}
+
+/** A commit's streams with every event as the transforms leave it. */
+export async function transformStreams<Append extends { stream: string; events: readonly NewEvent[] }>(
+  transforms: readonly EventTransform[],
+  streams: readonly Append[],
+): Promise<Append[]> {
+  const result: Append[] = []
+  for (const append of streams) {
+    const events: NewEvent[] = []
+    for (let event of append.events) {
+      for (const transform of transforms)
+        if (transform.write) event = await transform.write(event, append.stream)
+      events.push(event)
+    }
+    result.push({ ...append, events })
+  }
+  return result
+}
+
+/** An event as the transforms show it. */
+export async function transformRead(
+  transforms: readonly EventTransform[],
+  recorded: RecordedEvent,
+): Promise<RecordedEvent> {
+  let event = recorded
+  for (let index = transforms.length - 1; index >= 0; index--) {
+    const transform = transforms[index]!
+    if (transform.read) event = await transform.read(event)
+  }
+  return event
+}

@@ -1,0 +1,61 @@
+import { decodeEvent } from './decode.js'
+import type { LogDriver } from './driver.js'
+import type { Finding, Position } from './log.js'
+import { START } from './position.js'
+
+const PAGE_EVENTS = 512
+
+/**
+ * Reads a whole log and checks it: what the engine says of its own structures, then the checksum of every event, that
+ * positions rise, and that no revision of any stream is missing.
+ *
+ * @returns everything that is wrong, and at last one finding that is `ok` if nothing was
+ */
+export async function* verifyLog(
+  driver: LogDriver,
+  signal: AbortSignal,
+): AsyncGenerator<Finding, void, undefined> {
+  let problems = 0
+  for await (const problem of driver.verify(signal)) {
+    problems++
+    yield { ok: false, ...problem }
+  }
+  const seen = new Map<string, number>()
+  let events = 0
+  let after: Position = START
+  for (let end = false; !end;) {
+    signal.throwIfAborted()
+    const page = await driver.read({ after, limit: PAGE_EVENTS, backwards: false })
+    for (const event of page.events) {
+      const { position, stream, revision } = event
+      for (const message of problemsOf(event, after, seen.get(stream))) {
+        problems++
+        yield { ok: false, message, position, stream, revision }
+      }
+      seen.set(stream, revision)
+      after = position
+      events++
+    }
+    after = page.position
+    end = page.end
+  }
+  if (problems === 0) yield { ok: true, events, streams: seen.size }
+}
+
+function problemsOf(
+  event: Parameters<typeof decodeEvent>[0],
+  before: Position,
+  previous: number | undefined,
+): string[] {
+  const problems: string[] = []
+  const { position, stream, revision } = event
+  if (position <= before) problems.push(`position ${position} comes after ${before}`)
+  if (previous !== undefined && revision !== previous + 1)
+    problems.push(`${stream}@${revision} comes after ${stream}@${previous}: what is between is missing`)
+  try {
+    decodeEvent(event)
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error))
+  }
+  return problems
+}
