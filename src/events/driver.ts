@@ -76,6 +76,8 @@ export interface EncodedCommit {
   readonly checks: readonly { readonly stream: string; readonly expected: Expected }[]
   /** When it is appended, ms since the epoch. What is stored never falls: at least what the event before it has. */
   readonly recorded: number
+  /** How many there are, over all streams. */
+  readonly events: number
   /** Bytes of names, data and metadata, about. */
   readonly bytes: number
 }

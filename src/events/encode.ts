@@ -78,7 +78,15 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
     checkStream(stream, names)
     checkExpected(stream, expected)
   }
-  return { id, digest: digestOf(id, streams), streams, checks: commit.checks ?? [], recorded, bytes }
+  return {
+    id,
+    digest: digestOf(id, streams),
+    streams,
+    checks: commit.checks ?? [],
+    recorded,
+    events: ordinal,
+    bytes,
+  }
 }
 
 function defaultId(streams: readonly StreamAppend[], clock: Clock): string {

@@ -8,6 +8,7 @@ import type { EncodedCommit, LogDriver, Outcome, Page } from './driver.js'
 import { encodeCommit, type Limits } from './encode.js'
 import { eventError } from './errors.js'
 import { GroupCommit } from './group-commit.js'
+import { LogInstruments } from './instruments.js'
 import type {
   AppendResult,
   Batch,
@@ -91,6 +92,7 @@ export class DriverLog implements EventLog {
   readonly #group: GroupCommit
   readonly #limits: Limits
   readonly #runtime: Runtime
+  readonly #instruments: LogInstruments
   readonly #transforms: readonly EventTransform[]
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -106,15 +108,24 @@ export class DriverLog implements EventLog {
       commitBytes: bytes(options.commitBytes ?? '64MB', 'commitBytes'),
       commitEvents: options.commitEvents ?? 10_000,
     }
-    this.#group = new GroupCommit(driver, {
-      commits: options.waitingCommits ?? 100_000,
-      bytes: bytes(options.waitingBytes ?? '256MB', 'waitingBytes'),
-    })
+    this.#instruments = new LogInstruments(
+      this.#runtime,
+      driver.capabilities.driver,
+      () => this.#group.waiting,
+    )
+    this.#group = new GroupCommit(
+      driver,
+      {
+        commits: options.waitingCommits ?? 100_000,
+        bytes: bytes(options.waitingBytes ?? '256MB', 'waitingBytes'),
+      },
+      this.#instruments.groupSize,
+    )
   }
 
   async append(commit: Commit): Promise<AppendResult> {
     const encoded = this.#transforms.length > 0 ? await this.#encodeTransformed(commit) : this.#encode(commit)
-    const outcome = await this.#group.append(encoded)
+    const outcome = await this.#appendEncoded(encoded)
     if (outcome.kind !== 'appended') return refused(encoded, outcome)
     return {
       ok: true,
@@ -281,6 +292,21 @@ export class DriverLog implements EventLog {
     this.#closing.abort()
     await this.#group.close()
     await this.#driver.close()
+    this.#instruments.close()
+  }
+
+  async #appendEncoded(commit: EncodedCommit): Promise<Outcome> {
+    const begun = this.#instruments.begun()
+    try {
+      const outcome = await this.#group.append(commit)
+      if (outcome.kind !== 'appended') this.#instruments.ended(begun, outcome.kind)
+      else if (outcome.duplicate) this.#instruments.ended(begun, 'duplicate')
+      else this.#instruments.ended(begun, 'appended', commit.events)
+      return outcome
+    } catch (error) {
+      this.#instruments.ended(begun, 'error')
+      throw error
+    }
   }
 
   #encode(commit: Commit): EncodedCommit {
@@ -294,6 +320,7 @@ export class DriverLog implements EventLog {
 
   async #decode(page: Page): Promise<readonly RecordedEvent[]> {
     const events = page.events.map(decodeEvent)
+    this.#instruments.read.add(events.length)
     if (this.#transforms.length === 0) return events
     const shown: RecordedEvent[] = []
     for (const event of events) shown.push(await transformRead(this.#transforms, event))

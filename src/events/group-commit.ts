@@ -1,3 +1,4 @@
+import type { Histogram } from '../core/telemetry.js'
 import type { EncodedCommit, LogDriver, Outcome } from './driver.js'
 import { eventError } from './errors.js'
 
@@ -19,6 +20,7 @@ interface Waiting {
 export class GroupCommit {
   readonly #driver: LogDriver
   readonly #limit: { commits: number; bytes: number }
+  readonly #size: Histogram
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #onTheirWay = 0
@@ -26,10 +28,19 @@ export class GroupCommit {
   #closed = false
   #idle: (() => void)[] = []
 
-  /** @param limit - how much may wait */
-  constructor(driver: LogDriver, limit: { commits: number; bytes: number }) {
+  /**
+   * @param limit - how much may wait
+   * @param size - is told the size of each group, in commits
+   */
+  constructor(driver: LogDriver, limit: { commits: number; bytes: number }, size: Histogram) {
     this.#driver = driver
     this.#limit = limit
+    this.#size = size
+  }
+
+  /** How many commits wait. */
+  get waiting(): number {
+    return this.#waiting.length
   }
 
   /** Resolves when it is durable, or is known not to be appended. */
@@ -71,6 +82,7 @@ export class GroupCommit {
 
   async #sendGroup(): Promise<void> {
     const group = this.#nextGroup()
+    this.#size.record(group.length)
     this.#onTheirWay++
     try {
       const outcomes = await this.#driver.append(group.map(({ commit }) => commit))
