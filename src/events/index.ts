@@ -26,6 +26,7 @@ export async function openLog(
   return new DriverLog(driver, options)
 }
 
+export { causedBy } from './caused-by.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'
