@@ -27,19 +27,17 @@ const OVERHEAD_BYTES = 64
  * @throws `BANYAN_INVALID_COMMIT`, `BANYAN_INVALID_EVENT`, `BANYAN_EVENT_TOO_LARGE`
  */
 export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): EncodedCommit {
-  const appends = commit.streams ?? []
+  const { streams: appends = [], checks = [] } = commit
   const id = commit.id ?? defaultId(appends, clock)
   checkName(id, 'the id of a commit', 'BANYAN_INVALID_COMMIT')
   const recorded = Math.floor(clock.wall())
-  const ids = new Set<string>()
-  const names = new Set<string>()
   const streams: EncodedStream[] = []
   let ordinal = 0
   let bytes = 0
 
   for (const append of appends) {
     const { stream, expected = 'any', events } = append
-    checkStream(stream, names)
+    checkStream(stream)
     checkExpected(stream, expected)
     if (!Array.isArray(events) || events.length === 0)
       throw eventError(
@@ -49,8 +47,6 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
     const encoded: EncodedEvent[] = []
     for (const event of events as readonly NewEvent[]) {
       const one = encodeEvent(stream, id, ordinal, event, recorded)
-      if (one.id !== undefined && ids.size === ids.add(one.id).size)
-        throw eventError('BANYAN_INVALID_COMMIT', `two events of commit ${id} have the id ${one.id}`)
       const size = sizeOf(one)
       if (size > limits.eventBytes)
         throw eventError(
@@ -74,35 +70,46 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
       `commit ${id} has ${bytes} bytes, more than ${limits.commitBytes} (commitBytes)`,
     )
 
-  for (const { stream, expected } of commit.checks ?? []) {
-    checkStream(stream, names)
+  for (const { stream, expected } of checks) {
+    checkStream(stream)
     checkExpected(stream, expected)
   }
-  return {
-    id,
-    digest: digestOf(id, streams),
-    streams,
-    checks: commit.checks ?? [],
-    recorded,
-    events: ordinal,
-    bytes,
-  }
+  if (appends.length + checks.length > 1) checkStreamsDiffer([...appends, ...checks])
+  if (ordinal > 1) checkIdsDiffer(id, streams)
+  return { id, digest: digestOf(id, streams), streams, checks, recorded, events: ordinal, bytes }
 }
 
 function defaultId(streams: readonly StreamAppend[], clock: Clock): string {
-  const events = streams.flatMap((append) => append.events)
-  const first = events[0]?.id
-  return first !== undefined && events.every((event) => event.id !== undefined) ? first : uuid7(clock.wall())
+  const first = streams[0]?.events[0]?.id
+  const all = first !== undefined && streams.every(({ events }) => events.every(({ id }) => id !== undefined))
+  return all ? first : uuid7(clock.wall())
 }
 
-function checkStream(stream: unknown, names: Set<string>): void {
+function checkStream(stream: unknown): void {
   checkName(stream, 'the name of a stream', 'BANYAN_INVALID_COMMIT', MAX_STREAM_BYTES)
-  if (names.has(stream))
-    throw eventError(
-      'BANYAN_INVALID_COMMIT',
-      `stream ${stream} stands twice in one commit; put it all into one entry`,
-    )
-  names.add(stream)
+}
+
+function checkStreamsDiffer(entries: readonly { stream: string }[]): void {
+  const seen = new Set<string>()
+  for (const { stream } of entries) {
+    if (seen.has(stream))
+      throw eventError(
+        'BANYAN_INVALID_COMMIT',
+        `stream ${stream} stands twice in one commit; put it all into one entry`,
+      )
+    seen.add(stream)
+  }
+}
+
+function checkIdsDiffer(commit: string, streams: readonly EncodedStream[]): void {
+  const seen = new Set<string>()
+  for (const { events } of streams)
+    for (const { id } of events) {
+      if (id === undefined) continue
+      if (seen.has(id))
+        throw eventError('BANYAN_INVALID_COMMIT', `two events of commit ${commit} have the id ${id}`)
+      seen.add(id)
+    }
 }
 
 function checkExpected(stream: string, expected: Expected): void {
@@ -136,8 +143,8 @@ function encodeEvent(
       `the time of ${type} must be whole ms since the epoch, got ${String(time)}`,
     )
   if (tags.length > 0) checkTags(type, tags)
-  const sealed = {
-    id: id === eventId(commit, ordinal) ? undefined : id,
+  const encoded = {
+    id: id === undefined || id === eventId(commit, ordinal) ? undefined : id,
     ordinal,
     type,
     data: data === undefined || data instanceof Uint8Array ? data : toJson(data, `data of ${type}`),
@@ -145,8 +152,10 @@ function encodeEvent(
     tags,
     schemaVersion,
     time,
+    checksum: 0,
   }
-  return { ...sealed, checksum: checksumOf(stream, commit, sealed) }
+  encoded.checksum = checksumOf(stream, commit, encoded)
+  return encoded
 }
 
 function encodeMetadata(type: string, metadata: NewEvent['metadata']): string {

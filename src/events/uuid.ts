@@ -3,6 +3,9 @@ import { randomBytes } from 'node:crypto'
 const BLOCK = 4096
 let bytes = Buffer.alloc(0)
 let used = 0
+/** The last time that was written out, and its text: many ids are made in one ms. */
+let lastTime = -1
+let lastText = ''
 
 /**
  * A UUID of version 7 (RFC 9562): its first 48 bits are the time, so that ids made one after the other lie next to each
@@ -18,6 +21,10 @@ export function uuid7(time: number): string {
   const random = bytes.toString('hex', used, used + 10)
   const variant = ((bytes[used + 9]! & 0x3) | 0x8).toString(16)
   used += 10
-  const at = time.toString(16).padStart(12, '0')
-  return `${at.slice(0, 8)}-${at.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(3, 6)}-${random.slice(6, 18)}`
+  if (time !== lastTime) {
+    const text = Math.floor(time).toString(16).padStart(12, '0')
+    lastTime = time
+    lastText = `${text.slice(0, 8)}-${text.slice(8)}-7`
+  }
+  return `${lastText}${random.slice(0, 3)}-${variant}${random.slice(3, 6)}-${random.slice(6, 18)}`
 }
