@@ -1,6 +1,30 @@
 /**
- * What tests of your own need: time and chance under control.
+ * What tests of your own need: time and chance under control, and what happened to an event log checked.
  *
  * @packageDocumentation
  */
 export { virtualClock, virtualRuntime, type VirtualClock, type VirtualRuntime } from './virtual-clock.js'
+export {
+  checkHistory,
+  digestOfEvent,
+  historyOf,
+  historyRecorder,
+  loggedEvents,
+  readHistory,
+  seenEvent,
+  type Anomaly,
+  type AnomalyKind,
+  type Attempt,
+  type AttemptedStream,
+  type AttemptOutcome,
+  type CheckOptions,
+  type FollowerRun,
+  type History,
+  type HistoryEntry,
+  type HistoryRecorder,
+  type RecordedHistory,
+  type RecorderOptions,
+  type SeenBatch,
+  type SeenEvent,
+  type Verdict,
+} from './history/index.js'
