@@ -74,7 +74,11 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/(core|traffic|events|coordination|testing)/',
-        pathNot: ['\\.test\\.ts$', '^src/traffic/gateway/(filters|responders)/'],
+        pathNot: [
+          '\\.test\\.ts$',
+          '^src/traffic/gateway/(filters|responders)/',
+          '^src/events/types/json-schema\\.ts$',
+        ],
       },
       to: { dependencyTypes: ['npm', 'npm-dev', 'npm-peer'] },
     },

@@ -27,6 +27,21 @@ export async function openLog(
 }
 
 export { causedBy } from './caused-by.js'
+export {
+  eventTypes,
+  InvalidEventError,
+  loadEventTypes,
+  type EventProblem,
+  type EventSchema,
+  type EventSchemas,
+  type EventsOf,
+  type EventTypes,
+  type EventTypesOptions,
+  type JsonSchema,
+  type NewEventsOf,
+  type StandardSchema,
+  type VersionedSchemas,
+} from './types/index.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'
