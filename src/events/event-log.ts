@@ -31,6 +31,7 @@ import type {
   TransactionResult,
   TruncateResult,
   Truncation,
+  VerifyOptions,
 } from './log.js'
 import { limitOf, queryOf, startOf, type Part } from './query.js'
 import { START } from './position.js'
@@ -263,10 +264,10 @@ export class DriverLog implements EventLog {
     return this.#driver.stats()
   }
 
-  async *verify(options: { signal?: AbortSignal } = {}): AsyncGenerator<Finding, void, undefined> {
+  async *verify(options: VerifyOptions = {}): AsyncGenerator<Finding, void, undefined> {
     const { verifyLog } = await import('./verify.js')
     this.#mustBeOpen()
-    yield* verifyLog(this.#driver, options.signal ?? this.#closing.signal)
+    yield* verifyLog(this.#driver, options.signal ?? this.#closing.signal, options.onProgress)
   }
 
   async backup(to: string): Promise<void> {

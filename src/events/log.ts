@@ -94,7 +94,7 @@ export interface EventLog extends Appender, AsyncDisposable {
   stats(): Promise<LogStats>
 
   /** Reads everything and checks it: checksums, revisions without gaps, indexes that agree with the events. */
-  verify(options?: { signal?: AbortSignal }): AsyncIterable<Finding>
+  verify(options?: VerifyOptions): AsyncIterable<Finding>
 
   /**
    * Copies the log while it is in use; the copy is the log at one moment.
@@ -361,6 +361,13 @@ export interface LogStats {
   /** Version of the format on disk. */
   readonly format: number
   readonly holds: readonly { readonly name: string; readonly position: Position }[]
+}
+
+/** How to verify. */
+export interface VerifyOptions {
+  signal?: AbortSignal
+  /** Told now and then how many events were checked. */
+  onProgress?: (events: number) => void
 }
 
 /** Something wrong that {@link EventLog.verify} found, or that all is well at the end. */

@@ -14,6 +14,7 @@ const PAGE_EVENTS = 512
 export async function* verifyLog(
   driver: LogDriver,
   signal: AbortSignal,
+  onProgress?: (events: number) => void,
 ): AsyncGenerator<Finding, void, undefined> {
   let problems = 0
   for await (const problem of driver.verify(signal)) {
@@ -36,6 +37,7 @@ export async function* verifyLog(
       after = position
       events++
     }
+    onProgress?.(events)
     after = page.position
     end = page.end
   }
