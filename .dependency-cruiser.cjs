@@ -56,6 +56,7 @@ module.exports = {
           '^src/core/',
           '^src/drivers/',
           '^src/events/(log|driver|errors|position)\\.ts$',
+          '^src/events/personal-data/keys\\.ts$',
           '^src/coordination/coordinator\\.ts$',
         ],
       },

@@ -39,14 +39,19 @@ export async function openDriver(
   const open = DRIVERS[spec.driver] as
     ((spec: LogSpec, context: DriverContext) => Promise<LogDriver>) | undefined
   if (!open) throw unknownDriver(spec.driver)
+  return loadDriver(spec.driver, () => open(spec, context))
+}
+
+/** Opens something of a driver, and says which package it needs if that is not there. */
+export async function loadDriver<Opened>(driver: string, open: () => Promise<Opened>): Promise<Opened> {
   try {
-    return await open(spec, context)
+    return await open()
   } catch (error) {
     if (error instanceof BanyanError || !isMissingPackage(error)) throw error
     const [, name = 'its client'] = /'([^']+)'/.exec(error.message) ?? []
     throw eventError(
       'BANYAN_DRIVER_MISSING',
-      `the ${spec.driver} driver needs the package ${name}: npm install ${name}`,
+      `the ${driver} driver needs the package ${name}: npm install ${name}`,
       error,
     )
   }

@@ -21,6 +21,9 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_LOG_FORMAT` | made by a newer version, or needs `banyan events migrate` |
  * | `BANYAN_LOG_UNAVAILABLE` | the engine cannot be reached, or not used |
  * | `BANYAN_OUTCOME_UNKNOWN` | the connection was lost and did not come back: the commit may be in the log. Append it again with the same id |
+ * | `BANYAN_SUBJECT_FORGOTTEN` | personal data of somebody whose key was deleted; nothing was appended |
+ * | `BANYAN_SUBJECT_KEY_UNAVAILABLE` | the store of keys does not have the key that is needed, or no master key that was given unwraps it |
+ * | `BANYAN_PERSONAL_DATA_CORRUPT` | an encrypted field was changed, or belongs to another event |
  * | `BANYAN_UNSUPPORTED` | the driver does not promise this; see its capabilities |
  * | `BANYAN_DRIVER_MISSING` | the driver is unknown, or the package it needs is not installed |
  */
@@ -41,6 +44,9 @@ export type EventErrorCode =
   | 'BANYAN_LOG_FORMAT'
   | 'BANYAN_LOG_UNAVAILABLE'
   | 'BANYAN_OUTCOME_UNKNOWN'
+  | 'BANYAN_SUBJECT_FORGOTTEN'
+  | 'BANYAN_SUBJECT_KEY_UNAVAILABLE'
+  | 'BANYAN_PERSONAL_DATA_CORRUPT'
   | 'BANYAN_UNSUPPORTED'
   | 'BANYAN_DRIVER_MISSING'
 

@@ -3,10 +3,17 @@
  *
  * @packageDocumentation
  */
+import { openKeyStore } from '../drivers/open-keys.js'
 import { openDriver, type LogSpec } from '../drivers/open-log.js'
 import type { LogDriver } from './driver.js'
 import { DriverLog, type LogOptions } from './event-log.js'
 import type { EventLog } from './log.js'
+import {
+  Keyring,
+  type SubjectKeys,
+  type SubjectKeysOptions,
+  type SubjectKeyStore,
+} from './personal-data/index.js'
 
 /**
  * Opens an event log.
@@ -26,6 +33,22 @@ export async function openLog(
   return new DriverLog(driver, options)
 }
 
+/**
+ * Opens the keys of subjects, for `personalData`.
+ *
+ * @param where - `'memory:'`; `'sqlite:./keys'`, a directory or a file other than that of the log, so that copies of the
+ *   log hold no keys; `'postgres://user:password@host/database'`; or a store of your own
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_LOG_FORMAT`, `BANYAN_LOG_LOCKED`, `BANYAN_LOG_CORRUPT`,
+ *   `BANYAN_LOG_UNAVAILABLE`; `BANYAN_INVALID_OPTIONS`
+ */
+export async function openSubjectKeys(
+  where: string | SubjectKeyStore,
+  options: SubjectKeysOptions = {},
+): Promise<SubjectKeys> {
+  const store = typeof where === 'string' ? await openKeyStore(where, options.runtime) : where
+  return new Keyring(store, options)
+}
+
 export { causedBy } from './caused-by.js'
 export {
   eventTypes,
@@ -42,6 +65,20 @@ export {
   type StandardSchema,
   type VersionedSchemas,
 } from './types/index.js'
+export {
+  personalData,
+  type ForgottenField,
+  type MasterKey,
+  type MasterKeySource,
+  type PersonalDataOptions,
+  type PersonalFields,
+  type StoredKey,
+  type SubjectInfo,
+  type SubjectKey,
+  type SubjectKeys,
+  type SubjectKeysOptions,
+  type SubjectKeyStore,
+} from './personal-data/index.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'
@@ -78,4 +115,5 @@ export type {
   TransactionResult,
   Truncation,
   TruncateResult,
+  VerifyOptions,
 } from './log.js'
