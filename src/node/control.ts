@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { BanyanError } from '../core/errors.js'
 import type { ConfigProblem } from './config/problem.js'
 import type { Applied, ConfigurationState, Origin, Trigger } from './configuration.js'
@@ -57,14 +58,29 @@ export interface Running {
 }
 
 /**
- * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` for a change from one process to several or back, which a running
- *   process cannot make
+ * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` for what a running process cannot change: from one process to several
+ *   or back, and where its event log is
  */
 export function refuseRestructuring(before: NodeSpec, after: NodeSpec): void {
   const [was, is] = [before.workers ?? 1, after.workers ?? 1]
-  if ((was === 1) === (is === 1)) return
-  throw new BanyanError(
-    'BANYAN_INVALID_OPTIONS',
-    `workers: cannot change from ${was} to ${is} while the node runs; start it anew`,
-  )
+  if ((was === 1) !== (is === 1))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `workers: cannot change from ${was} to ${is} while the node runs; start it anew`,
+    )
+  refuseOtherLog(before.events, after.events)
+}
+
+/** What of `events` is given to the log when it is opened. */
+const OF_OPENING = ['driver', 'path', 'url', 'limits'] as const
+
+function refuseOtherLog(before: NodeSpec['events'], after: NodeSpec['events']): void {
+  const refuse = (what: string): never => {
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${what} while the node runs; start it anew`)
+  }
+  if (!before !== !after) refuse(`events: cannot be ${after ? 'added' : 'removed'}`)
+  for (const key of OF_OPENING) {
+    const [was, is] = [before, after].map((each) => (each as Record<string, unknown> | undefined)?.[key])
+    if (!isDeepStrictEqual(was, is)) refuse(`events.${key}: cannot change`)
+  }
 }

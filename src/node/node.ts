@@ -5,6 +5,7 @@ import { Gateway, type GatewayOptions, type GatewayState } from '../traffic/gate
 import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
 import { diffSpecs } from './config/diff.js'
+import { HostedLog, type EventsState } from './events/hosted-log.js'
 import type { ConfigProblem } from './config/problem.js'
 import { type Applied, Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
 import { refuseRestructuring, type ApplyOptions, type Control, type Running } from './control.js'
@@ -13,7 +14,7 @@ import type { Log } from './log.js'
 import type { Explanation } from './explain/explanation.js'
 import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
-import type { NodeSpec } from './spec.js'
+import { gatewaySpecOf, type NodeSpec } from './spec.js'
 import { version } from './version.js'
 
 export type { NodeSpec } from './spec.js'
@@ -35,6 +36,8 @@ export interface NodeState extends GatewayState {
     listen: string[]
   }
   config: ConfigurationState
+  /** The event log that the node hosts. */
+  events?: EventsState
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -55,6 +58,7 @@ export class Node implements Running {
   readonly #clock: Clock
   readonly #gateway: Gateway
   readonly #observation: Observation
+  readonly #events: HostedLog | undefined
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -68,6 +72,7 @@ export class Node implements Running {
     log: Log,
     clock: Clock,
     observation: Observation,
+    events: HostedLog | undefined,
     gateway: Gateway,
     origin: Origin,
   ) {
@@ -76,13 +81,15 @@ export class Node implements Running {
     this.#clock = clock
     this.#startedAt = clock.now()
     this.#observation = observation
+    this.#events = events
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
     this.#admin = new AdminListener(
       {
         ready: () => this.#phase === 'ready',
-        state: () => this.state(),
+        state: () => this.fullState(),
+        events: () => events,
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
         breakers: () => this.breakers,
@@ -113,11 +120,18 @@ export class Node implements Running {
   ): Promise<Node> {
     const observation = await Observation.open(spec, log, clock, env)
     const { runtime, onReport } = observation
+    let hosted: HostedLog | undefined
     try {
-      const { limits, trust } = spec
-      const gateway = await Gateway.open(spec, { runtime, limits, trust, onReport, ...counts })
-      return new Node(spec, log, clock, observation, gateway, origin)
+      const { limits, trust, events } = spec
+      const role = (spec.workers ?? 1) === 1 ? 'alone' : 'worker'
+      hosted = events && (await HostedLog.open(events, runtime, log, role))
+      const gateway = await Gateway.open(gatewaySpecOf(spec), {
+        ...{ runtime, limits, trust, onReport, ...counts },
+        ...(hosted && { events: (route) => hosted!.handlerOf(route) }),
+      })
+      return new Node(spec, log, clock, observation, hosted, gateway, origin)
     } catch (error) {
+      await hosted?.close()
       await observation.close()
       throw error
     }
@@ -147,6 +161,7 @@ export class Node implements Running {
     } catch (error) {
       await this.#gateway.close()
       await this.#admin.close()
+      await this.#events?.close()
       await this.#observation.close()
       throw error
     }
@@ -216,6 +231,12 @@ export class Node implements Running {
     }
   }
 
+  /** With what takes asking others. */
+  async fullState(): Promise<NodeState> {
+    const events = await this.#events?.state()
+    return { ...this.state(), ...(events && { events }) }
+  }
+
   /**
    * Shuts down without losing a request: readiness fails first, then new connections are refused, requests in
    * flight finish within the grace time, and what is left is cut.
@@ -250,9 +271,12 @@ export class Node implements Running {
         )
       cut.abort()
     })
+    // Those who follow events would wait for ever; what they have not seen they get where they go on.
+    this.#events?.endFollowers()
     await this.#gateway.close(cut.signal)
     cut.abort()
     await this.#admin.close()
+    await this.#events?.close()
     await this.#observation.close()
     this.#phase = 'stopped'
   }
@@ -268,7 +292,7 @@ export class Node implements Running {
     const { limits, trust, drain } = spec
     const discards: (() => unknown)[] = []
     try {
-      const gateway = await this.#gateway.prepare(spec, { limits, trust })
+      const gateway = await this.#gateway.prepare(gatewaySpecOf(spec), { limits, trust })
       discards.unshift(() => gateway.discard())
       if (dryRun) {
         gateway.discard()

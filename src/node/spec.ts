@@ -1,11 +1,25 @@
 import type { Duration } from '../core/duration.js'
+import type { Bytes } from '../core/bytes.js'
 import type { GatewaySpec } from '../traffic/gateway/spec.js'
+import type { LogSpec } from '../events/index.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
 import type { ListenerSpec } from '../traffic/http/listener-spec.js'
 
 /** Where clients come in: `host:port`, `:port` or a port; with what is spoken there, if that is not plain HTTP/1.1. */
 export type ListenSetting = string | number | ({ address: string | number } & ListenerSpec)
+
+/** The event log that a node hosts. */
+export type EventsSpec = LogSpec & {
+  /** Bounds on what is appended; see `LogOptions` for the defaults. */
+  limits?: {
+    eventBytes?: Bytes
+    commitBytes?: Bytes
+    commitEvents?: number
+    waitingCommits?: number
+    waitingBytes?: Bytes
+  }
+}
 
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
@@ -16,6 +30,8 @@ export interface NodeSpec extends GatewaySpec {
   trust: readonly string[]
   /** One line of JSON for each request. Default false. */
   accessLog?: boolean | AccessLogSpec
+  /** The event log that it hosts. Default none. */
+  events?: EventsSpec
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -24,4 +40,11 @@ export interface NodeSpec extends GatewaySpec {
     /** For requests in flight to finish; what is left then is cut. */
     grace: Duration
   }
+}
+
+/** The part of it that concerns the gateway, which knows of no event log: a change of that changes none of its filters. */
+export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {
+  const gateway: GatewaySpec & Pick<NodeSpec, 'events'> = { ...spec }
+  delete gateway.events
+  return gateway
 }

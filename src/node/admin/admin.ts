@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pipeline, Readable } from 'node:stream'
 import { BanyanError } from '../../core/errors.js'
 import { parseDuration, type Duration } from '../../core/duration.js'
 import type { BreakerSnapshot, Override } from '../../traffic/policies/circuit-breaker.js'
@@ -7,8 +8,18 @@ import { suggest } from '../../core/suggest.js'
 import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
+import { eventsReply, type AdminEvents } from './events.js'
 import { purgeReply, type CachePurge } from './cache.js'
-import { json, listOf, notAllowed, problem, readBody, refuseForeign, type Reply } from './reply.js'
+import {
+  json,
+  listOf,
+  notAllowed,
+  problem,
+  readBody,
+  refuseForeign,
+  TooLargeError,
+  type Reply,
+} from './reply.js'
 
 /** What the admin listener shows and moves. */
 export interface AdminSubject extends ConfigSubject {
@@ -18,6 +29,8 @@ export interface AdminSubject extends ConfigSubject {
   state(): object | Promise<object>
   breakers(): ReadonlyMap<string, BreakerControl> | Promise<ReadonlyMap<string, BreakerControl>>
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>
+  /** The event log that is hosted here, if there is one. */
+  events(): (AdminEvents & { readonly problem: string | undefined }) | undefined
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
@@ -47,6 +60,7 @@ const BODY_BYTES = 64 * 1024
  * | `GET /api/config` | the configuration in force, secrets hidden; its `ETag` tells generation and content |
  * | `PUT /api/config` | puts a configuration into force, see {@link configReply} |
  * | `POST /api/reload` | reads the file again that the node was started from |
+ * | `/api/events...` | the event log: see {@link eventsReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -95,10 +109,8 @@ export class AdminServer {
     try {
       reply = await this.#reply(request)
     } catch (error) {
-      reply = problem(
-        error instanceof BanyanError ? 400 : 500,
-        error instanceof BanyanError ? error.message : 'The request failed.',
-      )
+      const status = error instanceof TooLargeError ? 413 : error instanceof BanyanError ? 400 : 500
+      reply = problem(status, status === 500 ? 'The request failed.' : (error as Error).message)
     }
     response.writeHead(reply.status, {
       'Content-Type': reply.type,
@@ -107,7 +119,11 @@ export class AdminServer {
       ...(this.#draining ? { Connection: 'close' } : {}),
       ...reply.headers,
     })
-    response.end(request.method === 'HEAD' ? undefined : reply.body)
+    const { body } = reply
+    if (request.method === 'HEAD') response.end()
+    else if (typeof body === 'string' || Buffer.isBuffer(body)) response.end(body)
+    // What breaks off in the middle must not look complete: then the connection is cut.
+    else pipeline(Readable.from(body, { objectMode: false }), response, () => undefined)
   }
 
   async #reply(request: IncomingMessage): Promise<Reply> {
@@ -122,13 +138,15 @@ export class AdminServer {
         : this.#override(request, name)
     }
     if (path === '/api/cache/purge') return purgeReply(request, this.#subject)
+    if (path === '/api/events' || path.startsWith('/api/events/'))
+      return eventsReply(request, path, this.#subject.events())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
       case '/healthz':
         return json(200, { status: 'ok' })
       case '/readyz':
-        return this.#subject.ready() ? json(200, { status: 'ready' }) : json(503, { status: 'draining' })
+        return this.#subject.ready() ? json(200, this.#ready()) : json(503, { status: 'draining' })
       case '/metrics':
         return {
           status: 200,
@@ -142,9 +160,16 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain or /api/config.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config or /api/events.',
         )
     }
+  }
+
+  /** A log that cannot be asked is told, but no reason to send all else away: every node would be told so at once. */
+  #ready(): object {
+    const events = this.#subject.events()
+    if (!events) return { status: 'ready' }
+    return { status: 'ready', events: events.problem ?? 'ready' }
   }
 
   async #override(request: IncomingMessage, name: string): Promise<Reply> {

@@ -5,7 +5,8 @@ import { problemResponse } from '../../traffic/http/problem.js'
 export interface Reply {
   status: number
   type: string
-  body: string
+  /** In full, or part by part. */
+  body: string | Buffer | AsyncIterable<Buffer>
   /** Further header fields. */
   headers?: Record<string, string>
 }
@@ -25,13 +26,31 @@ export function refuseForeign(request: IncomingMessage): Reply | undefined {
 
 /** The whole body, or nothing if it is too large; it is read to its end all the same, so that the answer arrives. */
 export async function readBody(request: IncomingMessage, most: number): Promise<string | undefined> {
+  return (await collect(request, most))?.toString()
+}
+
+/**
+ * The whole body as bytes.
+ *
+ * @throws {@link TooLargeError}
+ */
+export async function readBytes(request: IncomingMessage, most: number): Promise<Buffer> {
+  const body = await collect(request, most)
+  if (!body) throw new TooLargeError(`The request body is longer than ${most} bytes.`)
+  return body
+}
+
+/** A body that is longer than it may be. */
+export class TooLargeError extends Error {}
+
+async function collect(request: IncomingMessage, most: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
     if (bytes <= most) chunks.push(chunk)
   }
-  return bytes <= most ? Buffer.concat(chunks).toString() : undefined
+  return bytes <= most ? Buffer.concat(chunks) : undefined
 }
 
 export function listOf(names: readonly string[]): string {

@@ -178,6 +178,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     authenticators,
     quotas,
     accessLog = false,
+    events,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -195,6 +196,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(authenticators && { authenticators: authenticators as NonNullable<NodeSpec['authenticators']> }),
     ...(quotas && { quotas: quotas as NonNullable<NodeSpec['quotas']> }),
     accessLog: accessLog as NonNullable<NodeSpec['accessLog']>,
+    ...(events && { events: events as NonNullable<NodeSpec['events']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined
       ? {}

@@ -7,6 +7,7 @@ import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, checkTransform, servicesOfAggregate } from './meaning-of-shaping.js'
+import { checkEvents, checkEventsOfRoute } from './meaning-of-events.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
 import { checkUpstreams } from './meaning-of-upstreams.js'
@@ -34,6 +35,8 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     ...namesOf(services).map((name) => checkHealth(config, name)),
     ...namesOf(services).map((name) => checkUpstreams(config, name)),
     checkRoutes(config),
+    checkEvents(config),
+    ...namesOf(routes).map((name) => checkEventsOfRoute(config, name)),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),
     ...namesOf(config.authenticators).map((name) => checkAuthenticator(config, name)),
@@ -70,7 +73,9 @@ function warning(path: Path, message: string, at: 'key' | 'value' = 'key'): Mean
 function* checkServices({ services, routes }: ConfigInput): Generator<MeaningProblem> {
   const isNeeded =
     !isObject(routes) ||
-    Object.values(routes).some(({ files, respond, redirect }) => !(files ?? respond ?? redirect))
+    Object.values(routes).some(
+      ({ files, respond, redirect, events }) => !(files ?? respond ?? redirect ?? events),
+    )
   if (isNeeded && isObject(services) && Object.keys(services).length === 0)
     yield error(['services'], 'there must be one service at least')
 }
@@ -115,7 +120,7 @@ function mirrorsOf({ mirror }: Route): { service: string }[] {
 }
 
 /** What can answer the requests of a route; each has exactly one. */
-const RESPONDERS = ['to', 'redirect', 'aggregate', 'files', 'respond', 'openapiDocument'] as const
+const RESPONDERS = ['to', 'redirect', 'aggregate', 'files', 'respond', 'openapiDocument', 'events'] as const
 
 function* checkRoutes({ routes }: ConfigInput): Generator<MeaningProblem> {
   if (!isObject(routes)) return

@@ -13,7 +13,7 @@ const KEY_PARTS: ReadonlySet<string> = new Set(['k', 'd', 'p', 'q', 'dp', 'dq', 
 /** `value` with every secret in it hidden, for diffs and the admin API. */
 export function redact(value: unknown, name = ''): unknown {
   if (SECRET.test(name) && isText(value)) return hide(value)
-  if (typeof value === 'string') return withoutUserinfo(value)
+  if (typeof value === 'string') return withoutPassword(value)
   if (Array.isArray(value)) return value.map((each) => redact(each))
   if (!isRecord(value)) return value
   const isKey = 'kty' in value
@@ -34,7 +34,7 @@ export function redactChange({ kind, path, before, after }: ConfigChange): Confi
     (one && isText(value)) || KEY_PARTS.has(name) ? hide(value) : redact(value, name)
   return {
     kind,
-    path: path.map((part) => (typeof part === 'string' ? withoutUserinfo(part) : part)),
+    path: path.map((part) => (typeof part === 'string' ? withoutPassword(part) : part)),
     ...(before === undefined ? {} : { before: side(before) }),
     ...(after === undefined ? {} : { after: side(after) }),
   }
@@ -67,6 +67,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function withoutUserinfo(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#@]*@/i, `$1${HIDDEN}@`)
+/** A URL without who logs in there, in front of the host or, as databases take it too, in the query. */
+function withoutPassword(text: string): string {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text
+  return text
+    .replace(/^([^:]*:\/\/)[^/?#]*@/, `$1${HIDDEN}@`)
+    .replace(/([?&](?:[a-z_-]*password|token|secret)=)[^&#]*/gi, `$1${HIDDEN}`)
 }

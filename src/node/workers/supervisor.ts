@@ -1,12 +1,14 @@
 import { AggregatorRegistry } from 'prom-client'
 import { duration } from '../../core/duration.js'
 import type { Clock } from '../../core/clock.js'
+import type { Runtime } from '../../core/runtime.js'
 import { systemRandom } from '../../core/random.js'
 import type { BreakerSnapshot, Override } from '../../traffic/policies/circuit-breaker.js'
 import type { BreakerControl } from '../admin/admin.js'
 import { AdminListener } from '../admin/listener.js'
 import { diffSpecs } from '../config/diff.js'
 import type { ConfigProblem } from '../config/problem.js'
+import { HostedLog } from '../events/hosted-log.js'
 import {
   type Applied,
   Configuration,
@@ -37,10 +39,13 @@ export class Supervisor implements Running {
   readonly #admin: AdminListener
   readonly #configuration: Configuration
   readonly #counts: CommonCounts
+  readonly #runtime: Runtime
   /** What operators hold breakers at, so that a new worker holds them too. */
   readonly #overrides = new Map<string, { override: Override; until: number }>()
   #spec: NodeSpec
   #phase: NodePhase = 'starting'
+  /** For operators; each worker opens the log for itself. */
+  #events: HostedLog | undefined = undefined
   #control: Control | undefined = undefined
 
   constructor(spec: NodeSpec, log: Log, clock: Clock, origin: Origin) {
@@ -48,8 +53,8 @@ export class Supervisor implements Running {
     this.#log = log
     this.#clock = clock
     this.#metrics = new Metrics(log)
-    const runtime = { clock, random: systemRandom, telemetry: this.#metrics }
-    this.#counts = new CommonCounts(runtime)
+    this.#runtime = { clock, random: systemRandom, telemetry: this.#metrics }
+    this.#counts = new CommonCounts(this.#runtime)
     this.#crew = new Crew({
       log,
       clock,
@@ -71,6 +76,7 @@ export class Supervisor implements Running {
         configuration: () => this.#configuration.state,
         breakers: () => this.#breakers(),
         control: () => this.#control,
+        events: () => this.#events,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>
@@ -106,12 +112,15 @@ export class Supervisor implements Running {
    * @throws {@link BanyanError} as `Node.create` and `Node.start`; nothing stays open then
    */
   async start(): Promise<void> {
-    const admin = await this.#admin.prepare(this.#spec.admin)
-    admin.commit()
+    const { admin: setting, events } = this.#spec
     try {
+      this.#events = events && (await HostedLog.open(events, this.#runtime, this.#log, 'supervisor'))
+      const admin = await this.#admin.prepare(setting)
+      admin.commit()
       await this.#crew.start(this.#spec.workers ?? 1)
     } catch (error) {
       await this.#admin.close()
+      await this.#events?.close()
       throw error
     }
     this.#phase = 'ready'
@@ -132,10 +141,12 @@ export class Supervisor implements Running {
     const answers = await this.#crew.ask<NodeState>('state')
     const merged = mergeStates(answers.map(({ answer }) => answer))
     const workers = answers.map(({ pid, answer }) => ({ pid, connections: answer.connections }))
+    const events = await this.#events?.state()
     return {
       ...merged,
       node: { ...merged.node, pid: process.pid, phase: this.#phase },
       config: this.#configuration.state,
+      ...(events && { events }),
       workers,
       restarts: this.#crew.restarts,
     }
@@ -145,7 +156,9 @@ export class Supervisor implements Running {
     if (this.#phase === 'draining' || this.#phase === 'stopped') return
     this.#phase = 'draining'
     await this.#crew.stop(now)
+    this.#events?.endFollowers()
     await this.#admin.close()
+    await this.#events?.close()
     this.#phase = 'stopped'
   }
 

@@ -4,6 +4,7 @@ import type { UpstreamAnswer } from './answer.js'
 import type { Authenticator } from './filters/access/authenticator.js'
 import type { Forwarding } from './forwarding.js'
 import type { QuotaStore } from './quota-store.js'
+import type { EventsProvider } from './responders/events/spec.js'
 import type { Service } from './service.js'
 import type { GatewaySpec } from './spec.js'
 
@@ -44,6 +45,8 @@ export interface RouteContext {
   readonly authenticators: ReadonlyMap<string, Authenticator>
   /** Where quotas are counted. */
   readonly quotaStore: QuotaStore
+  /** Makes what answers from the event log, if there is one. */
+  readonly events: EventsProvider | undefined
   /** Registers how to give back what a filter holds (timers, watchers); called once, when no request can use it any more. */
   readonly onClose: (close: () => void) => void
 }

@@ -27,6 +27,7 @@ import { maxForwards } from './max-forwards.js'
 import { dropOwn } from './own-fields.js'
 import { rateLimitKey, type BuiltPolicies, type RateStores } from './policies.js'
 import { MemoryQuotaStore, type QuotaStore } from './quota-store.js'
+import type { EventsProvider } from './responders/events/spec.js'
 import type { Route, RouteState } from './route.js'
 import { locate } from './router.js'
 import type { Service, ServiceState } from './service.js'
@@ -53,6 +54,8 @@ export interface GatewayOptions extends GatewaySettings {
   quotaStore?: QuotaStore
   /** Where rates are counted together with other processes. Default: this process counts alone. */
   rateStores?: RateStores
+  /** Makes what answers the routes with `events`. Default: there is no event log, and a route that asks for it is an error. */
+  events?: EventsProvider
   /** Asks other servers about who asks us: for their keys, for their tokens. Default: `globalThis.fetch`. */
   fetch?: typeof fetch
   /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
@@ -72,7 +75,7 @@ export interface PreparedChange {
 /** What every generation of a gateway has in common. */
 type Outside = Pick<
   GenerationOptions,
-  'runtime' | 'sweeper' | 'quotaStore' | 'rateStores' | 'fetch' | 'resolver'
+  'runtime' | 'sweeper' | 'quotaStore' | 'rateStores' | 'events' | 'fetch' | 'resolver'
 >
 
 /** What `banyan status` shows of a gateway. */
@@ -139,10 +142,10 @@ export class Gateway {
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if the specification is not right
    */
   static async open(spec: GatewaySpec, options: GatewayOptions = {}): Promise<Gateway> {
-    const { runtime = systemRuntime, limits = {}, trust = [], resolver, rateStores } = options
+    const { runtime = systemRuntime, limits = {}, trust = [], resolver, rateStores, events } = options
     const sweeper = new Sweeper(runtime.clock)
     const { quotaStore = new MemoryQuotaStore(runtime.clock), fetch = globalThis.fetch } = options
-    const outside: Outside = { runtime, sweeper, quotaStore, rateStores, fetch, resolver }
+    const outside: Outside = { runtime, sweeper, quotaStore, rateStores, events, fetch, resolver }
     const generation = await Generation.build({ spec: copySpec(spec), trust, ...outside })
     return new Gateway(generation, outside, limits, options.onReport)
   }

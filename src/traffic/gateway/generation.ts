@@ -13,6 +13,7 @@ import { Assembly, type Part, type PartContext } from './part.js'
 import { preflightRoute } from './preflight.js'
 import type { RateStores } from './policies.js'
 import type { QuotaStore } from './quota-store.js'
+import type { EventsProvider } from './responders/events/spec.js'
 import { Route } from './route.js'
 import { Router, type Found, type Location } from './router.js'
 import { Service } from './service.js'
@@ -28,6 +29,8 @@ export interface GenerationOptions {
   quotaStore: QuotaStore
   /** Where rates are counted together with other processes. */
   rateStores?: RateStores | undefined
+  /** Makes what answers from the event log. */
+  events?: EventsProvider | undefined
   /** Asks other servers about who asks us. */
   fetch: typeof fetch
   /** Finds the addresses of endpoints. Default: the system's. */
@@ -124,6 +127,7 @@ export class Generation {
             runtime,
             assembly,
             quotaStore: options.quotaStore,
+            events: options.events,
             rateStores,
           }),
         )

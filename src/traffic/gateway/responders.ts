@@ -15,5 +15,6 @@ export async function buildResponder(spec: RouteSpec, context: RouteContext): Pr
     const { openapiDocument } = await import('./responders/openapi-document.js')
     return openapiDocument(spec.openapiDocument, context)
   }
+  if (spec.events) return (await import('./responders/events.js')).events(spec.events, context)
   return undefined
 }

@@ -39,6 +39,7 @@ export interface RouteOptions {
   services: ReadonlyMap<string, Service>
   authenticators: RouteContext['authenticators']
   quotaStore: RouteContext['quotaStore']
+  events: RouteContext['events']
   /** Where rates are counted together with other processes. */
   rateStores: RateStores | undefined
   gateway: GatewaySpec
@@ -137,7 +138,7 @@ export class Route {
    * and the filters if nothing of what they are made from has changed.
    */
   static async build(options: RouteOptions): Promise<Route> {
-    const { name, spec, policy, services, authenticators, quotaStore, gateway, assembly } = options
+    const { name, spec, policy, services, authenticators, quotaStore, events, gateway, assembly } = options
     const part = `routes.${name}`
     const record = await assembly.part(
       `${part} record`,
@@ -173,6 +174,7 @@ export class Route {
           services: uses,
           authenticators,
           quotaStore,
+          events,
           gateway,
           onClose,
         }

@@ -22,6 +22,7 @@ import type { MirrorSpec } from './filters/mirror/spec.js'
 import type { RequestIdSpec } from './filters/request-id/spec.js'
 import type { OpenApiSpec } from './filters/openapi/spec.js'
 import type { TransformSpec } from './filters/transform/spec.js'
+import type { EventsRouteSpec } from './responders/events/spec.js'
 import type { OpenApiDocumentSpec } from './responders/openapi-document/spec.js'
 import type { AggregateSpec } from './responders/aggregate/spec.js'
 import type { FilesSpec } from './responders/files/spec.js'
@@ -145,6 +146,8 @@ export interface RouteSpec {
   aggregate?: AggregateSpec
   /** Instead of `to`: answers with one OpenAPI document of all routes. */
   openapiDocument?: OpenApiDocumentSpec
+  /** Instead of `to`: answers from the event log, which clients append to, read and follow. */
+  events?: EventsRouteSpec
   /** Changes of the path and host on the way to the service. */
   rewrite?: {
     /** Replaces the matched prefix (for `/prefix/*`), or the whole path; may use `:name` parts of a pattern. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { durationSchema } from '../options-schema.js'
 import { authenticator } from './access.js'
 import { accessLog } from './access-log.js'
+import { events } from './events.js'
 import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
 import { bytes, name, network, oneOrMore } from './parts.js'
@@ -36,6 +37,7 @@ export const configSchema = z.strictObject({
     .meta({ description: 'How many requests clients may make in a long time, by name.' }),
   maintenance: maintenance.optional(),
   routes: z.record(name, route).meta({ description: 'Which requests go where, by name.' }),
+  events: events.optional(),
   drain: z
     .strictObject({
       delay: durationSchema

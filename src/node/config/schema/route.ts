@@ -8,6 +8,7 @@ import { openapiDocument } from './openapi-document.js'
 import { transform } from './transform.js'
 import { cache } from './cache.js'
 import { compress } from './compress.js'
+import { eventsOfRoute } from './events.js'
 import { files } from './files.js'
 import { headerEdits } from './header-edits.js'
 import { maintenance } from './maintenance.js'
@@ -68,6 +69,7 @@ export const route = z.strictObject({
   aggregate: aggregate.optional().meta({ description: 'Instead of `to`: answers from several services.' }),
   files: files.optional(),
   respond: respond.optional(),
+  events: eventsOfRoute.optional(),
   rewrite: z
     .strictObject({
       path: z

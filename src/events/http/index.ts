@@ -1,0 +1,136 @@
+/**
+ * The event log over HTTP: clients append CloudEvents, read them and follow what comes.
+ *
+ * A request passes: what it is about (`parameters.ts`), whether that is open to it (`scope.ts`), then appending
+ * (`append.ts`), a page or lines of events (`read.ts`), or a stream of them (`follow.ts`). What is wrong becomes a
+ * problem (`problem.ts`). Which server it came through does not matter: see `core/http-handler.ts`.
+ */
+import { duration, type Duration } from '../../core/duration.js'
+import type { HandlerAnswer, HandlerRequest, HttpHandler } from '../../core/http-handler.js'
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import { toCloudEvent } from '../cloudevents/index.js'
+import type { EventLog, RecordedEvent } from '../log.js'
+import { chooseType, NDJSON, SSE } from './accept.js'
+import { appendEvents } from './append.js'
+import { followEvents } from './follow.js'
+import { readParameters } from './parameters.js'
+import { problem, problemOf } from './problem.js'
+import { readBatch, readHead, readLines } from './read.js'
+import { Scope, type ScopeOptions } from './scope.js'
+import type { EventsSurroundings } from './surroundings.js'
+
+/** How a log is offered over HTTP. */
+export interface EventsHttpOptions extends ScopeOptions {
+  /** `source` of the CloudEvents that are read; default the path that the handler is reached at. */
+  source?: string
+  /**
+   * Whose word it is who has done something (`metadata.actor`). `caller`: whoever was authenticated; an event that
+   * names somebody else is refused. `given`: whatever the event says. Default `caller`.
+   */
+  actor?: 'caller' | 'given'
+  /** Silence after which followers get a comment; default 15 s. */
+  heartbeat?: Duration
+  /** The longest body of a request, in bytes; default 64 MB. */
+  bodyBytes?: number
+  /** Aborted when the server is about to close: those who follow or wait get what they have, and are let go. */
+  closing?: AbortSignal
+  /** Time and telemetry; default the system's. */
+  runtime?: Runtime
+}
+
+/**
+ * Makes the handler that offers a log. The caller closes the log.
+ *
+ * | request | answer |
+ * |---|---|
+ * | `POST /`, `POST /streams/{stream}` | appends one commit: a CloudEvent, a batch of them, or a commit as JSON |
+ * | `GET /`, `GET /streams/{stream}` | events: a page, lines, or a stream that goes on, by `Accept` |
+ * | `HEAD /`, `HEAD /streams/{stream}` | where the log and the stream are |
+ */
+export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): HttpHandler {
+  const { runtime = systemRuntime, source, actor = 'caller', heartbeat = '15s' } = options
+  const { bodyBytes = 64 * 1024 * 1024, closing = new AbortController().signal } = options
+  const faults = new FaultLog(runtime)
+  const common = {
+    log,
+    clock: runtime.clock,
+    closing,
+    scope: new Scope(options),
+    actor,
+    heartbeat: duration(heartbeat, 'heartbeat'),
+    bodyBytes,
+  }
+  return async (request) => {
+    const named = source ?? (request.base || '/')
+    const textOf = (event: RecordedEvent): string => JSON.stringify(toCloudEvent(event, { source: named }))
+    try {
+      return await answer(request, { ...common, textOf })
+    } catch (error) {
+      const found = problemOf(error)
+      if (!found) throw error
+      if (found.status >= 500) faults.note(found.kind, error as Error)
+      return { problem: found }
+    }
+  }
+}
+
+function answer(request: HandlerRequest, surroundings: EventsSurroundings): Promise<HandlerAnswer> {
+  const { scope } = surroundings
+  const stream = streamOf(request.path)
+  const { method } = request
+  if (method === 'POST' && scope.allows('append')) return appendEvents(request, stream, surroundings)
+  if (!['GET', 'HEAD'].includes(method) || !scope.allows('read')) throw notAllowed(method, scope)
+  const wanted = readParameters(request, stream)
+  scope.checkSelector(wanted.selector)
+  if (method === 'HEAD') return readHead(surroundings, wanted.selector.stream)
+  const type = chooseType(request.field('accept'))
+  if (type === SSE) return followEvents(request, wanted, surroundings)
+  if (type === NDJSON) return readLines(request, wanted, surroundings)
+  return readBatch(request, wanted, type, surroundings)
+}
+
+/** The stream that a path names; none for the log as a whole. */
+function streamOf(path: string): string | undefined {
+  if (path === '') return undefined
+  const [, encoded] = /^\/streams\/([^/]+)$/.exec(path) ?? []
+  if (encoded === undefined)
+    throw problem(
+      404,
+      'not-found',
+      'There is nothing here. Events are at /, and those of one stream at /streams/{stream}, its name percent-encoded.',
+    )
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    throw problem(400, 'invalid-path', 'The name of the stream is not percent-encoded as it must be.')
+  }
+}
+
+function notAllowed(method: string, scope: Scope): Error {
+  const allow = [
+    ...(scope.allows('read') ? ['GET', 'HEAD'] : []),
+    ...(scope.allows('append') ? ['POST'] : []),
+  ]
+  return problem(405, 'method-not-allowed', `${method} is not allowed here.`, {
+    fields: [['Allow', allow.join(', ')]],
+  })
+}
+
+/** Tells of faults of the log, which clients get no details of; of each kind once a second at most. */
+class FaultLog {
+  readonly #runtime: Runtime
+  readonly #last = new Map<string, number>()
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  note(kind: string, { message }: Error): void {
+    const now = this.#runtime.clock.now()
+    if (now - (this.#last.get(kind) ?? -Infinity) < 1000) return
+    this.#last.set(kind, now)
+    this.#runtime.telemetry.log('error', `the event log failed a request: ${message}`, {
+      'banyan.problem': kind,
+    })
+  }
+}

@@ -1,0 +1,76 @@
+import { BanyanError, withoutStack } from '../../core/errors.js'
+import type { HandlerProblem } from '../../core/http-handler.js'
+import type { EventErrorCode } from '../errors.js'
+import { InvalidEventError } from '../types/invalid-event.js'
+
+/** A request that cannot be answered as it was asked; becomes the answer. */
+export class ProblemError extends Error {
+  readonly problem: HandlerProblem
+
+  constructor(problem: HandlerProblem) {
+    super(problem.detail)
+    this.problem = problem
+  }
+}
+
+/** Makes a {@link ProblemError} without a stack trace. */
+export function problem(
+  status: number,
+  kind: string,
+  detail: string,
+  more: Omit<HandlerProblem, 'status' | 'kind' | 'detail'> = {},
+): ProblemError {
+  return withoutStack(() => new ProblemError({ status, kind, detail, ...more }))
+}
+
+/** ms until it is worth asking again. */
+const SOON = 1000
+
+/**
+ * What clients are told of each error of the log. The message goes along where it is about what the client has sent;
+ * where it is about the inside, there is a text in its place.
+ */
+const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: string, detail?: string]>> = {
+  BANYAN_INVALID_COMMIT: [400, 'invalid-commit'],
+  BANYAN_INVALID_EVENT: [422, 'invalid-event'],
+  BANYAN_UNKNOWN_EVENT_TYPE: [422, 'unknown-event-type'],
+  BANYAN_EVENT_TOO_LARGE: [413, 'event-too-large'],
+  BANYAN_COMMIT_OVERLAP: [409, 'commit-overlap'],
+  BANYAN_INVALID_SELECTOR: [400, 'invalid-selector'],
+  BANYAN_INVALID_POSITION: [400, 'invalid-position'],
+  BANYAN_POSITION_AHEAD: [409, 'position-ahead'],
+  BANYAN_UNSUPPORTED: [501, 'unsupported'],
+  BANYAN_LOG_CLOSED: [503, 'log-closed', 'The event log is being closed. Nothing was done.'],
+  BANYAN_LOG_OVERLOADED: [503, 'log-overloaded', 'Too many appends wait. Nothing was appended.'],
+  BANYAN_LOG_FULL: [507, 'log-full', 'There is no space left for events. Nothing was appended.'],
+  BANYAN_LOG_LOCKED: [503, 'log-locked', 'The event log is locked at the moment. Nothing was appended.'],
+  BANYAN_LOG_UNAVAILABLE: [503, 'log-unavailable', 'The event log cannot be reached at the moment.'],
+  BANYAN_OUTCOME_UNKNOWN: [503, 'outcome-unknown', 'It is not known whether the events were appended. Send the same request again, with the same Idempotency-Key.'],
+  BANYAN_LOG_CORRUPT: [500, 'log-corrupt', 'What is stored is damaged, and is not given out.'],
+  BANYAN_SUBJECT_FORGOTTEN: [409, 'subject-forgotten'],
+  BANYAN_SUBJECT_KEY_UNAVAILABLE: [503, 'subject-key-unavailable', 'The keys of personal data cannot be reached at the moment.'],
+  BANYAN_PERSONAL_DATA_CORRUPT: [500, 'personal-data-corrupt', 'What is stored is damaged, and is not given out.'],
+  BANYAN_LOG_FORMAT: [500, 'log-format', 'The event log has a format that this node does not read.'],
+  BANYAN_DRIVER_MISSING: [500, 'driver-missing', 'The event log cannot be used here.'],
+} // prettier-ignore
+
+/**
+ * The answer to a request that has failed.
+ *
+ * @returns `undefined` for what is no error of the log: that is for whoever called
+ */
+export function problemOf(error: unknown): HandlerProblem | undefined {
+  if (error instanceof ProblemError) return error.problem
+  if (!(error instanceof BanyanError)) return undefined
+  const row = (PROBLEMS as Readonly<Record<string, (typeof PROBLEMS)[EventErrorCode]>>)[error.code]
+  if (!row) return undefined
+  const [status, kind, detail = error.message] = row
+  const extensions = error instanceof InvalidEventError ? { problems: error.problems } : undefined
+  return {
+    status,
+    kind,
+    detail,
+    ...(extensions && { extensions }),
+    ...(status === 503 && { retryAfter: SOON }),
+  }
+}

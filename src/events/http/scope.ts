@@ -1,0 +1,60 @@
+import { categoryOf } from '../names.js'
+import type { Selector } from '../log.js'
+import { problem } from './problem.js'
+
+/** Which streams clients may come to. */
+export interface ScopeOptions {
+  /** What clients may do; default both. */
+  allow?: readonly ('append' | 'read')[]
+  /** Only streams of these categories; default all. */
+  categories?: readonly string[]
+  /** Only these streams, by name or the beginning of it with `*` at its end; default all. */
+  streams?: readonly string[]
+}
+
+/** What clients may do with which streams. */
+export class Scope {
+  readonly #allowed: ReadonlySet<string>
+  readonly #categories: ReadonlySet<string>
+  readonly #names: ReadonlySet<string>
+  readonly #prefixes: readonly string[]
+  readonly #isWhole: boolean
+
+  constructor({ allow = ['append', 'read'], categories, streams }: ScopeOptions) {
+    this.#allowed = new Set(allow)
+    this.#categories = new Set(categories)
+    this.#names = new Set(streams?.filter((each) => !each.endsWith('*')))
+    this.#prefixes = streams?.filter((each) => each.endsWith('*')).map((each) => each.slice(0, -1)) ?? []
+    this.#isWhole = categories === undefined && streams === undefined
+  }
+
+  /** Whether something may be done at all. */
+  allows(what: 'append' | 'read'): boolean {
+    return this.#allowed.has(what)
+  }
+
+  /** @throws a problem of 403 if a stream may not be touched */
+  checkStream(stream: string): void {
+    if (this.#isWhole || this.#categories.has(categoryOf(stream)) || this.#names.has(stream)) return
+    if (this.#prefixes.some((prefix) => stream.startsWith(prefix))) return
+    throw problem(
+      403,
+      'stream-not-allowed',
+      `The stream ${JSON.stringify(stream)} is not open to clients here.`,
+    )
+  }
+
+  /** @throws a problem of 403 if a selector could select what may not be read */
+  checkSelector({ stream, category }: Selector): void {
+    if (this.#isWhole) return
+    if (stream !== undefined) this.checkStream(stream)
+    else if (category === undefined || !this.#categories.has(category))
+      throw problem(
+        403,
+        'stream-not-allowed',
+        category === undefined
+          ? 'Not every stream is open to clients here: say which `stream` or `category`.'
+          : `The category ${JSON.stringify(category)} is not open to clients here.`,
+      )
+  }
+}

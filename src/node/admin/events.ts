@@ -1,0 +1,127 @@
+import type { IncomingMessage } from 'node:http'
+import type { HandlerRequest, HttpHandler } from '../../core/http-handler.js'
+import type { EventLog, StreamInfo } from '../../events/log.js'
+import { json, notAllowed, problem, readBytes, type Reply } from './reply.js'
+
+/** The event log as operators see it. */
+export interface AdminEvents {
+  readonly log: EventLog
+  /** Appends, reads and follows, as routes with `events` do. */
+  readonly handler: HttpHandler
+  state(): Promise<object>
+}
+
+const BASE = '/api/events'
+
+const LARGEST_LIST = 1000
+
+/**
+ * Answers `/api/events` and what is below it:
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /api/events`, `GET /api/events/streams/{stream}` | events, with the parameters and in the forms of a route with `events` |
+ * | `POST /api/events`, `POST /api/events/streams/{stream}` | appends |
+ * | `GET /api/events/tail` | what comes from now on, as Server-Sent Events; `from` begins earlier |
+ * | `GET /api/events/streams?category={category}&after={stream}&limit={n}` | streams, in order of their names |
+ * | `GET /api/events/stats` | driver, promises, counts, sizes, holds |
+ * | `GET /api/events/verify` | reads and checks everything: findings as lines of JSON, the last with `ok: true` or none |
+ */
+export async function eventsReply(
+  request: IncomingMessage,
+  path: string,
+  events: AdminEvents | undefined,
+): Promise<Reply> {
+  if (!events) return problem(404, 'This node hosts no event log: its configuration has no `events`.')
+  const below = path.slice(BASE.length)
+  if (below === '' || below.startsWith('/streams/')) return handled(request, below, events.handler)
+  if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
+  switch (below) {
+    case '/tail':
+      return tail(request, events.handler)
+    case '/streams':
+      return streams(request, events.log)
+    case '/stats':
+      return json(200, await events.state())
+    case '/verify':
+      return { status: 200, type: 'application/x-ndjson', body: verified(request, events.log) }
+    default:
+      return problem(
+        404,
+        'There is nothing here. Try /api/events, /api/events/tail, /api/events/streams, /api/events/stats or /api/events/verify.',
+      )
+  }
+}
+
+function tail(request: IncomingMessage, handler: HttpHandler): Promise<Reply> {
+  const query = queryOf(request)
+  if (!query.has('from')) query.set('from', 'end')
+  return handled(request, '', handler, { query, accept: 'text/event-stream' })
+}
+
+async function streams(request: IncomingMessage, log: EventLog): Promise<Reply> {
+  const query = queryOf(request)
+  const unknown = [...query.keys()].find((name) => !['category', 'after', 'limit'].includes(name))
+  if (unknown !== undefined)
+    return problem(400, `Unknown parameter \`${unknown}\`; known are category, after, limit.`)
+  const limit = Number(query.get('limit') ?? 100)
+  if (!Number.isInteger(limit) || limit < 1 || limit > LARGEST_LIST)
+    return problem(400, `\`limit\` must be a whole number from 1 to ${LARGEST_LIST}.`)
+  const [category, after] = [query.get('category'), query.get('after')]
+  const found: StreamInfo[] = []
+  const options = { limit, ...(category !== null && { category }), ...(after !== null && { after }) }
+  for await (const stream of log.streams(options)) found.push(stream)
+  const next = found.length === limit ? found.at(-1)!.stream : undefined
+  return json(200, { streams: found, ...(next !== undefined && { next }) })
+}
+
+async function* verified(request: IncomingMessage, log: EventLog): AsyncGenerator<Buffer> {
+  for await (const finding of log.verify({ signal: signalOf(request) }))
+    yield Buffer.from(`${JSON.stringify(finding)}\n`)
+}
+
+/** Lets a handler answer. */
+async function handled(
+  request: IncomingMessage,
+  path: string,
+  handler: HttpHandler,
+  {
+    query = queryOf(request),
+    accept = request.headers.accept,
+  }: { query?: URLSearchParams; accept?: string } = {},
+): Promise<Reply> {
+  const { headers, method = 'GET' } = request
+  const asked: HandlerRequest = {
+    method,
+    base: BASE,
+    path,
+    query,
+    fields: Object.entries(headers).map(([name, value]) => [name, [value ?? ''].flat().join(', ')]),
+    field: (lower) => (lower === 'accept' ? accept : headers[lower] && [headers[lower]].flat().join(', ')),
+    body: (most) => readBytes(request, most),
+    signal: signalOf(request),
+    caller: undefined,
+    traceparent: undefined,
+  }
+  const answer = await handler(asked)
+  if ('problem' in answer) {
+    const { status, kind, detail, fields = [], extensions } = answer.problem
+    return {
+      ...problem(status, detail, { type: `urn:banyan:problem:${kind}`, ...extensions }),
+      headers: Object.fromEntries(fields),
+    }
+  }
+  const { 'Content-Type': type = 'application/json', ...more } = Object.fromEntries(answer.fields)
+  return { status: answer.status, type, body: answer.body, headers: more }
+}
+
+function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(url.split('?')[1] ?? '')
+}
+
+/** Aborted when the operator's connection closes. */
+function signalOf({ socket }: IncomingMessage): AbortSignal {
+  const gone = new AbortController()
+  socket.once('close', () => gone.abort())
+  return gone.signal
+}

@@ -1,0 +1,70 @@
+import type { MeaningProblem, Path } from './problem.js'
+import type { ConfigInput } from './schema/config.js'
+
+/** What says where a log is, and the driver it belongs to. */
+const PLACES = { path: 'sqlite', url: 'postgres' } as const
+
+/** `events`: each driver has what it needs, and nothing that belongs to another. */
+export function* checkEvents({ events, workers = 1 }: ConfigInput): Generator<MeaningProblem> {
+  if (!events) return
+  const { driver } = events
+  for (const key of ['path', 'url'] as const) {
+    const owner = PLACES[key]
+    if (driver === owner && events[key] === undefined)
+      yield error(['events'], `the driver ${driver} needs \`${key}\``, 'key')
+    if (driver !== owner && events[key] !== undefined)
+      yield error(['events', key], `belongs to the driver ${owner}, not to ${driver}`, 'key')
+  }
+  if (driver === 'postgres' && events.url !== undefined && !isPostgresUrl(events.url))
+    yield error(['events', 'url'], 'must be a URL such as postgres://user:password@host:5432/database')
+  if (driver === 'memory') {
+    if (workers !== 1)
+      yield error(
+        ['events', 'driver'],
+        'memory belongs to one process, and `workers` makes several; take sqlite, which they share',
+      )
+    else yield warning(['events', 'driver'], 'memory keeps nothing: when the node ends, its events are gone')
+  }
+}
+
+/** `routes.<name>.events`: there is a log, and not everybody may come to it by mistake. */
+export function* checkEventsOfRoute(config: ConfigInput, name: string): Generator<MeaningProblem> {
+  const { events, access, rewrite } = config.routes[name]!
+  if (!events) return
+  const path = ['routes', name, 'events']
+  if (!config.events)
+    yield error(
+      path,
+      'there is no event log; say at the top which one: `events: { driver: sqlite, path: ./data }`',
+      'key',
+    )
+  const appends = events.allow?.includes('append') ?? true
+  if (!access && !events.public)
+    yield error(
+      path,
+      `everybody could ${appends ? 'append to' : 'read'} the event log: give the route \`access\`, or say \`public: true\` here if that is meant`,
+      'key',
+    )
+  if (access && events.public)
+    yield error([...path, 'public'], 'contradicts `access`, which lets not everybody pass')
+  if (events.actor === 'caller' && access?.by === undefined)
+    yield error([...path, 'actor'], 'needs `access.by`: nobody is asked who they are')
+  if (rewrite)
+    yield error(
+      ['routes', name, 'rewrite'],
+      'has no effect: the event log is no service behind the route',
+      'key',
+    )
+}
+
+function isPostgresUrl(text: string): boolean {
+  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text)
+}
+
+function error(path: Path, message: string, at: 'key' | 'value' = 'value'): MeaningProblem {
+  return { severity: 'error', path, message, at }
+}
+
+function warning(path: Path, message: string, at: 'key' | 'value' = 'value'): MeaningProblem {
+  return { severity: 'warning', path, message, at }
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { durationSchema } from '../options-schema.js'
+import { atLeastOne, bytes } from './parts.js'
+
+const count = z.int().min(1)
+
+/** `events`: which drivers need what is checked with the meaning, where it can be said better. */
+export const events = z
+  .strictObject({
+    driver: z.enum(['memory', 'sqlite', 'postgres']).meta({
+      description:
+        'What keeps the events: one file (`sqlite`), a database (`postgres`), or nothing (`memory`).',
+    }),
+    path: z
+      .string()
+      .min(1, 'must name a directory or a file')
+      .optional()
+      .meta({
+        description: 'Of `sqlite`: a directory, or a file whose name ends in `.db`; made if it is not there.',
+      }),
+    url: z
+      .string()
+      .optional()
+      .meta({ description: 'Of `postgres`: `postgres://user:password@host:port/database`.' }),
+    limits: z
+      .strictObject({
+        eventBytes: bytes
+          .optional()
+          .meta({ description: 'The largest data and metadata of one event. Default 16MB.' }),
+        commitBytes: bytes.optional().meta({ description: 'The largest commit. Default 64MB.' }),
+        commitEvents: count.optional().meta({ description: 'The most events in a commit. Default 10000.' }),
+        waitingCommits: count
+          .optional()
+          .meta({ description: 'How many appends may wait before the next is refused. Default 100000.' }),
+        waitingBytes: bytes
+          .optional()
+          .meta({
+            description: 'How many bytes of appends may wait before the next is refused. Default 256MB.',
+          }),
+      })
+      .optional()
+      .meta({ description: 'Bounds on what is appended.' }),
+  })
+  .meta({ description: 'The event log that this node hosts. Default none.' })
+
+const LONGEST_NAME = 512
+
+const streamName = z
+  .string()
+  .min(1, 'must not be empty')
+  .refine((text) => Buffer.byteLength(text) <= LONGEST_NAME, `must have ${LONGEST_NAME} bytes at most`)
+
+/** `routes.<name>.events`. */
+export const eventsOfRoute = z
+  .strictObject({
+    allow: atLeastOne(z.enum(['append', 'read']))
+      .optional()
+      .meta({ description: 'What clients may do; reading includes following. Default both.' }),
+    categories: atLeastOne(
+      streamName.refine((text) => !text.includes('-'), 'must not have a `-`: it ends there'),
+    )
+      .optional()
+      .meta({ description: 'Only streams of these categories. Default: all.' }),
+    streams: atLeastOne(streamName)
+      .optional()
+      .meta({
+        description: 'Only these streams, by name or its beginning with `*` at the end. Default: all.',
+      }),
+    source: z
+      .string()
+      .min(1, 'must not be empty')
+      .optional()
+      .meta({
+        description: '`source` of the CloudEvents that clients read. Default: the path of the route.',
+      }),
+    actor: z.enum(['caller', 'given']).optional().meta({
+      description:
+        'Who is said to have done it: whoever was authenticated, or whom the event names. Default `caller`.',
+    }),
+    heartbeat: durationSchema
+      .optional()
+      .meta({ description: 'Silence after which followers get a comment. Default 15s.' }),
+    public: z
+      .boolean()
+      .optional()
+      .meta({
+        description: 'Whether a route without `access` is meant to be open to everybody. Default false.',
+      }),
+  })
+  .meta({ description: 'Instead of `to`: clients append to the event log, read and follow it.' })

@@ -1,0 +1,108 @@
+import { bytes } from '../../core/bytes.js'
+import { BanyanError } from '../../core/errors.js'
+import type { HttpHandler } from '../../core/http-handler.js'
+import type { Runtime } from '../../core/runtime.js'
+import { noTelemetry, type Telemetry } from '../../core/telemetry.js'
+import { eventsOverHttp } from '../../events/http/index.js'
+import type { Capabilities, EventLog, LogStats } from '../../events/log.js'
+import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
+import type { Log } from '../log.js'
+import type { EventsSpec } from '../spec.js'
+import { LogWatch } from './log-watch.js'
+
+/** What `banyan status` and `GET /api/events/stats` tell of the log. */
+export interface EventsState extends Pick<Capabilities, 'driver' | 'durable' | 'shared'>, Partial<LogStats> {
+  driver: string
+  /** Why the log could not be asked; then there are no counts. */
+  problem?: string
+}
+
+/** The event log of a node: opened at its start, given to the routes and the operators, closed at its end. */
+export class HostedLog {
+  readonly log: EventLog
+  readonly #runtime: Runtime
+  readonly #spec: EventsSpec
+  readonly #watch: LogWatch
+  readonly #closing = new AbortController()
+  #handler: HttpHandler | undefined = undefined
+
+  private constructor(log: EventLog, spec: EventsSpec, runtime: Runtime, shown: boolean) {
+    this.log = log
+    this.#spec = spec
+    this.#runtime = runtime
+    this.#watch = new LogWatch(log, runtime, shown)
+  }
+
+  /**
+   * Opens the log.
+   *
+   * @param role - of several processes, workers measure what they append and read, and the supervisor what is there
+   * @throws {@link BanyanError} with the code of the driver if it cannot be opened
+   */
+  static async open(
+    spec: EventsSpec,
+    runtime: Runtime,
+    write: Log,
+    role: 'alone' | 'worker' | 'supervisor',
+  ): Promise<HostedLog> {
+    const { openLog } = await import('../../events/index.js')
+    const { limits = {}, ...where } = spec
+    let log: EventLog
+    try {
+      const own = role === 'supervisor' ? { ...runtime, telemetry: logsOnly(runtime.telemetry) } : runtime
+      log = await openLog(where, { ...limits, runtime: own })
+    } catch (error) {
+      if (!(error instanceof BanyanError)) throw error
+      throw new BanyanError(error.code as `BANYAN_${string}`, `events: ${error.message}`, { cause: error })
+    }
+    const { driver, durable } = log.capabilities
+    const hosted = new HostedLog(log, spec, runtime, role !== 'worker')
+    if (role !== 'worker') write('info', 'event log open', { driver, durable, head: await log.head() })
+    return hosted
+  }
+
+  /** What answers a route with `events`. */
+  handlerOf(route: EventsRouteSpec): HttpHandler {
+    const { limits: { commitBytes } = {} } = this.#spec
+    return eventsOverHttp(this.log, {
+      ...route,
+      ...(commitBytes !== undefined && { bodyBytes: bytes(commitBytes) }),
+      runtime: this.#runtime,
+      closing: this.#closing.signal,
+    })
+  }
+
+  /** For operators, who may do everything. */
+  get handler(): HttpHandler {
+    return (this.#handler ??= this.handlerOf({ actor: 'given' }))
+  }
+
+  /** Why the log could not be asked the last time somebody has tried. */
+  get problem(): string | undefined {
+    void this.#watch.refresh()
+    return this.#watch.problem
+  }
+
+  async state(): Promise<EventsState> {
+    const { driver, durable, shared } = this.log.capabilities
+    const found = await this.#watch.refresh()
+    if (typeof found === 'string') return { driver, durable, shared, problem: found }
+    return { ...found, driver, durable, shared }
+  }
+
+  /** Ends what never ends by itself: those who follow are told to come back elsewhere. */
+  endFollowers(): void {
+    this.#closing.abort()
+  }
+
+  async close(): Promise<void> {
+    this.endFollowers()
+    this.#watch.close()
+    await this.log.close()
+  }
+}
+
+/** What is counted here would stand in the place of what the workers have counted. */
+function logsOnly(telemetry: Telemetry): Telemetry {
+  return { ...noTelemetry, log: (level, message, attributes) => telemetry.log(level, message, attributes) }
+}
