@@ -79,6 +79,35 @@ export {
   type SubjectKeysOptions,
   type SubjectKeyStore,
 } from './personal-data/index.js'
+export {
+  checkCloudEvent,
+  CLOUDEVENT_BATCH,
+  CLOUDEVENT_JSON,
+  cloudEventsFromHttp,
+  cloudEventToHttp,
+  fromCloudEvent,
+  parseCloudEvent,
+  parseCloudEventBatch,
+  streamOf,
+  toCloudEvent,
+  type CloudEvent,
+  type CloudEventOptions,
+  type HttpCloudEvent,
+  type HttpHeaders,
+  type ReceivedEvent,
+} from './cloudevents/index.js'
+export {
+  exportEvents,
+  importEvents,
+  readEvents,
+  type ExportOptions,
+  type ImportConflict,
+  type ImportCounts,
+  type Imported,
+  type ImportOptions,
+  type ImportResult,
+  type Lines,
+} from './transfer/index.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'
