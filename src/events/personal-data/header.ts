@@ -38,11 +38,9 @@ export function headerOf(metadata: Metadata | undefined, where: string): Header 
   )
 }
 
-/** Metadata as the application knows it: a copy. */
+/** Metadata as the application knows it. */
 export function withoutHeader(metadata: Metadata | undefined): Metadata {
-  const rest = { ...metadata }
-  delete rest[HEADER]
-  return rest
+  return Object.fromEntries(Object.entries(metadata ?? {}).filter(([name]) => name !== HEADER))
 }
 
 function isHeader(value: unknown): value is Header {
