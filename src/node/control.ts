@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { BanyanError } from '../core/errors.js'
 import type { ConfigProblem } from './config/problem.js'
 import type { Applied, ConfigurationState, Origin, Trigger } from './configuration.js'
-import type { NodeSpec } from './spec.js'
+import { logSpecOf, type NodeSpec } from './spec.js'
 
 /** How a change is to be made. */
 export interface ApplyOptions {
@@ -71,16 +71,18 @@ export function refuseRestructuring(before: NodeSpec, after: NodeSpec): void {
   refuseOtherLog(before.events, after.events)
 }
 
-/** What of `events` is given to the log when it is opened. */
-const OF_OPENING = ['driver', 'path', 'url', 'limits'] as const
-
 function refuseOtherLog(before: NodeSpec['events'], after: NodeSpec['events']): void {
   const refuse = (what: string): never => {
     throw new BanyanError('BANYAN_INVALID_OPTIONS', `${what} while the node runs; start it anew`)
   }
-  if (!before !== !after) refuse(`events: cannot be ${after ? 'added' : 'removed'}`)
-  for (const key of OF_OPENING) {
-    const [was, is] = [before, after].map((each) => (each as Record<string, unknown> | undefined)?.[key])
-    if (!isDeepStrictEqual(was, is)) refuse(`events.${key}: cannot change`)
-  }
+  if (!before && !after) return
+  if (!before || !after) return refuse(`events: cannot be ${after ? 'added' : 'removed'}`)
+  const [was, is] = [fixed(before), fixed(after)]
+  for (const key of Object.keys({ ...was, ...is }))
+    if (!isDeepStrictEqual(was[key], is[key])) refuse(`events.${key}: cannot change`)
+}
+
+/** What is given to the log when it is opened. */
+function fixed(events: NonNullable<NodeSpec['events']>): Record<string, unknown> {
+  return { ...logSpecOf(events), limits: events.limits }
 }

@@ -300,6 +300,7 @@ export class Node implements Running {
       }
       const observation = await this.#observation.prepare(spec)
       discards.unshift(() => observation.discard())
+      const changeEvents = spec.events && (await this.#events?.prepare(spec.events))
       const admin = await this.#admin.prepare(spec.admin)
       discards.unshift(() => admin.discard())
       const listeners = await this.#listeners.prepare(spec.listen)
@@ -309,6 +310,7 @@ export class Node implements Running {
         throw new BanyanError('BANYAN_NOT_RUNNING', 'the node is shutting down and takes no changes')
       observation.commit()
       gateway.commit()
+      changeEvents?.()
       listeners.commit(duration(drain.grace, 'drain.grace'))
       admin.commit()
     } catch (error) {

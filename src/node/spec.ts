@@ -19,6 +19,17 @@ export type EventsSpec = LogSpec & {
     waitingCommits?: number
     waitingBytes?: Bytes
   }
+  /** JSON Schemas of the types that are taken. Default: any type. */
+  types?: string | EventTypesSpec
+}
+
+/** `events.types`: see `loadEventTypes`. */
+export interface EventTypesSpec {
+  directory: string
+  /** What becomes of types that have no schema. Default `refuse`. */
+  unknown?: 'refuse' | 'allow'
+  /** Whether what is read is checked too. Default false. */
+  checkReads?: boolean
 }
 
 /** Everything a node runs. */
@@ -47,4 +58,15 @@ export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {
   const gateway: GatewaySpec & Pick<NodeSpec, 'events'> = { ...spec }
   delete gateway.events
   return gateway
+}
+
+/** What of `events` the node does with the log once it is open, and can change while it runs. */
+const LIVE_EVENTS_KEYS = ['types'] as const
+
+/** Where the log of a node is, and how it is reached: what `openLog` takes. */
+export function logSpecOf(events: EventsSpec): LogSpec {
+  const own: readonly string[] = ['limits', ...LIVE_EVENTS_KEYS]
+  return Object.fromEntries(
+    Object.entries(events).filter(([key]) => !own.includes(key)),
+  ) as unknown as LogSpec
 }

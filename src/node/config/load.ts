@@ -7,6 +7,7 @@ import type { NodeSpec } from '../spec.js'
 import { DEFAULT_ADMIN } from '../address.js'
 import { checkBuild, checkMeaning, checkMeaningOfMisshapen } from './meaning.js'
 import { checkDocuments } from './check-documents.js'
+import { checkEventLog } from './check-events.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -84,13 +85,15 @@ export async function checkWhole(file: string, source: Source): Promise<Loaded> 
 async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Promise<Loaded> {
   const { file, files, spec, warnings } = loaded
   const problems: ConfigProblem[] = [
-    ...(await checkRules(spec)).map(({ severity, path, at, message }) => ({
-      severity,
-      file,
-      path,
-      message,
-      ...source.locate(path, at),
-    })),
+    ...[...(await checkRules(spec)), ...(await checkEventLog(spec))].map(
+      ({ severity, path, at, message }) => ({
+        severity,
+        file,
+        path,
+        message,
+        ...source.locate(path, at),
+      }),
+    ),
     ...(await checkDocuments(spec)).map((found) => ({
       file,
       ...source.locate(found.path, 'value'),

@@ -1,22 +1,38 @@
 import type { MeaningProblem, Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 
-/** What says where a log is, and the driver it belongs to. */
-const PLACES = { path: 'sqlite', url: 'postgres' } as const
+/** What belongs to one driver alone; the first of each is needed. */
+const OPTIONS = {
+  sqlite: ['path'],
+  postgres: [
+    'url',
+    'schema',
+    'connections',
+    'listenUrl',
+    'listen',
+    'poll',
+    'lockTimeout',
+    'retryFor',
+    'answerWithin',
+    'migrate',
+  ],
+} as const
 
 /** `events`: each driver has what it needs, and nothing that belongs to another. */
 export function* checkEvents({ events, workers = 1 }: ConfigInput): Generator<MeaningProblem> {
   if (!events) return
   const { driver } = events
-  for (const key of ['path', 'url'] as const) {
-    const owner = PLACES[key]
-    if (driver === owner && events[key] === undefined)
-      yield error(['events'], `the driver ${driver} needs \`${key}\``, 'key')
-    if (driver !== owner && events[key] !== undefined)
-      yield error(['events', key], `belongs to the driver ${owner}, not to ${driver}`, 'key')
+  for (const owner of ['sqlite', 'postgres'] as const) {
+    const [needed] = OPTIONS[owner]
+    if (driver === owner && events[needed] === undefined)
+      yield error(['events'], `the driver ${driver} needs \`${needed}\``, 'key')
+    for (const key of driver === owner ? [] : OPTIONS[owner])
+      if (events[key] !== undefined)
+        yield error(['events', key], `belongs to the driver ${owner}, not to ${driver}`, 'key')
   }
-  if (driver === 'postgres' && events.url !== undefined && !isPostgresUrl(events.url))
-    yield error(['events', 'url'], 'must be a URL such as postgres://user:password@host:5432/database')
+  for (const key of ['url', 'listenUrl'] as const)
+    if (driver === 'postgres' && events[key] !== undefined && !isPostgresUrl(events[key]))
+      yield error(['events', key], 'must be a URL such as postgres://user:password@host:5432/database')
   if (driver === 'memory') {
     if (workers !== 1)
       yield error(

@@ -7,7 +7,8 @@ import { eventsOverHttp } from '../../events/http/index.js'
 import type { Capabilities, EventLog, LogStats } from '../../events/log.js'
 import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
-import type { EventsSpec } from '../spec.js'
+import { logSpecOf, type EventsSpec } from '../spec.js'
+import { KnownTypes } from './known-types.js'
 import { LogWatch } from './log-watch.js'
 
 /** What `banyan status` and `GET /api/events/stats` tell of the log. */
@@ -20,14 +21,16 @@ export interface EventsState extends Pick<Capabilities, 'driver' | 'durable' | '
 /** The event log of a node: opened at its start, given to the routes and the operators, closed at its end. */
 export class HostedLog {
   readonly log: EventLog
+  readonly #types: KnownTypes
   readonly #runtime: Runtime
   readonly #spec: EventsSpec
   readonly #watch: LogWatch
   readonly #closing = new AbortController()
   #handler: HttpHandler | undefined = undefined
 
-  private constructor(log: EventLog, spec: EventsSpec, runtime: Runtime, shown: boolean) {
+  private constructor(log: EventLog, types: KnownTypes, spec: EventsSpec, runtime: Runtime, shown: boolean) {
     this.log = log
+    this.#types = types
     this.#spec = spec
     this.#runtime = runtime
     this.#watch = new LogWatch(log, runtime, shown)
@@ -46,19 +49,29 @@ export class HostedLog {
     role: 'alone' | 'worker' | 'supervisor',
   ): Promise<HostedLog> {
     const { openLog } = await import('../../events/index.js')
-    const { limits = {}, ...where } = spec
+    const types = await KnownTypes.load(spec)
     let log: EventLog
     try {
       const own = role === 'supervisor' ? { ...runtime, telemetry: logsOnly(runtime.telemetry) } : runtime
-      log = await openLog(where, { ...limits, runtime: own })
+      log = await openLog(logSpecOf(spec), { ...spec.limits, transforms: [types], runtime: own })
     } catch (error) {
       if (!(error instanceof BanyanError)) throw error
       throw new BanyanError(error.code as `BANYAN_${string}`, `events: ${error.message}`, { cause: error })
     }
     const { driver, durable } = log.capabilities
-    const hosted = new HostedLog(log, spec, runtime, role !== 'worker')
+    const hosted = new HostedLog(log, types, spec, runtime, role !== 'worker')
     if (role !== 'worker') write('info', 'event log open', { driver, durable, head: await log.head() })
     return hosted
+  }
+
+  /**
+   * Makes ready what can change while the log is open: the types that are taken.
+   *
+   * @returns puts it into force
+   * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if it cannot be had; nothing has changed then
+   */
+  prepare(spec: EventsSpec): Promise<() => void> {
+    return this.#types.prepare(spec)
   }
 
   /** What answers a route with `events`. */

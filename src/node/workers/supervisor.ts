@@ -175,6 +175,7 @@ export class Supervisor implements Running {
       await this.#crew.askOne('apply', { spec, dryRun })
       return { generation: this.#configuration.state.generation, hash: hashOf(spec), changes }
     }
+    const changeEvents = spec.events && (await this.#events?.prepare(spec.events))
     const admin = await this.#admin.prepare(spec.admin)
     try {
       await this.#crew.askInTurn('apply', { spec, dryRun }, { spec: before, dryRun })
@@ -183,6 +184,7 @@ export class Supervisor implements Running {
       throw error
     }
     this.#spec = spec
+    changeEvents?.()
     admin.commit()
     this.#counts.reset()
     await this.#crew.resize(spec.workers ?? 1, duration(spec.drain.grace, 'drain.grace'))

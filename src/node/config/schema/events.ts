@@ -4,6 +4,10 @@ import { atLeastOne, bytes } from './parts.js'
 
 const count = z.int().min(1)
 
+const directory = z.string().min(1, 'must name a directory').meta({
+  description: 'Where the schemas are: `OrderPlaced.schema.json`, `OrderPlaced.v2.schema.json`, ...',
+})
+
 /** `events`: which drivers need what is checked with the meaning, where it can be said better. */
 export const events = z
   .strictObject({
@@ -11,17 +15,45 @@ export const events = z
       description:
         'What keeps the events: one file (`sqlite`), a database (`postgres`), or nothing (`memory`).',
     }),
-    path: z
-      .string()
-      .min(1, 'must name a directory or a file')
-      .optional()
-      .meta({
-        description: 'Of `sqlite`: a directory, or a file whose name ends in `.db`; made if it is not there.',
-      }),
+    path: z.string().min(1, 'must name a directory or a file').optional().meta({
+      description: 'Of `sqlite`: a directory, or a file whose name ends in `.db`; made if it is not there.',
+    }),
     url: z
       .string()
       .optional()
       .meta({ description: 'Of `postgres`: `postgres://user:password@host:port/database`.' }),
+    schema: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_]*$/, 'must be made of lower case letters, digits and `_`')
+      .optional()
+      .meta({ description: 'Of `postgres`: where its tables are; one log a schema. Default `banyan`.' }),
+    connections: count
+      .optional()
+      .meta({ description: 'Of `postgres`: connections that read, at most. Default 4.' }),
+    listenUrl: z.string().optional().meta({
+      description: 'Of `postgres`: where to listen for news if `url` is a pooler that cannot. Default `url`.',
+    }),
+    listen: z.boolean().optional().meta({
+      description: 'Of `postgres`: whether to listen for what others append. Default true.',
+    }),
+    poll: durationSchema
+      .optional()
+      .meta({ description: 'Of `postgres`: longest time between two looks of followers. Default 1s.' }),
+    lockTimeout: durationSchema
+      .optional()
+      .meta({ description: 'Of `postgres`: how long an append waits for a stream. Default 10s.' }),
+    retryFor: durationSchema
+      .optional()
+      .meta({
+        description: 'Of `postgres`: how long a server that cannot be reached is tried again. Default 30s.',
+      }),
+    answerWithin: durationSchema
+      .optional()
+      .meta({ description: 'Of `postgres`: when a server that does not answer is given up. Default 60s.' }),
+    migrate: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Of `postgres`: whether to make the tables if there are none. Default true.' }),
     limits: z
       .strictObject({
         eventBytes: bytes
@@ -32,14 +64,30 @@ export const events = z
         waitingCommits: count
           .optional()
           .meta({ description: 'How many appends may wait before the next is refused. Default 100000.' }),
-        waitingBytes: bytes
-          .optional()
-          .meta({
-            description: 'How many bytes of appends may wait before the next is refused. Default 256MB.',
-          }),
+        waitingBytes: bytes.optional().meta({
+          description: 'How many bytes of appends may wait before the next is refused. Default 256MB.',
+        }),
       })
       .optional()
       .meta({ description: 'Bounds on what is appended.' }),
+    types: z
+      .union([
+        directory,
+        z.strictObject({
+          directory,
+          unknown: z.enum(['refuse', 'allow']).optional().meta({
+            description: 'What becomes of types that have no schema. Default `refuse`.',
+          }),
+          checkReads: z
+            .boolean()
+            .optional()
+            .meta({ description: 'Whether what is read is checked too. Default false.' }),
+        }),
+      ])
+      .optional()
+      .meta({
+        description: 'A directory of JSON Schemas, one for each type of event. Default: any type is taken.',
+      }),
   })
   .meta({ description: 'The event log that this node hosts. Default none.' })
 
@@ -61,18 +109,12 @@ export const eventsOfRoute = z
     )
       .optional()
       .meta({ description: 'Only streams of these categories. Default: all.' }),
-    streams: atLeastOne(streamName)
-      .optional()
-      .meta({
-        description: 'Only these streams, by name or its beginning with `*` at the end. Default: all.',
-      }),
-    source: z
-      .string()
-      .min(1, 'must not be empty')
-      .optional()
-      .meta({
-        description: '`source` of the CloudEvents that clients read. Default: the path of the route.',
-      }),
+    streams: atLeastOne(streamName).optional().meta({
+      description: 'Only these streams, by name or its beginning with `*` at the end. Default: all.',
+    }),
+    source: z.string().min(1, 'must not be empty').optional().meta({
+      description: '`source` of the CloudEvents that clients read. Default: the path of the route.',
+    }),
     actor: z.enum(['caller', 'given']).optional().meta({
       description:
         'Who is said to have done it: whoever was authenticated, or whom the event names. Default `caller`.',
@@ -80,11 +122,8 @@ export const eventsOfRoute = z
     heartbeat: durationSchema
       .optional()
       .meta({ description: 'Silence after which followers get a comment. Default 15s.' }),
-    public: z
-      .boolean()
-      .optional()
-      .meta({
-        description: 'Whether a route without `access` is meant to be open to everybody. Default false.',
-      }),
+    public: z.boolean().optional().meta({
+      description: 'Whether a route without `access` is meant to be open to everybody. Default false.',
+    }),
   })
   .meta({ description: 'Instead of `to`: clients append to the event log, read and follow it.' })
