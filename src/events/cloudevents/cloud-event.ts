@@ -47,18 +47,19 @@ const CHECKS: Record<string, { fits: (value: unknown) => boolean; must: string }
 const REQUIRED = ['specversion', 'id', 'source', 'type'] as const
 
 /**
- * Checks that something is a CloudEvent 1.0. Attributes that are `null` or `undefined` are as good as left out.
+ * Checks that something is a CloudEvent 1.0.
  *
+ * @returns it, without attributes that are `null` or `undefined`, which is as good as left out
  * @throws `BANYAN_INVALID_EVENT` that says which attribute is wrong, and what it must be
  */
-export function checkCloudEvent(value: unknown): asserts value is CloudEvent {
+export function checkCloudEvent(value: unknown): CloudEvent {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw notCloudEvent(`it must be an object, got ${quoted(value)}`)
-  const attributes = value as Record<string, unknown>
-  for (const name of REQUIRED) if (attributes[name] == null) throw notCloudEvent(`it has no ${name}`)
-  for (const name in attributes) {
-    const given = attributes[name]
-    if (given == null || name === 'data' || name === 'data_base64') continue
+  const cloud = withoutUnset(value as Record<string, unknown>)
+  for (const name of REQUIRED) if (cloud[name] === undefined) throw notCloudEvent(`it has no ${name}`)
+  for (const name in cloud) {
+    const given = cloud[name]
+    if (name === 'data' || name === 'data_base64') continue
     const check = Object.hasOwn(CHECKS, name) ? CHECKS[name] : undefined
     if (check ? check.fits(given) : NAME.test(name) && isAttributeValue(given)) continue
     if (check) throw notCloudEvent(`${name} must be ${check.must}, got ${quoted(given)}`)
@@ -68,14 +69,22 @@ export function checkCloudEvent(value: unknown): asserts value is CloudEvent {
       `${name} must be text without control characters, a whole number of 32 bits, true or false, got ${quoted(given)}`,
     )
   }
-  checkData(value as CloudEvent)
+  checkData(cloud as CloudEvent)
+  return cloud as CloudEvent
+}
+
+function withoutUnset(attributes: Record<string, unknown>): Record<string, unknown> {
+  const isSet = (name: string): boolean =>
+    attributes[name] !== undefined && (attributes[name] !== null || name === 'data')
+  for (const name in attributes)
+    if (!isSet(name)) return Object.fromEntries(Object.entries(attributes).filter(([other]) => isSet(other)))
+  return attributes
 }
 
 function checkData({ data, data_base64: base64, datacontenttype }: CloudEvent): void {
   const bytes = ArrayBuffer.isView(data)
-  if (base64 == null) {
-    if (data === undefined || bytes || typeof data === 'string' || isJsonType(datacontenttype ?? undefined))
-      return
+  if (base64 === undefined) {
+    if (data === undefined || bytes || typeof data === 'string' || isJsonType(datacontenttype)) return
     throw notCloudEvent(`data of the type ${datacontenttype} must be text, got ${quoted(data)}`)
   }
   // The official package has both in memory.

@@ -39,17 +39,18 @@ const MAX_ID_BYTES = 255
  * @throws `BANYAN_INVALID_EVENT` that says which attribute is wrong, and what it must be
  */
 export function fromCloudEvent(cloudEvent: unknown): ReceivedEvent {
-  checkCloudEvent(cloudEvent)
+  const cloud = checkCloudEvent(cloudEvent)
   // Only what was in a log has a revision.
-  return cloudEvent[EXTENSION.revision] == null ? fromElsewhere(cloudEvent) : fromLog(cloudEvent)
+  return cloud[EXTENSION.revision] === undefined ? fromElsewhere(cloud) : fromLog(cloud)
 }
 
 function fromLog(cloud: CloudEvent): ReceivedEvent {
-  const exact = (jsonOf(cloud, 'exact', isObject) ?? {}) as Exact
-  const recorded = cloud[EXTENSION.recorded] == null ? exact.recorded : timeOf(cloud, EXTENSION.recorded)
+  const exact = (jsonOf(cloud, 'exact', isExact) ?? {}) as Exact
+  const recorded =
+    cloud[EXTENSION.recorded] === undefined ? exact.recorded : timeOf(cloud, EXTENSION.recorded)
   const position = cloud[EXTENSION.position]
   const revision = numberOf(cloud, 'revision')
-  const time = cloud.time == null ? exact.time : parseTime(cloud.time)
+  const time = cloud.time === undefined ? exact.time : parseTime(cloud.time)
   const stream = exact.stream ?? textOf(cloud, 'stream')
   const commit = exact.commit ?? textOf(cloud, 'commit')
   return {
@@ -70,11 +71,10 @@ function fromLog(cloud: CloudEvent): ReceivedEvent {
 function fromElsewhere(cloud: CloudEvent): ReceivedEvent {
   const origin: Record<string, unknown> = { id: cloud.id, source: cloud.source }
   for (const name of ['subject', 'datacontenttype', 'dataschema'] as const)
-    if (cloud[name] != null) origin[name] = cloud[name]
-  const time = cloud.time == null ? undefined : parseTime(cloud.time)
+    if (cloud[name] !== undefined) origin[name] = cloud[name]
+  const time = cloud.time === undefined ? undefined : parseTime(cloud.time)
   if (time !== undefined && formatTime(time) !== cloud.time) origin['time'] = cloud.time
-  for (const [name, value] of Object.entries(cloud))
-    if (value != null && isElsewhere(name)) origin[name] = value
+  for (const [name, value] of Object.entries(cloud)) if (isElsewhere(name)) origin[name] = value
   const stream = textOf(cloud, 'stream')
   const commit = textOf(cloud, 'commit')
   return {
@@ -104,7 +104,7 @@ function common(cloud: CloudEvent): Pick<ReceivedEvent, 'data' | 'tags' | 'schem
 }
 
 function dataOf({ data, data_base64: base64 }: CloudEvent): unknown {
-  if (base64 != null) return new Uint8Array(Buffer.from(base64, 'base64'))
+  if (base64 !== undefined) return new Uint8Array(Buffer.from(base64, 'base64'))
   if (ArrayBuffer.isView(data))
     return data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   return data
@@ -114,7 +114,6 @@ function metadataOf(cloud: CloudEvent): Metadata {
   const metadata: Metadata = {}
   for (const name in cloud) {
     const value = cloud[name]
-    if (value == null) continue
     if (name === 'correlationid') metadata.correlationId = value as string
     else if (name === 'causationid') metadata.causationId = value as string
     else if (!isReserved(name) && name !== 'data_base64') metadata[name] = value
@@ -133,7 +132,7 @@ type Extension = keyof typeof EXTENSION
 
 function textOf(cloud: CloudEvent, extension: Extension): string | undefined {
   const value = cloud[EXTENSION[extension]]
-  if (value == null) return undefined
+  if (value === undefined) return undefined
   if (typeof value === 'string' && value !== '') return value
   throw wrong(cloud, extension, 'text that is not empty')
 }
@@ -141,7 +140,7 @@ function textOf(cloud: CloudEvent, extension: Extension): string | undefined {
 /** A whole number from 0; as text where attributes are text, as in headers, or above 32 bits. */
 function numberOf(cloud: CloudEvent, extension: Extension): number | undefined {
   const value = cloud[EXTENSION[extension]]
-  if (value == null) return undefined
+  if (value === undefined) return undefined
   if (isInteger(value) && value >= 0) return value
   if (typeof value === 'string' && /^\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value)))
     return Number(value)
@@ -161,7 +160,7 @@ function jsonOf(
   fits: { (value: unknown): boolean; must: string },
 ): object | undefined {
   const value = cloud[EXTENSION[extension]]
-  if (value == null) return undefined
+  if (value === undefined) return undefined
   let parsed: unknown
   try {
     parsed = JSON.parse(value as string)
@@ -176,6 +175,16 @@ function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 isObject.must = 'the JSON text of an object'
+
+function isExact(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    Object.entries(value as object).every(([name, entry]) =>
+      name === 'time' || name === 'recorded' ? Number.isSafeInteger(entry) : typeof entry === 'string',
+    )
+  )
+}
+isExact.must = 'the JSON text of an object of names and times'
 
 function isListOfText(value: unknown): boolean {
   return Array.isArray(value) && value.every((entry) => typeof entry === 'string')

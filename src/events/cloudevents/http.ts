@@ -27,19 +27,20 @@ export type HttpHeaders = Readonly<Record<string, string | readonly string[] | u
  * booleans arrive as text.
  */
 export function cloudEventToHttp(cloudEvent: CloudEvent): HttpCloudEvent {
-  checkCloudEvent(cloudEvent)
-  const { data, data_base64: base64, datacontenttype } = cloudEvent
+  const cloud = checkCloudEvent(cloudEvent)
+  const { data, data_base64: base64, datacontenttype } = cloud
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(cloudEvent))
-    if (value != null && name !== 'data' && name !== 'data_base64' && name !== 'datacontenttype')
-      headers[`ce-${name}`] = encodeHeader(String(value))
-  const type = datacontenttype ?? (data === undefined || base64 != null ? undefined : 'application/json')
-  if (type != null) headers['content-type'] = type
-  if (base64 != null) return { headers, body: new Uint8Array(Buffer.from(base64, 'base64')) }
+  for (const [name, value] of Object.entries(cloud))
+    if (name !== 'data' && name !== 'data_base64' && name !== 'datacontenttype')
+      headers[`ce-${name}`] = encodeHeader(`${value as string | number | boolean}`)
+  const type =
+    datacontenttype ?? (data === undefined || base64 !== undefined ? undefined : 'application/json')
+  if (type !== undefined) headers['content-type'] = type
+  if (base64 !== undefined) return { headers, body: new Uint8Array(Buffer.from(base64, 'base64')) }
   if (data === undefined || data instanceof Uint8Array) return { headers, body: data }
   return {
     headers,
-    body: typeof data === 'string' && !isJsonType(type ?? undefined) ? data : JSON.stringify(data),
+    body: typeof data === 'string' && !isJsonType(type) ? data : JSON.stringify(data),
   }
 }
 
@@ -75,8 +76,7 @@ function fromBinary(headers: HttpHeaders, type: string | undefined, body: string
   }
   if (type !== undefined) attributes['datacontenttype'] = type
   if (body.length > 0) addBody(attributes, type, body)
-  checkCloudEvent(attributes)
-  return attributes
+  return checkCloudEvent(attributes)
 }
 
 /** Data that is text or JSON is what a structured event would have; everything else stays bytes. */

@@ -14,9 +14,7 @@ export const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
  *   exactly; and as `fromCloudEvent` does
  */
 export function parseCloudEvent(text: string): CloudEvent {
-  const value = parseJson(text)
-  checkCloudEvent(value)
-  return value
+  return checkCloudEvent(parseJson(text))
 }
 
 /**
@@ -27,14 +25,13 @@ export function parseCloudEvent(text: string): CloudEvent {
 export function parseCloudEventBatch(text: string): CloudEvent[] {
   const values = parseJson(text)
   if (!Array.isArray(values)) throw notCloudEvent('a batch must be a list of CloudEvents')
-  for (const [index, value] of values.entries()) {
+  return values.map((value, index) => {
     try {
-      checkCloudEvent(value)
+      return checkCloudEvent(value)
     } catch (error) {
       throw notCloudEvent(`event ${index} of the batch: ${(error as Error).message}`, error)
     }
-  }
-  return values as CloudEvent[]
+  })
 }
 
 /** Only a number of this many digits may be more than JavaScript can hold. */
