@@ -353,6 +353,8 @@ export class DriverLog implements EventLog {
     if (position === START) return
     const head = await this.#driver.head()
     if (position <= head) return
+    // Only the driver knows what a position looks like, and refuses what is none.
+    await this.#driver.read({ after: position, limit: 1, backwards: false })
     throw eventError(
       'BANYAN_POSITION_AHEAD',
       `position ${position} is behind the end of this log, which is at ${head}: it is of another log, or this one was restored from a backup. ` +

@@ -1,9 +1,17 @@
 /**
- * What tests of your own need: time and chance under control, and what happened to an event log checked.
+ * What tests of your own need: time and chance under control, a conformance suite for drivers of the event log, and a
+ * checker of what happened to one.
  *
  * @packageDocumentation
  */
 export { virtualClock, virtualRuntime, type VirtualClock, type VirtualRuntime } from './virtual-clock.js'
+export {
+  logConformance,
+  type ConformanceCase,
+  type LogSetup,
+  type LogUnderTest,
+  type OpenTransaction,
+} from './conformance/index.js'
 export {
   checkHistory,
   digestOfEvent,

@@ -180,7 +180,7 @@ class MemoryLog implements LogDriver {
   }
 
   hold(name: string, position: Position): Promise<void> {
-    this.#holds.set(name, position)
+    this.#holds.set(name, formatPosition(parsePosition(position)))
     return Promise.resolve()
   }
 
