@@ -286,6 +286,11 @@ test.each(['', 'short', Buffer.alloc(31)])('%j is no master key', async (masterK
   })
 })
 
+test('a master key that is not set is no way to go without one', async () => {
+  const options = { masterKey: process.env['NOT_SET'] } as SubjectKeysOptions
+  await expect(openSubjectKeys('memory:', options)).rejects.toMatchObject({ code: 'BANYAN_INVALID_OPTIONS' })
+})
+
 describe('the file of SQLite', () => {
   /** Everything that SQLite has on disk. */
   function contents(path: string): Buffer {

@@ -1,5 +1,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { duration, type Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
@@ -50,6 +51,12 @@ export class Keyring implements SubjectKeys {
 
   constructor(store: SubjectKeyStore, options: SubjectKeysOptions = {}) {
     checkOptions('openSubjectKeys', OPTIONS, options)
+    // As of an environment variable that is not set: keys would be stored for everybody to read.
+    if ('masterKey' in options && options.masterKey === undefined)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        'openSubjectKeys: masterKey is undefined; leave it out to go without one',
+      )
     const { masterKey = [], cacheFor = '10s', cacheKeys = 10_000 } = options
     this.#store = store
     this.#clock = (options.runtime ?? systemRuntime).clock

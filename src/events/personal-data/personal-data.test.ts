@@ -14,6 +14,7 @@ import {
   type RecordedEvent,
   type SubjectKeys,
 } from '../index.js'
+import { exportEvents, importEvents } from '../transfer/index.js'
 
 const registered = {
   CustomerRegistered: { subject: 'id', fields: ['name', 'address.street', 'phones.*', 'email?'] },
@@ -51,7 +52,7 @@ function register(data: unknown = ada): NewEvent {
 
 async function all(log: EventLog): Promise<RecordedEvent[]> {
   const events: RecordedEvent[] = []
-  for await (const event of log.read()) events.push(event as RecordedEvent)
+  for await (const event of log.read()) events.push(event)
   return events
 }
 
@@ -388,4 +389,35 @@ test.each<[string, unknown, string]>([
       message: expect.stringContaining(message) as string,
     }),
   )
+})
+
+describe('an export', () => {
+  async function lines(log: EventLog): Promise<string[]> {
+    const exported: string[] = []
+    for await (const line of exportEvents(log, { source: '/shop' })) exported.push(line)
+    return exported
+  }
+
+  test('of the stored log holds nothing readable, and its copy opens with the same keys', async () => {
+    const { log, raw, keys } = await setUp()
+    await append(log, { ...register(), metadata: { actor: 'shop' } })
+    const exported = await lines(raw)
+    expect(exported.join()).not.toContain('Lovelace')
+    const copy = await setUp({ keys })
+    await importEvents(copy.raw, exported)
+    expect({ ...(await only(copy.log)), recorded: 0 }).toEqual({ ...(await only(log)), recorded: 0 })
+    await keys.forget('c7')
+    expect((await only(copy.log)).data).toMatchObject({ name: null })
+  })
+
+  test('of what is read is encrypted with other keys where it is imported', async () => {
+    const { log } = await setUp()
+    await append(log, register())
+    const exported = await lines(log)
+    expect(exported.join()).toContain('Lovelace')
+    const copy = await setUp()
+    await importEvents(copy.log, exported)
+    expect(JSON.stringify(await only(copy.raw))).not.toContain('Lovelace')
+    expect((await only(copy.log)).data).toEqual(ada)
+  })
 })
