@@ -25,21 +25,29 @@ export async function requestAdmin(
   init: RequestInit = {},
   patience = 5_000,
 ): Promise<{ ok: boolean; status: number; body: object }> {
-  const base = baseOf(admin)
-  let response: Response
-  try {
-    response = await fetch(new URL(path, base), { ...init, signal: AbortSignal.timeout(patience) })
-  } catch (error) {
-    const hint = 'is the node up? its `admin` address goes with --admin'
-    throw new BanyanError('BANYAN_ADMIN_UNREACHABLE', `no node answers at ${base}; ${hint}`, { cause: error })
-  }
+  const response = await fetchAdmin(admin, path, { ...init, signal: AbortSignal.timeout(patience) })
   const body: unknown = await response.json().catch(() => undefined)
   if (typeof body !== 'object' || body === null)
     throw new BanyanError(
       'BANYAN_ADMIN_REFUSED',
-      `${base} is not the admin listener of a node: it answers no JSON`,
+      `${baseOf(admin)} is not the admin listener of a node: it answers no JSON`,
     )
   return { ok: response.ok, status: response.status, body }
+}
+
+/**
+ * The same, for answers that go on.
+ *
+ * @throws {@link BanyanError} `BANYAN_ADMIN_UNREACHABLE`; the reason of the signal
+ */
+export async function fetchAdmin(admin: string, path: string, init: RequestInit = {}): Promise<Response> {
+  const base = baseOf(admin)
+  try {
+    return await fetch(new URL(path, base), init)
+  } catch (error) {
+    const hint = 'is the node up? its `admin` address goes with --admin'
+    throw new BanyanError('BANYAN_ADMIN_UNREACHABLE', `no node answers at ${base}; ${hint}`, { cause: error })
+  }
 }
 
 /** A URL, `host:port`, or as in a configuration a port alone. */

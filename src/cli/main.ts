@@ -2,7 +2,9 @@
 import { Argument, Command, CommanderError } from 'commander'
 import { BanyanError } from '../core/errors.js'
 import { version } from '../node/version.js'
+import { registerEvents } from './events/index.js'
 import { paint } from './paint.js'
+import { UsageError } from './usage-error.js'
 
 /** Exit codes of the command line. */
 const EXIT = { problem: 1, usage: 2 } as const
@@ -31,6 +33,7 @@ Examples:
   banyan reload                    change it
   banyan explain                   why requests were refused
   banyan breaker open payments     keep calls away from a service
+  banyan events tail               what happens in the event log, live
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -180,6 +183,8 @@ program
   .description('print the JSON Schema of banyan.yaml, for editors')
   .action(async () => (await import('./schema.js')).schema())
 
+registerEvents(program)
+
 try {
   await program.parseAsync()
 } catch (error) {
@@ -187,7 +192,7 @@ try {
     process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
   } else if (error instanceof BanyanError) {
     console.error(paint('red', `${error.message}  [${error.code}]`))
-    process.exitCode = EXIT.problem
+    process.exitCode = error instanceof UsageError ? EXIT.usage : EXIT.problem
   } else {
     throw error
   }

@@ -58,13 +58,18 @@ export function clip(text: string, width: number): string {
   if (visible(text) <= width) return text
   let room = width - 1
   let clipped = ''
+  let cut = false
   for (const part of text.split(/(\u001b\[[0-9;]*m)/)) {
     if (part.startsWith('\u001b')) {
       clipped += part
     } else {
-      clipped += part.slice(0, room)
-      if (part.length > room && room > 0) clipped += '…'
-      room = Math.max(0, room - part.length)
+      const kept = fitting(part, room)
+      clipped += kept
+      if (kept.length < part.length && !cut) {
+        clipped += '…'
+        cut = true
+      }
+      room = cut ? 0 : room - visible(kept)
     }
   }
   return clipped
@@ -82,7 +87,32 @@ function widthOf({ heading, cells }: FilledColumn): number {
   return Math.max(heading.length, ...cells.map(visible))
 }
 
-/** Characters that are seen. */
-function visible(text: string): number {
-  return text.replace(/\u001b\[[0-9;]*m/g, '').length
+/** Cells of a terminal that text takes; colours take none, most characters of East Asia and emoji take two. */
+export function visible(text: string): number {
+  const plain = text.replace(/\u001b\[[0-9;]*m/g, '')
+  return NARROW.test(plain) ? plain.length : Array.from(plain, cellsOf).reduce((sum, cells) => sum + cells, 0)
+}
+
+const NARROW = /^[\x20-\x7e\u2026]*$/
+const COMBINING = /^[\p{Mn}\p{Me}\u200d]$/u
+/** Ranges of UAX #11 that are wide, in rough blocks. */
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u
+
+function cellsOf(character: string): number {
+  if (COMBINING.test(character)) return 0
+  return WIDE.test(character) ? 2 : 1
+}
+
+/** The beginning of text without colours, as much as fits. */
+function fitting(text: string, width: number): string {
+  if (NARROW.test(text)) return text.slice(0, width)
+  let used = 0
+  let end = 0
+  for (const character of text) {
+    used += cellsOf(character)
+    if (used > width) break
+    end += character.length
+  }
+  return text.slice(0, end)
 }

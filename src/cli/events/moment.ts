@@ -1,0 +1,55 @@
+import { parseDuration } from '../../core/duration.js'
+import { systemClock } from '../../core/clock.js'
+import { START, type EventLog, type Position } from '../../events/index.js'
+import { UsageError } from '../usage-error.js'
+
+/** How a place in the log is given, for help texts. */
+export const MOMENT_HELP = `
+POSITION is a position as it is printed, with or without its leading zeros; \`start\`;
+\`end\`; how long ago, as 10m or 2h (units ms, s, m, h, d); or a date or time of
+ISO 8601, as 2026-09-22 or 2026-09-22T14:30, local unless it says otherwise.`
+
+const DATE = /^\d{4}-\d{2}-\d{2}$/
+const DATE_TIME = /^\d{4}-\d{2}-\d{2}T/
+
+/**
+ * The place in the log that a person means. For a time it is that of the last event recorded before it: what comes
+ * after is what was recorded since.
+ *
+ * @param option - what to call it in the error
+ * @throws {@link UsageError}
+ */
+export async function positionOf(
+  log: Pick<EventLog, 'head' | 'positionAt'>,
+  text: string,
+  option: string,
+): Promise<Position> {
+  if (text === 'start') return START
+  const head = await log.head()
+  if (text === 'end') return head
+  const time = timeOf(text)
+  if (time === undefined) return fullPosition(text, head)
+  if (Number.isNaN(time))
+    throw new UsageError(
+      `${option} ${text} is no time: write 10m for ten minutes ago, 2026-09-22 or 2026-09-22T14:30`,
+    )
+  return log.positionAt(time)
+}
+
+/** A position for people: without the zeros in front. */
+export function shortPosition(position: Position): string {
+  return position.replace(/^0+(?=\d)/, '')
+}
+
+/** Positions of one log are equally long; the end of the log shows how long. */
+function fullPosition(text: string, head: Position): Position {
+  return text === START || !/^\d/.test(text) ? text : text.padStart(head.length, '0')
+}
+
+/** Ms since the epoch; `NaN` if it looks like a time and is none, undefined if it is something else. */
+export function timeOf(text: string): number | undefined {
+  const ago = parseDuration(text)
+  if (ago !== undefined) return systemClock.wall() - ago
+  if (DATE.test(text)) return Date.parse(`${text}T00:00`)
+  return DATE_TIME.test(text) ? Date.parse(text) : undefined
+}
