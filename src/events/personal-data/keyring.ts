@@ -52,7 +52,7 @@ export class Keyring implements SubjectKeys {
   constructor(store: SubjectKeyStore, options: SubjectKeysOptions = {}) {
     checkOptions('openSubjectKeys', OPTIONS, options)
     // As of an environment variable that is not set: keys would be stored for everybody to read.
-    if ('masterKey' in options && options.masterKey === undefined)
+    if ('masterKey' in options && (options.masterKey as unknown) === undefined)
       throw new BanyanError(
         'BANYAN_INVALID_OPTIONS',
         'openSubjectKeys: masterKey is undefined; leave it out to go without one',
