@@ -1,0 +1,73 @@
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { openLog } from '../../src/events/index.js'
+import { expectHonest, summaryOf, tryOut, type Outcome } from './support/flips.js'
+import { Choices, SEED } from './support/seed.js'
+import { fill, type Truth } from './support/truth.js'
+
+/** How many bits are flipped, each in a fresh copy. */
+const FLIPS = Number(process.env['BANYAN_FAULTS_FLIPS'] ?? 150)
+const COMMITS = 150
+
+test(`a flipped bit in the file of a closed log (seed ${SEED})`, { timeout: 120_000 }, async () => {
+  const root = mkdtempSync(join(tmpdir(), 'banyan-flip-'))
+  const file = join(root, 'events.db')
+  const log = await openLog(`sqlite:${file}`)
+  const truth = await fill(log, COMMITS, 1)
+  await log.close()
+  expect(existsSync(`${file}-wal`)).toBe(false)
+  await flipBits({ 'events.db': readFileSync(file) }, 'events.db', truth, root)
+  rmSync(root, { recursive: true })
+})
+
+test(`a flipped bit in the WAL that a killed process left (seed ${SEED})`, { timeout: 120_000 }, async () => {
+  const root = mkdtempSync(join(tmpdir(), 'banyan-flip-'))
+  const file = join(root, 'events.db')
+  const log = await openLog(`sqlite:${file}`)
+  const truth = await fill(log, COMMITS, 2)
+  for (const name of ['events.db', 'events.db-wal'])
+    copyFileSync(join(root, name), join(root, `${name}.copy`))
+  await log.close()
+  const files = {
+    'events.db': readFileSync(`${file}.copy`),
+    'events.db-wal': readFileSync(`${file}-wal.copy`),
+  }
+  await flipBits(files, 'events.db-wal', truth, root)
+  rmSync(root, { recursive: true })
+})
+
+async function flipBits(
+  files: Record<string, Buffer>,
+  damaged: string,
+  truth: Truth,
+  root: string,
+): Promise<void> {
+  const choices = new Choices(SEED)
+  const outcomes: Outcome[] = []
+  for (let flip = 0; flip < FLIPS; flip++) {
+    const bytes = Buffer.from(files[damaged]!)
+    const at = choices.below(bytes.length)
+    const bit = choices.below(8)
+    bytes[at]! ^= 1 << bit
+    const copy = join(root, 'copy')
+    mkdirSync(copy)
+    for (const [name, content] of Object.entries({ ...files, [damaged]: bytes }))
+      writeFileSync(join(copy, name), content)
+    outcomes.push(
+      await tryOut(`sqlite:${join(copy, 'events.db')}`, truth, `bit ${bit} of byte ${at} of ${damaged}`),
+    )
+    rmSync(copy, { recursive: true })
+  }
+  process.stdout.write(`${summaryOf(outcomes)}\n`)
+  expectHonest(outcomes)
+}

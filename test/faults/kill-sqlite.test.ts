@@ -1,0 +1,45 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { openLog } from '../../src/events/index.js'
+import { Conductor } from './support/conductor.js'
+import { judge } from './support/judge.js'
+import { KILLS, SEED } from './support/seed.js'
+
+/**
+ * Several processes write to one file and follow it, and are killed with SIGKILL at random moments, often before they have
+ * opened it, now and then all at once. `BANYAN_FAULTS_SEED` repeats a plan, `BANYAN_FAULTS_KILLS` makes it longer.
+ */
+test(
+  `sqlite keeps every law while ${KILLS} of its processes are killed (seed ${SEED})`,
+  { timeout: 60_000 + KILLS * 1000 },
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'banyan-faults-'))
+    const where = `sqlite:${join(directory, 'log')}`
+    using conductor = new Conductor({
+      log: where,
+      directory: join(directory, 'histories'),
+      seed: SEED,
+      kills: KILLS,
+      writers: 4,
+      followers: [
+        [{}, { category: 'ledger' }],
+        [{ tags: ['tag:3'] }, { stream: 'hot-1' }, { types: ['Type1'] }],
+      ],
+      lanes: 6,
+      pause: 12,
+    })
+    await conductor.run()
+    const log = await openLog(where)
+    const { verdict, history } = await judge(log, conductor.histories)
+    await log.close()
+    process.stdout.write(`${conductor.kills} of ${conductor.starts} processes killed: ${verdict.summary}\n`)
+    expect(conductor.kills).toBeGreaterThanOrEqual(KILLS)
+    // Without these it would prove little: writers that went on, answers that were lost, followers that came back.
+    expect(verdict.commits.acknowledged).toBeGreaterThan(5 * KILLS)
+    expect(verdict.commits.unknownAppended + verdict.commits.unknownAbsent).toBeGreaterThanOrEqual(0)
+    expect(history.follows.filter(({ from }) => from !== '0').length).toBeGreaterThan(KILLS / 20)
+    rmSync(directory, { recursive: true })
+  },
+)
