@@ -28,6 +28,8 @@ export interface EventsHttpOptions extends ScopeOptions {
    * names somebody else is refused. `given`: whatever the event says. Default `caller`.
    */
   actor?: 'caller' | 'given'
+  /** Whether clients are operators, who are told what is wrong inside; default false. */
+  operators?: boolean
   /** Silence after which followers get a comment; default 15 s. */
   heartbeat?: Duration
   /** The longest body of a request, in bytes; default 64 MB. */
@@ -66,7 +68,7 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
     try {
       return await answer(request, { ...common, textOf })
     } catch (error) {
-      const found = problemOf(error)
+      const found = problemOf(error, options.operators ?? false)
       if (!found) throw error
       if (found.status >= 500) faults.note(found.kind, error as Error)
       return { problem: found }

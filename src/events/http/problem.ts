@@ -57,14 +57,16 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
 /**
  * The answer to a request that has failed.
  *
+ * @param inside - whether it is told what is wrong inside
  * @returns `undefined` for what is no error of the log: that is for whoever called
  */
-export function problemOf(error: unknown): HandlerProblem | undefined {
+export function problemOf(error: unknown, inside: boolean): HandlerProblem | undefined {
   if (error instanceof ProblemError) return error.problem
   if (!(error instanceof BanyanError)) return undefined
   const row = (PROBLEMS as Readonly<Record<string, (typeof PROBLEMS)[EventErrorCode]>>)[error.code]
   if (!row) return undefined
-  const [status, kind, detail = error.message] = row
+  const [status, kind, said] = row
+  const detail = inside || said === undefined ? error.message : said
   const extensions = error instanceof InvalidEventError ? { problems: error.problems } : undefined
   return {
     status,

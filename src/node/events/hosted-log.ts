@@ -74,11 +74,16 @@ export class HostedLog {
     return this.#types.prepare(spec)
   }
 
-  /** What answers a route with `events`. */
-  handlerOf(route: EventsRouteSpec): HttpHandler {
+  /**
+   * What answers a route with `events`.
+   *
+   * @param operators - whether those who ask are operators
+   */
+  handlerOf(route: EventsRouteSpec, operators = false): HttpHandler {
     const { limits: { commitBytes } = {} } = this.#spec
     return eventsOverHttp(this.log, {
       ...route,
+      operators,
       ...(commitBytes !== undefined && { bodyBytes: bytes(commitBytes) }),
       runtime: this.#runtime,
       closing: this.#closing.signal,
@@ -87,7 +92,7 @@ export class HostedLog {
 
   /** For operators, who may do everything. */
   get handler(): HttpHandler {
-    return (this.#handler ??= this.handlerOf({ actor: 'given' }))
+    return (this.#handler ??= this.handlerOf({ actor: 'given' }, true))
   }
 
   /** Why the log could not be asked the last time somebody has tried. */
