@@ -15,16 +15,16 @@ const MIN_INTEGER = -(2 ** 31)
 const MAX_INTEGER = 2 ** 31 - 1
 
 const PCHAR = "(?:[\\w.~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
-const PCHAR_NO_COLON = "(?:[\\w.~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2})"
 const AUTHORITY = `(?:${PCHAR}*@)?(?:\\[[0-9A-Fa-f:.]+\\]|\\[v[0-9A-Fa-f]+\\.[\\w.~!$&'()*+,;=:-]+\\]|(?:[\\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\\d*)?`
 const TAIL = `(?:\\?(?:${PCHAR}|[/?])*)?(?:#(?:${PCHAR}|[/?])*)?`
 const NETWORK_PATH = `//${AUTHORITY}(?:/${PCHAR}*)*`
 const ABSOLUTE_PATH = `/(?:${PCHAR}+(?:/${PCHAR}*)*)?`
 const SCHEME = '[A-Za-z][A-Za-z0-9+.-]*:'
 const ROOTLESS_PATH = `${PCHAR}+(?:/${PCHAR}*)*`
-const RELATIVE_PATH = `${PCHAR_NO_COLON}+(?:/${PCHAR}*)*`
-const URI = new RegExp(`^${SCHEME}(?:${NETWORK_PATH}|${ABSOLUTE_PATH}|${ROOTLESS_PATH})?${TAIL}$`)
-const RELATIVE_REFERENCE = new RegExp(`^(?:${NETWORK_PATH}|${ABSOLUTE_PATH}|${RELATIVE_PATH})?${TAIL}$`)
+const PATH = `(?:${NETWORK_PATH}|${ABSOLUTE_PATH}|${ROOTLESS_PATH})`
+const URI = new RegExp(`^${SCHEME}${PATH}${TAIL}$`)
+/** As the official package has it: a colon before the first slash is no mistake, though RFC 3986 takes it for a scheme. */
+const URI_REFERENCE = new RegExp(`^${PATH}?${TAIL}$`)
 
 /** A String: no control characters, no noncharacters, no halves of surrogate pairs. */
 export function isText(value: unknown): value is string {
@@ -51,7 +51,7 @@ export function isUri(value: unknown): value is string {
 }
 
 export function isUriReference(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && (RELATIVE_REFERENCE.test(value) || URI.test(value))
+  return typeof value === 'string' && value !== '' && URI_REFERENCE.test(value)
 }
 
 export function isMediaType(value: unknown): value is string {

@@ -75,7 +75,8 @@ function fromBinary(headers: HttpHeaders, type: string | undefined, body: string
     attributes[name] = decodeHeader(header, headerOf(headers, header)!)
   }
   if (type !== undefined) attributes['datacontenttype'] = type
-  if (body.length > 0) addBody(attributes, type, body)
+  // Nothing is no JSON, but it may be all of a text or of bytes.
+  if (body.length > 0 || (type !== undefined && !isJsonType(type))) addBody(attributes, type, body)
   return checkCloudEvent(attributes)
 }
 

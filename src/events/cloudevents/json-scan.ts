@@ -82,10 +82,14 @@ export function firstProblem(text: string): JsonProblem | undefined {
   }
 }
 
-/** Whether reading a number keeps it. Fractions are what their nearest number is, as everywhere with JSON. */
+/**
+ * Whether reading a number keeps it: it is the same, or is written the same again. Fractions are what their nearest number
+ * is, as everywhere with JSON.
+ */
 function isHeld(number: string): boolean {
   if (/[.eE]/.test(number)) return Number.isFinite(Number(number))
-  return number.length < 16 || BigInt(Number(number)) === BigInt(number)
+  const read = Number(number)
+  return number.length < 16 || String(read) === number || BigInt(read) === BigInt(number)
 }
 
 /**
