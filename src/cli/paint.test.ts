@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { clip, table } from './paint.js'
+import { clip, table, visible } from './paint.js'
 
 const columns = [
   'NAME',
@@ -34,4 +34,12 @@ test('and then the end of its last column', () => {
 test('colours take no room, and end where text is cut', () => {
   expect(clip('\u001b[31mabcdef\u001b[39m gh', 4)).toBe('\u001b[31mabc…\u001b[39m')
   expect(clip('\u001b[31mabcd\u001b[39m', 4)).toBe('\u001b[31mabcd\u001b[39m')
+})
+
+test('characters of two cells are not cut in the middle, and count as two', () => {
+  expect(visible('日本語')).toBe(6)
+  expect(visible('e\u0301')).toBe(1)
+  expect(clip('日本語', 5)).toBe('日本…')
+  expect(clip('日本語', 4)).toBe('日…')
+  expect(clip('🙂🙂🙂', 5)).toBe('🙂🙂…')
 })

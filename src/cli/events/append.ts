@@ -56,7 +56,7 @@ async function appendBatch(
   const into = stream === undefined ? {} : { stream: () => stream }
   const work = (session: Session): Promise<void> =>
     importLines('-', session, options, { revisions: 'renumber', ...into })
-  await onLog(options, work, { create: true })
+  await onLog(options, work, { appends: true })
 }
 
 async function appendOne(
@@ -88,7 +88,7 @@ async function appendOne(
     if (options.json) output.json(result)
     else tell(result, id, output)
   }
-  await onLog(options, work, { create: true })
+  await onLog(options, work, { appends: true })
 }
 
 function tell(result: AppendResult, id: string, output: Output): void {

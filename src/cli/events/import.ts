@@ -25,7 +25,7 @@ export async function importFrom(file: string, options: ImportCommandOptions): P
         revisions: options.renumber ? 'renumber' : 'keep',
         dryRun: options.dryRun === true,
       }),
-    { create: options.dryRun !== true },
+    { appends: true },
   )
 }
 

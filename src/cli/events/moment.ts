@@ -17,17 +17,19 @@ const DATE_TIME = /^\d{4}-\d{2}-\d{2}T/
  * after is what was recorded since.
  *
  * @param option - what to call it in the error
+ * @param now - ms since the epoch
  * @throws {@link UsageError}
  */
 export async function positionOf(
   log: Pick<EventLog, 'head' | 'positionAt'>,
   text: string,
   option: string,
+  now = systemClock.wall(),
 ): Promise<Position> {
   if (text === 'start') return START
   const head = await log.head()
   if (text === 'end') return head
-  const time = timeOf(text)
+  const time = timeOf(text, now)
   if (time === undefined) return fullPosition(text, head)
   if (Number.isNaN(time))
     throw new UsageError(
@@ -47,9 +49,9 @@ function fullPosition(text: string, head: Position): Position {
 }
 
 /** Ms since the epoch; `NaN` if it looks like a time and is none, undefined if it is something else. */
-export function timeOf(text: string): number | undefined {
+export function timeOf(text: string, now = systemClock.wall()): number | undefined {
   const ago = parseDuration(text)
-  if (ago !== undefined) return systemClock.wall() - ago
+  if (ago !== undefined) return now - ago
   if (DATE.test(text)) return Date.parse(`${text}T00:00`)
   return DATE_TIME.test(text) ? Date.parse(text) : undefined
 }

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { BanyanError } from '../../core/errors.js'
 import { specOf } from '../../drivers/open-log.js'
-import type { LogOptions } from '../../events/event-log.js'
 import type { LogSpec } from '../../events/index.js'
 import { loadConfig } from '../../node/config/load.js'
 import { redact } from '../../node/config/redact.js'
+import { logSpecOf, type EventsSpec } from '../../node/spec.js'
 import { reportProblems } from '../check.js'
 import { UsageError } from '../usage-error.js'
 
@@ -21,8 +21,10 @@ export type Place = {
   readonly name: string
   /** What said so: `--log`, `BANYAN_LOG`, or the name of a configuration. */
   readonly by: string
+  /** Of that configuration. */
+  readonly events?: EventsSpec
 } & (
-  | { readonly spec: LogSpec; readonly limits?: LogOptions }
+  | { readonly spec: LogSpec }
   /** Inside a running node, behind its admin address. */
   | { readonly admin: string }
 )
@@ -86,15 +88,15 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
       'BANYAN_INVALID_OPTIONS',
       `${by} has no event log; say which one there, as \`events: { driver: sqlite, path: ./data }\`, or here with --log`,
     )
-  const { limits, ...spec } = events
-  if (spec.driver !== 'memory') return { name: nameOf(spec), by, spec, ...(limits && { limits }) }
+  const spec = logSpecOf(events)
+  if (spec.driver !== 'memory') return { name: nameOf(spec), by, spec, events }
   if (admin === false)
     throw new BanyanError(
       'BANYAN_LOG_UNAVAILABLE',
       `the events of ${by} are in the memory of the node, and with \`admin: false\` there is no way to them`,
     )
   const address = String(admin)
-  return { name: nameOfAdmin(address), by, admin: address }
+  return { name: nameOfAdmin(address), by, events, admin: address }
 }
 
 function nameOfAdmin(admin: string): string {

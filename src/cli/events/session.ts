@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { BanyanError } from '../../core/errors.js'
-import { openLog, type EventLog } from '../../events/index.js'
+import { openLog, type EventLog, type LogOptions } from '../../events/index.js'
+import { loadTypes } from '../../node/events/known-types.js'
+import type { EventsSpec } from '../../node/spec.js'
 import { interruptible, note, type Output } from '../output.js'
 import { placeOf, type Place, type PlaceOptions } from './place.js'
 
@@ -17,33 +19,40 @@ export interface Session {
 /**
  * Opens the log, works on it, and closes it however that ends; see {@link interruptible}.
  *
- * @param options.create - whether a log that is not there is made. Default false: a mistyped path is a mistake.
+ * @param options.appends - whether it appends: a log that is not there is made, and `limits` and `types` of the
+ *   configuration count. Default false: what is there is shown as it is, and a mistyped path is a mistake.
  * @param options.endless - whether it goes on until Ctrl-C. Default false.
  */
 export async function onLog(
   where: PlaceOptions,
   work: (session: Session) => Promise<void>,
-  { create = false, endless = false }: { create?: boolean; endless?: boolean } = {},
+  { appends = false, endless = false }: { appends?: boolean; endless?: boolean } = {},
 ): Promise<void> {
   const place = await placeOf(where)
   if (place.by === 'BANYAN_LOG') note(`${place.name}, from BANYAN_LOG`)
   await interruptible(async (output, signal) => {
-    await using log = await open(place, create)
+    await using log = await open(place, appends)
     await work({ log, place, output, signal })
     await output.flush()
   }, endless)
 }
 
-async function open(place: Place, create: boolean): Promise<EventLog> {
+async function open(place: Place, appends: boolean): Promise<EventLog> {
   if ('admin' in place) return (await import('./node-log/index.js')).nodeLog(place.admin)
-  const { spec, limits } = place
+  const { spec, events } = place
   // A log is made where there is none, so a mistyped path would be read as an empty one.
-  if (!create && spec.driver === 'sqlite' && !existsSync(fileOf(spec)))
+  if (!appends && spec.driver === 'sqlite' && !existsSync(fileOf(spec)))
     throw new BanyanError(
       'BANYAN_LOG_UNAVAILABLE',
       `there is no event log at ${place.name} (${place.by}); banyan events append and import make one`,
     )
-  return openLog(spec, limits)
+  return openLog(spec, appends && events ? await appendOptionsOf(events) : {})
+}
+
+/** What a node with this log would refuse is refused here too. */
+async function appendOptionsOf(events: EventsSpec): Promise<LogOptions> {
+  const types = await loadTypes(events)
+  return { ...events.limits, ...(types?.write && { transforms: [{ write: types.write.bind(types) }] }) }
 }
 
 /** Where the file is, as the driver has it. */

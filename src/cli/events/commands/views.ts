@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { CheckOptions } from '../check.js'
 import { MOMENT_HELP } from '../moment.js'
 import type { PlaceOptions } from '../place.js'
 import type { ReadCommandOptions } from '../read.js'
@@ -54,6 +55,24 @@ positions rise and that no revision of a stream is missing. Ends with 0 if
 everything is sound, with 1 if something is damaged: each finding says where.`,
     )
     .action(async (options: PlaceOptions & { json?: true }) => (await import('../verify.js')).verify(options))
+
+  const check = events
+    .command('check')
+    .description('check that the data of events is as the schemas of their types say')
+    .argument(
+      '[directory]',
+      'of JSON Schemas, as OrderPlaced.schema.json (default: `events.types` of the configuration)',
+    )
+  onLogOrNode(selecting(check))
+    .option('--allow-unknown', 'events whose type has no schema are fine')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nEnds with 0 if everything is as it should be, with 1 if something is not: to be run\nbefore a schema is put into force.',
+    )
+    .action(async (directory: string | undefined, options: CheckOptions) =>
+      (await import('../check.js')).check(directory, options),
+    )
 
   const holds = events.command('holds').description('list what keeps events from being truncated')
   onLog(holds)

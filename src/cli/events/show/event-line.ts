@@ -3,9 +3,9 @@ import { clip, paint, visible } from '../../paint.js'
 import { shortPosition } from '../moment.js'
 import { printable } from './printable.js'
 
-/** Columns become as wide as what stands in them, up to this; what is longer pushes the rest of its line aside. */
-const WIDEST_STREAM = 40
-const WIDEST_TYPE = 32
+/** Columns become as wide as what stands in them, up to this part of the line; what is longer pushes the rest aside. */
+const WIDEST_STREAM = 0.3
+const WIDEST_TYPE = 0.25
 
 /** Data gets at least this much room before tags are cut off. */
 const LEAST_DATA = 24
@@ -42,8 +42,12 @@ export class EventLines {
     if (!this.#onTerminal) return events.map((event) => plainLine(event))
     for (const { position, stream, revision, type } of events) {
       this.#positionWidth = Math.max(this.#positionWidth, shortPosition(position).length)
-      this.#streamWidth = wider(this.#streamWidth, visible(`${stream}@${revision}`), WIDEST_STREAM)
-      this.#typeWidth = wider(this.#typeWidth, visible(type), WIDEST_TYPE)
+      this.#streamWidth = wider(
+        this.#streamWidth,
+        visible(`${stream}@${revision}`),
+        this.#width * WIDEST_STREAM,
+      )
+      this.#typeWidth = wider(this.#typeWidth, visible(type), this.#width * WIDEST_TYPE)
     }
     return events.flatMap((event) => this.#lines(event))
   }
@@ -71,7 +75,7 @@ export class EventLines {
   #rest(event: RecordedEvent, room: number): string {
     const tags = tagsOf(event)
     const forTags = tags === '' ? 0 : visible(tags) + 2
-    const data = clip(dataOf(event, this.#width), Math.max(LEAST_DATA, room - forTags))
+    const data = clip(withGrayKeys(dataOf(event, this.#width)), Math.max(LEAST_DATA, room - forTags))
     return [...(data === '' ? [] : [data]), ...(tags === '' ? [] : [paint('magenta', tags)])].join('  ')
   }
 }
@@ -100,6 +104,11 @@ function dataOf({ data }: RecordedEvent, width: number): string {
   const text = JSON.stringify(data)
   // What is cut off later need not be made fit to print first.
   return printable(text.length > width ? text.slice(0, width + 1) : text)
+}
+
+/** Values stand out from their names. */
+function withGrayKeys(json: string): string {
+  return json.replace(/"(?:[^"\\]|\\.)*":/g, (key) => paint('gray', key))
 }
 
 function tagsOf({ tags }: RecordedEvent): string {
