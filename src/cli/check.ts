@@ -1,5 +1,6 @@
 import { loadConfig } from '../node/config/load.js'
 import { formatProblem, type ConfigProblem } from '../node/config/problem.js'
+import { redact } from '../node/config/redact.js'
 import type { NodeSpec } from '../node/spec.js'
 import { paint, table } from './paint.js'
 
@@ -36,9 +37,21 @@ function listenText(setting: NodeSpec['listen'][number]): string {
   return spoken.length === 0 ? String(address) : `${address} (${spoken.join(', ')})`
 }
 
+/** Where the event log is, without passwords. */
+function logText(events: NonNullable<NodeSpec['events']>): string {
+  switch (events.driver) {
+    case 'memory':
+      return 'in memory'
+    case 'sqlite':
+      return `sqlite, ${events.path}`
+    case 'postgres':
+      return `postgres, ${String(redact(events.url))}`
+  }
+}
+
 /** What the node would do. */
-function summary({ listen, admin, routes, services }: NodeSpec): string {
-  const rows = Object.entries(routes).map(([name, { match, to, policy }]) => {
+function summary({ listen, admin, routes, services, events }: NodeSpec): string {
+  const rows = Object.entries(routes).map(([name, { match, to, policy, events: fromLog }]) => {
     const targets = typeof to === 'string' ? [{ service: to }] : (to ?? [])
     const where = targets.map((target: { service: string; weight?: number }) =>
       targets.length > 1 ? `${target.service} (${target.weight ?? 1})` : target.service,
@@ -54,7 +67,7 @@ function summary({ listen, admin, routes, services }: NodeSpec): string {
       name,
       [match.method ?? []].flat().join(' ') || 'any',
       `${[match.host ?? ''].flat().join(' ')}${match.path ?? '/*'}`,
-      where.join(', ') || 'itself',
+      where.join(', ') || (fromLog ? 'event log' : 'itself'),
       String(endpoints),
       [...new Set(policies)].join(' > ') || '-',
     ]
@@ -62,6 +75,7 @@ function summary({ listen, admin, routes, services }: NodeSpec): string {
   return [
     `listens on  ${listen.map(listenText).join(', ')}`,
     `admin on    ${admin === false ? 'nowhere' : admin}`,
+    ...(events ? [`event log   ${logText(events)}`] : []),
     '',
     table(['ROUTE', 'METHOD', 'PATH', 'SERVICE', { heading: 'ENDPOINTS', right: true }, 'POLICY'], rows),
   ].join('\n')

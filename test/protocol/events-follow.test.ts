@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { sleep, systemClock } from '../../src/core/clock.js'
 import { closeAll, open } from '../support/gateway.js'
-import { KEY, startEvents, structured } from '../support/events-node.js'
+import { KEY, startEvents } from '../support/events-node.js'
 import { parseExposition } from '../support/prometheus.js'
 import { serverSentEvents, type ServerSentEvent } from '../support/sse.js'
 

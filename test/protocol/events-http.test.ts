@@ -71,7 +71,7 @@ describe('appending', () => {
 
   test('a CloudEvent in binary mode: text, bytes, JSON, nothing', async () => {
     const { ask } = await startEvents()
-    const send = async (id: string, type: string | undefined, body?: BodyInit) => {
+    const send = async (id: string, type: string | undefined, body?: string | Uint8Array<ArrayBuffer>) => {
       const attributes = {
         'ce-specversion': '1.0',
         'ce-id': id,
@@ -218,7 +218,7 @@ describe('appending', () => {
     expect(event!['traceparent']).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-/)
   })
 
-  test.each<[string, RequestInit & { headers?: Record<string, string> }, [number, string]]>([
+  test.each<[string, Omit<RequestInit, 'headers'> & { headers?: Record<string, string> }, [number, string]]>([
     ['nothing that says what it is', { method: 'POST', body: 'x' }, [415, 'unsupported-media-type']],
     ['what is not JSON', commit('{"streams":'), [400, 'invalid-commit']],
     ['a number that JavaScript would round', commit('{"streams":[{"stream":"a","events":[{"type":"A","data":12345678901234567890}]}]}'), [400, 'invalid-commit']],

@@ -3,6 +3,7 @@ import { formatProblem } from '../../node/config/problem.js'
 import type { NodeState } from '../../node/node.js'
 import type { EndpointState, RouteState, ServiceState } from '../../traffic/gateway/index.js'
 import { clip, paint, table, type Column } from '../paint.js'
+import { bytesText, countOf } from '../events/show/numbers.js'
 import { stateText } from './state-text.js'
 import { limitRows } from './limits.js'
 import { lastProblems } from './problems.js'
@@ -24,7 +25,7 @@ export function render(state: NodeState, wall: number, width: number): string {
   const limits = limitRows(state)
   const problems = lastProblems(state, wall).slice(0, MOST_PROBLEMS)
   const sections = [
-    [...headLines(state, width), ...configLines(state.config, wall)]
+    [...headLines(state, width), ...configLines(state.config, wall), ...eventsLines(state.events)]
       .map((line) => clip(line, width))
       .join('\n'),
     table(SERVICE_COLUMNS, serviceRows(services, wall), width),
@@ -92,6 +93,24 @@ function configLines(
   if (problems.length > MOST_MISTAKES) lines.push(`  and ${problems.length - MOST_MISTAKES} more`)
   return lines
 }
+
+/** The event log: what keeps it, what that survives, and how much there is. */
+function eventsLines(events: NodeState['events']): string[] {
+  if (!events) return []
+  const { driver, durable, problem, events: count = 0, streams = 0, bytes = 0, head = '' } = events
+  const name = `events ${driver}  ${DURABLE[durable]}`
+  if (problem !== undefined) return [`${name}  ${paint('red', problem)}`]
+  const counts = `${countOf(count, 'event')} in ${countOf(streams, 'stream')}, ${bytesText(bytes)}`
+  return [`${name}  ${counts}  head ${head}`]
+}
+
+/** What acknowledged events survive. */
+const DURABLE = {
+  fsync: 'survives power loss',
+  server: 'as durable as its server',
+  process: 'survives the process',
+  none: 'keeps nothing',
+} as const
 
 function serviceRows(services: Record<string, ServiceState>, wall: number): string[][] {
   return Object.entries(services).flatMap(([name, service]) =>

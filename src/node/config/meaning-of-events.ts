@@ -3,7 +3,7 @@ import type { ConfigInput } from './schema/config.js'
 
 /** What belongs to one driver alone; the first of each is needed. */
 const OPTIONS = {
-  sqlite: ['path'],
+  sqlite: ['path', 'lockWait'],
   postgres: [
     'url',
     'schema',

@@ -18,6 +18,11 @@ export const events = z
     path: z.string().min(1, 'must name a directory or a file').optional().meta({
       description: 'Of `sqlite`: a directory, or a file whose name ends in `.db`; made if it is not there.',
     }),
+    lockWait: durationSchema
+      .optional()
+      .meta({
+        description: 'Of `sqlite`: how long to wait for a process that keeps the file locked. Default 10s.',
+      }),
     url: z
       .string()
       .optional()
@@ -42,11 +47,9 @@ export const events = z
     lockTimeout: durationSchema
       .optional()
       .meta({ description: 'Of `postgres`: how long an append waits for a stream. Default 10s.' }),
-    retryFor: durationSchema
-      .optional()
-      .meta({
-        description: 'Of `postgres`: how long a server that cannot be reached is tried again. Default 30s.',
-      }),
+    retryFor: durationSchema.optional().meta({
+      description: 'Of `postgres`: how long a server that cannot be reached is tried again. Default 30s.',
+    }),
     answerWithin: durationSchema
       .optional()
       .meta({ description: 'Of `postgres`: when a server that does not answer is given up. Default 60s.' }),
