@@ -1,10 +1,200 @@
-import type { DriverContext, LogDriver } from '../../events/driver.js'
+import { statSync } from 'node:fs'
+import { sleep, type Clock } from '../../core/clock.js'
+import { duration } from '../../core/duration.js'
+import type { DriverContext, EncodedCommit, LogDriver, Outcome, Page, Query } from '../../events/driver.js'
 import { eventError } from '../../events/errors.js'
+import type {
+  Capabilities,
+  LogStats,
+  Position,
+  StreamInfo,
+  Truncation,
+  TruncateResult,
+} from '../../events/log.js'
+import { formatPosition, parsePosition } from '../../events/position.js'
+import { connectReader, fileOf, loadSqlite, type Sqlite } from './connect.js'
+import { faultOf, isBusy } from './faults.js'
+import { Reader } from './reader/reader.js'
+import { readStats, readStreams, positionAt, revisionOf } from './reader/state.js'
 import type { SqliteLogSpec } from './spec.js'
+import { Wakeups } from './wakeups.js'
+import { packGroup, unpackOutcomes } from './wire.js'
+import { ThreadEnded, unknownOutcome, WriterThread } from './writer-thread.js'
 
-/** Opens an event log in a SQLite file. */
-export function openSqliteLog(spec: SqliteLogSpec, context: DriverContext): Promise<LogDriver> {
-  return Promise.reject(
-    eventError('BANYAN_DRIVER_MISSING', `not built yet: ${spec.driver} at ${context.clock.wall()}`),
-  )
+const CAPABILITIES: Capabilities = {
+  driver: 'sqlite',
+  order: 'log',
+  atomic: 'log',
+  dedupe: 'for ever',
+  durable: 'fsync',
+  shared: 'machine',
+  transactions: false,
+  backup: true,
+}
+
+const LOCK_WAIT = '10s'
+/** Between tries of a read that found the file locked, in ms. */
+const BUSY_PAUSE_MS = 5
+
+/**
+ * Opens an event log in a SQLite file.
+ *
+ * @throws `BANYAN_LOG_CORRUPT` if the file is damaged or no log, `BANYAN_LOG_FORMAT`, `BANYAN_LOG_LOCKED`,
+ *   `BANYAN_LOG_UNAVAILABLE`
+ */
+export async function openSqliteLog(spec: SqliteLogSpec, { clock }: DriverContext): Promise<LogDriver> {
+  const lockWait = duration(spec.lockWait ?? LOCK_WAIT, 'lockWait')
+  const file = fileOf(spec.path)
+  const sqlite = await loadSqlite()
+  const thread = await WriterThread.start({ file, lockWait })
+  try {
+    return new SqliteLog(sqlite, file, clock, lockWait, thread)
+  } catch (error) {
+    await thread.close()
+    throw faultOf(error, file)
+  }
+}
+
+/**
+ * One file, two ways into it: a thread that writes, one transaction for each group, and a connection on the event loop
+ * that reads, one page at a time.
+ */
+class SqliteLog implements LogDriver {
+  readonly capabilities = CAPABILITIES
+  /** While the disk is waited for, the next group is put together. */
+  readonly parallel = 2
+  readonly #file: string
+  readonly #clock: Clock
+  readonly #lockWait: number
+  readonly #reader: Reader
+  readonly #wakeups: Wakeups
+  #thread: WriterThread
+  #restart: Promise<WriterThread> | undefined
+  #closed = false
+
+  constructor(sqlite: Sqlite, file: string, clock: Clock, lockWait: number, thread: WriterThread) {
+    this.#file = file
+    this.#clock = clock
+    this.#lockWait = lockWait
+    this.#thread = thread
+    this.#reader = new Reader(connectReader(sqlite, file), file)
+    this.#wakeups = new Wakeups(file, clock, () => this.#reader.head())
+  }
+
+  async append(group: readonly EncodedCommit[]): Promise<Outcome[]> {
+    const packed = packGroup(group)
+    const outcomes = unpackOutcomes(await this.#write((thread) => thread.call('append', packed)), group)
+    let head = 0
+    for (const outcome of outcomes)
+      if (outcome.kind === 'appended') head = Math.max(head, parsePosition(outcome.position!))
+    this.#wakeups.reached(head)
+    return outcomes
+  }
+
+  async read(query: Query): Promise<Page> {
+    let { after, before } = query
+    let truncated = false
+    for (;;) {
+      const page = await this.#read((reader) =>
+        reader.page({ ...query, after, ...(before !== undefined && { before }) }),
+      )
+      truncated ||= page.truncated
+      if (page.events.length > 0 || page.end) return { ...page, truncated }
+      if (query.backwards) before = page.position
+      else after = page.position
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  async head(): Promise<Position> {
+    return formatPosition(await this.#read((reader) => reader.head()))
+  }
+
+  positionAt(time: number): Promise<Position> {
+    return this.#read((reader) => formatPosition(positionAt(reader, time)))
+  }
+
+  changed(position: Position, signal: AbortSignal): Promise<void> {
+    return this.#closed ? Promise.resolve() : this.#wakeups.wait(parsePosition(position), signal)
+  }
+
+  revision(stream: string): Promise<number | 'none'> {
+    return this.#read((reader) => revisionOf(reader, stream))
+  }
+
+  streams(query: { category?: string; after?: string; limit: number }): Promise<StreamInfo[]> {
+    return this.#read((reader) => readStreams(reader, query))
+  }
+
+  truncate(what: Truncation): Promise<TruncateResult> {
+    return this.#write((thread) => thread.call('truncate', what))
+  }
+
+  hold(name: string, position: Position): Promise<void> {
+    return this.#write((thread) => thread.call('hold', name, position))
+  }
+
+  release(name: string): Promise<void> {
+    return this.#write((thread) => thread.call('release', name))
+  }
+
+  async stats(): Promise<LogStats> {
+    const stats = await this.#read((reader) => readStats(reader))
+    return { ...stats, bytes: sizeOf(this.#file) + sizeOf(`${this.#file}-wal`) }
+  }
+
+  async *verify(signal: AbortSignal): AsyncGenerator<{ message: string }> {
+    signal.throwIfAborted()
+    await Promise.resolve()
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#wakeups.close()
+    this.#reader.db.close()
+    await ((await this.#restart) ?? this.#thread).close()
+  }
+
+  /** Reads at once, unless another process keeps the file locked for a moment, as one that repairs it after a crash does. */
+  async #read<T>(read: (reader: Reader) => T): Promise<T> {
+    for (const until = this.#clock.now() + this.#lockWait; ;) {
+      if (this.#closed) throw eventError('BANYAN_LOG_CLOSED', 'the log is closed')
+      try {
+        return read(this.#reader)
+      } catch (error) {
+        if (!isBusy(error) || this.#clock.now() >= until) throw faultOf(error, this.#file)
+      }
+      await sleep(this.#clock, BUSY_PAUSE_MS)
+    }
+  }
+
+  /**
+   * Asks the thread. If it dies before it answers, a new one is asked once more: all that it is asked is harmless when
+   * done twice, as a commit's id tells whether it is in the log.
+   */
+  async #write<T>(ask: (thread: WriterThread) => Promise<T>): Promise<T> {
+    try {
+      return await ask(this.#thread)
+    } catch (error) {
+      if (!(error instanceof ThreadEnded)) throw error
+    }
+    try {
+      return await ask(await this.#restarted())
+    } catch (error) {
+      throw error instanceof ThreadEnded ? unknownOutcome(error) : error
+    }
+  }
+
+  #restarted(): Promise<WriterThread> {
+    if (!this.#thread.ended) return Promise.resolve(this.#thread)
+    this.#restart ??= WriterThread.start({ file: this.#file, lockWait: this.#lockWait })
+      .then((thread) => (this.#thread = thread))
+      .finally(() => (this.#restart = undefined))
+    return this.#restart
+  }
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }

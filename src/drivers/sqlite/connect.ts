@@ -1,0 +1,130 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type SQLite from 'better-sqlite3'
+import { systemClock } from '../../core/clock.js'
+import { eventError } from '../../events/errors.js'
+import { isBusy } from './faults.js'
+import { FORMAT, formatOf, migrate } from './format.js'
+
+/** The constructor of better-sqlite3, which is loaded only when a log is opened. */
+export type Sqlite = typeof SQLite
+
+/** Pages that a connection keeps in memory, in KiB. */
+const CACHE_KIB = 65_536
+/** What is left of the write-ahead log when a long reader had made it grow, in bytes. */
+const WAL_LIMIT_BYTES = 64 * 1024 * 1024
+
+/** Name of the file in a directory. */
+const FILE = 'events.db'
+
+/** The file that a path means. */
+export function fileOf(path: string): string {
+  return path.endsWith('.db') ? path : join(path, FILE)
+}
+
+/**
+ * Opens a log to write to it; makes it, or brings it to the present format, if it must.
+ *
+ * @throws errors of SQLite, also if the file is locked, and those of `formatOf`
+ */
+export function connectWriter(sqlite: Sqlite, file: string): SQLite.Database {
+  const fresh = !existsSync(file)
+  if (fresh) makeDirectory(dirname(file))
+  const db = new sqlite(file, { timeout: 0 })
+  try {
+    let format = formatOf(db, file)
+    if (format === 0) db.pragma('auto_vacuum = INCREMENTAL')
+    db.pragma('journal_mode = WAL')
+    // With NORMAL, the default of better-sqlite3 for this mode, the loss of power loses what was acknowledged.
+    db.pragma('synchronous = FULL')
+    db.pragma(`cache_size = -${CACHE_KIB}`)
+    db.pragma(`journal_size_limit = ${WAL_LIMIT_BYTES}`)
+    // References are for the reader of the schema, and for `verify`; looking at each would cost more than it tells.
+    db.pragma('foreign_keys = OFF')
+    db.pragma('cell_size_check = ON')
+    // The writer does it between groups.
+    db.pragma('wal_autocheckpoint = 0')
+    if (format < FORMAT) {
+      db.exec('BEGIN IMMEDIATE')
+      // Another process may have been faster.
+      format = formatOf(db, file)
+      if (format < FORMAT) migrate(db, format)
+      db.exec('COMMIT')
+    }
+    if (fresh) syncDirectory(dirname(file))
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/**
+ * Opens a log that {@link connectWriter} has opened before, to read. Never waits for a lock: it is for the thread of the
+ * event loop.
+ */
+export function connectReader(sqlite: Sqlite, file: string): SQLite.Database {
+  const db = new sqlite(file, { readonly: true, fileMustExist: true, timeout: 0 })
+  try {
+    db.pragma(`cache_size = -${CACHE_KIB}`)
+    db.pragma('cell_size_check = ON')
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function makeDirectory(directory: string): void {
+  const made = mkdirSync(directory, { recursive: true })
+  if (made === undefined) return
+  for (let path = directory; path.length >= made.length; path = dirname(path)) syncDirectory(dirname(path))
+}
+
+/** Makes the names in a directory survive a loss of power. */
+export function syncDirectory(directory: string): void {
+  // Windows opens no directory, and needs none of it.
+  if (process.platform === 'win32') return
+  const fd = openSync(directory, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Loads better-sqlite3. */
+export async function loadSqlite(): Promise<Sqlite> {
+  const { default: sqlite } = await import('better-sqlite3')
+  return sqlite
+}
+
+/** Runs what may find the file locked until it does not, or for so many ms. */
+export function patiently<T>(run: () => T, wait: number): T {
+  const until = systemClock.now() + wait
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return run()
+    } catch (error) {
+      if (!isBusy(error) || systemClock.now() >= until) throw error
+      // Between 0.2 and 2 ms: a busy writer leaves gaps that long waits would miss.
+      pause(0.2 + (attempt % 10) * 0.2)
+    }
+  }
+}
+
+const NEVER = new Int32Array(new SharedArrayBuffer(4))
+
+/** Sleeps this thread, which must not be that of an event loop anyone waits for. */
+function pause(ms: number): void {
+  Atomics.wait(NEVER, 0, 0, ms)
+}
+
+/** The error for a package that is there but does not load. */
+export function unloadable(error: unknown): Error {
+  return eventError(
+    'BANYAN_LOG_UNAVAILABLE',
+    `better-sqlite3 does not load: ${String(error)}; it may have been built for another version of Node: npm rebuild better-sqlite3`,
+    error,
+  )
+}
