@@ -23,11 +23,12 @@ export interface LogDriver {
    *
    * Called again before it has resolved at most `parallel` times; those groups too are in order.
    *
-   * @returns one outcome for each commit, in order
+   * @returns one outcome for each commit, in order. One that takes longer than those of the others, as its stream is
+   *   locked, or that is an error of this commit alone, may be a promise: nobody else waits for it
    * @throws if nothing of the group was appended, or if what was appended cannot be found out
    *   (`BANYAN_OUTCOME_UNKNOWN`)
    */
-  append(group: readonly EncodedCommit[]): Promise<Outcome[]>
+  append(group: readonly EncodedCommit[]): Promise<readonly (Outcome | Promise<Outcome>)[]>
   /** How many groups may be on their way. */
   readonly parallel: number
 

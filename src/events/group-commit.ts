@@ -8,7 +8,7 @@ const GROUP_BYTES = 4 * 1024 * 1024
 
 interface Waiting {
   readonly commit: EncodedCommit
-  readonly resolve: (outcome: Outcome) => void
+  readonly resolve: (outcome: Outcome | Promise<Outcome>) => void
   readonly reject: (error: unknown) => void
 }
 

@@ -1,0 +1,156 @@
+import type Pg from 'pg'
+import type { Client, CustomTypesConfig, Pool, PoolClient } from 'pg'
+import { sleep, type Clock } from '../../core/clock.js'
+import { ConnectError, errorOf, faultOf, type Fault } from './faults.js'
+import { placeOf, type Settings } from './settings.js'
+
+/** Rows of text, as the server has sent them. */
+export type Rows = (string | null)[][]
+
+/** One for groups, one for those that wait for a locked stream: appends do not wait behind reads. */
+const APPENDING = 2
+const RETRY_FIRST_MS = 20
+const RETRY_LAST_MS = 1000
+const IDLE_MS = 30_000
+
+const AS_TEXT = { getTypeParser: () => (text: unknown) => text } as unknown as CustomTypesConfig
+
+/** The connections of one log. All statements are unnamed and change nothing in a session: a pooler may stand between. */
+export class Connections {
+  /** Where the server is, for messages; without user and password. */
+  readonly place: string
+  readonly #settings: Settings
+  readonly #clock: Clock
+  readonly #closing = new AbortController()
+  readonly #pg: typeof Pg
+  readonly #appends: Pool
+  readonly #reads: Pool
+
+  private constructor(pg: typeof Pg, settings: Settings, clock: Clock) {
+    this.#pg = pg
+    this.#settings = settings
+    this.#clock = clock
+    this.place = placeOf(settings.url)
+    this.#appends = this.#pool(APPENDING)
+    this.#reads = this.#pool(settings.connections)
+  }
+
+  /** Loads the package `pg`; connects to nothing yet. */
+  static async load(settings: Settings, clock: Clock): Promise<Connections> {
+    const { default: pg } = await import('pg')
+    return new Connections(pg, settings, clock)
+  }
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /** Asks once, on a connection for appending. What it throws is for {@link faultOf}. */
+  ask(text: string, values: unknown[]): Promise<Rows> {
+    return this.#ask(this.#appends, text, values)
+  }
+
+  /** Runs statements, without parameters, in one transaction, once. */
+  async transaction<T>(work: (ask: (text: string) => Promise<Rows>) => Promise<T>): Promise<T> {
+    const client = await this.#connected(this.#appends)
+    let broken = true
+    try {
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+      const result = await work(async (text) => {
+        // A text of several statements has a result for each; only those of one are looked at.
+        const { rows } = await client.query<(string | null)[]>({ text, rowMode: 'array', types: AS_TEXT })
+        return rows
+      })
+      await client.query('COMMIT')
+      broken = false
+      return result
+    } finally {
+      // A connection that is given up takes its transaction along.
+      client.release(broken)
+    }
+  }
+
+  /**
+   * Asks something that may be asked twice, until there is an answer.
+   *
+   * @throws `BANYAN_LOG_UNAVAILABLE` after `retryFor`, and what the server refuses
+   */
+  read(text: string, values: unknown[]): Promise<Rows> {
+    return this.patiently(
+      () => this.#ask(this.#reads, text, values),
+      (error) => errorOf(error, this.place),
+    )
+  }
+
+  /**
+   * Tries until it works, is refused, or `retryFor` is over.
+   *
+   * @param failed - is told of each fault; what it returns or throws ends it when it is to end
+   */
+  async patiently<T>(work: () => Promise<T>, failed: (error: unknown, fault: Fault) => Error): Promise<T> {
+    const until = this.#clock.now() + this.#settings.retryFor
+    for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_LAST_MS)) {
+      try {
+        return await work()
+      } catch (error) {
+        const fault = faultOf(error)
+        const end = failed(error, fault)
+        if (fault === 'refused' || this.closed || this.#clock.now() + pause > until) throw end
+        await sleep(this.#clock, pause, this.#closing.signal).catch(() => undefined)
+      }
+    }
+  }
+
+  /** A connection of its own, to listen on; not connected yet. */
+  listener(url: string): Client {
+    return new this.#pg.Client({ ...this.#options(), connectionString: url })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([this.#appends.end(), this.#reads.end()])
+  }
+
+  async #ask(pool: Pool, text: string, values: unknown[]): Promise<Rows> {
+    const client = await this.#connected(pool)
+    let broken = true
+    try {
+      const query = { text, values, rowMode: 'array' as const, types: AS_TEXT }
+      const { rows } = await client.query<(string | null)[]>(query)
+      broken = false
+      return rows
+    } catch (error) {
+      // Other errors leave the connection as it was; after a timeout its answer may still come.
+      broken = faultOf(error) === 'lost'
+      throw error
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  async #connected(pool: Pool): Promise<PoolClient> {
+    try {
+      return await pool.connect()
+    } catch (error) {
+      throw new ConnectError(error)
+    }
+  }
+
+  #pool(max: number): Pool {
+    const pool = new this.#pg.Pool({ ...this.#options(), max, idleTimeoutMillis: IDLE_MS })
+    // One that breaks while nobody uses it leaves the pool; whoever asks next gets another.
+    pool.on('error', () => undefined)
+    return pool
+  }
+
+  #options() {
+    const { url, answerWithin } = this.#settings
+    return {
+      connectionString: url,
+      application_name: 'banyan',
+      keepAlive: true,
+      connectionTimeoutMillis: Math.min(answerWithin, 10_000),
+      query_timeout: answerWithin,
+    }
+  }
+}

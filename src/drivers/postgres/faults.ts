@@ -1,0 +1,91 @@
+import { BanyanError } from '../../core/errors.js'
+import { eventError } from '../../events/errors.js'
+
+/**
+ * What an error of `pg` means for what was asked:
+ * - `unsent`: no connection could be had; nothing was asked
+ * - `lost`: the connection broke; it may have been done, or may still be done
+ * - `busy`: it was not done, and may be tried again: a deadlock, a timeout of the server, a server that only reads
+ * - `held`: the same, because somebody holds a lock for long
+ * - `refused`: it was not done, and will not be
+ */
+export type Fault = 'unsent' | 'lost' | 'busy' | 'held' | 'refused'
+
+/** No connection could be had. */
+export class ConnectError extends Error {
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause })
+  }
+}
+
+/** Shutdown, crash of another process, starting up, connection failures, internal and system errors. */
+const ENDED = /^(57P|08|XX000|58)/
+const TOO_MANY_CONNECTIONS = '53300'
+/** Serialization, deadlock, statement timeout, out of memory, read-only while failing over, an id taken meanwhile. */
+const BUSY = new Set(['40001', '40P01', '57014', '53200', '25006', '23505'])
+const LOCK_NOT_AVAILABLE = '55P03'
+const DISK_FULL = '53100'
+const CORRUPT = new Set(['XX001', 'XX002'])
+/** Data that the server does not take, or that goes beyond its limits. */
+const UNFIT = /^(22|54)/
+
+/** SQLSTATE of an error that the server has sent; undefined for errors of the connection. */
+export function sqlState(error: unknown): string | undefined {
+  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
+  return typeof code === 'string' && severity !== undefined ? code : undefined
+}
+
+export function faultOf(error: unknown): Fault {
+  if (error instanceof ConnectError) {
+    const state = sqlState(error.cause)
+    return state === undefined || ENDED.test(state) || state === TOO_MANY_CONNECTIONS ? 'unsent' : 'refused'
+  }
+  if (error instanceof BanyanError) return 'refused'
+  const state = sqlState(error)
+  if (state === undefined || ENDED.test(state)) return 'lost'
+  if (state === LOCK_NOT_AVAILABLE) return 'held'
+  return BUSY.has(state) ? 'busy' : 'refused'
+}
+
+/** Whether it is about what was asked: another commit of the same group may do better. */
+export function isUnfit(error: unknown): boolean {
+  return UNFIT.test(sqlState(error) ?? '')
+}
+
+/**
+ * The error to throw for one of `pg`.
+ *
+ * @param place - where the server is
+ */
+export function errorOf(given: unknown, place: string): BanyanError {
+  if (given instanceof BanyanError) return given
+  const error = given instanceof ConnectError ? given.cause : given
+  const state = sqlState(error) ?? ''
+  const said = messageOf(error)
+  if (state === DISK_FULL)
+    return eventError(
+      'BANYAN_LOG_FULL',
+      `no space is left on the PostgreSQL server at ${place}: ${said}`,
+      error,
+    )
+  if (CORRUPT.has(state))
+    return eventError(
+      'BANYAN_LOG_CORRUPT',
+      `PostgreSQL at ${place} finds its data damaged: ${said}. Restore a backup`,
+      error,
+    )
+  if (isUnfit(error))
+    return eventError('BANYAN_INVALID_EVENT', `PostgreSQL does not take the event: ${said}`, error)
+  const hint = (error as { hint?: unknown } | undefined)?.hint
+  return eventError(
+    'BANYAN_LOG_UNAVAILABLE',
+    `PostgreSQL at ${place} ${state === '' ? 'cannot be reached' : 'refuses'}: ${said}${typeof hint === 'string' ? `. ${hint}` : ''}`,
+    error,
+  )
+}
+
+function messageOf(error: unknown): string {
+  // One error for each address that a name has.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join(', ')
+  return error instanceof Error ? error.message : String(error)
+}

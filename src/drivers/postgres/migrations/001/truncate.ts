@@ -1,0 +1,55 @@
+/** Removing events for good, in slices. */
+export const TRUNCATE = /* sql */ `
+-- Holds are set and slices are cut one after the other: who has set a hold loses nothing behind it.
+CREATE FUNCTION truncate_slice(of_stream text, before_revision bigint, of_category text, up_to bigint, slice integer)
+RETURNS TABLE (removed bigint, held_by text)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET enable_seqscan = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  hold record;
+  held bigint := 9223372036854775807;
+  chosen bigint[];
+  amount bigint;
+BEGIN
+  LOCK TABLE holds IN SHARE ROW EXCLUSIVE MODE;
+  SELECT name, position INTO hold FROM holds ORDER BY position, name LIMIT 1;
+  IF FOUND THEN
+    held := hold.position;
+  END IF;
+
+  IF of_stream IS NOT NULL THEN
+    chosen := ARRAY(SELECT position FROM events WHERE stream = of_stream AND revision < before_revision ORDER BY revision LIMIT slice);
+  ELSIF of_category IS NOT NULL THEN
+    chosen := ARRAY(SELECT position FROM events WHERE category = of_category AND position <= up_to ORDER BY category, position LIMIT slice);
+  ELSE
+    chosen := ARRAY(SELECT position FROM events WHERE position <= up_to ORDER BY position LIMIT slice);
+  END IF;
+
+  WITH gone AS (
+    DELETE FROM events WHERE position = ANY (chosen) AND position <= held
+    RETURNING position, recorded, stream, revision, category, tags
+  ), untagged AS (
+    DELETE FROM tags USING gone, unnest(gone.tags) AS tag WHERE tags.tag = tag.tag AND tags.position = gone.position
+  ), noted AS (
+    INSERT INTO truncated (kind, name, position, revision, recorded, removed)
+    SELECT 'log', '', max(position), NULL::bigint, max(recorded), count(*) FROM gone HAVING count(*) > 0
+    UNION ALL
+    SELECT 'category', category, max(position), NULL, NULL::bigint, NULL::bigint FROM gone GROUP BY category
+    UNION ALL
+    SELECT 'stream', stream, max(position), max(revision), NULL, NULL FROM gone GROUP BY stream
+    ON CONFLICT (kind, name) DO UPDATE SET
+      position = greatest(truncated.position, excluded.position),
+      revision = greatest(truncated.revision, excluded.revision),
+      recorded = greatest(truncated.recorded, excluded.recorded),
+      removed = truncated.removed + excluded.removed
+  )
+  SELECT count(*) INTO amount FROM gone;
+  RETURN QUERY SELECT amount, CASE WHEN amount < cardinality(chosen) THEN hold.name END;
+END
+$$;
+COMMENT ON FUNCTION truncate_slice IS 'Removes the first events of a stream, a category or the log. Says how many, and which hold kept others.';
+`
