@@ -97,9 +97,14 @@ export {
   type ReceivedEvent,
 } from './cloudevents/index.js'
 export {
+  archive,
   exportEvents,
+  fileLines,
   importEvents,
   readEvents,
+  writeLines,
+  type Archived,
+  type ArchiveOptions,
   type ExportOptions,
   type ImportConflict,
   type ImportCounts,
@@ -107,7 +112,18 @@ export {
   type ImportOptions,
   type ImportResult,
   type Lines,
+  type WrittenLines,
 } from './transfer/index.js'
+export {
+  retain,
+  retention,
+  type Retention,
+  type RetentionOptions,
+  type RetentionReport,
+  type RetentionRule,
+  type RetainOptions,
+  type RuleReport,
+} from './retention/index.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'

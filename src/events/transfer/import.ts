@@ -1,8 +1,9 @@
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { streamOf, type ReceivedEvent } from '../cloudevents/index.js'
-import type { Conflict, EventLog, Position } from '../log.js'
+import type { EventLog } from '../log.js'
 import { readCommits, type Lines } from './commits.js'
 import { Importer } from './importer.js'
+import type { ImportResult } from './import-result.js'
 
 /** Options of {@link importEvents}. */
 export interface ImportOptions {
@@ -29,33 +30,6 @@ const OPTIONS: OptionTable<ImportOptions> = {
   dryRun: { kind: 'boolean', doc: 'only check' },
   inFlight: { kind: 'number', min: 1, integer: true, doc: 'how many commits may wait for the log' },
   signal: { kind: 'code', type: 'object', doc: 'ends it early' },
-}
-
-/** What came of an import. */
-export type ImportResult = Imported | ImportConflict
-
-/** What an import did, or with `dryRun` would do. */
-export interface ImportCounts {
-  /** Events that were appended. */
-  readonly events: number
-  /** Commits that were appended. */
-  readonly commits: number
-  /** Events that were in the log before. */
-  readonly duplicates: number
-  /** Of the last event that was appended, or that was there; `'0'` if the file has none, and of a dry run. */
-  readonly position: Position
-}
-
-/** Everything is in the log. */
-export interface Imported extends ImportCounts {
-  readonly ok: true
-}
-
-/** Everything before a line is in the log; the commit of that line is not, as these streams are not as it expects. */
-export interface ImportConflict extends ImportCounts {
-  readonly ok: false
-  readonly line: number
-  readonly conflicts: readonly Conflict[]
 }
 
 /**

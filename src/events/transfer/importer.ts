@@ -3,7 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import { START } from '../position.js'
 import type { AppendResult, Conflict, EventLog, Position } from '../log.js'
 import { atLine, type FileAppend, type FileCommit, type FileStream } from './commits.js'
-import type { ImportResult } from './import.js'
+import type { ImportResult } from './import-result.js'
 
 /** Text of commits that may be on its way. */
 const IN_FLIGHT_LENGTH = 16 * 1024 * 1024

@@ -6,12 +6,8 @@
  * `writeLines` are their files. `archive` is an export that is checked, and then truncated.
  */
 export { exportEvents, type ExportOptions } from './export.js'
-export {
-  importEvents,
-  type ImportConflict,
-  type ImportCounts,
-  type Imported,
-  type ImportOptions,
-  type ImportResult,
-} from './import.js'
+export { importEvents, type ImportOptions } from './import.js'
+export type { ImportConflict, ImportCounts, Imported, ImportResult } from './import-result.js'
 export { readEvents, type Lines } from './commits.js'
+export { fileLines, splitLines, writeLines, type WrittenLines } from './files.js'
+export { archive, type Archived, type ArchiveOptions } from './archive.js'
