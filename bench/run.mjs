@@ -8,6 +8,7 @@ const parts = {
   proxies: async () => (await import('./proxy.mjs')).proxies(),
   gateway: async () => (await import('./gateway.mjs')).gateway(),
   access: async () => (await import('./access.mjs')).access(),
+  events: async () => (await import('./events.mjs')).events(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)

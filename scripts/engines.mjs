@@ -146,6 +146,14 @@ ${settings}
       args: ['-q', join(directory, 'pgbouncer.ini')],
     }),
   },
+  nats: {
+    command: 'nats-server',
+    packageName: 'nats-server',
+    start: (directory, port) => ({
+      files: {},
+      args: ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', join(directory, 'jetstream')],
+    }),
+  },
   wrk: { command: 'wrk', packageName: 'wrk' },
   curl: { command: 'curl', packageName: 'curl' },
   h2load: { command: 'h2load', packageName: 'nghttp2-client' },

@@ -1,0 +1,71 @@
+// @ts-check
+/** The load that all engines get, and how it is measured. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+
+/** What is appended: about 170 bytes of JSON. */
+export function order(/** @type {number} */ number) {
+  return {
+    order: `order-${number % 10_000}`,
+    customer: `customer-${number % 997}`,
+    total: 129.9 + (number % 100),
+    currency: 'EUR',
+    items: [{ sku: 'apple-red-4711', quantity: 3, price: 43.3 }],
+    note: 'leave at the door',
+  }
+}
+
+/** Warms up for so long before it counts, in ms. */
+const WARM_MS = 1000
+
+/**
+ * Keeps so many calls under way for a time.
+ *
+ * @param {number} concurrency
+ * @param {number} ms
+ * @param {(number: number) => Promise<unknown>} call
+ * @returns {Promise<{ perSecond: number, p50: number, p99: number, blocked: number }>} calls a second, ms of a call, and
+ *   the longest that the event loop could not turn, in ms
+ */
+export async function keepInFlight(concurrency, ms, call) {
+  // It reports every delay as too long by its own period.
+  const resolution = 1
+  const delay = monitorEventLoopDelay({ resolution })
+  /** @type {number[]} */
+  const times = []
+  let number = 0
+  let counting = false
+  let over = false
+  const caller = async () => {
+    while (!over) {
+      const begun = performance.now()
+      await call(number++)
+      if (counting) times.push(performance.now() - begun)
+    }
+  }
+  const callers = Array.from({ length: concurrency }, caller)
+  await new Promise((resolve) => setTimeout(resolve, WARM_MS))
+  counting = true
+  delay.enable()
+  const begun = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  over = true
+  counting = false
+  const seconds = (performance.now() - begun) / 1000
+  const blocked = delay.max / 1e6 - resolution
+  delay.disable()
+  await Promise.all(callers)
+  return { perSecond: times.length / seconds, ...percentiles(times), blocked: Math.max(0, blocked) }
+}
+
+/** @param {number[]} times */
+export function percentiles(times) {
+  const sorted = Float64Array.from(times).sort()
+  const at = (/** @type {number} */ part) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN
+  return { p50: at(0.5), p99: at(0.99) }
+}
+
+/** ms on a clock that all processes of the machine share. */
+export function now() {
+  return Number(process.hrtime.bigint()) / 1e6
+}
