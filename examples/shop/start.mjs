@@ -7,17 +7,23 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
 const GATEWAY = 'http://127.0.0.1:8080'
 const ADMIN = 'http://127.0.0.1:8081'
+/** Where the event log is; remove it to begin anew. */
+const DATA = process.env['SHOP_DATA'] ?? here('data')
+/** @type {{ name: string, port: number, key?: string }[]} */
 const SERVICES = [
   { name: 'storefront', port: 4000 },
   { name: 'catalog', port: 4001 },
   { name: 'catalog', port: 4002 },
   { name: 'payments', port: 4003 },
+  { name: 'orders', port: 4004, key: 'shop-orders-key' },
+  { name: 'shipping', port: 4005, key: 'shop-shipping-key' },
 ]
 
 // One service alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001
 const [only, onlyPort] = process.argv.slice(2)
 if (only) {
-  const child = await startService({ name: only, port: Number(onlyPort) })
+  const key = SERVICES.find(({ name }) => name === only)?.key
+  const child = await startService({ name: only, port: Number(onlyPort), ...(key && { key }) })
   console.log(`${only} on ${onlyPort} is back, pid ${child.pid}`)
 } else {
   await startEverything()
@@ -27,6 +33,7 @@ async function startEverything() {
   const children = await Promise.all(SERVICES.map(startService))
   const node = spawn(process.execPath, [here('../../dist/cli/main.js'), 'up', '-c', here('banyan.yaml')], {
     stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, SHOP_DATA: DATA },
   })
   const stop = (/** @type {NodeJS.Signals} */ signal) => node.kill(signal)
   process.on('SIGINT', () => stop('SIGINT'))
@@ -49,6 +56,11 @@ async function startEverything() {
     ['node examples/shop/start.mjs catalog 4001', 'and comes back'],
     [`curl -X PUT ${failing}/0.9`, 'payments get much worse; the breaker opens'],
     [`curl -X PUT ${failing}/0`, 'and well again'],
+    [`curl -X POST ${GATEWAY}/orders/fig`, 'an order: an event in the log, and soon a parcel'],
+    [
+      `curl -N -H 'X-Api-Key: shop-visitor-key' -H 'Accept: text/event-stream' '${GATEWAY}/events?from=end'`,
+      'what happens, live',
+    ],
   ]
   console.log(`
   The shop is open:  ${GATEWAY}
@@ -65,12 +77,12 @@ ${ideas.map(([command = '', effect]) => `    ${command.padEnd(62)} ${effect}`).j
 /**
  * Starts a service process and waits until it answers.
  *
- * @param {{ name: string, port: number }} service
+ * @param {{ name: string, port: number, key?: string }} service
  * @returns {Promise<import('node:child_process').ChildProcess>}
  */
-function startService({ name, port }) {
+function startService({ name, port, key }) {
   const child = fork(here(`services/${name}.mjs`), {
-    env: { ...process.env, PORT: String(port), GATEWAY, ADMIN },
+    env: { ...process.env, PORT: String(port), GATEWAY, ADMIN, SHOP_DATA: DATA, EVENTS_KEY: key ?? '' },
   })
   return new Promise((resolve, reject) => {
     child.once('message', () => resolve(child))

@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http'
 
 /**
- * Clients of the shop: read the catalog, pay, and keep the books on what they get.
+ * Clients of the shop: read the catalog, pay, order now and then, and keep the books on what they get.
  *
  * @param {{ url: string, perSecond: number }} options
  */
@@ -32,7 +32,8 @@ export function startTraffic({ url, perSecond }) {
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedAt) / 1000) * perSecond)
     for (; sent < due; sent++) {
-      if (sent % 3 === 2) send('POST', '/payments/charge')
+      if (sent % 20 === 7) send('POST', '/orders/fig')
+      else if (sent % 3 === 2) send('POST', '/payments/charge')
       else send('GET', ['/catalog/', '/catalog/fig', '/catalog/banyan'][sent % 3] ?? '/catalog/')
     }
   }, 20)
