@@ -148,18 +148,14 @@ export const followCases: readonly CaseDefinition[] = [
           else void result.catch(() => undefined)
         }
       }
-      let ended = '?'
       const follow = async (
         name: string,
         follower: EventLog,
         selector: Selector,
         batch: number,
       ): Promise<void> => {
-        for await (const { position } of recorder.follow(name, follower, selector, {
-          batch,
-          signal: stop.signal,
-        }))
-          if (position >= ended) return
+        const batches = recorder.follow(name, follower, selector, { batch, signal: stop.signal })
+        for await (const { events } of batches) if (events.some(({ commit }) => commit === 'last')) return
       }
       const followers = Promise.all([
         follow('all', handles[0]!, {}, 512),
@@ -171,9 +167,7 @@ export const followCases: readonly CaseDefinition[] = [
         `${total} appends`,
       )
       // What every follower waits for.
-      ended = appended(
-        await recorder.append(log, { id: 'last', streams: [{ stream: 'shared-0', events: numbered(1) }] }),
-      ).position
+      await recorder.append(log, { id: 'last', streams: [{ stream: 'shared-0', events: numbered(1) }] })
       await soon(followers, 'followers at the end')
       stop.abort()
       const history = { ...historyOf(entries), log: await loggedEvents(log) }

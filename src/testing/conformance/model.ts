@@ -22,8 +22,11 @@ export interface ModelEvent extends NewEvent {
   position: Position
 }
 
-/** What the log must answer to an append; positions come from the log itself. */
-export type ModelResult = Omit<Appended, 'position'> | Exclude<AppendResult, Appended> | 'overlap'
+/**
+ * What the log must answer to an append; positions come from the log itself. Where an event's id is taken and a stream is
+ * not as expected, either may be said.
+ */
+export type ModelResult = Omit<Appended, 'position'> | Exclude<AppendResult, Appended> | 'overlap' | 'refused'
 
 /** The port in its simplest form: lists and maps, one operation at a time. */
 export class Model {
@@ -47,10 +50,11 @@ export class Model {
     const known = this.#commits.get(id)
     if (known) return known.content === content ? { ...known.first, duplicate: true } : 'overlap'
     const given = streams.flatMap(({ events }) => events.flatMap((event) => event.id ?? []))
-    if (given.some((each) => this.#eventIds.has(each))) return 'overlap'
+    const isTaken = given.some((each) => this.#eventIds.has(each))
     const conflicts = [...streams, ...checks]
       .map(({ stream, expected = 'any' }): Conflict => ({ stream, expected, actual: this.revision(stream) }))
       .filter(({ expected, actual }) => !isAsExpected(expected, actual))
+    if (isTaken) return conflicts.length > 0 ? 'refused' : 'overlap'
     if (conflicts.length > 0) return { ok: false, conflicts }
     const first = {
       ok: true,

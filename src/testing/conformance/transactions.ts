@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventLog, RecordedEvent } from '../../events/log.js'
+import { outcomeOf } from '../history/recorder.js'
 import {
   appended,
   assertRising,
@@ -214,14 +215,16 @@ export const transactionCases: readonly CaseDefinition[] = [
     },
   },
   {
-    name: 'an append to a stream that an open transaction has written waits for it, or comes before it',
+    name: 'an append to a stream that an open transaction has written may wait for it, and holds up no other',
     needs: ['transactions'],
     async run({ log, transaction }) {
       await put(log, 'a-1', 1)
       const open = await transaction()
       await inside(log, open, 'a-1')
       const waiting = put(log, 'a-1', 1)
-      await turns(20)
+      const others = [1, 2, 3].map((number) => put(log, `b-${number}`, 1))
+      await soon(Promise.all(others), 'appends to other streams in the same turn')
+      await soon(put(log, 'b-1', 1), 'an append to another stream later')
       await open.commit()
       await soon(waiting, 'an append to a stream that a transaction had written')
       const events = await collect(log.read({ stream: 'a-1' }))
@@ -230,6 +233,29 @@ export const transactionCases: readonly CaseDefinition[] = [
         [0, 1, 2],
       )
       assertRising(events, 'the stream')
+      assert.equal((await collect(log.read())).length, 7)
+    },
+  },
+  {
+    name: 'closing while an append waits for an open transaction ends both, and the answer is true',
+    needs: ['transactions', 'restart'],
+    run: async ({ log, transaction, restart }) => {
+      await put(log, 'a-1', 1)
+      const open = await transaction()
+      await inside(log, open, 'a-1')
+      const waiting = put(log, 'a-1', 1, { id: 'waiting' }).then(
+        () => true,
+        (error: unknown) => (outcomeOf(error) === 'failed' ? false : undefined),
+      )
+      await turns(20)
+      const closing = log.close()
+      await turns(20)
+      await open.commit()
+      const answer = await soon(waiting, 'the append that waits')
+      await soon(closing, 'close')
+      const after = await restart()
+      const isThere = (await collect(after.read())).some(({ commit }) => commit === 'waiting')
+      if (answer !== undefined) assert.equal(isThere, answer, 'the answer to the append is not true')
     },
   },
   {

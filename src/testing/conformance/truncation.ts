@@ -40,6 +40,7 @@ export const truncationCases: readonly CaseDefinition[] = [
         ['a-1', 6, 5],
         ['b-1', 0, 1],
       ])
+      assert.equal(await log.revision('a-1'), 5)
       conflicts(await log.append({ streams: [{ stream: 'a-1', expected: 'none', events: numbered(1) }] }))
       assert.deepEqual((await put(log, 'a-1', 1, { expected: 'exists' })).streams, [
         { stream: 'a-1', revision: 6 },
