@@ -85,6 +85,8 @@ const LIST_STREAMS = 1000
 /** Between tries of a follower whose engine cannot be reached, in ms. */
 const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 2000
+/** Errors that a follower waits out. A full disk keeps a log from being read where reading has to write something, too. */
+const PASSING = new Set<string>(['BANYAN_LOG_UNAVAILABLE', 'BANYAN_LOG_LOCKED', 'BANYAN_LOG_FULL'])
 
 /** The event log over a driver: everything that is the same whatever the engine. */
 export class DriverLog implements EventLog {
@@ -339,7 +341,7 @@ export class DriverLog implements EventLog {
       try {
         return await this.#driver.read({ ...part, after, limit })
       } catch (error) {
-        if (!(error instanceof BanyanError) || error.code !== 'BANYAN_LOG_UNAVAILABLE') throw error
+        if (!(error instanceof BanyanError) || !PASSING.has(error.code)) throw error
         this.#runtime.telemetry.log('warn', `a follower waits for the event log: ${error.message}`)
         await sleep(this.#runtime.clock, pause, signal).catch(() => undefined)
       }
