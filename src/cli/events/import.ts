@@ -41,7 +41,7 @@ export async function importLines(
   const progress = new Progress('read')
   let result: ImportResult
   try {
-    result = await importEvents(log, counted(linesOf(file), progress), { ...options, signal })
+    result = await importEvents(log, progress.over(linesOf(file)), { ...options, signal })
   } finally {
     progress.clear()
   }
@@ -63,16 +63,5 @@ export async function importLines(
         `line ${line}: ${conflicts.map(conflictText).join('; ')}. Nothing from this line on is appended`,
       ),
     )
-  }
-}
-
-async function* counted(
-  lines: AsyncIterable<string>,
-  progress: Progress,
-): AsyncGenerator<string, void, undefined> {
-  let count = 0
-  for await (const line of lines) {
-    yield line
-    progress.report(++count)
   }
 }

@@ -3,12 +3,6 @@ import { systemClock } from '../../core/clock.js'
 import { START, type EventLog, type Position } from '../../events/index.js'
 import { UsageError } from '../usage-error.js'
 
-/** How a place in the log is given, for help texts. */
-export const MOMENT_HELP = `
-POSITION is a position as it is printed, with or without its leading zeros; \`start\`;
-\`end\`; how long ago, as 10m or 2h (units ms, s, m, h, d); or a date or time of
-ISO 8601, as 2026-09-22 or 2026-09-22T14:30, local unless it says otherwise.`
-
 const DATE = /^\d{4}-\d{2}-\d{2}$/
 const DATE_TIME = /^\d{4}-\d{2}-\d{2}T/
 

@@ -2,10 +2,8 @@ import { resolve } from 'node:path'
 import { BanyanError } from '../../core/errors.js'
 import { specOf } from '../../drivers/open-log.js'
 import type { LogSpec } from '../../events/index.js'
-import { loadConfig } from '../../node/config/load.js'
 import { redact } from '../../node/config/redact.js'
 import { logSpecOf, type EventsSpec } from '../../node/spec.js'
-import { reportProblems } from '../check.js'
 import { UsageError } from '../usage-error.js'
 
 /** What a command was told of the log it works on. */
@@ -70,6 +68,8 @@ function placeOfUrl(url: string, by: string): Place {
 }
 
 async function placeOfConfig(config: string | undefined): Promise<Place> {
+  // Half of the time that a command takes to start, for who needs it.
+  const { loadConfig } = await import('../../node/config/load.js')
   const loaded = await loadConfig(config).catch((error: unknown) => {
     if (config !== undefined || !(error instanceof BanyanError)) throw error
     throw new BanyanError(
@@ -79,6 +79,7 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
   })
   const by = loaded.file
   if (!loaded.ok) {
+    const { reportProblems } = await import('../check.js')
     reportProblems(loaded.problems)
     throw new BanyanError('BANYAN_INVALID_OPTIONS', `${by} is not right, so it does not say which event log`)
   }

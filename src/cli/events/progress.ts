@@ -35,6 +35,15 @@ export class Progress {
     )
   }
 
+  /** Passes on, and counts what passes. */
+  async *over<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item, void, undefined> {
+    let count = 0
+    for await (const item of items) {
+      yield item
+      this.report(++count)
+    }
+  }
+
   /** Takes the line away; to be called before anything else is written. */
   clear(): void {
     if (this.#shown) process.stderr.write('\r\u001b[K')

@@ -39,13 +39,17 @@ export async function read(options: ReadCommandOptions): Promise<void> {
     const print = printer(output, options)
     let together = []
     let count = 0
-    for await (const event of log.read(selector, part)) {
-      count++
-      if (together.push(event) < TOGETHER) continue
+    try {
+      for await (const event of log.read(selector, part)) {
+        count++
+        if (together.push(event) < TOGETHER) continue
+        await print(together)
+        together = []
+      }
+    } finally {
+      // What was read before something is damaged is shown.
       await print(together)
-      together = []
     }
-    await print(together)
     if (count === 0) note(`no such events in ${place.name}`)
   })
 }

@@ -32,8 +32,7 @@ export async function onLog(
   if (place.by === 'BANYAN_LOG') note(`${place.name}, from BANYAN_LOG`)
   await interruptible(async (output, signal) => {
     await using log = await open(place, appends)
-    await work({ log, place, output, signal })
-    await output.flush()
+    await work({ log, place, output, signal }).finally(() => output.flush())
   }, endless)
 }
 

@@ -42,7 +42,7 @@ export async function verify(options: PlaceOptions & { json?: true }): Promise<v
       console.error(
         paint(
           'red',
-          `${place.name} is damaged: ${countOf(findings.length, 'finding')}. Restore a backup, or export what can be read`,
+          `${place.name} is damaged: ${countOf(findings.length, 'finding')}. Restore a backup; what is sound can be read and exported, with --to and --from around each finding`,
         ),
       )
   })

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import type { AppendOptions } from '../append.js'
-import { MOMENT_HELP } from '../moment.js'
 import type { PlaceOptions } from '../place.js'
 import type { TruncateOptions } from '../truncate.js'
-import { onLog, onLogOrNode, several } from './common.js'
+import { MOMENT_HELP, onLog, onLogOrNode, several } from './common.js'
 
 /** The commands that change a log. */
 export function registerChanges(events: Command): void {

@@ -1,16 +1,15 @@
 import type { Command } from 'commander'
 import type { ExportCommandOptions } from '../export.js'
 import type { ImportCommandOptions } from '../import.js'
-import { MOMENT_HELP } from '../moment.js'
 import type { PlaceOptions } from '../place.js'
-import { onLog, onLogOrNode, selecting } from './common.js'
+import { MOMENT_HELP, onLog, onLogOrNode, selecting } from './common.js'
 
 /** The commands that bring events into a log and out of it. */
 export function registerMoves(events: Command): void {
   const exporting = events
     .command('export')
     .description('write events as lines of JSON, each a CloudEvent')
-    .argument('[file]', 'a file that is not there yet (default: standard output)')
+    .argument('[file]', 'a file that is not there yet; packed if it ends in .gz (default: standard output)')
   selecting(exporting)
     .option('--from <position>', 'only those after this position (default: start)')
     .option('--to <position>', 'only those up to this position, with it (default: end)')
@@ -27,7 +26,7 @@ export function registerMoves(events: Command): void {
   const importing = events
     .command('import')
     .description('append events from lines of JSON, each a CloudEvent; the log is made if it is not there')
-    .argument('<file>', 'a file, or `-` for standard input')
+    .argument('<file>', 'a file, unpacked if it ends in .gz; or `-` for standard input')
     .option('--renumber', 'append to what the streams hold, instead of keeping the revisions')
     .option('--dry-run', 'read and check everything, append nothing')
     .option('--json', 'print JSON')

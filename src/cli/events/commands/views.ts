@@ -1,11 +1,10 @@
 import type { Command } from 'commander'
 import type { CheckOptions } from '../check.js'
-import { MOMENT_HELP } from '../moment.js'
 import type { PlaceOptions } from '../place.js'
 import type { ReadCommandOptions } from '../read.js'
 import type { StreamsCommandOptions } from '../streams.js'
 import type { TailOptions } from '../tail.js'
-import { onLog, onLogOrNode, selecting, showing } from './common.js'
+import { MOMENT_HELP, onLog, onLogOrNode, selecting, showing } from './common.js'
 
 /** The commands that look; nothing is changed by them. */
 export function registerViews(events: Command): void {
