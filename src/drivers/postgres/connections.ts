@@ -140,6 +140,8 @@ export class Connections {
     const pool = new this.#pg.Pool({ ...this.#options(), max, idleTimeoutMillis: IDLE_MS })
     // One that breaks while nobody uses it leaves the pool; whoever asks next gets another.
     pool.on('error', () => undefined)
+    // One that breaks while it is used tells whoever uses it, and everybody: without a listener that ends the process.
+    pool.on('connect', (client) => void client.on('error', () => undefined))
     return pool
   }
 
