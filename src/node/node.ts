@@ -5,7 +5,8 @@ import { Gateway, type GatewayOptions, type GatewayState } from '../traffic/gate
 import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
 import { diffSpecs } from './config/diff.js'
-import { HostedLog, type EventsState } from './events/hosted-log.js'
+import type { EventsState, HostedLog } from './events/hosted-log.js'
+import { hostLog } from './events/index.js'
 import type { ConfigProblem } from './config/problem.js'
 import { type Applied, Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
 import { refuseRestructuring, type ApplyOptions, type Control, type Running } from './control.js'
@@ -124,7 +125,7 @@ export class Node implements Running {
     try {
       const { limits, trust, events } = spec
       const role = (spec.workers ?? 1) === 1 ? 'alone' : 'worker'
-      hosted = events && (await HostedLog.open(events, runtime, log, role))
+      hosted = events && (await hostLog(events, runtime, log, role))
       const gateway = await Gateway.open(gatewaySpecOf(spec), {
         ...{ runtime, limits, trust, onReport, ...counts },
         ...(hosted && { events: (route) => hosted!.handlerOf(route) }),

@@ -1,7 +1,7 @@
 import type { Duration } from '../core/duration.js'
 import type { Bytes } from '../core/bytes.js'
 import type { GatewaySpec } from '../traffic/gateway/spec.js'
-import type { LogSpec } from '../events/index.js'
+import type { LogSpec, RetentionOptions } from '../events/index.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
 import type { ListenerSpec } from '../traffic/http/listener-spec.js'
@@ -19,9 +19,14 @@ export type EventsSpec = LogSpec & {
     waitingCommits?: number
     waitingBytes?: Bytes
   }
+  /** How long events are kept. Default: for ever. */
+  retention?: RetentionSpec
   /** JSON Schemas of the types that are taken. Default: any type. */
   types?: string | EventTypesSpec
 }
+
+/** `events.retention`: see `retention` of `banyan/events`. */
+export type RetentionSpec = Pick<RetentionOptions, 'rules' | 'every' | 'archive' | 'source'>
 
 /** `events.types`: see `loadEventTypes`. */
 export interface EventTypesSpec {
@@ -61,7 +66,7 @@ export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {
 }
 
 /** What of `events` the node does with the log once it is open, and can change while it runs. */
-const LIVE_EVENTS_KEYS = ['types'] as const
+const LIVE_EVENTS_KEYS = ['retention', 'types'] as const
 
 /** Where the log of a node is, and how it is reached: what `openLog` takes. */
 export function logSpecOf(events: EventsSpec): LogSpec {

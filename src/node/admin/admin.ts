@@ -148,6 +148,8 @@ export class AdminServer {
       case '/readyz':
         return this.#subject.ready() ? json(200, this.#ready()) : json(503, { status: 'draining' })
       case '/metrics':
+        // So that its gauges tell of now, not of the last time that somebody has asked.
+        await this.#subject.events()?.state()
         return {
           status: 200,
           type: this.#subject.metrics.contentType,

@@ -103,6 +103,21 @@ test.each<[string, string, string[]]>([
     ],
   ],
   [
+    'path: ./data',
+    'path: ./data, retention: { rules: [{ category: a, maxAge: 1d }, { category: a, maxEvents: 5 }] }',
+    ['events.retention: rules.1 is about the same streams as a rule before it'],
+  ],
+  [
+    'path: ./data',
+    'path: ./data, retention: { rules: [{ category: a, stream: a-1 }] }',
+    ['events.retention: rules.0 has a stream and a category'],
+  ],
+  [
+    'path: ./data',
+    'path: ./data, retention: { rules: [{ maxAge: long }] }',
+    ['events.retention.rules[0].maxAge: must be'],
+  ],
+  [
     'events: {}',
     'events: { public: true }',
     ['9:23: routes.events.events.public: contradicts `access`, which lets not everybody pass'],

@@ -1,3 +1,4 @@
+import { problemOfRules, type RetentionRule } from '../../events/retention/rules.js'
 import type { MeaningProblem, Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 
@@ -33,6 +34,9 @@ export function* checkEvents({ events, workers = 1 }: ConfigInput): Generator<Me
   for (const key of ['url', 'listenUrl'] as const)
     if (driver === 'postgres' && events[key] !== undefined && !isPostgresUrl(events[key]))
       yield error(['events', key], 'must be a URL such as postgres://user:password@host:5432/database')
+  const rules = events.retention?.rules as RetentionRule[] | undefined
+  const problem = rules && problemOfRules(rules)
+  if (problem !== undefined) yield error(['events', 'retention'], problem)
   if (driver === 'memory') {
     if (workers !== 1)
       yield error(

@@ -10,6 +10,7 @@ import type { Log } from '../log.js'
 import { logSpecOf, type EventsSpec } from '../spec.js'
 import { KnownTypes } from './known-types.js'
 import { LogWatch } from './log-watch.js'
+import { LogRetention } from './retention.js'
 
 /** What `banyan status` and `GET /api/events/stats` tell of the log. */
 export interface EventsState extends Pick<Capabilities, 'driver' | 'durable' | 'shared'>, Partial<LogStats> {
@@ -18,6 +19,12 @@ export interface EventsState extends Pick<Capabilities, 'driver' | 'durable' | '
   problem?: string
 }
 
+/**
+ * Which process of a node opens the log. Of several, workers measure what they append and read; the supervisor tells
+ * what is there and removes what is too old.
+ */
+export type LogRole = 'alone' | 'worker' | 'supervisor'
+
 /** The event log of a node: opened at its start, given to the routes and the operators, closed at its end. */
 export class HostedLog {
   readonly log: EventLog
@@ -25,29 +32,26 @@ export class HostedLog {
   readonly #runtime: Runtime
   readonly #spec: EventsSpec
   readonly #watch: LogWatch
+  readonly #retention: LogRetention | undefined
   readonly #closing = new AbortController()
   #handler: HttpHandler | undefined = undefined
 
-  private constructor(log: EventLog, types: KnownTypes, spec: EventsSpec, runtime: Runtime, shown: boolean) {
+  private constructor(log: EventLog, types: KnownTypes, spec: EventsSpec, runtime: Runtime, role: LogRole) {
     this.log = log
     this.#types = types
     this.#spec = spec
     this.#runtime = runtime
-    this.#watch = new LogWatch(log, runtime, shown)
+    this.#watch = new LogWatch(log, runtime, role !== 'worker')
+    this.#retention = role === 'worker' ? undefined : new LogRetention(log, runtime)
+    this.#retention?.follow(spec.retention)
   }
 
   /**
    * Opens the log.
    *
-   * @param role - of several processes, workers measure what they append and read, and the supervisor what is there
    * @throws {@link BanyanError} with the code of the driver if it cannot be opened
    */
-  static async open(
-    spec: EventsSpec,
-    runtime: Runtime,
-    write: Log,
-    role: 'alone' | 'worker' | 'supervisor',
-  ): Promise<HostedLog> {
+  static async open(spec: EventsSpec, runtime: Runtime, write: Log, role: LogRole): Promise<HostedLog> {
     const { openLog } = await import('../../events/index.js')
     const types = await KnownTypes.load(spec)
     let log: EventLog
@@ -59,19 +63,22 @@ export class HostedLog {
       throw new BanyanError(error.code as `BANYAN_${string}`, `events: ${error.message}`, { cause: error })
     }
     const { driver, durable } = log.capabilities
-    const hosted = new HostedLog(log, types, spec, runtime, role !== 'worker')
-    if (role !== 'worker') write('info', 'event log open', { driver, durable, head: await log.head() })
-    return hosted
+    if (role !== 'worker') write('info', 'event log open', { driver, durable })
+    return new HostedLog(log, types, spec, runtime, role)
   }
 
   /**
-   * Makes ready what can change while the log is open: the types that are taken.
+   * Makes ready what can change while the log is open: the types that are taken, and how long events are kept.
    *
    * @returns puts it into force
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if it cannot be had; nothing has changed then
    */
-  prepare(spec: EventsSpec): Promise<() => void> {
-    return this.#types.prepare(spec)
+  async prepare(spec: EventsSpec): Promise<() => void> {
+    const changeTypes = await this.#types.prepare(spec)
+    return () => {
+      changeTypes()
+      this.#retention?.follow(spec.retention)
+    }
   }
 
   /**
@@ -97,13 +104,12 @@ export class HostedLog {
 
   /** Why the log could not be asked the last time somebody has tried. */
   get problem(): string | undefined {
-    void this.#watch.refresh()
     return this.#watch.problem
   }
 
   async state(): Promise<EventsState> {
     const { driver, durable, shared } = this.log.capabilities
-    const found = await this.#watch.refresh()
+    const found = await this.#watch.look()
     if (typeof found === 'string') return { driver, durable, shared, problem: found }
     return { ...found, driver, durable, shared }
   }
@@ -116,6 +122,7 @@ export class HostedLog {
   async close(): Promise<void> {
     this.endFollowers()
     this.#watch.close()
+    await this.#retention?.close()
     await this.log.close()
   }
 }

@@ -1,12 +1,16 @@
 import type { Runtime } from '../../core/runtime.js'
+import { isPassed, raceWithTimer } from '../../events/http/wait.js'
 import type { EventLog, LogStats } from '../../events/log.js'
 
 /** Counts that are older than this are asked for anew, in ms. */
 const FRESH_MS = 1000
 
+/** How long whoever looks waits for the log, in ms. */
+const PATIENCE_MS = 2000
+
 /**
  * Shows what a log holds as gauges: `banyan.log.events`, `banyan.log.streams`, `banyan.log.bytes` and `banyan.log.up`.
- * The log is asked when somebody looks, not all the time; a look shows what the one before has found out.
+ * The log is asked when somebody looks, not all the time; gauges show what the last look has found out.
  */
 export class LogWatch {
   readonly #log: EventLog
@@ -14,7 +18,6 @@ export class LogWatch {
   readonly #hide: (() => void)[] = []
   #last: LogStats | undefined = undefined
   #problem: string | undefined = undefined
-  #asked: Promise<void> | undefined = undefined
   #askedAt = -Infinity
 
   /** @param shown - whether there are gauges */
@@ -25,7 +28,7 @@ export class LogWatch {
     const attributes = { 'banyan.log.driver': log.capabilities.driver }
     const gauge = (name: string, unit: string, description: string, read: () => number): void => {
       const show = (): number => {
-        void this.refresh()
+        this.#lookAgain()
         return read()
       }
       this.#hide.push(telemetry.gauge(name, { description, unit, attributes }, show))
@@ -34,36 +37,36 @@ export class LogWatch {
     gauge('banyan.log.streams', '{stream}', 'Streams of the log.', () => this.#last?.streams ?? 0)
     gauge('banyan.log.bytes', 'By', 'What the log takes on disk, or in memory.', () => this.#last?.bytes ?? 0)
     gauge('banyan.log.up', '1', 'Whether the log can be asked.', () => (this.#problem === undefined ? 1 : 0))
-    void this.refresh()
+    void this.look()
   }
 
-  /** Why it could not be asked, if it could not. */
+  /** Why it could not be asked the last time, if it could not. */
   get problem(): string | undefined {
+    this.#lookAgain()
     return this.#problem
   }
 
-  /** What the log holds now, or a moment ago; or why it cannot be asked. */
-  async refresh(): Promise<LogStats | string> {
-    if (!this.#asked && this.#clock.now() - this.#askedAt >= FRESH_MS) {
-      this.#askedAt = this.#clock.now()
-      this.#asked = this.#ask().finally(() => {
-        this.#asked = undefined
-      })
+  /** What the log holds now, or why it cannot be asked. */
+  async look(): Promise<LogStats | string> {
+    this.#askedAt = this.#clock.now()
+    try {
+      const answer = await raceWithTimer(this.#clock, this.#log.stats(), PATIENCE_MS)
+      if (isPassed(answer)) throw new Error(`the log has not answered for ${PATIENCE_MS / 1000} s`)
+      this.#problem = undefined
+      this.#last = answer
+      return answer
+    } catch (error) {
+      this.#problem = error instanceof Error ? error.message : String(error)
+      return this.#problem
     }
-    await this.#asked
-    return this.#problem ?? this.#last ?? 'it was not asked yet'
+  }
+
+  /** Looks again, for whoever comes next, unless somebody has just looked. */
+  #lookAgain(): void {
+    if (this.#clock.now() - this.#askedAt >= FRESH_MS) void this.look()
   }
 
   close(): void {
     for (const hide of this.#hide) hide()
-  }
-
-  async #ask(): Promise<void> {
-    try {
-      this.#last = await this.#log.stats()
-      this.#problem = undefined
-    } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error)
-    }
   }
 }

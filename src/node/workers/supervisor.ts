@@ -8,7 +8,8 @@ import type { BreakerControl } from '../admin/admin.js'
 import { AdminListener } from '../admin/listener.js'
 import { diffSpecs } from '../config/diff.js'
 import type { ConfigProblem } from '../config/problem.js'
-import { HostedLog } from '../events/hosted-log.js'
+import type { HostedLog } from '../events/hosted-log.js'
+import { hostLog } from '../events/index.js'
 import {
   type Applied,
   Configuration,
@@ -114,7 +115,7 @@ export class Supervisor implements Running {
   async start(): Promise<void> {
     const { admin: setting, events } = this.#spec
     try {
-      this.#events = events && (await HostedLog.open(events, this.#runtime, this.#log, 'supervisor'))
+      this.#events = events && (await hostLog(events, this.#runtime, this.#log, 'supervisor'))
       const admin = await this.#admin.prepare(setting)
       admin.commit()
       await this.#crew.start(this.#spec.workers ?? 1)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { durationSchema } from '../options-schema.js'
+import { RETENTION_RULE } from '../../../events/retention/rules.js'
+import { durationSchema, optionsSchema } from '../options-schema.js'
 import { atLeastOne, bytes } from './parts.js'
 
 const count = z.int().min(1)
@@ -18,11 +19,9 @@ export const events = z
     path: z.string().min(1, 'must name a directory or a file').optional().meta({
       description: 'Of `sqlite`: a directory, or a file whose name ends in `.db`; made if it is not there.',
     }),
-    lockWait: durationSchema
-      .optional()
-      .meta({
-        description: 'Of `sqlite`: how long to wait for a process that keeps the file locked. Default 10s.',
-      }),
+    lockWait: durationSchema.optional().meta({
+      description: 'Of `sqlite`: how long to wait for a process that keeps the file locked. Default 10s.',
+    }),
     url: z
       .string()
       .optional()
@@ -73,6 +72,26 @@ export const events = z
       })
       .optional()
       .meta({ description: 'Bounds on what is appended.' }),
+    retention: z
+      .strictObject({
+        rules: atLeastOne(optionsSchema(RETENTION_RULE)).meta({
+          description: 'What to keep; the most specific rule decides.',
+        }),
+        every: durationSchema
+          .optional()
+          .meta({ description: 'From the end of one run to the next. Default 1h.' }),
+        archive: z.string().min(1, 'must name a directory').optional().meta({
+          description:
+            'A directory to which events go before they are removed. Default: they are only removed.',
+        }),
+        source: z
+          .string()
+          .min(1, 'must not be empty')
+          .optional()
+          .meta({ description: '`source` of archived CloudEvents. Default `/banyan`.' }),
+      })
+      .optional()
+      .meta({ description: 'How long events are kept. Default: for ever.' }),
     types: z
       .union([
         directory,
