@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, createWriteStream } from 'node:fs'
 import { link, open, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
@@ -135,15 +135,10 @@ async function writePartial(partial: string, lines: AsyncIterable<string>): Prom
     hash.update(chunk)
     yield chunk
   }
-  const file = await open(partial, 'wx')
-  try {
-    const sink = file.createWriteStream({ autoClose: false })
-    const source = Readable.from(chunks(), { objectMode: false })
-    await (isPacked(partial) ? pipeline(source, createGzip(), sink) : pipeline(source, sink))
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  // Synced to disk before it is closed.
+  const sink = createWriteStream(partial, { flags: 'wx', flush: true })
+  const source = Readable.from(chunks(), { objectMode: false })
+  await (isPacked(partial) ? pipeline(source, createGzip(), sink) : pipeline(source, sink))
   return { lines: count, bytes: (await stat(partial)).size, sha256: hash.digest('hex') }
 }
 

@@ -1,48 +1,10 @@
 import fc from 'fast-check'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { openLog, type Commit, type EventLog, type RecordedEvent } from '../index.js'
+import { altered, closeLogs, collect, contents, newLog } from '../../../test/support/logs.js'
+import { openLog, type Commit, type EventLog } from '../index.js'
 import { exportEvents, importEvents, readEvents } from './index.js'
 
-const open: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close()
-})
-
-/** A log to test with. */
-async function newLog(driver: string): Promise<EventLog> {
-  const directory = mkdtempSync(join(tmpdir(), 'banyan-transfer-'))
-  open.push(() => {
-    rmSync(directory, { recursive: true })
-  })
-  const log = await openLog(driver === 'memory' ? 'memory:' : `sqlite:${directory}`)
-  open.push(() => log.close())
-  return log
-}
-
-async function collect<Value>(values: AsyncIterable<Value>): Promise<Value[]> {
-  const all: Value[] = []
-  for await (const value of values) all.push(value)
-  return all
-}
-
-/** Everything of a log that an import keeps. */
-async function contents(log: EventLog): Promise<Partial<RecordedEvent>[]> {
-  const events = await collect(log.read())
-  return events.map(({ position: _position, recorded: _recorded, ...kept }) => kept)
-}
-
-/** A log of which some methods do something else. */
-function altered(log: EventLog, methods: Partial<EventLog>): EventLog {
-  return new Proxy(log, {
-    get(target, name: keyof EventLog) {
-      const method = methods[name] ?? target[name]
-      return typeof method === 'function' ? (method as () => unknown).bind(target) : method
-    },
-  })
-}
+afterEach(closeLogs)
 
 const append = async (log: EventLog, ...commits: Commit[]): Promise<void> => {
   for (const commit of commits) expect(await log.append(commit)).toMatchObject({ ok: true })
