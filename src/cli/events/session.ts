@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { BanyanError } from '../../core/errors.js'
+import { fileOf } from '../../drivers/sqlite/connect.js'
 import { openLog, type EventLog, type LogOptions } from '../../events/index.js'
 import { loadTypes } from '../../node/events/known-types.js'
 import type { EventsSpec } from '../../node/spec.js'
@@ -40,7 +40,7 @@ async function open(place: Place, appends: boolean): Promise<EventLog> {
   if ('admin' in place) return (await import('./node-log/index.js')).nodeLog(place.admin)
   const { spec, events } = place
   // A log is made where there is none, so a mistyped path would be read as an empty one.
-  if (!appends && spec.driver === 'sqlite' && !existsSync(fileOf(spec)))
+  if (!appends && spec.driver === 'sqlite' && !existsSync(fileOf(spec.path)))
     throw new BanyanError(
       'BANYAN_LOG_UNAVAILABLE',
       `there is no event log at ${place.name} (${place.by}); banyan events append and import make one`,
@@ -52,9 +52,4 @@ async function open(place: Place, appends: boolean): Promise<EventLog> {
 async function appendOptionsOf(events: EventsSpec): Promise<LogOptions> {
   const types = await loadTypes(events)
   return { ...events.limits, ...(types?.write && { transforms: [{ write: types.write.bind(types) }] }) }
-}
-
-/** Where the file is, as the driver has it. */
-function fileOf({ path }: { path: string }): string {
-  return path.endsWith('.db') ? path : join(path, 'events.db')
 }

@@ -1,7 +1,9 @@
-import type { EventLog, Position, Truncation } from '../../events/index.js'
+import type { EventLog, Position, TruncateResult, Truncation } from '../../events/index.js'
+import { archive } from '../../events/transfer/index.js'
 import { paint } from '../paint.js'
 import { UsageError } from '../usage-error.js'
 import { confirm } from './confirm.js'
+import { fileError } from './input.js'
 import { positionOf, shortPosition } from './moment.js'
 import type { PlaceOptions } from './place.js'
 import { countOf as countOption } from './selection.js'
@@ -9,7 +11,7 @@ import { onLog } from './session.js'
 import { countOf } from './show/numbers.js'
 import { printable } from './show/printable.js'
 
-/** Options of `banyan events truncate`. */
+/** Options of `banyan events truncate` and `archive`. */
 export interface TruncateOptions extends PlaceOptions {
   stream?: string
   beforeRevision?: string
@@ -22,52 +24,76 @@ export interface TruncateOptions extends PlaceOptions {
 
 /** `banyan events truncate`: removes events for good. */
 export async function truncate(options: TruncateOptions): Promise<void> {
+  await remove(options, undefined)
+}
+
+/** `banyan events archive`: moves events to a file of a directory. */
+export async function archiveTo(directory: string, options: TruncateOptions): Promise<void> {
+  await remove(options, directory)
+}
+
+async function remove(options: TruncateOptions, directory: string | undefined): Promise<void> {
   const wanted = wantedOf(options)
   await onLog(options, async ({ log, place, output, signal }) => {
     const what =
       'stream' in wanted ? wanted : { ...wanted, upTo: await positionOf(log, wanted.upTo, '--up-to') }
-    const holds = 'stream' in what ? [] : await holdsBefore(log, what.upTo)
-    const kept = holds.map(
-      ({ name, position }) =>
-        `The hold ${printable(name)} keeps everything after position ${shortPosition(position)}. `,
-    )
-    const question = `This removes ${whatText(what)} from ${place.name} for good. ${kept.join('')}Go on?`
+    const does =
+      directory === undefined
+        ? `This removes ${whatText(what)} from ${place.name} for good.`
+        : `This moves ${whatText(what)} from ${place.name} to a file in ${directory}.`
+    const question = [does, ...(await holdTexts(log, what)), 'Go on?'].join(' ')
     if (!(await confirm(question, options.yes === true, signal))) return
-    const { removed, heldBy } = await log.truncate(what)
+    const result: TruncateResult & { file?: string } =
+      directory === undefined
+        ? await log.truncate(what)
+        : await archive(log, what, { directory, signal }).catch((error: unknown) => {
+            throw fileError('write', directory, error)
+          })
     if (options.json) {
-      output.json({ log: place.name, removed, ...(heldBy !== undefined && { heldBy }) })
+      output.json({ log: place.name, ...result })
       return
     }
-    output.add(`${countOf(removed, 'event')} removed`)
-    if (heldBy !== undefined)
-      output.add(
-        `${paint('yellow', `the hold ${printable(heldBy)} kept others`)}: they can be removed once it has moved or was released`,
-      )
+    const { removed, heldBy, file } = result
+    output.add(`${countOf(removed, 'event')} removed${file === undefined ? '' : ` and kept in ${file}`}`)
+    if (heldBy !== undefined) output.add(heldText(heldBy))
   })
 }
 
-/** What is to be removed, as it was given: the end of it is still to be found. */
+/** What people are told of a hold that was in the way. */
+export function heldText(hold: string): string {
+  return `${paint('yellow', `the hold ${printable(hold)} kept others`)}; they go once it has moved or was released`
+}
+
+/** What is to be removed, as it was given: the position of its end is still to be found. */
 function wantedOf({ stream, beforeRevision, category, all, upTo }: TruncateOptions): Truncation {
   const given = [stream, category, all].filter((value) => value !== undefined)
   if (given.length !== 1)
-    throw new UsageError('say what to remove: --stream NAME, --category NAME or --all, one of them')
+    throw new UsageError('say of what: --stream NAME, --category NAME or --all, one of them')
   if (stream !== undefined) {
     if (upTo !== undefined || beforeRevision === undefined)
-      throw new UsageError('a stream is truncated with --before-revision, not with --up-to')
+      throw new UsageError('with --stream, say up to where with --before-revision')
     return { stream, beforeRevision: countOption(beforeRevision, '--before-revision') }
   }
   if (beforeRevision !== undefined || upTo === undefined)
-    throw new UsageError('a category or the whole log is truncated with --up-to, not with --before-revision')
+    throw new UsageError('with --category and --all, say up to where with --up-to')
   return category === undefined ? { all: true, upTo } : { category, upTo }
 }
 
 function whatText(what: Truncation): string {
   if ('stream' in what)
-    return `every event of ${printable(what.stream)} before revision ${what.beforeRevision}`
-  const of = 'category' in what ? ` of the category ${printable(what.category)}` : ''
-  return `every event${of} up to position ${shortPosition(what.upTo)}, with it,`
+    return `the events of ${printable(what.stream)} before revision ${what.beforeRevision}`
+  const of = 'category' in what ? `of the category ${printable(what.category)} ` : ''
+  return `the events ${of}up to position ${shortPosition(what.upTo)}`
 }
 
-async function holdsBefore(log: EventLog, upTo: Position): Promise<{ name: string; position: Position }[]> {
-  return (await log.stats()).holds.filter(({ position }) => position < upTo)
+/** The holds that are in the way. Those of a stream are not: positions of its revisions would have to be looked up. */
+async function holdTexts(log: EventLog, what: Truncation): Promise<string[]> {
+  const { holds } = await log.stats()
+  const isBefore = (position: Position): boolean => 'stream' in what || position < what.upTo
+  return holds
+    .filter(({ position }) => isBefore(position))
+    .map(
+      ({ name, position }) =>
+        `The hold ${printable(name)} keeps what is after position ${shortPosition(position)}.`,
+    )
 }

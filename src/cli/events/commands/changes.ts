@@ -1,8 +1,25 @@
 import type { Command } from 'commander'
 import type { AppendOptions } from '../append.js'
 import type { PlaceOptions } from '../place.js'
+import type { RetainCommandOptions } from '../retain.js'
 import type { TruncateOptions } from '../truncate.js'
 import { MOMENT_HELP, onLog, onLogOrNode, several } from './common.js'
+
+const REMOVAL_HELP = `
+Revisions and positions go on as if nothing had been removed, and ids of commits stay
+known. What a hold keeps is not removed, see banyan events holds.`
+
+/** Options that say what is removed. */
+function removing(command: Command): Command {
+  return command
+    .option('-s, --stream <name>', 'those of this stream; with --before-revision')
+    .option('--before-revision <number>', 'below this revision')
+    .option('--category <name>', 'those of the streams of this category; with --up-to')
+    .option('--all', 'those of the whole log; with --up-to')
+    .option('--up-to <position>', 'up to this position, with it')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print JSON')
+}
 
 /** The commands that change a log. */
 export function registerChanges(events: Command): void {
@@ -53,25 +70,49 @@ Examples:
       ) => (await import('../append.js')).append(stream, type, data, options),
     )
 
-  const truncate = events
-    .command('truncate')
-    .description('remove events for good; asks first')
-    .option('-s, --stream <name>', 'those of this stream; with --before-revision')
-    .option('--before-revision <number>', 'below this revision')
-    .option('--category <name>', 'those of the streams of this category; with --up-to')
-    .option('--all', 'those of the whole log; with --up-to')
-    .option('--up-to <position>', 'up to this position, with it')
-    .option('--yes', 'do not ask')
-    .option('--json', 'print JSON')
-  onLog(truncate)
+  const truncate = events.command('truncate').description('remove events for good; asks first')
+  onLog(removing(truncate))
+    .addHelpText('after', `${REMOVAL_HELP}\n${MOMENT_HELP}`)
+    .action(async (options: TruncateOptions) => (await import('../truncate.js')).truncate(options))
+
+  const archive = events
+    .command('archive')
+    .description('move events to a file; asks first')
+    .argument('<directory>', 'where the file is made: lines of CloudEvents, packed; import takes it')
+  onLog(removing(archive))
     .addHelpText(
       'after',
       `
-Revisions and positions go on as if nothing had been removed, and ids of commits stay
-known. What a hold keeps is not removed, see banyan events holds.
+The file is complete, on disk and has been read again before anything is removed. It
+is named for what it has, as category-order-0000000000000001.ndjson.gz.
+${REMOVAL_HELP}
 ${MOMENT_HELP}`,
     )
-    .action(async (options: TruncateOptions) => (await import('../truncate.js')).truncate(options))
+    .action(async (directory: string, options: TruncateOptions) =>
+      (await import('../truncate.js')).archiveTo(directory, options),
+    )
+
+  const retain = events
+    .command('retain')
+    .description('remove what a rule does not keep, once; asks first')
+    .option('-s, --stream <name>', 'the rule is about this stream (default: every stream)')
+    .option('--category <name>', 'the rule is about the streams of this category')
+    .option('--max-age <duration>', 'remove events recorded longer ago, as 90d (units ms, s, m, h, d)')
+    .option('--max-events <count>', 'remove the first events of each stream that has more')
+    .option('--archive <directory>', 'move them to files there, instead of removing them for good')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print JSON')
+  onLog(retain)
+    .addHelpText(
+      'after',
+      `
+Without a rule, those of \`events.retention\` of the configuration.
+${REMOVAL_HELP}
+
+Example:
+  banyan events retain --category session --max-age 30d`,
+    )
+    .action(async (options: RetainCommandOptions) => (await import('../retain.js')).retainOnce(options))
 
   const hold = events
     .command('hold')

@@ -2,17 +2,14 @@ import type { Command } from 'commander'
 
 /** How a place in the log is given, for help texts. */
 export const MOMENT_HELP = `
-POSITION is a position as it is printed, with or without its leading zeros; \`start\`;
-\`end\`; how long ago, as 10m or 2h (units ms, s, m, h, d); or a date or time of
+A position is one as it is printed, with or without its leading zeros; \`start\`; \`end\`;
+how long ago, as 10m or 2h (units ms, s, m, h, d); or a date or time of
 ISO 8601, as 2026-09-22 or 2026-09-22T14:30, local unless it says otherwise.`
 
 /** A command that opens a log. */
 export function onLog(command: Command): Command {
   return command
-    .option(
-      '--log <url>',
-      'the log: sqlite:./data or postgres://... (default: as said in banyan events --help)',
-    )
+    .option('--log <url>', 'the log: sqlite:./data or postgres://host/database')
     .option('-c, --config <file>', 'configuration whose `events` it is')
 }
 

@@ -52,4 +52,12 @@ Ends with 3 if a stream is not at the revision that the file goes on from.`,
   onLog(backup).action(async (file: string, options: PlaceOptions & { json?: true }) =>
     (await import('../backup.js')).backup(file, options),
   )
+
+  const migrate = events
+    .command('migrate')
+    .description('make the tables of a log on PostgreSQL, or bring those of an older version up to date')
+    .option('--json', 'print JSON')
+  onLog(migrate).action(async (options: PlaceOptions & { json?: true }) =>
+    (await import('../migrate.js')).migrate(options),
+  )
 }
