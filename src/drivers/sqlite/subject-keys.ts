@@ -28,6 +28,8 @@ const SCHEMA = `
 
 const COLUMNS = 'subject, id, created, forgotten, secret, master_key'
 
+type NewKey = StoredKey & { secret: Uint8Array }
+
 interface Row {
   subject: string
   id: string
@@ -68,6 +70,7 @@ class SqliteSubjectKeys implements SubjectKeyStore {
   readonly #file: string
   readonly #clock: DriverContext['clock']
   #statements: ReturnType<typeof statementsOf> | undefined
+  #inserting: { key: NewKey; resolve: (key: StoredKey) => void; reject: (error: unknown) => void }[] = []
 
   constructor(database: Database, file: string, clock: DriverContext['clock']) {
     this.#database = database
@@ -93,11 +96,11 @@ class SqliteSubjectKeys implements SubjectKeyStore {
     return this.#patiently(() => keyOf(this.#sql.get.get(subject)))
   }
 
-  insert(key: StoredKey & { secret: Uint8Array }): Promise<StoredKey> {
-    const { subject, id, created, secret, masterKey } = key
-    return this.#patiently(() => {
-      this.#sql.insert.run(subject, id, created, secret, masterKey ?? null)
-      return keyOf(this.#sql.get.get(subject))!
+  /** What is asked for in one turn of the event loop waits for the disk once. */
+  insert(key: NewKey): Promise<StoredKey> {
+    return new Promise((resolve, reject) => {
+      this.#inserting.push({ key, resolve, reject })
+      if (this.#inserting.length === 1) setImmediate(() => void this.#insertAll())
     })
   }
 
@@ -129,6 +132,22 @@ class SqliteSubjectKeys implements SubjectKeyStore {
   close(): Promise<void> {
     this.#database.close()
     return Promise.resolve()
+  }
+
+  async #insertAll(): Promise<void> {
+    const group = this.#inserting
+    this.#inserting = []
+    const insert = ({ subject, id, created, secret, masterKey }: NewKey): StoredKey => {
+      this.#sql.insert.run(subject, id, created, secret, masterKey ?? null)
+      return keyOf(this.#sql.get.get(subject))!
+    }
+    const insertGroup = this.#database.transaction(() => group.map(({ key }) => insert(key)))
+    try {
+      const stored = await this.#patiently(() => insertGroup.immediate())
+      for (const [index, { resolve }] of group.entries()) resolve(stored[index]!)
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+    }
   }
 
   get #sql(): ReturnType<typeof statementsOf> {
