@@ -27,6 +27,11 @@ const CODES: readonly (readonly [prefix: string, code: EventErrorCode, advice: s
     'BANYAN_LOG_CORRUPT',
     'the file is damaged. `banyan events verify` says more; restore a backup',
   ],
+  [
+    'SQLITE_CONSTRAINT',
+    'BANYAN_LOG_CORRUPT',
+    'an index of it has what the events do not. `banyan events verify` says more; restore a backup',
+  ],
   ['SQLITE_NOTADB', 'BANYAN_LOG_CORRUPT', 'the file is not a SQLite database, or its start is damaged'],
   ['SQLITE_CANTOPEN', 'BANYAN_LOG_UNAVAILABLE', 'check that the directory exists and may be written to'],
   ['SQLITE_READONLY', 'BANYAN_LOG_UNAVAILABLE', 'check that file and directory may be written to'],

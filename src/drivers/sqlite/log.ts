@@ -14,8 +14,10 @@ import type {
 import { formatPosition, parsePosition } from '../../events/position.js'
 import { connectReader, fileOf, loadSqlite, type Sqlite } from './connect.js'
 import { faultOf, isBusy } from './faults.js'
+import { readPage } from './reader/page.js'
 import { Reader } from './reader/reader.js'
-import { readStats, readStreams, positionAt, revisionOf } from './reader/state.js'
+import { revisionOf } from './reader/revisions.js'
+import { positionAt, readStats, readStreams, type StreamQuery } from './reader/state.js'
 import type { SqliteLogSpec } from './spec.js'
 import { Wakeups } from './wakeups.js'
 import { packGroup, unpackOutcomes } from './wire.js'
@@ -96,7 +98,7 @@ class SqliteLog implements LogDriver {
     let truncated = false
     for (;;) {
       const page = await this.#read((reader) =>
-        reader.page({ ...query, after, ...(before !== undefined && { before }) }),
+        readPage(reader, { ...query, after, ...(before !== undefined && { before }) }),
       )
       truncated ||= page.truncated
       if (page.events.length > 0 || page.end) return { ...page, truncated }
@@ -122,7 +124,7 @@ class SqliteLog implements LogDriver {
     return this.#read((reader) => revisionOf(reader, stream))
   }
 
-  streams(query: { category?: string; after?: string; limit: number }): Promise<StreamInfo[]> {
+  streams(query: StreamQuery): Promise<StreamInfo[]> {
     return this.#read((reader) => readStreams(reader, query))
   }
 
@@ -178,6 +180,8 @@ class SqliteLog implements LogDriver {
       return await ask(this.#thread)
     } catch (error) {
       if (!(error instanceof ThreadEnded)) throw error
+      if (this.#closed)
+        throw eventError('BANYAN_LOG_CLOSED', 'the log was closed before this was done', error)
     }
     try {
       return await ask(await this.#restarted())

@@ -1,13 +1,7 @@
 import type { LogStats, StreamInfo } from '../../../events/log.js'
 import { formatPosition } from '../../../events/position.js'
 import type { Reader } from './reader.js'
-
-/** The last revision of a stream, whose row is `s`. */
-const LAST_REVISION = 'coalesce((SELECT max(revision) FROM events WHERE stream = s.id), s.first_revision - 1)'
-
-export function revisionOf(reader: Reader, stream: string): number | 'none' {
-  return reader.value<number>(`SELECT ${LAST_REVISION} FROM streams s WHERE name = ?`, stream) ?? 'none'
-}
+import { INDEXED_REVISION } from './revisions.js'
 
 /**
  * Position of the last event that was recorded before a time: times never fall from one position to the next, so it is
@@ -17,9 +11,9 @@ export function positionAt(reader: Reader, time: number): number {
   return reader.transaction(() => {
     let low = 1
     let high = reader.head() + 1
-    // The first event at or behind `middle` that is still there decides for all between.
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
+      // Where some were removed, the first behind them decides.
       const recorded = reader.value<number>(
         'SELECT recorded FROM events WHERE position >= ? ORDER BY position LIMIT 1',
         middle,
@@ -27,32 +21,57 @@ export function positionAt(reader: Reader, time: number): number {
       if (recorded !== undefined && recorded < time) low = middle + 1
       else high = middle
     }
-    return firstAtOrBehind(reader, low) - 1
+    return (firstFrom(reader, low) ?? reader.head() + 1) - 1
   })
 }
 
-/** Position of the first event from one on, or one behind the end. */
-function firstAtOrBehind(reader: Reader, position: number): number {
-  const first = reader.value<number>(
+function firstFrom(reader: Reader, position: number): number | undefined {
+  return reader.value<number>(
     'SELECT position FROM events WHERE position >= ? ORDER BY position LIMIT 1',
     position,
   )
-  return first ?? reader.head() + 1
 }
 
-export function readStreams(
+/** Which streams, as `LogDriver.streams` is asked. */
+export interface StreamQuery {
+  readonly category?: string
+  readonly after?: string
+  readonly limit: number
+}
+
+export function readStreams(reader: Reader, query: StreamQuery): StreamInfo[] {
+  return reader.transaction(() => {
+    // Of what the indexes do not have yet.
+    const ahead = new Map<number, number>()
+    for (const { stream, revision } of reader.rows<{ stream: number; revision: number }>(
+      `SELECT stream, max(revision) AS revision FROM events
+       WHERE position > (SELECT indexed FROM log) GROUP BY stream`,
+    ))
+      ahead.set(stream, revision)
+    return selectStreams(reader, query).map(({ id, ...info }) => ({
+      ...info,
+      revision: ahead.get(id) ?? info.revision,
+    }))
+  })
+}
+
+function selectStreams(
   reader: Reader,
-  { category, after = '', limit }: { category?: string; after?: string; limit: number },
-): StreamInfo[] {
-  const select = `SELECT s.name AS stream, c.name AS category, ${LAST_REVISION} AS revision,
+  { category, after = '', limit }: StreamQuery,
+): (StreamInfo & { id: number })[] {
+  const select = `SELECT s.id, s.name AS stream, c.name AS category, ${INDEXED_REVISION} AS revision,
       s.first_revision AS firstRevision
     FROM streams s JOIN categories c ON c.id = s.category WHERE s.name > ?`
-  if (category === undefined)
-    return reader.statement(`${select} ORDER BY s.name LIMIT ?`).all(after, limit) as StreamInfo[]
-  // Of a category are the stream of its name, and those whose names go on with a dash; they are neighbours in the index.
-  return reader
-    .statement(`${select} AND s.name >= ? AND s.name < ? AND c.name = ? ORDER BY s.name LIMIT ?`)
-    .all(after, category, `${category}.`, category, limit) as StreamInfo[]
+  if (category === undefined) return reader.rows(`${select} ORDER BY s.name LIMIT ?`, after, limit)
+  // Of a category are the stream of its name, and those whose names go on with a dash: neighbours in the index.
+  return reader.rows(
+    `${select} AND s.name >= ? AND s.name < ? AND c.name = ? ORDER BY s.name LIMIT ?`,
+    after,
+    category,
+    `${category}.`,
+    category,
+    limit,
+  )
 }
 
 export function readStats(reader: Reader): Omit<LogStats, 'bytes'> {
@@ -60,17 +79,16 @@ export function readStats(reader: Reader): Omit<LogStats, 'bytes'> {
     const log = reader.row<{ head: number; events: number; commits: number }>(
       'SELECT head, events, commits FROM log',
     )!
-    const holds = reader.statement('SELECT name, position FROM holds ORDER BY name').all() as {
-      name: string
-      position: number
-    }[]
+    const holds = reader.rows<{ name: string; position: number }>(
+      'SELECT name, position FROM holds ORDER BY name',
+    )
     return {
       driver: 'sqlite',
       events: log.events,
       streams: reader.value<number | null>('SELECT max(id) FROM streams') ?? 0,
       commits: log.commits,
       head: formatPosition(log.head),
-      first: formatPosition(reader.value<number | null>('SELECT min(position) FROM events') ?? 0),
+      first: formatPosition(firstFrom(reader, 1) ?? 0),
       format: reader.value<number>('PRAGMA user_version')!,
       holds: holds.map(({ name, position }) => ({ name, position: formatPosition(position) })),
     }

@@ -1,120 +1,128 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { EncodedCommit, EncodedEvent, EncodedStream } from '../../../events/driver.js'
+import type { EncodedCommit, EncodedStream } from '../../../events/driver.js'
 import type { Expected } from '../../../events/log.js'
 import { seal } from '../seal.js'
 import type { WriterOutcome } from '../wire.js'
 import { Heads, type Head } from './heads.js'
+import { Ids } from './ids.js'
+import { Tail } from './tail.js'
 
 /** The row of `log`. */
 interface LogRow {
   head: number
   recorded: number
+  indexed: number
   events: number
   commits: number
+  readonly truncated: number
 }
+
+/** Appends of others up to which what is remembered is brought up to date; behind more it is forgotten. */
+const CATCH_UP = 10_000
 
 /** Appends commits inside a transaction that is open. */
 export class Appending {
+  readonly #tail: Tail
   readonly #heads: Heads
+  readonly #ids: Ids
   readonly #dataVersion: Statement<[], number>
   readonly #selectLog: Statement<[], LogRow>
   readonly #updateLog: Statement<[number, number, number, number]>
-  readonly #selectId: Statement<[string], [number | null, number, string]>
-  readonly #insertId: Statement<[string, number | null, number, string]>
-  readonly #insertEvent: Statement
-  readonly #insertTag: Statement<[string, number]>
-  /** What `PRAGMA data_version` said when `#log` and `#heads` were right; it changes when another connection writes. */
-  #version = -1
-  #log: LogRow = { head: 0, recorded: 0, events: 0, commits: 0 }
+  readonly #insertPlain: Statement
+  readonly #insert: Statement
+  /** What `PRAGMA data_version` said when all that is remembered was right; it changes when another connection writes. */
+  #version: number | undefined
+  #log: LogRow = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0 }
 
   constructor(db: Database) {
-    this.#heads = new Heads(db)
+    this.#tail = new Tail(db)
+    this.#heads = new Heads(db, this.#tail)
+    this.#ids = new Ids(db, this.#tail)
     this.#dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck()
-    this.#selectLog = db.prepare('SELECT head, recorded, events, commits FROM log')
+    this.#selectLog = db.prepare('SELECT head, recorded, indexed, events, commits, truncated FROM log')
     this.#updateLog = db.prepare('UPDATE log SET head = ?, recorded = ?, events = ?, commits = ?')
-    this.#selectId = db
-      .prepare<[string], [number | null, number, string]>(
-        'SELECT digest, position, revisions FROM ids WHERE id = ?',
-      )
-      .raw()
-    this.#insertId = db.prepare('INSERT INTO ids VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING')
-    this.#insertEvent = db.prepare(
-      `INSERT INTO events (position, stream, revision, category, commit_id, ordinal, id, type, schema_version, time,
-         recorded, tags, metadata, checksum, data)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    const columns = `position, stream, revision, category, commit_id, ordinal, digest, type, schema_version, time,
+      recorded, checksum, data`
+    this.#insertPlain = db.prepare(
+      `INSERT INTO events (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#insertTag = db.prepare('INSERT INTO tags VALUES (?, ?)')
+    this.#insert = db.prepare(
+      `INSERT INTO events (${columns}, id, tags, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
   }
 
-  /** Position of the last event, as of the last group. */
-  get head(): number {
-    return this.#log.head
+  /** How many events are not in the indexes, as of the last transaction. */
+  get unindexed(): number {
+    return this.#log.head - this.#log.indexed
   }
 
   /** Appends each commit of a group, in order. If it throws, the transaction must be rolled back. */
   appendAll(group: readonly EncodedCommit[]): WriterOutcome[] {
     this.#refresh()
+    this.#ids.findAll(group)
     const before = this.#log.head
-    try {
-      const outcomes = group.map((commit) => this.#append(commit))
-      const { head, recorded, events, commits } = this.#log
-      if (head > before) this.#updateLog.run(head, recorded, events, commits)
-      return outcomes
-    } catch (error) {
-      this.forget()
-      throw error
-    }
+    const outcomes = group.map((commit) => this.#append(commit))
+    const { head, recorded, events, commits } = this.#log
+    if (head > before) this.#updateLog.run(head, recorded, events, commits)
+    return outcomes
   }
 
-  /** To be called when what was appended was rolled back, or changed by other means than this. */
+  /** To be called when what was written was rolled back, or was changed by other means than this. */
   forget(): void {
-    this.#version = -1
+    this.#version = undefined
+  }
+
+  /** To be called when events up to a position have come into the indexes. */
+  indexed(position: number): void {
+    this.#log.indexed = position
+    this.#tail.dropUpTo(position)
   }
 
   #refresh(): void {
     const version = this.#dataVersion.get()!
     if (version === this.#version) return
-    this.#heads.clear()
-    this.#log = this.#selectLog.get()!
+    const known = this.#version === undefined ? undefined : this.#log
+    const now = this.#selectLog.get()!
+    // What was truncated before this process saw it cannot be caught up with.
+    if (known && now.head - known.head <= CATCH_UP && now.truncated <= known.head) {
+      this.#tail.load(known.head, (stream, revision) => this.#heads.moved(stream, revision))
+      this.#tail.dropUpTo(now.indexed)
+    } else {
+      this.#heads.clear()
+      this.#tail.clear()
+      this.#tail.load(now.indexed, () => undefined)
+    }
+    this.#log = now
     this.#version = version
   }
 
   #append(commit: EncodedCommit): WriterOutcome {
-    const heads = commit.streams.map(({ stream }) => this.#heads.find(stream))
+    const { id, streams, checks } = commit
+    if (this.#ids.has(id)) return this.#repeated(commit)
+    for (const { events } of streams)
+      for (const event of events)
+        if (event.id !== undefined && this.#ids.has(event.id)) return { kind: 'overlap', id: event.id }
+
+    const heads = streams.map(({ stream }) => this.#heads.find(stream))
     const fits =
-      commit.streams.every(({ expected }, index) => holds(expected, heads[index])) &&
-      commit.checks.every(({ stream, expected }) => holds(expected, this.#heads.find(stream)))
-    if (!fits || commit.streams.length === 0) return this.#known(commit) ?? this.#checked(commit)
-
-    for (const { events } of commit.streams)
-      for (const { id } of events)
-        if (id !== undefined && id !== commit.id && this.#selectId.get(id))
-          return this.#known(commit) ?? { kind: 'overlap', id }
-
-    const revisions = commit.streams.map(({ events }, index) => lastRevision(heads[index]) + events.length)
-    const position = this.#log.head + commit.events
-    const inserted = this.#insertId.run(commit.id, commit.digest, position, JSON.stringify(revisions))
-    if (inserted.changes === 0) return this.#known(commit)!
-    this.#write(commit, heads)
-    return { kind: 'appended', position, revisions, duplicate: false }
+      streams.every(({ expected }, index) => holds(expected, heads[index])) &&
+      checks.every(({ stream, expected }) => holds(expected, this.#heads.find(stream)))
+    if (!fits) return this.#conflicts(commit)
+    // What only checks leaves no trace, not even its id: asked again, it checks again.
+    if (streams.length === 0)
+      return { kind: 'appended', position: this.#log.head, revisions: [], duplicate: false }
+    return this.#write(commit, heads)
   }
 
-  /** What was answered when the id of the commit was first used, if it was. */
-  #known({ id, digest }: EncodedCommit): WriterOutcome | undefined {
-    const row = this.#selectId.get(id)
-    if (!row) return undefined
-    const [knownDigest, position, revisions] = row
-    if (knownDigest !== digest) return { kind: 'overlap', id }
-    return {
-      kind: 'appended',
-      position,
-      revisions: JSON.parse(revisions) as number[],
-      duplicate: true,
-    }
+  /** What is answered to a commit whose id is taken. */
+  #repeated({ id, digest }: EncodedCommit): WriterOutcome {
+    const taken = this.#ids.taken(id)
+    if (taken?.by !== 'commit' || taken.digest !== digest) return { kind: 'overlap', id }
+    const { position, revisions } = taken
+    return { kind: 'appended', position, revisions, duplicate: true }
   }
 
-  /** What a commit that writes nothing, or that does not fit, is answered. */
-  #checked({ streams, checks }: EncodedCommit): WriterOutcome {
+  #conflicts({ streams, checks }: EncodedCommit): WriterOutcome {
     const conflicts = [...streams, ...checks]
       .map(({ stream, expected }) => ({ stream, expected, head: this.#heads.find(stream) }))
       .filter(({ expected, head }) => !holds(expected, head))
@@ -123,53 +131,41 @@ export class Appending {
         expected,
         actual: head?.revision ?? ('none' as const),
       }))
-    if (conflicts.length > 0) return { kind: 'conflict', conflicts }
-    return { kind: 'appended', position: this.#log.head, revisions: [], duplicate: false }
+    return { kind: 'conflict', conflicts }
   }
 
-  #write(commit: EncodedCommit, heads: readonly (Head | undefined)[]): void {
+  #write(commit: EncodedCommit, heads: readonly (Head | undefined)[]): WriterOutcome {
     const log = this.#log
     log.recorded = Math.max(log.recorded, commit.recorded)
-    commit.streams.forEach((stream, index) => this.#writeStream(commit.id, stream, heads[index]))
     log.events += commit.events
     log.commits++
+    this.#tail.take(commit.id, log.head + 1)
+    const revisions = commit.streams.map((stream, index) => {
+      const head = heads[index] ?? this.#heads.add(stream.stream, stream.category)
+      this.#writeStream(commit, stream, head)
+      return head.revision
+    })
+    return { kind: 'appended', position: log.head, revisions, duplicate: false }
   }
 
-  #writeStream(commit: string, { stream, category, events }: EncodedStream, known: Head | undefined): void {
-    const head = known ?? this.#heads.add(stream, category)
+  #writeStream(commit: EncodedCommit, { events }: EncodedStream, head: Head): void {
     const { recorded } = this.#log
-    for (const event of events) {
+    for (const { id, ordinal, type, schemaVersion, time, tags, metadata, data, checksum } of events) {
       const position = ++this.#log.head
       const revision = ++head.revision
-      this.#insertEvent.run(
-        position,
-        head.id,
-        revision,
-        head.category,
-        commit,
-        event.ordinal,
-        event.id ?? null,
-        event.type,
-        event.schemaVersion,
-        event.time,
-        recorded,
-        event.tags.length > 0 ? JSON.stringify(event.tags) : null,
-        event.metadata === '' ? null : event.metadata,
-        seal(event.checksum, position, revision, recorded),
-        event.data ?? null,
-      )
-      if (event.tags.length > 0) for (const tag of event.tags) this.#insertTag.run(tag, position)
-      if (event.id !== undefined && event.id !== commit) this.#writeId(event, position)
+      const digest = ordinal === 0 ? commit.digest : null
+      const sealed = seal(checksum, position, revision, recorded)
+      const at = [position, head.id, revision, head.category, commit.id, ordinal, digest] as const
+      const what = [type, schemaVersion, time, recorded, sealed, data ?? null] as const
+      if (id === undefined && metadata === '' && tags.length === 0) this.#insertPlain.run(...at, ...what)
+      else {
+        const tagsText = tags.length > 0 ? JSON.stringify(tags) : null
+        this.#insert.run(...at, ...what, id ?? null, tagsText, metadata === '' ? null : metadata)
+        if (id !== undefined && id !== commit.id) this.#tail.take(id, position)
+      }
     }
+    this.#tail.add(this.#log.head, head.id, head.revision)
   }
-
-  #writeId({ id }: EncodedEvent, position: number): void {
-    this.#insertId.run(id!, null, position, '')
-  }
-}
-
-function lastRevision(head: Head | undefined): number {
-  return head?.revision ?? -1
 }
 
 function holds(expected: Expected, head: Head | undefined): boolean {

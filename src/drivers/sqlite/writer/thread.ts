@@ -3,7 +3,7 @@
  * application never waits for a disk.
  */
 import SQLite from 'better-sqlite3'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { packFault, type Fault } from '../faults.js'
 import { Writer } from './writer.js'
 
@@ -30,17 +30,27 @@ const { file, lockWait } = workerData as ThreadData
 
 try {
   const writer = new Writer(SQLite, file, lockWait)
-  port.on('message', ({ call, method, args }: Call) => {
-    // Each method checks nothing: both sides are ours, and typed where they are called.
-    const run = writer[method].bind(writer) as (...args: readonly unknown[]) => unknown
-    void answer(call, () => run(...args)).then(() => {
-      if (method === 'close') port.close()
-      else writer.afterwards()
-    })
+  port.on('message', (first: Call) => {
+    // All that has come is done before anything that can wait.
+    for (let next: Call | undefined = first; next; next = nextCall()) {
+      const { call, method, args } = next
+      const run = writer[method].bind(writer) as (...args: readonly unknown[]) => unknown
+      void answer(call, () => run(...args))
+      if (method === 'close') {
+        port.close()
+        return
+      }
+      writer.afterwards(false)
+    }
+    writer.afterwards(true)
   })
   port.postMessage({ call: 0, result: undefined } satisfies Reply)
 } catch (error) {
   port.postMessage({ call: 0, fault: packFault(error) } satisfies Reply)
+}
+
+function nextCall(): Call | undefined {
+  return (receiveMessageOnPort(port) as { message: Call } | undefined)?.message
 }
 
 async function answer(call: number, run: () => unknown): Promise<void> {

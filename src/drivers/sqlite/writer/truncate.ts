@@ -1,6 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import type { Truncation } from '../../../events/log.js'
 import { parsePosition } from '../../../events/position.js'
+import { Ids } from './ids.js'
+import { indexEvents } from './index-events.js'
 
 /** Events that are removed in one transaction: others can append between two of them. */
 const EVENTS = 1000
@@ -17,8 +19,9 @@ export interface Slice {
 interface Row {
   readonly position: number
   readonly stream: number
-  readonly category: number
   readonly revision: number
+  readonly category: number
+  readonly commit: string
   readonly tags: string | null
 }
 
@@ -32,53 +35,80 @@ interface Hold {
  * set meanwhile counts.
  */
 export function truncateSlice(db: Database, what: Truncation): Slice {
+  indexEvents(db)
   const hold = db.prepare<[], Hold>('SELECT name, position FROM holds ORDER BY position, name LIMIT 1').get()
   const rows = firstOf(db, what)
   const free = hold ? rows.filter(({ position }) => position <= hold.position) : rows
-  if (free.length > 0) remove(db, free)
+  if (free.length > 0) {
+    keepOutcomes(db, free)
+    remove(db, free)
+    mark(db, free)
+  }
   if (hold && free.length < rows.length) return { removed: free.length, end: true, heldBy: hold.name }
   return { removed: free.length, end: rows.length < EVENTS }
 }
 
-const COLUMNS = 'position, stream, category, revision, tags'
-
 /** The first events that are to go, in order of position. */
 function firstOf(db: Database, what: Truncation): Row[] {
+  const columns = 'e.position, e.stream, e.revision, e.category, e.commit_id AS "commit", e.tags'
   if ('stream' in what)
     return db
       .prepare<unknown[], Row>(
-        `SELECT ${COLUMNS} FROM events
-         WHERE stream = (SELECT id FROM streams WHERE name = ?) AND revision < ? ORDER BY revision LIMIT ?`,
+        `SELECT ${columns} FROM stream_index i JOIN events e ON e.position = i.position
+         WHERE i.stream = (SELECT id FROM streams WHERE name = ?) AND i.revision < ? ORDER BY i.revision LIMIT ?`,
       )
       .all(what.stream, what.beforeRevision, EVENTS)
   if ('category' in what)
     return db
       .prepare<unknown[], Row>(
-        `SELECT ${COLUMNS} FROM events
-         WHERE category = (SELECT id FROM categories WHERE name = ?) AND position <= ? ORDER BY position LIMIT ?`,
+        `SELECT ${columns} FROM category_index i JOIN events e ON e.position = i.position
+         WHERE i.category = (SELECT id FROM categories WHERE name = ?) AND i.position <= ? ORDER BY i.position LIMIT ?`,
       )
       .all(what.category, parsePosition(what.upTo), EVENTS)
   return db
-    .prepare<unknown[], Row>(`SELECT ${COLUMNS} FROM events WHERE position <= ? ORDER BY position LIMIT ?`)
+    .prepare<unknown[], Row>(
+      `SELECT ${columns} FROM events e WHERE e.position <= ? ORDER BY e.position LIMIT ?`,
+    )
     .all(parsePosition(what.upTo), EVENTS)
 }
 
-function remove(db: Database, rows: readonly Row[]): void {
-  const deleteEvent = db.prepare<[number]>('DELETE FROM events WHERE position = ?')
-  const deleteTag = db.prepare<[string, number]>('DELETE FROM tags WHERE tag = ? AND position = ?')
-  const streams = new Map<number, Row>()
-  const categories = new Map<number, number>()
-  for (const row of rows) {
-    deleteEvent.run(row.position)
-    if (row.tags !== null)
-      for (const tag of JSON.parse(row.tags) as string[]) deleteTag.run(tag, row.position)
-    streams.set(row.stream, row)
-    categories.set(row.category, row.position)
+/** What was answered to commits is kept for those who ask again: it cannot be told from their events any more. */
+function keepOutcomes(db: Database, rows: readonly Row[]): void {
+  const ids = new Ids(db)
+  const insert = db.prepare<[string, number, number, string]>(
+    'INSERT INTO truncated_commits VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+  )
+  for (const id of new Set(rows.map(({ commit }) => commit))) {
+    const taken = ids.taken(id)
+    if (taken?.by === 'commit') insert.run(id, taken.digest, taken.position, JSON.stringify(taken.revisions))
   }
+}
+
+function remove(db: Database, rows: readonly Row[]): void {
+  const fromEvents = db.prepare<[number]>('DELETE FROM events WHERE position = ?')
+  const fromStreams = db.prepare<[number, number]>(
+    'DELETE FROM stream_index WHERE stream = ? AND revision = ?',
+  )
+  const fromCategories = db.prepare<[number, number]>(
+    'DELETE FROM category_index WHERE category = ? AND position = ?',
+  )
+  const fromTags = db.prepare<[string, number]>('DELETE FROM tag_index WHERE tag = ? AND position = ?')
+  for (const { position, stream, revision, category, tags } of rows) {
+    fromEvents.run(position)
+    fromStreams.run(stream, revision)
+    fromCategories.run(category, position)
+    if (tags !== null) for (const tag of JSON.parse(tags) as string[]) fromTags.run(tag, position)
+  }
+}
+
+/** Notes what is gone, so that readers can tell it from what is lost. */
+function mark(db: Database, rows: readonly Row[]): void {
+  const streams = new Map(rows.map((row) => [row.stream, row]))
   const markStream = db.prepare<[number, number, number]>(
     'UPDATE streams SET first_revision = ?, truncated = ? WHERE id = ?',
   )
   for (const [id, { revision, position }] of streams) markStream.run(revision + 1, position, id)
+  const categories = new Map(rows.map(({ category, position }) => [category, position]))
   const markCategory = db.prepare<[number, number]>(
     'UPDATE categories SET truncated = max(truncated, ?) WHERE id = ?',
   )

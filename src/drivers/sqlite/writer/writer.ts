@@ -1,4 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
+import { BanyanError } from '../../../core/errors.js'
 import type { Truncation, TruncateResult } from '../../../events/log.js'
 import { parsePosition } from '../../../events/position.js'
 import { Bell } from '../bell.js'
@@ -7,7 +8,13 @@ import { faultOf } from '../faults.js'
 import { packOutcomes, unpackGroup, type PackedGroup, type PackedOutcomes } from '../wire.js'
 import { Appending } from './append.js'
 import { Checkpoints } from './checkpoint.js'
+import { indexEvents } from './index-events.js'
 import { truncateSlice, type Slice } from './truncate.js'
+
+/** Events that wait for the indexes: when there are so many, they come in before the next group. */
+const INDEX_BUSY = 4096
+/** The same if nobody waits. Fewer are left as they are; readers look through them. */
+const INDEX_IDLE = 256
 
 /** Everything that changes the file. Each method is one transaction, or several of them, and tells when they are durable. */
 export class Writer {
@@ -17,6 +24,7 @@ export class Writer {
   readonly #bell: Bell
   #open: Open
   #closing = false
+  #damage: Error | undefined
 
   constructor(sqlite: Sqlite, file: string, lockWait: number) {
     this.#sqlite = sqlite
@@ -28,15 +36,27 @@ export class Writer {
 
   /** See `LogDriver.append`. */
   append(packed: PackedGroup): PackedOutcomes {
+    if (this.#damage) throw this.#damage
     const group = unpackGroup(packed)
     const outcomes = this.#transaction(() => this.#open.appending.appendAll(group))
     this.#bell.ring()
     return packOutcomes(outcomes)
   }
 
-  /** Called after an answer has gone out: what may take a while. */
-  afterwards(): void {
-    this.#open.checkpoints.afterTransaction()
+  /**
+   * What need not be done before an answer goes out. To be called after each.
+   *
+   * @param idle - whether nobody waits
+   */
+  afterwards(idle: boolean): void {
+    try {
+      if (this.#open.appending.unindexed >= (idle ? INDEX_IDLE : INDEX_BUSY)) this.#index()
+      this.#open.checkpoints.afterTransaction()
+    } catch (error) {
+      // A full disk, say: it is tried again after the next answer. Damage does not go away.
+      const fault = faultOf(error, this.#file)
+      if (fault instanceof BanyanError && fault.code === 'BANYAN_LOG_CORRUPT') this.#damage = fault
+    }
   }
 
   hold(name: string, position: string): void {
@@ -64,7 +84,7 @@ export class Writer {
       })
       removed += slice.removed
       if (slice.end) return { removed, ...(slice.heldBy !== undefined && { heldBy: slice.heldBy }) }
-      this.afterwards()
+      this.afterwards(false)
       // Whoever waits to append comes first.
       await new Promise((resolve) => setImmediate(resolve))
       if (this.#closing) return { removed }
@@ -75,6 +95,11 @@ export class Writer {
     this.#closing = true
     this.#bell.close()
     this.#open.db.close()
+  }
+
+  #index(): void {
+    const { db, appending } = this.#open
+    appending.indexed(this.#transaction(() => indexEvents(db)))
   }
 
   #transaction<T>(work: () => T): T {
