@@ -50,11 +50,11 @@ export async function growth(directory, events) {
     '<= 1.2',
     (median(costs.large[what]) / median(costs.small[what])).toFixed(2),
   ]
-  const millions = (events / 1e6).toFixed(0)
+  const size = events < 1e6 ? `${events / 1000} k` : `${events / 1e6} M`
   return [
-    `### Growth, sqlite: ${millions} M events in ${listed.count} streams, ${(bytes / 2 ** 30).toFixed(1)} GB, against 10 k events`,
+    `### Growth, sqlite: ${size} events in ${listed.count} streams, ${(bytes / 2 ** 30).toFixed(1)} GB, against 10 k events`,
     table(
-      ['ms', '10 k events', `${millions} M events`, 'goal', 'ratio'],
+      ['ms', '10 k events', `${size} events`, 'goal', 'ratio'],
       [
         [`read a stream of ${PER_STREAM} events, median`, ...compare('reads')],
         ['append, 256 in flight, all of the time / appends', ...compare('appends')],
