@@ -109,7 +109,7 @@ class MemoryLog implements LogDriver {
 
   positionAt(time: number): Promise<Position> {
     let place = this.#events.length
-    while (place > 0 && (this.#events[place - 1]?.recorded ?? -Infinity) >= time) place--
+    while (place > 0 && (this.#events[place - 1]?.recorded ?? Infinity) >= time) place--
     return Promise.resolve(formatPosition(place))
   }
 

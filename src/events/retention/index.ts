@@ -6,4 +6,4 @@
  */
 export { problemOfRules, RETENTION_RULE, type RetentionRule } from './rules.js'
 export { retain, type RetainOptions, type RetentionReport, type RuleReport } from './retain.js'
-export { RETENTION, retention, type Retention, type RetentionOptions } from './runner.js'
+export { retention, type Retention, type RetentionOptions } from './runner.js'
