@@ -128,7 +128,7 @@ export class Node implements Running {
       hosted = events && (await hostLog(events, runtime, log, role))
       const gateway = await Gateway.open(gatewaySpecOf(spec), {
         ...{ runtime, limits, trust, onReport, ...counts },
-        ...(hosted && { events: (route) => hosted!.handlerOf(route) }),
+        ...(hosted && { events: (route, closing) => hosted!.handlerOf(route, closing) }),
       })
       return new Node(spec, log, clock, observation, hosted, gateway, origin)
     } catch (error) {

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { sleep, systemClock } from '../../src/core/clock.js'
 import { closeAll, open } from '../support/gateway.js'
-import { KEY, startEvents } from '../support/events-node.js'
+import { eventsConfig, KEY, specOf, startEvents } from '../support/events-node.js'
 import { parseExposition } from '../support/prometheus.js'
 import { serverSentEvents, type ServerSentEvent } from '../support/sse.js'
 
@@ -162,6 +162,26 @@ describe('following', () => {
     expect([answer.status, await answer.json()]).toEqual([200, []])
     await stopped
   }, 10_000)
+
+  test('ends in good order when its route changes, so that it is asked anew what it may', async () => {
+    const { ask, node } = await startEvents()
+    await append(ask, 0)
+    const events = serverSentEvents(await ask('', { headers: SSE }))
+    await until(events, isCaughtUp)
+    const { routes, ...rest } = eventsConfig({ categories: ['stock'] }) as { routes: object }
+    await node.apply(specOf({ ...rest, routes }))
+    expect((await events.next()).done).toBe(true)
+    const again = await ask('', { headers: { ...SSE, 'last-event-id': '0' } })
+    expect(again.status).toBe(403)
+    // What does not concern it leaves it alone.
+    const still = serverSentEvents(await ask('?category=stock', { headers: SSE }))
+    await until(still, isCaughtUp)
+    const other = { other: { match: { path: '/other' }, respond: {} } }
+    await node.apply(specOf({ ...rest, routes: { ...routes, ...other } }))
+    await append(ask, 1, 1, 'stock-1')
+    expect(dataOf(await until(still, ({ event }) => event === 'message'))).toEqual([1])
+    await still.return(undefined)
+  })
 
   test('by asking again and again: an answer as soon as there is something, or when the time is over', async () => {
     const { ask } = await startEvents()

@@ -3,7 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import type { HttpHandler } from '../../core/http-handler.js'
 import type { Runtime } from '../../core/runtime.js'
 import { noTelemetry, type Telemetry } from '../../core/telemetry.js'
-import { eventsOverHttp } from '../../events/http/index.js'
+import { eventsOverHttp, type EventsHttpOptions } from '../../events/http/index.js'
 import type { Capabilities, EventLog, LogStats } from '../../events/log.js'
 import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
@@ -84,22 +84,19 @@ export class HostedLog {
   /**
    * What answers a route with `events`.
    *
-   * @param operators - whether those who ask are operators
+   * @param closing - ends those who follow there
    */
-  handlerOf(route: EventsRouteSpec, operators = false): HttpHandler {
-    const { limits: { commitBytes } = {} } = this.#spec
-    return eventsOverHttp(this.log, {
-      ...route,
-      operators,
-      ...(commitBytes !== undefined && { bodyBytes: bytes(commitBytes) }),
-      runtime: this.#runtime,
-      closing: this.#closing.signal,
-    })
+  handlerOf(route: EventsRouteSpec, closing: AbortSignal): HttpHandler {
+    return this.#handlerOf({ ...route, closing: AbortSignal.any([closing, this.#closing.signal]) })
   }
 
   /** For operators, who may do everything. */
   get handler(): HttpHandler {
-    return (this.#handler ??= this.handlerOf({ actor: 'given' }, true))
+    return (this.#handler ??= this.#handlerOf({
+      actor: 'given',
+      operators: true,
+      closing: this.#closing.signal,
+    }))
   }
 
   /** Why the log could not be asked the last time somebody has tried. */
@@ -124,6 +121,16 @@ export class HostedLog {
     this.#watch.close()
     await this.#retention?.close()
     await this.log.close()
+  }
+
+  #handlerOf(options: EventsHttpOptions): HttpHandler {
+    const { limits: { commitBytes } = {} } = this.#spec
+    const bodyBytes = commitBytes === undefined ? undefined : bytes(commitBytes)
+    return eventsOverHttp(this.log, {
+      ...options,
+      ...(bodyBytes !== undefined && { bodyBytes }),
+      runtime: this.#runtime,
+    })
   }
 }
 

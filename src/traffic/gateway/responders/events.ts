@@ -26,8 +26,11 @@ export async function events(spec: EventsRouteSpec, context: RouteContext): Prom
       'BANYAN_INVALID_OPTIONS',
       `routes.${route}.events: there is no event log; say at the top which one: events: { driver: sqlite, path: ./data }`,
     )
-  const handler = await context.events(spec)
   const depth = depthOf(gateway.routes[route]?.match.path)
+  // Whoever still follows when the route has changed comes back, and is asked anew who it is and what it may.
+  const over = new AbortController()
+  context.onClose(() => over.abort())
+  const handler = await context.events(spec, over.signal)
   return async (call) => {
     const answer = await ask(handler, call, depth)
     if ('problem' in answer) throw refusal(answer.problem)

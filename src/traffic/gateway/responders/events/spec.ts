@@ -22,5 +22,12 @@ export interface EventsRouteSpec {
   public?: boolean
 }
 
-/** Makes the handler of such a route: whoever has opened the event log does, as the gateway knows none. */
-export type EventsProvider = (spec: EventsRouteSpec) => HttpHandler | Promise<HttpHandler>
+/**
+ * Makes the handler of such a route: whoever has opened the event log does, as the gateway knows none.
+ *
+ * @param closing - aborted when the route is gone or another one: answers that would go on for ever end in good order
+ */
+export type EventsProvider = (
+  spec: EventsRouteSpec,
+  closing: AbortSignal,
+) => HttpHandler | Promise<HttpHandler>
