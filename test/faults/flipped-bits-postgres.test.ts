@@ -25,7 +25,9 @@ describe.skipIf(postgresMissing())(
       const choices = new Choices(SEED)
       const copies: { url: string; file: string }[] = []
       for (let flip = 0; flip < FLIPS; flip++) {
-        const url = await server.database(`TEMPLATE ${nameOf(original)}`)
+        const name = `damaged_${flip}`
+        await server.query(`CREATE DATABASE ${name} TEMPLATE ${nameOf(original)}`)
+        const url = server.url(name)
         copies.push({ url, file: choices.pick(await eventFiles(server, url)) })
       }
       await server.query('CHECKPOINT')

@@ -8,69 +8,113 @@ import { faultyDisk, faultyDiskMissing } from './support/disk.js'
 import { judge } from './support/judge.js'
 import { Choices, SEED } from './support/seed.js'
 
-/** Every change of a file up to this one, then some of those behind it, among them those of checkpoints. */
-const EVERY = 30
-const SPREAD = 15
-const LAST = 1500
+/** A process that is killed, and when. */
+interface Moment {
+  /** In which kind of change; default any. */
+  readonly killIn?: string
+  /** In which of them, from 1. */
+  readonly killAt: number
+  /** How many commits it appends before it closes the log. */
+  readonly commits?: number
+  /** How many of them side by side, at most. */
+  readonly together?: number
+}
+
+const WAL = 'events.db-wal'
+const FILE = 'events.db'
+
+/** Enough to make a checkpoint while the log is open. */
+const MANY = { commits: 100_000, together: 40 }
+
+/** Until the log has been made and written to. */
+const MAKING: Moment[] = Array.from({ length: 28 }, (_, index) => ({ killAt: index + 1, commits: 3 }))
+
+const APPENDING = (choices: Choices): Moment[] => [
+  ...[1, 2, 3, 4, 5, 6].map((killAt) => ({ killIn: `write ${WAL}`, killAt })),
+  ...[1, 2, 3, 4].map((killAt) => ({ killIn: `sync ${WAL}`, killAt })),
+  ...[300, 300, 300].map((below) => ({ killAt: 7 + choices.below(below) })),
+]
+
+/** When the last process that has the log open closes it, the WAL is copied into the file. */
+const CLOSING = (choices: Choices): Moment[] => [
+  ...[1, 2, 3 + choices.below(8)].map((killAt) => ({ killIn: `write ${FILE}`, killAt, commits: 5 })),
+  { killIn: `sync ${FILE}`, killAt: 1, commits: 5 },
+  { killIn: `unlink ${WAL}`, killAt: 1, commits: 5 },
+]
+
+const CHECKPOINT = (choices: Choices): Moment[] => [
+  { ...MANY, killIn: `write ${FILE}`, killAt: 1 + choices.below(200) },
+  { ...MANY, killIn: `sync ${FILE}`, killAt: 1 },
+]
 
 /**
- * The moments that random kills seldom hit: a process is killed in its first change of a file, another in its second, and
- * so on, each time with a write half done.
+ * The moments that random kills seldom hit: a process is killed in its first write of a file, another in its second, others
+ * in a sync or a checkpoint; what it was writing is half done.
  */
-describe.skipIf(faultyDiskMissing())('killed in every phase of a write', () => {
-  test.each([
-    ['alone, so that the next recovers', false],
-    ['beside a process that goes on', true],
-  ])(`sqlite %s (seed ${SEED})`, { timeout: 120_000 }, async (_, beside) => {
-    const root = mkdtempSync(join(tmpdir(), 'banyan-phases-'))
-    const directory = join(root, 'disk')
-    mkdirSync(directory)
-    const where = `sqlite:${join(directory, 'log')}`
-    const killed = join(root, 'killed')
+describe.skipIf(faultyDiskMissing())(`sqlite, killed in every phase of a write (seed ${SEED})`, () => {
+  test('while the log is made', { timeout: 120_000 }, async () => {
+    const phases: string[] = []
+    for (const moment of MAKING) phases.push(...(await killAll([moment], false)))
+    expect(phases).toContain(`write ${FILE}-journal`)
+    expect(phases).toContain(`sync ${FILE}`)
+    expect(phases).toContain(`write ${WAL}`)
+  })
+
+  test('alone: the next process recovers', { timeout: 120_000 }, async () => {
     const choices = new Choices(SEED)
-    const moments = Array.from({ length: EVERY }, (_, index) => index + 1)
-    for (let index = 0; index < SPREAD; index++) moments.push(EVERY + choices.below(LAST))
+    const phases = await killAll([...APPENDING(choices), ...CLOSING(choices), ...CHECKPOINT(choices)], true)
+    for (const phase of [`write ${WAL}`, `sync ${WAL}`, `write ${FILE}`, `sync ${FILE}`, `unlink ${WAL}`])
+      expect(phases).toContain(phase)
+  })
 
-    const other = beside ? await openLog(where) : undefined
-    const histories: string[] = []
-    for (const [index, killAt] of moments.entries()) {
-      const history = join(root, `${index}.ndjson`)
-      histories.push(history)
-      const writer = new Child(
-        'sequence.mjs',
-        {
-          log: where,
-          name: `w${index}`,
-          history,
-          commits: LAST,
-          together: 20,
-          close: true,
-          seed: SEED + index,
-        },
-        faultyDisk({ files: directory, killAt, killed }),
-      )
-      const { code, signal } = await writer.exited
-      if (signal !== 'SIGKILL') throw writer.failure(`ended with ${code ?? signal}`)
-    }
-
-    const log = other ?? (await openLog(where))
-    const { verdict } = await judge(log, histories)
-    await log.close()
-    const phases = readFileSync(killed, 'utf8').trimEnd().split('\n')
-    process.stdout.write(`${phases.length} killed ${summaryOf(phases)}: ${verdict.summary}\n`)
-    expect(phases).toHaveLength(moments.length)
-    expect(existsSync(directory)).toBe(true)
-    rmSync(root, { recursive: true })
+  test('beside a process that goes on', { timeout: 120_000 }, async () => {
+    const choices = new Choices(SEED)
+    const phases = await killAll([...APPENDING(choices), ...CHECKPOINT(choices)], true, 'beside')
+    for (const phase of [`write ${WAL}`, `sync ${WAL}`, `write ${FILE}`, `sync ${FILE}`])
+      expect(phases).toContain(phase)
   })
 })
+
+/**
+ * @param made - whether the log is there before
+ * @returns in what each process was killed
+ */
+async function killAll(moments: readonly Moment[], made: boolean, beside?: 'beside'): Promise<string[]> {
+  const root = mkdtempSync(join(tmpdir(), 'banyan-phases-'))
+  const directory = join(root, 'disk')
+  mkdirSync(directory)
+  const where = `sqlite:${join(directory, 'log')}`
+  const killed = join(root, 'killed')
+  let other = made ? await openLog(where) : undefined
+  if (!beside) other = void (await other?.close())
+  const histories: string[] = []
+  for (const [index, { killAt, killIn, commits = 100, together = 3 }] of moments.entries()) {
+    const history = join(root, `${index}.ndjson`)
+    histories.push(history)
+    const writer = new Child(
+      'sequence.mjs',
+      { log: where, name: `w${index}`, history, commits, together, close: true, seed: SEED + index },
+      faultyDisk({ files: directory, killAt, killed, ...(killIn && { killIn }) }),
+    )
+    const { code, signal } = await writer.exited
+    if (signal !== 'SIGKILL' && code !== 0) throw writer.failure(`ended with ${code ?? signal}`)
+  }
+
+  const log = other ?? (await openLog(where))
+  const { verdict } = await judge(
+    log,
+    histories.filter((file) => existsSync(file)),
+  )
+  await log.close()
+  const phases = readFileSync(killed, 'utf8').trimEnd().split('\n')
+  if (moments.length > 1) process.stdout.write(`${summaryOf(phases)}: ${verdict.summary}\n`)
+  rmSync(root, { recursive: true })
+  return phases
+}
 
 /** In what, and how often. */
 function summaryOf(phases: readonly string[]): string {
   const counts = new Map<string, number>()
-  for (const phase of phases) {
-    const [, what = '', file = ''] = /^(\w+) .*?([^/]+) at /.exec(phase) ?? []
-    const name = `in a ${what} of ${file}`
-    counts.set(name, (counts.get(name) ?? 0) + 1)
-  }
-  return [...counts].map(([name, count]) => `${count} ${name}`).join(', ')
+  for (const phase of phases) counts.set(phase, (counts.get(phase) ?? 0) + 1)
+  return `killed ${[...counts].map(([phase, count]) => `${count} times in a ${phase}`).join(', ')}`
 }

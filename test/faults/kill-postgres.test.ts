@@ -37,9 +37,7 @@ describe.skipIf(postgresMissing())('postgres', () => {
         lanes: 6,
         pause: 12,
       })
-      const tormented = torment(server, conductor)
-      await conductor.run(tormented)
-      const killed = await tormented
+      const killed = await conductor.run(() => torment(server, where, conductor))
       const log = await openLog(where)
       const { verdict, history, events } = await judge(log, conductor.histories)
       await log.close()
@@ -49,7 +47,7 @@ describe.skipIf(postgresMissing())('postgres', () => {
       await expectEffects(server, where, events)
       expect(conductor.kills).toBeGreaterThanOrEqual(KILLS)
       expect(Math.min(...Object.values(killed))).toBeGreaterThan(0)
-      expect(verdict.commits.acknowledged).toBeGreaterThan(5 * KILLS)
+      expect(verdict.commits.acknowledged).toBeGreaterThan(2 * KILLS)
       expect(history.follows.filter(({ from }) => from !== '0').length).toBeGreaterThan(KILLS / 20)
       rmSync(directory, { recursive: true })
     },
@@ -59,13 +57,17 @@ describe.skipIf(postgresMissing())('postgres', () => {
 /** Kills processes of the server until enough was killed; then it runs. */
 async function torment(
   server: PostgresServer,
+  where: string,
   conductor: Conductor,
 ): Promise<{ connections: number; backends: number; servers: number }> {
   const choices = new Choices(SEED + 1000)
   const killed = { connections: 0, backends: 0, servers: 0 }
-  for (;;) {
-    await sleep(300 + choices.below(900))
-    if (conductor.done) return killed
+  const log = await openLog(where)
+  // Between two blows the writers get on, or nothing but recovery would be tried.
+  const progress = log.follow({}, { from: 'end' })[Symbol.asyncIterator]()
+  while (!conductor.done) {
+    await progress.next()
+    await sleep(choices.below(600))
     const what = choices.pick(['connections', 'connections', 'backends', 'servers'] as const)
     if (what === 'servers') {
       await server.crash()
@@ -75,6 +77,8 @@ async function torment(
     killed[what]++
     conductor.countKill()
   }
+  await log.close()
+  return killed
 }
 
 /** Ends the process of the server behind a connection: in its own way, or by SIGKILL, after which the server recovers. */

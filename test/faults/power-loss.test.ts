@@ -11,7 +11,7 @@ import { afterPowerLoss, readTrace, type DiskEntry } from './support/power-loss.
 import { Choices, SEED } from './support/seed.js'
 
 /** How often the power fails. */
-const FAILURES = Number(process.env['BANYAN_FAULTS_POWER'] ?? 120)
+const FAILURES = Number(process.env['BANYAN_FAULTS_POWER'] ?? 80)
 
 /**
  * What `kill -9` cannot show: that acknowledged means synced. Every write and sync of a process is recorded, in order with
@@ -48,9 +48,12 @@ async function failEverywhere(faults: { syncFails?: number }, failures: number):
   const entries = readTrace(trace)
 
   const choices = new Choices(SEED)
+  const cuts = Array.from({ length: failures }, () => choices.below(entries.length + 1))
+  // Right after a sync has failed: what it was for may be there when the process is not any more.
+  const failed = entries.findIndex(({ what }) => what === 'failed')
+  if (failed > 0) cuts.push(failed + 1, failed + 2, failed + 3, failed + 4)
   let acknowledged = 0
-  for (let failure = 0; failure < failures; failure++) {
-    const cut = choices.below(entries.length + 1)
+  for (const [failure, cut] of cuts.entries()) {
     const survives = choices.pick([0, 0, 0.5, 0.9, 1])
     const about = `cut ${cut} of ${entries.length}, unsynced sectors survive with ${survives}`
     const copy = join(root, `after-${failure}`)

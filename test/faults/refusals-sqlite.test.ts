@@ -37,7 +37,7 @@ test(
   { timeout: 60_000 },
   async () => {
     const file = join(root, 'locked.db')
-    const log = await openLog(`sqlite:${file}`)
+    const log = await openLog({ driver: 'sqlite', path: file, lockWait: '500ms' })
     await log.append(commit)
     const holder = new Child('holder.mjs', { file })
     await holder.said('ready')
@@ -71,7 +71,7 @@ test('the database of another program is refused and left as it is', async () =>
   database.close()
   const before = readFileSync(file)
   const { code, message } = await refusalOf(file)
-  expect(code).toBe('BANYAN_LOG_FORMAT')
+  expect(code).toBe('BANYAN_LOG_CORRUPT')
   expect(message).toContain(file)
   expect(readFileSync(file).equals(before)).toBe(true)
 })

@@ -10,7 +10,7 @@ const SYNC_MS = 20
 interface Lag {
   samples: number
   /** How long the event loop was held up, in ms. */
-  blocked: { p50: number; p99: number; max: number }
+  blocked: { p50: number; p90: number; p99: number; max: number }
   /** How long appends took, in ms. */
   waited: { min: number; p50: number; max: number }
 }
@@ -34,8 +34,8 @@ describe.skipIf(faultyDiskMissing())('a disk that takes 20 ms to sync', () => {
     process.stdout.write(`${JSON.stringify(measured)}\n`)
     // Nobody is answered before the disk has said that it has it.
     expect(measured.waited.min).toBeGreaterThan(SYNC_MS)
-    // A machine that is busy holds up any process now and then. A sync on the event loop would do so for every group.
-    expect(measured.blocked.p99).toBeLessThan(SYNC_MS)
-    expect(measured.blocked.p50).toBeLessThan(SYNC_MS / 2)
+    // A sync on the event loop would hold it up for each group. A busy machine holds up any process now and then.
+    expect(measured.blocked.p50).toBeLessThan(SYNC_MS / 4)
+    expect(measured.blocked.p90).toBeLessThan(SYNC_MS)
   })
 })

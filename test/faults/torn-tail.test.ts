@@ -60,23 +60,16 @@ function commitOf(number: number): Commit {
   }
 }
 
-/** At, before and behind the end of each frame and of its header, and anywhere. */
+/** Before, at and behind the ends of frames and of their headers, and anywhere: each kind at some frames. */
 function offsetsOf(wal: Buffer, begin: number, choices: Choices): number[] {
-  const page = wal.readUInt32BE(8)
-  const offsets = new Set<number>()
-  for (let frame = HEADER; frame <= wal.length; frame += FRAME_HEADER + page) {
-    if (frame < begin) continue
-    for (const offset of [
-      frame - 1,
-      frame,
-      frame + 1,
-      frame + 7,
-      frame + FRAME_HEADER,
-      frame + FRAME_HEADER + 1,
-    ])
-      offsets.add(offset)
-    offsets.add(frame + choices.below(FRAME_HEADER + page))
-  }
+  const size = FRAME_HEADER + wal.readUInt32BE(8)
+  const frames = (wal.length - HEADER) / size
+  const first = (begin - HEADER) / size
+  const offsets = new Set<number>([begin, wal.length])
+  for (const behind of [-1, 0, 1, 7, FRAME_HEADER, FRAME_HEADER + 1, FRAME_HEADER + 700])
+    for (let count = 0; count < 6; count++)
+      offsets.add(HEADER + (first + 1 + choices.below(frames - first - 1)) * size + behind)
+  for (let count = 0; count < 10; count++) offsets.add(begin + choices.below(wal.length - begin))
   return [...offsets].filter((offset) => offset >= begin && offset <= wal.length)
 }
 

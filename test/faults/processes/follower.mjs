@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Follows a log with several selectors, keeps a checkpoint for each, and goes on from there when it is started again.
- * On SIGTERM it reads on to the end and ends.
+ * On SIGTERM it reads on to the end and ends. It prints "." for each batch.
  *
  * Its argument is JSON: `log`, where the log is; `name`; `directory` of the checkpoints; `history`, the file to record
  * in; `seed`; `selectors`.
@@ -33,6 +33,7 @@ async function opened() {
     } catch (error) {
       const { code } = /** @type {any} */ (error)
       if (stop.signal.aborted || !['BANYAN_LOG_UNAVAILABLE', 'BANYAN_LOG_LOCKED'].includes(code)) throw error
+      process.stderr.write(`${error}\n`)
       await sleep(20)
     }
   }
@@ -49,6 +50,7 @@ async function follow(/** @type {import('banyan/events').Selector} */ selector, 
     signal: stop.signal,
   })) {
     position = seen.position
+    process.stdout.write('.\n')
     // A consumer that is killed before it has kept where it is sees some events again.
     if (random.next() < 0.5) replaceFile(checkpoint, position)
   }

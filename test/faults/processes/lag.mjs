@@ -28,7 +28,7 @@ sorted(held)
 process.stdout.write(
   `${JSON.stringify({
     samples: held.length,
-    blocked: { p50: at(held, 0.5), p99: at(held, 0.99), max: at(held, 1) },
+    blocked: { p50: at(held, 0.5), p90: at(held, 0.9), p99: at(held, 0.99), max: at(held, 1) },
     waited: { min: at(waits, 0), p50: at(waits, 0.5), max: at(waits, 1) },
   })}\n`,
 )

@@ -10,6 +10,7 @@ import pg from 'pg'
 export function openTransactions(url, log) {
   const pool = new pg.Pool({ connectionString: url, max: 4 })
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => void client.on('error', () => undefined))
   let count = 0
   return {
     /** @returns {import('banyan/events').Appender} */
@@ -27,7 +28,6 @@ export function openTransactions(url, log) {
    */
   async function append(commit, rollBack) {
     const client = await pool.connect()
-    client.on('error', () => undefined)
     let failed = true
     try {
       await client.query('BEGIN')

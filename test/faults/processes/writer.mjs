@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * Appends without end to a log and records what it tried and was told. After a restart it first finds out what became of
- * the commits that it had no answer for, by appending them again. SIGTERM lets it finish what it has begun. It prints the
- * codes of errors, and `appended` for each append that went well after one.
+ * the commits that it had no answer for, by appending them again. SIGTERM lets it finish what it has begun. It prints
+ * "." for each answer, the codes of errors, and `recovered` for an append that went well after one.
  *
  * Its argument is JSON: `log`, where the log is; `name` of the writer; `history`, the file to record in; `seed`;
  * `lanes`, how many appends are on their way at once; `pause`, how long a lane rests at most, in ms.
@@ -50,6 +50,7 @@ async function opened() {
       return await openLog(where)
     } catch (error) {
       if (stopping || !TRANSIENT.includes(/** @type {any} */ (error).code)) throw error
+      process.stderr.write(`${error}\n`)
       await sleep(20)
     }
   }
@@ -84,7 +85,7 @@ async function append(/** @type {import('./workload.mjs').Commit} */ commit) {
   for (;;) {
     try {
       const result = await recorder.append(appender, commit)
-      if (failing) process.stdout.write('appended\n')
+      process.stdout.write(failing ? 'recovered\n' : '.\n')
       failing = false
       if (result.ok) {
         for (const { stream, revision } of result.streams) revisions.set(stream, revision)

@@ -47,10 +47,19 @@ export class Child {
     if (!this.#stdout.includes(`${line}\n`)) throw this.failure(`ended before it said ${line}`)
   }
 
+  /** Waits until it has printed so many lines, or has ended. */
+  async lines(count: number): Promise<void> {
+    await this.#until(() => this.#stdout.split('\n', count + 1).length > count)
+  }
+
   #printed(line: string): Promise<void> {
+    return this.#until(() => this.#stdout.includes(`${line}\n`))
+  }
+
+  #until(fulfilled: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
-        if (this.#stdout.includes(`${line}\n`)) resolve()
+        if (fulfilled()) resolve()
       }
       this.#process.stdout!.on('data', look)
       void this.exited.then(() => resolve())
@@ -95,6 +104,6 @@ export class Child {
   }
 
   failure(what: string): Error {
-    return new Error(`${this.#process.spawnargs[1]} ${what}:\n${this.#stderr}`)
+    return new Error(`${this.#process.spawnargs[1]} ${what}:\n${this.#stderr.slice(-4000)}`)
   }
 }

@@ -83,16 +83,20 @@ export class Conductor implements Disposable {
   /**
    * Kills until enough was killed; then lets writers finish and followers read to the end.
    *
-   * @param others - what else torments the log, and has to end before
+   * @param others - what else torments the log until `done`
    */
-  async run(others?: Promise<unknown>): Promise<void> {
-    await Promise.all(this.#slots.map((slot, index) => this.#torment(slot, this.#plan.seed + index)))
-    await others
+  async run<T>(others?: () => Promise<T>): Promise<T> {
+    const [result] = await Promise.all([
+      others?.(),
+      ...this.#slots.map((slot, index) => this.#torment(slot, this.#plan.seed + index)),
+    ])
+    if (this.#failures.length > 0) throw this.#failures[0]!
     for (const program of ['writer.mjs', 'follower.mjs'])
       await Promise.all(
         this.#slots.filter((slot) => slot.program === program).map((slot) => this.#finish(slot)),
       )
-    if (this.#failures.length > 0) throw new AggregateError(this.#failures, this.#failures[0]!.message)
+    if (this.#failures.length > 0) throw this.#failures[0]!
+    return result as T
   }
 
   /** Leaves no process behind, whatever has happened. */
@@ -124,7 +128,9 @@ export class Conductor implements Disposable {
       if (choices.chance(0.15)) await sleep(choices.below(250))
       else {
         await this.#ready(child)
-        await sleep(choices.below(400))
+        // How far it gets in a time depends on the machine; those that have nothing to do are not waited for.
+        await Promise.race([child.lines(1 + choices.below(30)), sleep(2_000)])
+        await sleep(choices.below(50))
       }
       if (choices.chance(0.2) && !child.exit) {
         child.signal('SIGSTOP')

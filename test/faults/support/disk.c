@@ -4,6 +4,7 @@
 // BANYAN_DISK_SYNC_FAILS=3     the third of them fails with EIO
 // BANYAN_DISK_FULL=<path>      while that file exists, what would make a file longer fails with ENOSPC
 // BANYAN_DISK_KILL_AT=17       the process is killed in its 17th change of a file: a write is half done
+// BANYAN_DISK_KILL_IN=<change> only such changes count: "sync events.db"
 // BANYAN_DISK_KILLED=<path>    where it says what it was killed in
 // BANYAN_DISK_TRACE=<path>     records every change and every sync, in their order
 #define _GNU_SOURCE
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const char *files, *full, *killed;
+static const char *files, *full, *killed, *kill_in;
 static long sync_ms, sync_fails, kill_at, changes, syncs;
 static int trace = -1;
 
@@ -47,6 +48,7 @@ __attribute__((constructor)) static void begin(void) {
   files = getenv("BANYAN_DISK");
   full = getenv("BANYAN_DISK_FULL");
   killed = getenv("BANYAN_DISK_KILLED");
+  kill_in = getenv("BANYAN_DISK_KILL_IN");
   sync_ms = number("BANYAN_DISK_SYNC_MS");
   sync_fails = number("BANYAN_DISK_SYNC_FAILS");
   kill_at = number("BANYAN_DISK_KILL_AT");
@@ -77,10 +79,15 @@ static void record(const char *what, const char *path, long a, long b, const voi
   if (writev(trace, parts, 2) != (ssize_t)(length + size)) abort();
 }
 
-static void die(const char *what, const char *path, long offset, long size) {
+static const char *name_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+static void die(const char *what, const char *path) {
   if (killed) {
     char text[4200];
-    int length = snprintf(text, sizeof text, "%s %s at %ld, %ld bytes\n", what, path, offset, size);
+    int length = snprintf(text, sizeof text, "%s %s\n", what, name_of(path));
     int file = open(killed, O_WRONLY | O_CREAT | O_APPEND, 0644);
     if (real_write(file, text, length) != length) abort();
   }
@@ -89,8 +96,11 @@ static void die(const char *what, const char *path, long offset, long size) {
 }
 
 // Histories are written by us; the process is not killed in them.
-static int is_time(const char *path) {
-  return kill_at && !strstr(path, ".ndjson") && ++changes == kill_at;
+static int is_time(const char *what, const char *path) {
+  if (!kill_at || strstr(path, ".ndjson")) return 0;
+  size_t length = strlen(what);
+  if (kill_in && (strncmp(kill_in, what, length) || strcmp(kill_in + length + 1, name_of(path)))) return 0;
+  return ++changes == kill_at;
 }
 
 static int no_space(int fd, off_t end) {
@@ -113,9 +123,9 @@ static ssize_t change(int fd, const void *data, size_t size, off_t offset, int a
     return -1;
   }
   pthread_mutex_lock(&lock);
-  if (is_time(path)) {
+  if (is_time("write", path)) {
     real_pwrite(fd, data, size / 2, offset);
-    die("write", path, offset, size);
+    die("write", path);
   }
   ssize_t done = at_end ? real_write(fd, data, size) : real_pwrite(fd, data, size, offset);
   int error = errno;
@@ -138,7 +148,7 @@ int ftruncate(int fd, off_t size) {
   const char *path = path_of(fd, buffer, sizeof buffer);
   if (!path) return real_ftruncate(fd, size);
   pthread_mutex_lock(&lock);
-  if (is_time(path)) die("truncate", path, size, 0);
+  if (is_time("truncate", path)) die("truncate", path);
   int result = real_ftruncate(fd, size);
   int error = errno;
   if (result == 0) record("truncate", path, size, 0, "", 0);
@@ -153,7 +163,7 @@ static int synchronise(int fd, int (*real)(int)) {
   const char *path = path_of(fd, buffer, sizeof buffer);
   if (!path) return real(fd);
   pthread_mutex_lock(&lock);
-  if (is_time(path)) die("sync", path, 0, 0);
+  if (is_time("sync", path)) die("sync", path);
   long id = ++syncs;
   record("sync", path, id, 0, "", 0);
   pthread_mutex_unlock(&lock);
@@ -182,7 +192,7 @@ int fdatasync(int fd) { return synchronise(fd, real_fdatasync); }
 int unlink(const char *path) {
   if (!is_file(path)) return real_unlink(path);
   pthread_mutex_lock(&lock);
-  if (is_time(path)) die("unlink", path, 0, 0);
+  if (is_time("unlink", path)) die("unlink", path);
   int result = real_unlink(path);
   int error = errno;
   if (result == 0) record("unlink", path, 0, 0, "", 0);

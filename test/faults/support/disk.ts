@@ -17,6 +17,8 @@ export interface DiskFaults {
   full?: string
   /** In which change of a file the process is killed, from 1. */
   killAt?: number
+  /** Only such changes count: `sync events.db`. */
+  killIn?: string
   /** Where it says in what. */
   killed?: string
   /** Where it records what it is told. */
@@ -41,13 +43,14 @@ export function faultyDiskMissing(): boolean {
 
 /** The environment of a process that has this disk. */
 export function faultyDisk(faults: DiskFaults): Record<string, string> {
-  const { files, syncMs, syncFails, full, killAt, killed, trace } = faults
+  const { files, syncMs, syncFails, full, killAt, killIn, killed, trace } = faults
   const entries = {
     BANYAN_DISK: files,
     BANYAN_DISK_SYNC_MS: syncMs,
     BANYAN_DISK_SYNC_FAILS: syncFails,
     BANYAN_DISK_FULL: full,
     BANYAN_DISK_KILL_AT: killAt,
+    BANYAN_DISK_KILL_IN: killIn,
     BANYAN_DISK_KILLED: killed,
     BANYAN_DISK_TRACE: trace,
   }
