@@ -5,12 +5,19 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, expect, test } from 'vitest'
 import { ensure } from '../../scripts/engines.mjs'
+import { checkSource } from '../../src/node/config/load.js'
+import { readYaml } from '../../src/node/config/yaml-source.js'
 import { blockOf, startExample } from '../support/example.js'
 import { closeAll, open } from '../support/gateway.js'
 
 const run = promisify(execFile)
 
 afterEach(closeAll)
+
+test('the example of `events` on the page of the configuration is right', () => {
+  const config = `listen: 8080\nservices: {}\nroutes: { all: { match: {}, respond: {} } }\n${blockOf('configuration.md', 'yaml', 1)}`
+  expect(checkSource('docs/configuration.md', readYaml(config, {}))).toMatchObject({ ok: true, warnings: [] })
+})
 
 test('every request on the page of the event log over HTTP is answered as the page says', async () => {
   ensure('curl')
