@@ -44,7 +44,7 @@ export async function read(stream) {
     headers: { 'X-Api-Key': key },
   })
   if (!answer.ok) throw new Error(`the event log answers ${answer.status}: ${await answer.text()}`)
-  return answer.json()
+  return /** @type {Promise<Event[]>} */ (answer.json())
 }
 
 /**
