@@ -44,7 +44,7 @@ export class Output {
   async flush(): Promise<void> {
     const text = this.#gathered
     this.#gathered = ''
-    if (text === '' || process.stdout.write(text)) return
+    if (text === '' || this.#signal.aborted || process.stdout.write(text)) return
     await once(process.stdout, 'drain', { signal: this.#signal })
   }
 }
@@ -82,6 +82,8 @@ export async function interruptible(
   if (!signal.aborted) return
   if (!(signal.reason instanceof Stop)) throw signal.reason
   process.exitCode = signal.reason.exitCode
+  // What a reader has not taken would keep the process until it does.
+  if (process.stdout.writableLength > 0) process.exit()
 }
 
 /** Says something to the person at the terminal that is no part of the output; a pipe or file does not get it. */

@@ -28,8 +28,8 @@ export async function retainOnce(options: RetainCommandOptions): Promise<void> {
   await onLog(options, async ({ log, place, output, signal }) => {
     const { rules, archive } = rulesOf(given, options, place)
     const where = archive === undefined ? 'for good' : `and keeps it in ${archive}`
-    const question = `This removes from ${place.name} ${where}: ${rules.map(ruleText).join('; ')}. Go on?`
-    if (!(await confirm(question, options.yes === true, signal))) return
+    const facts = [`This removes from ${place.name} ${where}:`, ...rules.map((rule) => `${ruleText(rule)}.`)]
+    if (!(await confirm(facts, options.yes === true, signal))) return
     const report = await retain(log, rules, { signal, ...(archive !== undefined && { archive }) }).catch(
       (error: unknown) => {
         throw fileError('write', archive ?? '', error)

@@ -16,9 +16,12 @@ export async function stats(options: PlaceOptions & { json?: true }): Promise<vo
   })
 }
 
+/** Of fewer events, most of the size is not theirs. */
+const FEW = 1000
+
 function render(name: string, stats: LogStats, capabilities: Capabilities): string {
   const { events, streams, commits, bytes, head, first, format, holds } = stats
-  const perEvent = events > 0 ? `, ${bytesText(bytes / events)} an event` : ''
+  const perEvent = events >= FEW ? `, ${bytesText(bytes / events)} an event` : ''
   const rows: [string, string][] = [
     ['events', `${countText(events)}, positions ${shortPosition(first)} to ${shortPosition(head)}`],
     ['streams', countText(streams)],

@@ -41,8 +41,8 @@ async function remove(options: TruncateOptions, directory: string | undefined): 
       directory === undefined
         ? `This removes ${whatText(what)} from ${place.name} for good.`
         : `This moves ${whatText(what)} from ${place.name} to a file in ${directory}.`
-    const question = [does, ...(await holdTexts(log, what)), 'Go on?'].join(' ')
-    if (!(await confirm(question, options.yes === true, signal))) return
+    const facts = [does, ...(await holdTexts(log, what))]
+    if (!(await confirm(facts, options.yes === true, signal))) return
     const result: TruncateResult & { file?: string } =
       directory === undefined
         ? await log.truncate(what)
