@@ -33,7 +33,7 @@ import type {
   Truncation,
   VerifyOptions,
 } from './log.js'
-import { limitOf, queryOf, startOf, type Part } from './query.js'
+import { limitOf, queryOf, startOf } from './query.js'
 import { START } from './position.js'
 import { transformRead, transformStreams, type EventTransform } from './transform.js'
 
@@ -194,11 +194,18 @@ export class DriverLog implements EventLog {
     const signal = options.signal
       ? AbortSignal.any([options.signal, this.#closing.signal])
       : this.#closing.signal
-    let position = options.from === 'end' ? await this.#driver.head() : startOf(options)
-    await this.#mustBeReached(position)
+    const start = await this.#patiently(signal, async () => {
+      if (options.from === 'end') return this.#driver.head()
+      const from = startOf(options)
+      await this.#mustBeReached(from)
+      return from
+    })
+    if (start === undefined) return
+    let position = start
     let told = false
     for (;;) {
-      const page = await this.#readPatiently(part, position, limit, signal)
+      const after = position
+      const page = await this.#patiently(signal, () => this.#driver.read({ ...part, after, limit }))
       if (!page) return
       const events = await this.#decode(page)
       position = page.position
@@ -247,7 +254,8 @@ export class DriverLog implements EventLog {
   }
 
   async truncate(what: Truncation): Promise<TruncateResult> {
-    this.#mustBeOpen()
+    // Who comes with a position of another log would remove everything of this one.
+    await this.#mustBeReached('upTo' in what ? what.upTo : START)
     return this.#driver.truncate(what)
   }
 
@@ -330,16 +338,11 @@ export class DriverLog implements EventLog {
     return shown
   }
 
-  /** One page; while the engine cannot be reached it tries again. Undefined if the signal ended it. */
-  async #readPatiently(
-    part: Part,
-    after: Position,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<Page | undefined> {
+  /** What a follower asks; while the engine cannot be reached it asks again. Undefined if the signal ended it. */
+  async #patiently<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T | undefined> {
     for (let pause = RETRY_FIRST_MS; !signal.aborted; pause = Math.min(pause * 2, RETRY_LAST_MS)) {
       try {
-        return await this.#driver.read({ ...part, after, limit })
+        return await ask()
       } catch (error) {
         if (!(error instanceof BanyanError) || !PASSING.has(error.code)) throw error
         this.#runtime.telemetry.log('warn', `a follower waits for the event log: ${error.message}`)

@@ -36,3 +36,20 @@ export {
   type SeenEvent,
   type Verdict,
 } from './history/index.js'
+export { memoryLog } from '../drivers/memory/log.js'
+export {
+  faultyLog,
+  simulate,
+  SimulationError,
+  type Faults,
+  type FaultyLogOptions,
+  type LogFaults,
+  type NodeFaults,
+  type NodeHandle,
+  type Program,
+  type Simulated,
+  type SimulatedLog,
+  type SimulatedNode,
+  type SimulateOptions,
+  type World,
+} from './simulator/index.js'

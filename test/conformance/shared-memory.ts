@@ -18,6 +18,7 @@ export function sharedMemorySetup(
       const written: (readonly EncodedCommit[])[] = []
       let engine = memoryLog()
       let broken = bug(engine)
+      let crash = new AbortController()
       let handles = 0
       const connect = (): LogDriver => {
         handles++
@@ -31,7 +32,7 @@ export function sharedMemorySetup(
           read: (query) => engine.read(query),
           head: () => engine.head(),
           positionAt: (time) => engine.positionAt(time),
-          changed: (position, signal) => engine.changed(position, signal),
+          changed: (position, signal) => engine.changed(position, AbortSignal.any([signal, crash.signal])),
           revision: (stream) => engine.revision(stream),
           streams: (query) => engine.streams(query),
           truncate: (what) => engine.truncate(what),
@@ -47,6 +48,8 @@ export function sharedMemorySetup(
             const kept = await engine.append(written.slice(0, -1).flat())
             assert.equal(kept.length, written.slice(0, -1).flat().length)
             broken = bug(engine)
+            crash.abort()
+            crash = new AbortController()
           },
         }
         return { ...driver, ...broken }

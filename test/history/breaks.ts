@@ -166,7 +166,8 @@ export const BREAKS: Record<
     break: (world) => {
       for (const later of world.attempts) {
         const first = world.attempts.find(({ ended, outcome }) => outcome === 'ok' && ended! < later.began)
-        if (!first || later.outcome !== 'ok') continue
+        const tries = world.attempts.filter(({ commit }) => commit === later.commit)
+        if (!first || later.outcome !== 'ok' || tries.length > 1) continue
         const moved = world.log.filter(({ commit }) => commit === later.commit)
         return renumbered(world, [...moved, ...world.log.filter(({ commit }) => commit !== later.commit)])
       }
@@ -191,7 +192,9 @@ export const BREAKS: Record<
         world.attempts.filter(({ outcome, streams }) => outcome === 'ok' && streams.length > 0),
         random,
       )
-      if (victim) victim.streams = victim.streams.map((stream) => ({ ...stream, expected: 777 }))
+      for (const attempt of world.attempts)
+        if (attempt.commit === victim?.commit)
+          attempt.streams = attempt.streams.map((stream) => ({ ...stream, expected: 777 }))
       return victim && world
     },
   },

@@ -65,9 +65,16 @@ export function rightHistory(seed: number, size = 60): World {
         })
       }
   }
+  const tryAgain = (attempt: Mutable<Attempt>): void => {
+    const again: Mutable<Attempt> = { ...attempt, began: now }
+    world.attempts.push(again)
+    open.push(again)
+    if (unapplied.delete(attempt)) unapplied.add(again)
+  }
   const end = (attempt: Mutable<Attempt>): void => {
-    if (chance(0.15)) {
+    if (chance(0.25)) {
       if (unapplied.has(attempt) && chance(0.5)) apply(attempt)
+      if (chance(0.5)) tryAgain(attempt)
       return
     }
     attempt.ended = now

@@ -82,12 +82,12 @@ function checkCommit(
     const why = tried.attempts.map(answered).join('; ')
     return [{ kind: 'invented', message: `${describe(first)} was refused: ${why}` }]
   }
-  // Of several attempts with one id, at most one is in the log; which one is not known if none was acknowledged.
+  // Of several attempts with one id, at most one is in the log; which one is not known.
+  const possible = tried.attempts.filter(({ outcome }) => outcome === 'ok' || outcome === 'unknown')
   let least: readonly Anomaly[] | undefined
-  for (const attempt of tried.attempts) {
-    if (attempt.outcome === 'conflict' || attempt.outcome === 'failed') continue
+  for (const attempt of possible) {
     const anomalies = compare(attempt, events, options)
-    if (anomalies.length === 0) return anomalies
+    if (anomalies.length === 0) return possible.flatMap((each) => compareAnswer(each, events, options))
     if (!least || attempt.outcome === 'ok') least = anomalies
   }
   return least ?? []
@@ -100,21 +100,17 @@ function compare(
   { mayBeTruncated }: { mayBeTruncated: boolean },
 ): Anomaly[] {
   const found: Anomaly[] = []
-  const { commit, streams, position, revisions } = attempt
+  const { commit, streams } = attempt
   const add = (kind: Anomaly['kind'], message: string): unknown => found.push({ kind, message })
   const byStream = groupByStream(events)
   let matched = 0
-  for (const [index, append] of streams.entries()) {
+  for (const append of streams) {
     const written = byStream.get(append.stream) ?? []
     matched += compareStream(append, written, add)
     const first = written[0]
-    const last = written.at(-1)
-    if (!first || !last || mayBeTruncated) continue
+    if (!first || mayBeTruncated) continue
     if (!follows(append.expected, first.revision))
       add('reordered', `${describe(first)} was appended expecting ${append.expected}`)
-    const told = revisions?.[index]
-    if (told !== undefined && told !== last.revision)
-      add('reordered', `${describe(last)} was acknowledged as revision ${told}`)
   }
   const wanted = streams.reduce((sum, each) => sum + each.events.length, 0)
   const ids = new Set(events.map(({ id }) => id))
@@ -131,10 +127,26 @@ function compare(
       else if (!streams.some(({ stream }) => stream === event.stream))
         add('invented', `${describe(event)} was not appended to this stream`)
   }
-  const last = events.at(-1)!
-  if (position !== undefined && last.position !== position && found.length === 0)
-    add('reordered', `${describe(last)} was acknowledged at ${position}`)
   return found
+}
+
+/** Whether an acknowledgement said where it is: the first one and those of repetitions say the same. */
+function compareAnswer(
+  { streams, position, revisions }: Attempt,
+  events: readonly SeenEvent[],
+  { mayBeTruncated }: { mayBeTruncated: boolean },
+): Anomaly[] {
+  const last = events.at(-1)!
+  if (mayBeTruncated) return []
+  if (position !== undefined && last.position !== position)
+    return [{ kind: 'reordered', message: `${describe(last)} was acknowledged at ${position}` }]
+  const byStream = revisions ? groupByStream(events) : undefined
+  for (const [index, told] of revisions?.entries() ?? []) {
+    const event = byStream?.get(streams[index]?.stream ?? '')?.at(-1)
+    if (event && event.revision !== told)
+      return [{ kind: 'reordered', message: `${describe(event)} was acknowledged as revision ${told}` }]
+  }
+  return []
 }
 
 function groupByStream(events: readonly SeenEvent[]): Map<string, SeenEvent[]> {
