@@ -50,12 +50,19 @@ export function isUri(value: unknown): value is string {
   return typeof value === 'string' && URI.test(value)
 }
 
+/** The last one that was found to be one: events that come together mostly have the same source. */
+let lastReference = ''
+
 export function isUriReference(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && URI_REFERENCE.test(value)
+  if (typeof value !== 'string' || value === '') return false
+  if (value === lastReference) return true
+  if (!URI_REFERENCE.test(value)) return false
+  lastReference = value
+  return true
 }
 
 export function isMediaType(value: unknown): value is string {
-  return isText(value) && MEDIA_TYPE.test(value)
+  return value === 'application/json' || (isText(value) && MEDIA_TYPE.test(value))
 }
 
 /** Whether the data is JSON: `*` + `/json` or `*` + `/*+json`, as nothing said means too. */

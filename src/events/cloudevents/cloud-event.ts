@@ -74,11 +74,14 @@ export function checkCloudEvent(value: unknown): CloudEvent {
 }
 
 function withoutUnset(attributes: Record<string, unknown>): Record<string, unknown> {
-  const isSet = (name: string): boolean =>
-    attributes[name] !== undefined && (attributes[name] !== null || name === 'data')
   for (const name in attributes)
-    if (!isSet(name)) return Object.fromEntries(Object.entries(attributes).filter(([other]) => isSet(other)))
+    if (!isSet(name, attributes[name]))
+      return Object.fromEntries(Object.entries(attributes).filter(([other, value]) => isSet(other, value)))
   return attributes
+}
+
+function isSet(name: string, value: unknown): boolean {
+  return value !== undefined && (value !== null || name === 'data')
 }
 
 function checkData({ data, data_base64: base64, datacontenttype }: CloudEvent): void {

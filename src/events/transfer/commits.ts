@@ -1,5 +1,6 @@
 import { BanyanError } from '../../core/errors.js'
-import { fromCloudEvent, parseCloudEvent, type ReceivedEvent } from '../cloudevents/index.js'
+import { fromCloudEvent, type ReceivedEvent } from '../cloudevents/index.js'
+import { parseJson } from '../cloudevents/text.js'
 import { eventError } from '../errors.js'
 import type { Commit, Expected, StreamAppend } from '../log.js'
 
@@ -58,7 +59,7 @@ export async function* lineEvents(lines: Lines): AsyncGenerator<LineEvent, void,
     if (json.trim() === '') continue
     let event
     try {
-      event = fromCloudEvent(parseCloudEvent(json))
+      event = fromCloudEvent(parseJson(json))
     } catch (error) {
       throw atLine(line, error)
     }
