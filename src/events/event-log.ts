@@ -98,6 +98,8 @@ export class DriverLog implements EventLog {
   readonly #instruments: LogInstruments
   readonly #transforms: readonly EventTransform[]
   readonly #closing = new AbortController()
+  /** Resolves when the last append that goes through transforms was handed over. */
+  #lastTurn: Promise<void> = Promise.resolve()
   #closed: Promise<void> | undefined
 
   constructor(driver: LogDriver, options: LogOptions = {}) {
@@ -127,16 +129,16 @@ export class DriverLog implements EventLog {
   }
 
   async append(commit: Commit): Promise<AppendResult> {
-    const encoded = this.#transforms.length > 0 ? await this.#encodeTransformed(commit) : this.#encode(commit)
-    const outcome = await this.#appendEncoded(encoded)
-    if (outcome.kind !== 'appended') return refused(encoded, outcome)
-    return {
-      ok: true,
-      id: encoded.id,
-      position: outcome.position ?? START,
-      streams: revisionsOf(encoded, outcome.revisions),
-      duplicate: outcome.duplicate,
-    }
+    if (this.#transforms.length === 0) return this.#append(this.#encode(commit))
+    // Transforms take the time they take; appends stay in the order in which they were made.
+    const before = this.#lastTurn
+    let passOn = (): void => undefined
+    this.#lastTurn = new Promise((resolve) => (passOn = resolve))
+    const [encoded] = await Promise.allSettled([this.#encodeTransformed(commit), before])
+    const result =
+      encoded.status === 'fulfilled' ? this.#append(encoded.value) : Promise.reject(encoded.reason as Error)
+    passOn()
+    return result
   }
 
   within(transaction: unknown): TransactionAppender {
@@ -304,6 +306,18 @@ export class DriverLog implements EventLog {
     await this.#group.close()
     await this.#driver.close()
     this.#instruments.close()
+  }
+
+  async #append(encoded: EncodedCommit): Promise<AppendResult> {
+    const outcome = await this.#appendEncoded(encoded)
+    if (outcome.kind !== 'appended') return refused(encoded, outcome)
+    return {
+      ok: true,
+      id: encoded.id,
+      position: outcome.position ?? START,
+      streams: revisionsOf(encoded, outcome.revisions),
+      duplicate: outcome.duplicate,
+    }
   }
 
   async #appendEncoded(commit: EncodedCommit): Promise<Outcome> {

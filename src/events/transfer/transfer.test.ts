@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { altered, closeLogs, collect, contents, newLog } from '../../../test/support/logs.js'
-import { openLog, type Commit, type EventLog } from '../index.js'
+import { openLog, type Commit, type EventLog, type EventTransform } from '../index.js'
 import { exportEvents, importEvents, readEvents } from './index.js'
 
 afterEach(closeLogs)
@@ -343,6 +343,24 @@ it('keeps many commits on their way, and never more than it may', async () => {
   }
   expect(await importEvents(counted, lines(), { inFlight: 16 })).toMatchObject({ ok: true, events: 200 })
   expect(most).toBe(16)
+})
+
+it('goes through the transforms of the log, and keeps its order', async () => {
+  const from = await openLog('memory:')
+  for (let number = 0; number < 20; number++)
+    await from.append(number % 2 === 0 ? over(`c${number}`, 'a-1', 'b-1') : one(`c${number}`, 'a-1'))
+  const seen: string[] = []
+  const transform: EventTransform = {
+    write: async (event) => {
+      await Promise.resolve()
+      seen.push(event.id!)
+      return event
+    },
+  }
+  const to = await openLog('memory:', { transforms: [transform] })
+  expect(await importEvents(to, exportEvents(from))).toMatchObject({ ok: true, events: 50 })
+  expect(await contents(to)).toEqual(await contents(from))
+  expect(seen).toHaveLength(50)
 })
 
 it('ends when its signal does, and says why', async () => {
