@@ -46,7 +46,7 @@ export async function startEvents(route: object = {}, more: object = {}) {
   const [url] = node.state().node.listen
   const ask = (path: string, { headers, ...init }: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {}) =>
     fetch(`${url!}/events${path}`, { headers: { 'x-api-key': KEY, ...headers }, ...init })
-  const admin = /admin on (http:\S+)/.exec(lines.join(''))?.[1]
+  const admin = /admin on (http:[^"\s]+)/.exec(lines.join(''))?.[1]
   return { node, url: url!, port: Number(new URL(url!).port), ask, lines, admin: admin! }
 }
 

@@ -8,6 +8,7 @@
 import { duration, type Duration } from '../../core/duration.js'
 import type { HandlerAnswer, HandlerRequest, HttpHandler } from '../../core/http-handler.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import { isUriReference } from '../cloudevents/attributes.js'
 import { toCloudEvent } from '../cloudevents/index.js'
 import type { EventLog, RecordedEvent } from '../log.js'
 import { chooseType, NDJSON, SSE } from './accept.js'
@@ -63,7 +64,7 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
     bodyBytes,
   }
   return async (request) => {
-    const named = source ?? (request.base || '/')
+    const named = source ?? (isUriReference(request.base) ? request.base : '/')
     const textOf = (event: RecordedEvent): string => JSON.stringify(toCloudEvent(event, { source: named }))
     try {
       return await answer(request, { ...common, textOf })

@@ -139,6 +139,11 @@ test.each<[string, string, string[]]>([
   ],
   [
     'events: {}',
+    'events: { source: my shop }',
+    ['9:23: routes.events.events.source: must be a URI reference such as /shop/events, got "my shop"'],
+  ],
+  [
+    'events: {}',
     'events: { allow: [write] }',
     ['9:23: routes.events.events.allow[0]: must be one of "append", "read", got "write"'],
   ],

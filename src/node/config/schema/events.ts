@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import { isUriReference } from '../../../events/cloudevents/attributes.js'
 import { RETENTION_RULE } from '../../../events/retention/rules.js'
 import { durationSchema, optionsSchema } from '../options-schema.js'
 import { atLeastOne, bytes } from './parts.js'
 
 const count = z.int().min(1)
+
+const uriReference = z.string().refine(isUriReference, 'must be a URI reference such as /shop/events')
 
 const directory = z.string().min(1, 'must name a directory').meta({
   description: 'Where the schemas are: `OrderPlaced.schema.json`, `OrderPlaced.v2.schema.json`, ...',
@@ -84,9 +87,7 @@ export const events = z
           description:
             'A directory to which events go before they are removed. Default: they are only removed.',
         }),
-        source: z
-          .string()
-          .min(1, 'must not be empty')
+        source: uriReference
           .optional()
           .meta({ description: '`source` of archived CloudEvents. Default `/banyan`.' }),
       })
@@ -134,7 +135,7 @@ export const eventsOfRoute = z
     streams: atLeastOne(streamName).optional().meta({
       description: 'Only these streams, by name or its beginning with `*` at the end. Default: all.',
     }),
-    source: z.string().min(1, 'must not be empty').optional().meta({
+    source: uriReference.optional().meta({
       description: '`source` of the CloudEvents that clients read. Default: the path of the route.',
     }),
     actor: z.enum(['caller', 'given']).optional().meta({
