@@ -44,6 +44,14 @@ function postgresPlaces() {
   ]
 }
 
+const POSTGRES_SETTINGS = {
+  fsync: 'on',
+  wal_level: 'logical',
+  max_connections: '200',
+  // One call instead of one for each file, when it starts again after a crash.
+  recovery_init_sync_method: process.platform === 'linux' ? 'syncfs' : 'fsync',
+}
+
 /** @type {Record<string, Engine>} */
 const ENGINES = {
   nginx: {
@@ -111,9 +119,10 @@ const ENGINES = {
       files: {},
       args: [
         ...['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', ''],
-        ...Object.entries({ fsync: 'on', wal_level: 'logical', max_connections: '200', ...options }).flatMap(
-          ([name, value]) => ['-c', `${name}=${value}`],
-        ),
+        ...Object.entries({ ...POSTGRES_SETTINGS, ...options }).flatMap(([name, value]) => [
+          '-c',
+          `${name}=${value}`,
+        ]),
       ],
     }),
     // Line 8 of its lock file is its state; what a killed server has left has another pid on line 1.

@@ -14,6 +14,8 @@ export class Appender {
   readonly #statement: string
   readonly #retryFor: number
   readonly #blocked: BlockedCommits
+  /** Settles when the group before has its outcomes. */
+  #before: Promise<unknown> = Promise.resolve()
 
   constructor(connections: Connections, settings: Settings, clock: Clock) {
     this.#connections = connections
@@ -21,25 +23,41 @@ export class Appender {
     this.#statement = `SELECT "${settings.schema}".append(${parameters.join(', ')})`
     this.#retryFor = settings.retryFor
     this.#blocked = new BlockedCommits(
-      (commits, patience) => this.#send(commits, patience),
+      (commits, patience) => this.#send(runsOf(commits), patience),
       settings.lockTimeout,
       clock,
     )
   }
 
-  /** See `LogDriver.append`. What waits for a stream that is locked does not keep the others waiting. */
-  async append(group: readonly EncodedCommit[]): Promise<(Outcome | Promise<Outcome>)[]> {
+  /**
+   * See `LogDriver.append`. A group is made ready while the one before is on its way, and sent after it: the order of
+   * what a process appends stays, whatever has to be sent again.
+   */
+  append(group: readonly EncodedCommit[]): Promise<(Outcome | Promise<Outcome>)[]> {
+    const ready = runsOf(group)
+    const outcomes = this.#before.then(() => this.#append(group, ready))
+    this.#before = outcomes.catch(() => undefined)
+    return outcomes
+  }
+
+  /** What waits for a stream that is locked does not keep the others waiting. */
+  async #append(
+    group: readonly EncodedCommit[],
+    ready: readonly Run[],
+  ): Promise<(Outcome | Promise<Outcome>)[]> {
     const outcomes = new Map<EncodedCommit, Outcome | Promise<Outcome>>()
     const free: EncodedCommit[] = []
     for (const commit of group) {
       if (this.#blocked.concerns(commit)) outcomes.set(commit, this.#blocked.add(commit))
       else free.push(commit)
     }
-    const settled = await this.#send(free).catch((error: unknown) => {
-      if (outcomes.size === 0) throw error
-      // Those that wait for a stream have an outcome of their own.
-      return free.map(() => failed(error))
-    })
+    const settled = await this.#send(free.length === group.length ? ready : runsOf(free)).catch(
+      (error: unknown) => {
+        if (outcomes.size === 0) throw error
+        // Those that wait for a stream have an outcome of their own.
+        return free.map(() => failed(error))
+      },
+    )
     free.forEach((commit, index) => {
       const outcome = settled[index]!
       outcomes.set(commit, outcome === 'locked' ? this.#blocked.add(commit) : outcome)
@@ -52,9 +70,9 @@ export class Appender {
     return this.#blocked.close()
   }
 
-  async #send(commits: readonly EncodedCommit[], patience?: number): Promise<(Sent | Promise<never>)[]> {
+  async #send(runs: readonly Run[], patience?: number): Promise<(Sent | Promise<never>)[]> {
     const outcomes: (Sent | Promise<never>)[] = []
-    for (const run of runsOf(commits)) outcomes.push(...(await this.#sendRun(run, patience, [])))
+    for (const run of runs) outcomes.push(...(await this.#sendRun(run, patience, [])))
     return outcomes
   }
 
@@ -63,12 +81,11 @@ export class Appender {
    * one forbids it, by its name, in the same transaction. So what is found then stays true.
    */
   async #sendRun(
-    commits: readonly EncodedCommit[],
+    { commits, parameters }: Run,
     patience: number | undefined,
     lost: string[],
   ): Promise<(Sent | Promise<never>)[]> {
     const { place } = this.#connections
-    const parameters = parametersOf(commits)
     const ask = async (): Promise<Sent[] | 'apart'> => {
       const attempt = randomUUID()
       try {
@@ -103,7 +120,7 @@ export class Appender {
   ): Promise<(Sent | Promise<never>)[]> {
     const outcomes: (Sent | Promise<never>)[] = []
     for (const commit of commits) {
-      const [outcome] = await this.#sendRun([commit], patience, lost).catch((error: unknown) => [
+      const [outcome] = await this.#sendRun(runOf([commit]), patience, lost).catch((error: unknown) => [
         failed(error),
       ])
       outcomes.push(outcome!)
@@ -112,22 +129,32 @@ export class Appender {
   }
 }
 
+/** Commits that are sent together, and how. */
+interface Run {
+  readonly commits: readonly EncodedCommit[]
+  readonly parameters: readonly unknown[]
+}
+
+function runOf(commits: readonly EncodedCommit[]): Run {
+  return { commits, parameters: parametersOf(commits) }
+}
+
 /** Parts in which no id stands twice: what an id has been taken for is looked up before a part is appended. */
-function runsOf(commits: readonly EncodedCommit[]): (readonly EncodedCommit[])[] {
-  const runs: EncodedCommit[][] = []
+function runsOf(commits: readonly EncodedCommit[]): Run[] {
+  const runs: Run[] = []
   let run: EncodedCommit[] = []
   let ids = new Set<string>()
   for (const commit of commits) {
     const own = idsOf(commit)
     if (own.some((id) => ids.has(id))) {
-      runs.push(run)
+      runs.push(runOf(run))
       run = []
       ids = new Set()
     }
     run.push(commit)
     for (const id of own) ids.add(id)
   }
-  if (run.length > 0) runs.push(run)
+  if (run.length > 0) runs.push(runOf(run))
   return runs
 }
 

@@ -73,13 +73,19 @@ export class Connections {
   /**
    * Asks something that may be asked twice, until there is an answer.
    *
+   * @param answerWithin - ms; default as it is set
    * @throws `BANYAN_LOG_UNAVAILABLE` after `retryFor`, and what the server refuses
    */
-  read(text: string, values: unknown[]): Promise<Rows> {
+  read(text: string, values: unknown[], answerWithin?: number): Promise<Rows> {
     return this.patiently(
-      () => this.#ask(this.#reads, text, values),
+      () => this.readOnce(text, values, answerWithin),
       (error) => errorOf(error, this.place),
     )
+  }
+
+  /** Asks once, on a connection for reading. What it throws is for {@link faultOf}. */
+  readOnce(text: string, values: unknown[], answerWithin?: number): Promise<Rows> {
+    return this.#ask(this.#reads, text, values, answerWithin)
   }
 
   /**
@@ -111,11 +117,11 @@ export class Connections {
     await Promise.all([this.#appends.end(), this.#reads.end()])
   }
 
-  async #ask(pool: Pool, text: string, values: unknown[]): Promise<Rows> {
+  async #ask(pool: Pool, text: string, values: unknown[], query_timeout?: number): Promise<Rows> {
     const client = await this.#connected(pool)
     let broken = true
     try {
-      const query = { text, values, rowMode: 'array' as const, types: AS_TEXT }
+      const query = { text, values, rowMode: 'array' as const, types: AS_TEXT, query_timeout }
       const { rows } = await client.query<(string | null)[]>(query)
       broken = false
       return rows

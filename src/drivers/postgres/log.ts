@@ -51,7 +51,7 @@ export async function openPostgresLog(spec: PostgresLogSpec, context: DriverCont
 
 class PostgresLog implements LogDriver {
   readonly capabilities = CAPABILITIES
-  readonly parallel = 1
+  readonly parallel = 2
   readonly #connections: Connections
   readonly #schema: string
   readonly #appender: Appender

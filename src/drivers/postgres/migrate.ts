@@ -58,9 +58,9 @@ async function migrate(connections: Connections, settings: Settings): Promise<Mi
     if (from === FORMAT) return { from, to: FORMAT }
     return await connections.transaction(async (ask) => {
       await ask(`SELECT pg_advisory_xact_lock(${LOCK}, hashtext('${schema}'))`)
-      const [[known] = []] = await ask(`SELECT to_regclass('"${schema}".log')`)
-      const [[before] = ['0']] =
-        typeof known === 'string' ? await ask(`SELECT format FROM "${schema}".log`) : []
+      // Asked of the catalog: to_regclass remembers in this session that there was none before it waited for the lock.
+      const [known] = await ask(`SELECT FROM pg_tables WHERE schemaname = '${schema}' AND tablename = 'log'`)
+      const [[before] = ['0']] = known ? await ask(`SELECT format FROM "${schema}".log`) : []
       // Only if it is missing: who may not make schemas can be given one.
       const [existing] = await ask(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`)
       if (!existing) await ask(`CREATE SCHEMA "${schema}"`)
@@ -78,11 +78,19 @@ async function migrate(connections: Connections, settings: Settings): Promise<Mi
 
 /** Of the log in the schema; undefined if there is none. */
 async function formatOf(connections: Connections, schema: string): Promise<number | undefined> {
-  const [[version, encoding, log] = []] = await connections.ask(
-    `SELECT current_setting('server_version_num'), current_setting('server_encoding'), to_regclass($1)`,
+  const [[version, encoding, isolation, log] = []] = await connections.ask(
+    `SELECT current_setting('server_version_num'), current_setting('server_encoding'),
+      current_setting('transaction_isolation'), to_regclass($1)`,
     [`"${schema}".log`],
   )
   const { place } = connections
+  // With an older snapshot nobody could tell what was committed while they waited for the lock of the log.
+  if (isolation !== 'read committed')
+    throw eventError(
+      'BANYAN_LOG_UNAVAILABLE',
+      `the event log needs transactions that are READ COMMITTED by default; at ${place} they are ${isolation!.toUpperCase()}. ` +
+        "Give its role its own: ALTER ROLE ... SET default_transaction_isolation = 'read committed'",
+    )
   if (Number(version) < OLDEST)
     throw eventError(
       'BANYAN_LOG_FORMAT',

@@ -2,7 +2,7 @@ import type { Page, Query, StoredEvent } from '../../events/driver.js'
 import { formatPosition, parsePosition } from '../../events/position.js'
 import type { Position } from '../../events/log.js'
 import type { Connections, Rows } from './connections.js'
-import { faultOf } from './faults.js'
+import { sqlState } from './faults.js'
 import { unseal } from './seal.js'
 import { pageStatement } from './page.js'
 
@@ -45,12 +45,13 @@ export class Reader {
   async settled(text: string, values: unknown[]): Promise<Rows> {
     const rows = await this.#connections.read(text, values)
     if (rows[0]?.[0] !== 't') return rows
+    const settle = `SELECT "${this.#schema}".settle()`
     try {
-      await this.#connections.read(`SELECT "${this.#schema}".settle()`, [])
+      await this.#connections.readOnce(settle, [])
     } catch (error) {
       // Who may only read, or reads a standby, sees it when somebody else has given it its positions.
-      if (!isReadOnly(error)) throw error
-      return rows
+      if (READ_ONLY.has(sqlState(error) ?? '')) return rows
+      await this.#connections.read(settle, [])
     }
     return this.#connections.read(text, values)
   }
@@ -103,7 +104,5 @@ function eventOf(row: Rows[number]): StoredEvent {
 
 const NO_TAGS: readonly string[] = []
 
-function isReadOnly(error: unknown): boolean {
-  const { code } = ((error as Error).cause ?? {}) as { code?: unknown }
-  return code === '42501' || code === '25006' || faultOf(error) === 'busy'
-}
+/** Not allowed; not in a transaction that only reads. */
+const READ_ONLY = new Set(['42501', '25006'])

@@ -43,12 +43,12 @@ const SCHEMA = /^[a-z_][a-z0-9_]{0,49}$/
 export function settingsOf(spec: PostgresLogSpec): Settings {
   checkOptions('the postgres event log', OPTIONS, spec)
   const { url, schema = 'banyan', listen = true } = spec
-  if (typeof url !== 'string' || !URL.canParse(url))
-    throw invalid(
-      'url must be postgres://user:password@host:port/database (it is not shown, it may hold a password)',
-    )
-  if (spec.listenUrl !== undefined && !URL.canParse(spec.listenUrl))
-    throw invalid('listenUrl must be postgres://user:password@host:port/database')
+  for (const [name, value] of Object.entries({ url, listenUrl: spec.listenUrl ?? url }))
+    if (!isDatabase(value))
+      throw invalid(
+        `${name} must be postgres://user:password@host:port/database, with %40 for @ and %2F for / in user and password ` +
+          '(it is not shown, it may hold a password)',
+      )
   if (!SCHEMA.test(schema) || schema.startsWith('pg_'))
     throw invalid(
       `schema must be up to 50 lower case letters, digits and _, and not begin with a digit or pg_, got ${JSON.stringify(schema)}`,
@@ -64,6 +64,13 @@ export function settingsOf(spec: PostgresLogSpec): Settings {
     answerWithin: duration(spec.answerWithin ?? '60s'),
     migrate: spec.migrate ?? true,
   }
+}
+
+/** A password with a `/` that is not encoded would be taken for the name of the database, and shown. */
+function isDatabase(url: unknown): boolean {
+  if (typeof url !== 'string' || !URL.canParse(url)) return false
+  const { protocol, pathname } = new URL(url)
+  return /^postgres(ql)?:$/.test(protocol) && !pathname.includes('@')
 }
 
 /** Where the server is, without user and password. */

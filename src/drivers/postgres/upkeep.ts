@@ -98,11 +98,7 @@ export class Upkeep {
 
   /** See `EventLog.hold`. */
   async hold(name: string, position: Position): Promise<void> {
-    await this.#connections.read(
-      `INSERT INTO ${this.#schema}.holds (name, position) VALUES ($1, $2)
-      ON CONFLICT (name) DO UPDATE SET position = excluded.position`,
-      [name, parsePosition(position)],
-    )
+    await this.#connections.read(`SELECT ${this.#schema}.hold($1, $2)`, [name, parsePosition(position)])
   }
 
   /** See `EventLog.release`. */

@@ -9,6 +9,8 @@ export interface Problem {
   readonly position?: Position
 }
 
+/** What looks at everything takes its time, in ms. */
+const ANSWER_WITHIN = 2 ** 31 - 1
 /** How many of each kind are told one by one. */
 const MOST = 100
 
@@ -19,6 +21,8 @@ const CHECKS = [
       head.position - truncated.removed - there.count, head.position, truncated.removed, there.count), NULL, NULL
     FROM $.head, $.truncated, (SELECT count(*) FROM $.events) AS there
     WHERE truncated.kind = 'log' AND head.position - truncated.removed <> there.count`,
+  `SELECT format('commit %s ends at position %s, where no event is any more', id, position), NULL, position
+    FROM $.ids WHERE position > (SELECT position FROM $.head)`,
   `SELECT format('stream %s has revisions from %s to %s, which should begin at %s, and %s events', stream, first, last,
       coalesce(truncated.revision + 1, 0), count), stream, NULL
     FROM (
@@ -50,7 +54,11 @@ export async function* verifyTables(
   for (const check of CHECKS) {
     signal.throwIfAborted()
     const statement = check.replaceAll('$.', `"${schema}".`)
-    const rows = await connections.read(`SELECT * FROM (${statement}) AS problem LIMIT ${MOST}`, [])
+    const rows = await connections.read(
+      `SELECT * FROM (${statement}) AS problem LIMIT ${MOST}`,
+      [],
+      ANSWER_WITHIN,
+    )
     for (const [message, stream, position] of rows)
       yield {
         message: message!,
@@ -81,7 +89,7 @@ async function* verifyIndexes(
   for (const [index] of indexes) {
     signal.throwIfAborted()
     try {
-      await connections.read(`SELECT ${found[0]}.bt_index_check($1::regclass, true)`, [index])
+      await connections.read(`SELECT ${found[0]}.bt_index_check($1::regclass, true)`, [index], ANSWER_WITHIN)
     } catch (error) {
       yield {
         message: `the index ${index} does not agree with its table: ${(error as Error).message}. REINDEX INDEX ${index} makes it again`,

@@ -7,6 +7,8 @@ import { conflictsOf, expectedCode, sizeOf } from './group.js'
 /** What is needed of the application's client: `Client` and `PoolClient` of `pg` have it. */
 interface Transaction {
   query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>
+  /** `I` if no transaction is open; newer versions of `pg` have it. */
+  getTransactionStatus?(): string | null
 }
 
 /** What `append_within` answers. */
@@ -73,6 +75,11 @@ function transactionOf(given: unknown): Transaction {
     throw eventError(
       'BANYAN_INVALID_COMMIT',
       'within was given a pool, which has no transaction; give it the client that connect() of the pool returns',
+    )
+  if (client.getTransactionStatus?.() === 'I')
+    throw eventError(
+      'BANYAN_INVALID_COMMIT',
+      'within was given a client that has no transaction open: BEGIN one, or append to the log itself',
     )
   return client as Transaction
 }

@@ -57,13 +57,9 @@ DECLARE
   actual bigint;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'the event log appends in READ COMMITTED transactions only, not in %', current_setting('transaction_isolation')
-      USING ERRCODE = 'feature_not_supported', HINT = 'ALTER ROLE ... SET default_transaction_isolation = ''read committed''';
+    RAISE EXCEPTION 'the event log appends in READ COMMITTED transactions only' USING ERRCODE = 'feature_not_supported';
   END IF;
-  -- Acknowledged is durable, also where the role or the database has given that up for its other work.
-  IF current_setting('synchronous_commit') = 'off' THEN
-    PERFORM set_config('synchronous_commit', 'on', true);
-  END IF;
+  PERFORM be_durable();
 
   IF patience IS NOT NULL THEN
     PERFORM set_config('lock_timeout', patience::text, true);

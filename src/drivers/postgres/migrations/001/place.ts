@@ -37,12 +37,24 @@ LANGUAGE sql AS $$
   WHERE ids.id = ends.commit
 $$;
 
+CREATE FUNCTION be_durable() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION be_durable IS 'Makes the commit wait for the disk, also where the role or the database has given that up for its other work.';
+
 CREATE FUNCTION settle() RETURNS void
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET lock_timeout = '5s'
 AS $$
 BEGIN
+  -- Who has seen a position must find the same event there after a crash.
+  PERFORM be_durable();
   LOCK TABLE log IN SHARE UPDATE EXCLUSIVE MODE;
   PERFORM place_pending();
   PERFORM pg_notify('banyan:' || current_schema(), position::text) FROM head;

@@ -1,5 +1,17 @@
 /** Removing events for good, in slices. */
 export const TRUNCATE = /* sql */ `
+CREATE FUNCTION hold(of_name text, at_position bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+  PERFORM be_durable();
+  INSERT INTO holds (name, position) VALUES (of_name, at_position)
+  ON CONFLICT (name) DO UPDATE SET position = excluded.position;
+END
+$$;
+COMMENT ON FUNCTION hold IS 'Sets or moves a hold; waits for the slice that is being cut.';
+
 -- Holds are set and slices are cut one after the other: who has set a hold loses nothing behind it.
 CREATE FUNCTION truncate_slice(of_stream text, before_revision bigint, of_category text, up_to bigint, slice integer)
 RETURNS TABLE (removed bigint, held_by text)

@@ -38,10 +38,6 @@ DECLARE
   results bigint[];
   place bigint;
 BEGIN
-  IF statement_timestamp() = transaction_timestamp() THEN
-    RAISE EXCEPTION 'no transaction is open on this client' USING ERRCODE = 'no_active_sql_transaction',
-      HINT = 'BEGIN one, or append to the log itself.';
-  END IF;
   -- Both waits end with the transactions that hold the streams.
   PERFORM FROM streams WHERE stream = ANY (appends) ORDER BY stream FOR NO KEY UPDATE;
   GET DIAGNOSTICS locked = ROW_COUNT;
