@@ -637,16 +637,26 @@ describe('removing', () => {
   })
 })
 
-test('backup copies a log that is in use, and refuses a file that is there', async () => {
+test('backup copies a log that is in use, restore makes a log of it; neither replaces anything', async () => {
   const url = await filledLog(5)
   await using log = await openLog(url)
   const file = join(directory, 'copy.db')
   expect((await banyan(['backup', file, '--log', url])).stdout).toContain(`${file} is a copy of ${url}`)
-  await log.append({ streams: [{ stream: 's', events: [{ type: 'T' }] }] })
-  expect(await json(['verify', '--log', `sqlite:${file}`])).toMatchObject({ ok: true, events: 5 })
-  const again = await banyan(['backup', file, '--log', url])
-  expect(again.code).toBe(1)
-  expect(again.stderr).toContain(file)
+  await append(url, [{ type: 'After' }])
+  const to = newLog()
+  expect(await json(['restore', file, to])).toMatchObject({ log: to, events: 5, head: '0000000000000005' })
+  expect(await json(['verify', '--log', to])).toMatchObject({ ok: true, events: 5 })
+  expect((await log.stats()).events).toBe(6)
+  const damaged = join(directory, 'damaged.db')
+  const bytes = readFileSync(file)
+  writeFileSync(damaged, bytes.subarray(0, bytes.length - 4096))
+  await refused(undefined, [
+    [`backup ${file} --log ${url}`, 1, `${file} is there already`],
+    [`restore ${file} ${to}`, 1, 'is there already'],
+    [`restore /nowhere ${newLog()}`, 1, 'there is no backup at /nowhere'],
+    [`restore ${damaged} ${newLog()}`, 1, 'BANYAN_LOG_CORRUPT'],
+    [`restore ${file} postgres://ada:secret@host/db`, 1, 'pg_restore'],
+  ])
 })
 
 describe('the types of a configuration', () => {
@@ -750,6 +760,6 @@ describe.skipIf(postgresMissing())('on PostgreSQL', () => {
     tail.signal('SIGINT')
     expect((await tail.ended).code).toBe(0)
     expect((await banyan(['verify', '--log', log])).stdout).toContain('5 events in 3 streams checked')
-    await refused(log, [[`backup ${join(directory, 'pg.db')}`, 1, 'BANYAN_UNSUPPORTED']])
+    await refused(log, [[`backup ${join(directory, 'pg.db')}`, 1, 'pg_dump']])
   }, 60_000)
 })

@@ -53,6 +53,16 @@ Ends with 3 if a stream is not at the revision that the file goes on from.`,
     (await import('../backup.js')).backup(file, options),
   )
 
+  events
+    .command('restore')
+    .description('make a log of SQLite of a backup, after checking it')
+    .argument('<file>', 'the backup')
+    .argument('<to>', 'where the log shall be, as ./data or sqlite:./data; there must be none')
+    .option('--json', 'print JSON')
+    .action(async (file: string, to: string, options: { json?: true }) =>
+      (await import('../backup.js')).restore(file, to, options),
+    )
+
   const migrate = events
     .command('migrate')
     .description('make the tables of a log on PostgreSQL, or bring those of an older version up to date')
