@@ -44,8 +44,10 @@ export async function startEvents(route: object = {}, more: object = {}) {
   await node.start()
   open.push({ close: () => node.stop(AbortSignal.abort()) })
   const [url] = node.state().node.listen
-  const ask = (path: string, { headers, ...init }: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {}) =>
-    fetch(`${url!}/events${path}`, { headers: { 'x-api-key': KEY, ...headers }, ...init })
+  const ask = (
+    path: string,
+    { headers, ...init }: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
+  ) => fetch(`${url!}/events${path}`, { headers: { 'x-api-key': KEY, ...headers }, ...init })
   const admin = /admin on (http:[^"\s]+)/.exec(lines.join(''))?.[1]
   return { node, url: url!, port: Number(new URL(url!).port), ask, lines, admin: admin! }
 }
