@@ -2,14 +2,12 @@ import { createHash } from 'node:crypto'
 import { BanyanError } from '../../core/errors.js'
 import { START } from '../position.js'
 import type { AppendResult, Conflict, EventLog, Position } from '../log.js'
-import { atLine, type FileAppend, type FileCommit, type FileStream } from './commits.js'
+import { atLine, type FileAppend, type FileCommit } from './commits.js'
+import { ExpectedRevisions } from './expected-revisions.js'
 import type { ImportResult } from './import-result.js'
 
 /** Text of commits that may be on its way. */
 const IN_FLIGHT_LENGTH = 16 * 1024 * 1024
-/** Streams whose revision is remembered. */
-const KNOWN_STREAMS = 100_000
-
 /** What became of an append; errors too, so that none is unheard while others are looked at. */
 type Answer = { result: AppendResult } | { error: unknown }
 
@@ -33,10 +31,7 @@ export class Importer {
   readonly #waiting: InFlight[] = []
   #waitingLength = 0
   #doubtful = 0
-  /** The last revision of streams, once everything on its way is appended; the one used last stands last. */
-  readonly #revisions = new Map<string, number | 'none'>()
-  /** Whether streams that are not in the map have nothing. */
-  #restEmpty: boolean
+  readonly #revisions: ExpectedRevisions
   #events = 0
   #commits = 0
   #duplicates = 0
@@ -56,7 +51,7 @@ export class Importer {
     this.#log = log
     this.#dryRun = dryRun
     this.#limit = inFlight
-    this.#restEmpty = empty
+    this.#revisions = new ExpectedRevisions(log, empty)
   }
 
   get result(): ImportResult {
@@ -92,7 +87,7 @@ export class Importer {
     this.#waiting.push({ file, doubtful, answer: this.#append(file.commit) })
     this.#waitingLength += file.length
     if (doubtful) this.#doubtful++
-    else for (const stream of file.commit.streams) this.#advance(stream)
+    else this.#revisions.advance(file.commit)
   }
 
   #append(commit: FileAppend): Promise<Answer> {
@@ -191,21 +186,23 @@ export class Importer {
     }
     this.#events += events
     this.#commits++
-    for (const stream of commit.streams) this.#advance(stream)
+    this.#revisions.advance(commit)
   }
 
   async #tryDry(file: FileCommit, doubtful: boolean): Promise<void> {
     if (doubtful && (await this.#present(file)) === file.events) this.#duplicates += file.events
     else if (!keepsRevisions(file) && (await this.#isKnown(file.commit.id))) this.#duplicates += file.events
     else if (doubtful) {
-      const conflicts = file.commit.streams
-        .map(({ stream, expected }) => ({ stream, expected, actual: this.#revisions.get(stream) ?? 'none' }))
-        .filter(({ expected, actual }) => expected !== 'any' && expected !== actual)
+      const conflicts: Conflict[] = []
+      for (const { stream, expected } of file.commit.streams) {
+        const actual = await this.#revisions.of(stream)
+        if (expected !== 'any' && expected !== actual) conflicts.push({ stream, expected, actual })
+      }
       this.#conflict = { line: file.line, conflicts }
     } else {
       this.#events += file.events
       this.#commits++
-      for (const stream of file.commit.streams) this.#advance(stream)
+      this.#revisions.advance(file.commit)
     }
   }
 
@@ -219,35 +216,8 @@ export class Importer {
   async #isDoubtful({ streams }: FileAppend): Promise<boolean> {
     let doubtful = false
     for (const { stream, expected, firstRevision } of streams)
-      if (firstRevision !== undefined && (await this.#revision(stream)) !== expected) doubtful = true
+      if (firstRevision !== undefined && (await this.#revisions.of(stream)) !== expected) doubtful = true
     return doubtful
-  }
-
-  async #revision(stream: string): Promise<number | 'none'> {
-    let revision = this.#revisions.get(stream)
-    if (revision === undefined) {
-      revision = this.#restEmpty ? 'none' : await this.#log.revision(stream)
-      this.#remember(stream, revision)
-    }
-    return revision
-  }
-
-  #advance({ stream, events, firstRevision }: FileStream): void {
-    if (firstRevision === undefined) return
-    const last = firstRevision + events.length - 1
-    const known = this.#revisions.get(stream) ?? 'none'
-    this.#revisions.delete(stream)
-    this.#remember(stream, known === 'none' ? last : Math.max(known, last))
-  }
-
-  #remember(stream: string, revision: number | 'none'): void {
-    this.#revisions.set(stream, revision)
-    if (this.#revisions.size <= KNOWN_STREAMS) return
-    for (const oldest of this.#revisions.keys()) {
-      this.#revisions.delete(oldest)
-      break
-    }
-    this.#restEmpty = false
   }
 }
 
