@@ -59,6 +59,7 @@ function planOf(reader: Reader, query: Query): Plan {
     )
     if (!stream) return nothing
     const { id, first, truncated } = stream
+    reader.remember(id, query.stream)
     const { fromRevision = 0, toRevision = Number.MAX_SAFE_INTEGER } = query
     const low = Math.max(fromRevision, revisionAfter(reader, id, first, after))
     const high = Math.min(toRevision, revisionAfter(reader, id, first, indexed) - 1)

@@ -54,9 +54,14 @@ export class Reader {
     if (known !== undefined) return known
     const name = this.value<string>('SELECT name FROM streams WHERE id = ?', stream)
     if (name === undefined) throw this.lost(`the name of stream number ${stream}`)
+    this.remember(stream, name)
+    return name
+  }
+
+  /** Spares {@link nameOf} the question. */
+  remember(stream: number, name: string): void {
     if (this.#names.size >= NAMES) this.#names.clear()
     this.#names.set(stream, name)
-    return name
   }
 
   lost(what: string): Error {
