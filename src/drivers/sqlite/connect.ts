@@ -5,6 +5,8 @@ import { systemClock } from '../../core/clock.js'
 import { eventError } from '../../events/errors.js'
 import { isBusy } from './faults.js'
 import { FORMAT, formatOf, migrate } from './format.js'
+import { checkWitness, witnessedHead } from './head-file.js'
+import { checkWal } from './wal.js'
 
 /** The constructor of better-sqlite3, which is loaded only when a log is opened. */
 export type Sqlite = typeof SQLite
@@ -29,7 +31,11 @@ export function fileOf(path: string): string {
  */
 export function connectWriter(sqlite: Sqlite, file: string): SQLite.Database {
   const fresh = !existsSync(file)
-  if (fresh) makeDirectory(dirname(file))
+  const witnessed = witnessedHead(file)
+  if (fresh) {
+    checkWitness(file, 0, witnessed)
+    makeDirectory(dirname(file))
+  } else checkWal(file)
   const db = new sqlite(file, { timeout: 0 })
   try {
     let format = formatOf(db, file)
@@ -51,6 +57,7 @@ export function connectWriter(sqlite: Sqlite, file: string): SQLite.Database {
       if (format < FORMAT) migrate(db, format)
       db.exec('COMMIT')
     }
+    checkWitness(file, db.prepare<[], number>('SELECT head FROM log').pluck().get()!, witnessed)
     if (fresh) syncDirectory(dirname(file))
     return db
   } catch (error) {

@@ -32,6 +32,7 @@ const CODES: readonly (readonly [prefix: string, code: EventErrorCode, advice: s
     'BANYAN_LOG_CORRUPT',
     'an index of it has what the events do not. `banyan events verify` says more; restore a backup',
   ],
+  ['SQLITE_ERROR', 'BANYAN_LOG_CORRUPT', 'its tables are not those of a log. Restore a backup'],
   ['SQLITE_NOTADB', 'BANYAN_LOG_CORRUPT', 'the file is not a SQLite database, or its start is damaged'],
   ['SQLITE_CANTOPEN', 'BANYAN_LOG_UNAVAILABLE', 'check that the directory exists and may be written to'],
   ['SQLITE_READONLY', 'BANYAN_LOG_UNAVAILABLE', 'check that file and directory may be written to'],
@@ -39,11 +40,23 @@ const CODES: readonly (readonly [prefix: string, code: EventErrorCode, advice: s
   ['SQLITE_', 'BANYAN_LOG_UNAVAILABLE', 'the disk, or what is between, does not work'],
 ]
 
-/** What SQLite threw, as an error of the events plane that names the file; anything else as it is. */
+/** What SQLite or the file system threw, as an error of the events plane that names the file; anything else as it is. */
 export function faultOf(error: unknown, file: string): unknown {
-  if (error instanceof BanyanError || !isSqliteError(error)) return error
+  if (error instanceof BanyanError) return error
+  if (isSystemError(error)) {
+    const code = FULL.includes(error.code) ? 'BANYAN_LOG_FULL' : 'BANYAN_LOG_UNAVAILABLE'
+    return eventError(code, `${file} cannot be used: ${error.message}`, error)
+  }
+  if (!isSqliteError(error)) return error
   const [, code, advice] = CODES.find(([prefix]) => error.code.startsWith(prefix))!
   return eventError(code, `${file}: ${error.message} (${error.code}); ${advice}`, error)
+}
+
+/** Codes of the file system for no space. */
+const FULL = ['ENOSPC', 'EDQUOT']
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string'
 }
 
 /** Whether SQLite threw it; its class differs between threads and copies of the package. */

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { sleep, type Clock } from '../../core/clock.js'
 import { duration } from '../../core/duration.js'
 import type { DriverContext, EncodedCommit, LogDriver, Outcome, Page, Query } from '../../events/driver.js'
@@ -14,6 +15,8 @@ import type {
 import { formatPosition, parsePosition } from '../../events/position.js'
 import { connectReader, fileOf, loadSqlite, type Sqlite } from './connect.js'
 import { faultOf, isBusy } from './faults.js'
+import type { Problem } from './maintenance/problems.js'
+import { run } from './maintenance/run.js'
 import { readPage } from './reader/page.js'
 import { Reader } from './reader/reader.js'
 import { revisionOf } from './reader/revisions.js'
@@ -72,7 +75,7 @@ class SqliteLog implements LogDriver {
   readonly #wakeups: Wakeups
   #thread: WriterThread
   #restart: Promise<WriterThread> | undefined
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(sqlite: Sqlite, file: string, clock: Clock, lockWait: number, thread: WriterThread) {
     this.#file = file
@@ -145,17 +148,25 @@ class SqliteLog implements LogDriver {
     return { ...stats, bytes: sizeOf(this.#file) + sizeOf(`${this.#file}-wal`) }
   }
 
-  async *verify(signal: AbortSignal): AsyncGenerator<{ message: string }> {
-    signal.throwIfAborted()
-    await Promise.resolve()
+  verify(signal: AbortSignal): AsyncGenerator<Problem> {
+    return run({ kind: 'verify', file: this.#file }, AbortSignal.any([signal, this.#closing.signal]))
+  }
+
+  async backup(to: string): Promise<void> {
+    const task = { kind: 'backup', file: this.#file, to: resolve(to) } as const
+    for await (const { message } of run(task, this.#closing.signal)) throw new Error(message)
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#closed = true
+    this.#closing.abort(eventError('BANYAN_LOG_CLOSED', 'the log was closed'))
     this.#wakeups.close()
     this.#reader.db.close()
     await ((await this.#restart) ?? this.#thread).close()
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   /** Reads at once, unless another process keeps the file locked for a moment, as one that repairs it after a crash does. */

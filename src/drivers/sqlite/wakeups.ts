@@ -1,11 +1,11 @@
 import { watch, type FSWatcher } from 'node:fs'
 import type { Clock, Timer } from '../../core/clock.js'
-import { bellOf } from './bell.js'
+import { headFileOf } from './head-file.js'
 
 /** Between looks of a follower that waits, in ms: the first after it has begun to wait, and the longest. */
 const LOOK_FIRST_MS = 5
 const LOOK_LAST_MS = 500
-/** The longest if there is no watching the bell. */
+/** The longest if the head file cannot be watched. */
 const LOOK_UNWATCHED_MS = 25
 
 interface Waiter {
@@ -14,8 +14,8 @@ interface Waiter {
 }
 
 /**
- * Wakes those who wait for new events: at once when this process has appended, when another one rings the bell, and, as
- * a bell may be missed, whenever a look at the log shows it. Only the look at the log decides.
+ * Wakes those who wait for new events: at once when this process has appended, when another one writes to the
+ * head file, and, as that may be missed, whenever a look at the log shows it. Only the look at the log decides.
  */
 export class Wakeups {
   readonly #file: string
@@ -92,7 +92,7 @@ export class Wakeups {
   #startWatching(): void {
     if (this.#watcher) return
     try {
-      const watcher = watch(bellOf(this.#file), { persistent: false }, (event) => {
+      const watcher = watch(headFileOf(this.#file), { persistent: false }, (event) => {
         if (this.#waiters.size > 0) this.#look()
         // Someone has removed the file; the next who waits watches the new one.
         if (event === 'rename') this.#stopWatching(watcher)

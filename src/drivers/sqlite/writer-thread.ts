@@ -1,17 +1,13 @@
 import { Worker } from 'node:worker_threads'
 import { eventError } from '../../events/errors.js'
 import { unpackFault } from './faults.js'
+import { entryOf } from './thread-entry.js'
 import type { Call, Reply, ThreadData } from './writer/thread.js'
 import type { Writer } from './writer/writer.js'
 
 /** What may be asked of the thread. */
 type Method = Call['method']
 type Result<Name extends Method> = Awaited<ReturnType<Writer[Name]>>
-
-/** Where the thread begins: beside this file, or, when the sources are run as they are, in what was built of them. */
-const ENTRY = import.meta.url.endsWith('.ts')
-  ? new URL('../../../dist/drivers/sqlite/writer/thread.js', import.meta.url)
-  : new URL('./writer/thread.js', import.meta.url)
 
 /** Thrown to those who wait for a thread that has ended: whether it had done what they asked is not known. */
 export class ThreadEnded extends Error {}
@@ -29,7 +25,7 @@ export class WriterThread {
   #ended: Error | undefined
 
   private constructor(data: ThreadData) {
-    this.#worker = new Worker(ENTRY, { workerData: data, name: 'banyan events' })
+    this.#worker = new Worker(entryOf('writer/thread.js'), { workerData: data, name: 'banyan events' })
     this.#worker.on('message', (reply: Reply) => this.#answered(reply))
     this.#worker.on('error', (error: unknown) => this.#end(error))
     this.#worker.on('exit', (code) => this.#end(new Error(`the thread ended with code ${code}`)))

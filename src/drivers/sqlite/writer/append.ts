@@ -51,6 +51,11 @@ export class Appending {
     )
   }
 
+  /** Position of the last event, as of the last transaction. */
+  get head(): number {
+    return this.#log.head
+  }
+
   /** How many events are not in the indexes, as of the last transaction. */
   get unindexed(): number {
     return this.#log.head - this.#log.indexed

@@ -1,15 +1,22 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { BanyanError } from '../../../core/errors.js'
+import { eventError } from '../../../events/errors.js'
 import type { Truncation, TruncateResult } from '../../../events/log.js'
 import { parsePosition } from '../../../events/position.js'
-import { Bell } from '../bell.js'
 import { connectWriter, patiently, type Sqlite } from '../connect.js'
-import { faultOf } from '../faults.js'
+import { faultOf, isSqliteError } from '../faults.js'
+import { HeadFile } from '../head-file.js'
 import { packOutcomes, unpackGroup, type PackedGroup, type PackedOutcomes } from '../wire.js'
 import { Appending } from './append.js'
 import { Checkpoints } from './checkpoint.js'
 import { indexEvents } from './index-events.js'
 import { truncateSlice, type Slice } from './truncate.js'
+
+/** Thrown when the end of a transaction failed in a way that leaves open whether it has happened. */
+class CommitFailed extends Error {}
+
+/** The other ways. */
+const UNWRITTEN = ['SQLITE_FULL', 'SQLITE_IOERR_WRITE']
 
 /** Events that wait for the indexes: when there are so many, they come in before the next group. */
 const INDEX_BUSY = 4096
@@ -21,7 +28,7 @@ export class Writer {
   readonly #sqlite: Sqlite
   readonly #file: string
   readonly #lockWait: number
-  readonly #bell: Bell
+  readonly #headFile: HeadFile
   #open: Open
   #closing = false
   #damage: Error | undefined
@@ -31,7 +38,12 @@ export class Writer {
     this.#file = file
     this.#lockWait = lockWait
     this.#open = this.#connect()
-    this.#bell = new Bell(file)
+    try {
+      this.#headFile = new HeadFile(file)
+    } catch (error) {
+      this.#open.db.close()
+      throw faultOf(error, file)
+    }
   }
 
   /** See `LogDriver.append`. */
@@ -39,7 +51,7 @@ export class Writer {
     if (this.#damage) throw this.#damage
     const group = unpackGroup(packed)
     const outcomes = this.#transaction(() => this.#open.appending.appendAll(group))
-    this.#bell.ring()
+    this.#headFile.write(this.#open.appending.head)
     return packOutcomes(outcomes)
   }
 
@@ -93,30 +105,77 @@ export class Writer {
 
   close(): void {
     this.#closing = true
-    this.#bell.close()
+    this.#headFile.close()
     this.#open.db.close()
   }
 
   #index(): void {
-    const { db, appending } = this.#open
-    appending.indexed(this.#transaction(() => indexEvents(db)))
+    const last = this.#transaction(() => indexEvents(this.#open.db))
+    this.#open.appending.indexed(last)
   }
 
+  /**
+   * Makes changes in one transaction, which is durable when this returns; if it throws, nothing was changed.
+   *
+   * When the disk fails at the end of a transaction, what it did may be there after the next crash, although it is not
+   * now. So it is done once more, over a new connection: commits that are found by their ids were there, and anything else
+   * takes the place in the file that the failed transaction had.
+   *
+   * @throws `BANYAN_OUTCOME_UNKNOWN` if that fails too
+   */
   #transaction<T>(work: () => T): T {
-    const { begin, commit, rollback, db } = this.#open
     try {
-      patiently(() => begin.run(), this.#lockWait)
-      try {
-        const result = work()
-        commit.run()
-        return result
-      } catch (error) {
-        this.#open.appending.forget()
-        if (db.inTransaction) rollback.run()
-        throw error
-      }
+      return this.#once(work)
     } catch (error) {
-      throw faultOf(error, this.#file)
+      if (!(error instanceof CommitFailed)) throw faultOf(error, this.#file)
+      try {
+        this.#disconnect()
+        return this.#once(work)
+      } catch (again) {
+        throw unknownOutcome(error, again)
+      }
+    }
+  }
+
+  #once<T>(work: () => T): T {
+    if (!this.#open.db.open) this.#open = this.#connect()
+    patiently(() => this.#open.begin.run(), this.#lockWait)
+    try {
+      const result = work()
+      this.#commit()
+      return result
+    } catch (error) {
+      this.#rollBack()
+      throw error
+    }
+  }
+
+  #commit(): void {
+    try {
+      this.#open.commit.run()
+    } catch (error) {
+      // The frame that makes a transaction one is written last: if it could not be written, there is none.
+      if (isSqliteError(error) && UNWRITTEN.includes(error.code)) throw error
+      throw new CommitFailed(error instanceof Error ? error.message : String(error), { cause: error })
+    }
+  }
+
+  #rollBack(): void {
+    const { appending, db, rollback } = this.#open
+    appending.forget()
+    try {
+      if (db.inTransaction) rollback.run()
+    } catch {
+      this.#disconnect()
+    }
+  }
+
+  /** The next transaction has a new connection. */
+  #disconnect(): void {
+    try {
+      this.#open.db.close()
+    } catch {
+      // It did not work any more; that is why.
     }
   }
 
@@ -145,4 +204,14 @@ interface Open {
   readonly rollback: Statement<[]>
   readonly appending: Appending
   readonly checkpoints: Checkpoints
+}
+
+function unknownOutcome(first: unknown, second: unknown): Error {
+  const why = [first, second].map((error) => (error instanceof Error ? error.message : String(error)))
+  return eventError(
+    'BANYAN_OUTCOME_UNKNOWN',
+    `the disk failed while the events were made durable (${why[0]}), and when it was tried again (${why[1]}). ` +
+      'They may be in the log after the next start; append them again with the same id to know',
+    second,
+  )
 }

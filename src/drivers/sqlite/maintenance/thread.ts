@@ -1,0 +1,31 @@
+/** A thread for what reads the whole file, so that neither the event loop nor the writer waits for it. */
+import SQLite from 'better-sqlite3'
+import { parentPort, workerData } from 'node:worker_threads'
+import { connectReader } from '../connect.js'
+import { faultOf, packFault, type Fault } from '../faults.js'
+import { copyInto } from './copy.js'
+import { findProblems, type Problem } from './problems.js'
+
+/** What the thread is to do. */
+export type Task =
+  | { readonly kind: 'verify'; readonly file: string }
+  | { readonly kind: 'backup'; readonly file: string; readonly to: string }
+
+/** What it says: problems while it goes on, and at last that it is done or why not. */
+export type Report = { readonly problem: Problem } | { readonly done: true } | { readonly fault: Fault }
+
+const port = parentPort!
+const task = workerData as Task
+
+try {
+  const db = connectReader(SQLite, task.file)
+  try {
+    if (task.kind === 'backup') copyInto(db, task.to)
+    else for (const problem of findProblems(db)) port.postMessage({ problem } satisfies Report)
+  } finally {
+    db.close()
+  }
+  port.postMessage({ done: true } satisfies Report)
+} catch (error) {
+  port.postMessage({ fault: packFault(faultOf(error, task.file)) } satisfies Report)
+}
