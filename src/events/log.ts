@@ -77,6 +77,7 @@ export interface EventLog extends Appender, AsyncDisposable {
    * what a hold keeps.
    *
    * @returns how many events were removed, and which hold kept others, if one did
+   * @throws `BANYAN_POSITION_AHEAD`: nothing was removed
    */
   truncate(what: Truncation): Promise<TruncateResult>
 

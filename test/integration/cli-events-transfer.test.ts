@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { CloudEvent } from 'cloudevents'
 import { describe, expect, test } from 'vitest'
@@ -260,7 +262,45 @@ describe('the log of a running node', () => {
       [`stats -a ${admin!} --log sqlite:x`, 2, 'each say which log'],
     ])
   })
+
+  test('tail goes on where it was when the node is back', async () => {
+    const admin = `127.0.0.1:${await freePort()}`
+    const log = newLog()
+    const config = configFile({
+      listen: 0,
+      admin,
+      services: {},
+      routes: { r: { match: {}, respond: { status: 204 } } },
+      events: { driver: 'sqlite', path: log.slice('sqlite:'.length) },
+    })
+    const up = async (): Promise<Running> => {
+      const node = new Running(process.execPath, [MAIN, 'up', '-c', config])
+      await node.printed(/admin on/)
+      return node
+    }
+    const first = await up()
+    await append(log, [{ type: 'Before' }])
+    const tail = start(['tail', '-a', admin])
+    await tail.printed(/Before/)
+    first.signal('SIGKILL')
+    await first.ended
+    await append(log, [{ type: 'Between' }])
+    await up()
+    await append(log, [{ type: 'After' }])
+    await tail.printed(/After/)
+    tail.signal('SIGINT')
+    const { code, stdout } = await tail.ended
+    expect([code, stdout.match(/Before|Between|After/g)]).toEqual([0, ['Before', 'Between', 'After']])
+  })
 })
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
 
 describe.skipIf(postgresMissing())('on PostgreSQL', () => {
   test('as on SQLite, and what it leaves to its own tools', async () => {

@@ -90,11 +90,13 @@ class NodeLog implements EventLog {
     const ended = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
     let from = start
     let connected = false
+    let missed = false
     for (;;) {
       try {
         const response = await this.#stream(queryOf(selector, { from }), 'text/event-stream', ended)
-        if (connected) note('the node is back')
+        if (missed) note('the node is back')
         connected = true
+        missed = false
         for await (const batch of batchesOf(response)) {
           from = batch.position
           yield batch as Batch<Recorded<Event>>
@@ -105,7 +107,8 @@ class NodeLog implements EventLog {
         if (!connected || !isGone(error)) throw error
       }
       if (ended.aborted) return
-      note(`the node at ${this.#admin} does not answer; waiting for it`)
+      if (!missed) note(`the node at ${this.#admin} does not answer; waiting for it`)
+      missed = true
       await sleep(systemClock, RETRY_MS, ended).catch(() => undefined)
     }
   }
