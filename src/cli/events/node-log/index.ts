@@ -89,13 +89,11 @@ class NodeLog implements EventLog {
   ): AsyncGenerator<Batch<Recorded<Event>>, void, undefined> {
     const ended = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
     let from = start
-    let connected = false
     let missed = false
     for (;;) {
       try {
         const response = await this.#stream(queryOf(selector, { from }), 'text/event-stream', ended)
         if (missed) note('the node is back')
-        connected = true
         missed = false
         for await (const batch of batchesOf(response)) {
           from = batch.position
@@ -103,8 +101,8 @@ class NodeLog implements EventLog {
         }
       } catch (error) {
         if (ended.aborted) return
-        // Only for a node that was there is it worth waiting.
-        if (!connected || !isGone(error)) throw error
+        // It was there when the log was opened.
+        if (!isGone(error)) throw error
       }
       if (ended.aborted) return
       if (!missed) note(`the node at ${this.#admin} does not answer; waiting for it`)
