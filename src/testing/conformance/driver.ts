@@ -132,7 +132,7 @@ export const driverCases: readonly CaseDefinition[] = [
       for (const query of queries) {
         const whole = await pages(driver, { ...query, limit: 1000, backwards: false })
         assert.ok(whole.length > 0)
-        for (const limit of [1, 2, 3, 5, 12, 35, 36, 37]) {
+        for (const limit of [1, 5, 35, 36]) {
           assert.deepEqual(
             await pages(driver, { ...query, limit, backwards: false }),
             whole,

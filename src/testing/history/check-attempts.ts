@@ -99,6 +99,7 @@ function compare(
   events: readonly SeenEvent[],
   { mayBeTruncated }: { mayBeTruncated: boolean },
 ): Anomaly[] {
+  if (isExactly(attempt, events)) return []
   const found: Anomaly[] = []
   const { commit, streams } = attempt
   const add = (kind: Anomaly['kind'], message: string): unknown => found.push({ kind, message })
@@ -128,6 +129,20 @@ function compare(
         add('invented', `${describe(event)} was not appended to this stream`)
   }
   return found
+}
+
+/** Nearly always it is all there, as it was attempted; that is found out without making anything. */
+function isExactly({ streams }: Attempt, events: readonly SeenEvent[]): boolean {
+  let place = 0
+  for (const { stream, expected, events: appended } of streams) {
+    const first = events[place]
+    if (!first || !follows(expected, first.revision)) return false
+    for (const { id, digest } of appended) {
+      const event = events[place++]
+      if (event?.id !== id || event.digest !== digest || event.stream !== stream) return false
+    }
+  }
+  return place === events.length
 }
 
 /** Whether an acknowledgement said where it is: the first one and those of repetitions say the same. */
@@ -166,12 +181,6 @@ function compareStream(
   add: (kind: Anomaly['kind'], message: string) => unknown,
 ): number {
   const { events } = append
-  // Nearly always they are all there, in order.
-  if (
-    written.length === events.length &&
-    events.every(({ id, digest }, place) => written[place]!.id === id && written[place]!.digest === digest)
-  )
-    return written.length
   const ordinals = new Map(events.map(({ id }, ordinal) => [id, ordinal]))
   const seen = new Set<number>()
   let before = -1
@@ -221,7 +230,7 @@ export function checkRealTime(
     if (behind && behind.at < tried.began && reported.size < reported.add(event.commit).size)
       findings.add(
         'reordered',
-        `${describe(event)} was begun at ${tried.began} ms, after ${describe(behind.event)} had been acknowledged at ${behind.at} ms, and is before it in the log`,
+        `${describe(event)} was begun at ${ms(tried.began)}, after ${describe(behind.event)} had been acknowledged at ${ms(behind.at)}, and is before it in the log`,
         { commit: event.commit, position: event.position },
       )
     if (tried.acknowledged < (behind?.at ?? Infinity)) earliest.set(scope, { at: tried.acknowledged, event })
@@ -230,7 +239,11 @@ export function checkRealTime(
 
 function answered({ commit, writer, outcome, began, ended, position }: Attempt): string {
   const at = position === undefined ? '' : ` at position ${position}`
-  const when = ended === undefined ? `begun at ${began} ms` : `at ${ended} ms`
+  const when = ended === undefined ? `begun at ${ms(began)}` : `at ${ms(ended)}`
   const what = { ok: 'acknowledged', conflict: 'a conflict', failed: 'refused', unknown: 'without an answer' }
   return `commit ${commit} of ${writer} was ${what[outcome]}${at} (${when})`
+}
+
+function ms(time: number): string {
+  return `${Math.round(time * 1000) / 1000} ms`
 }
