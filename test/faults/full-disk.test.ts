@@ -92,7 +92,7 @@ describe('a full disk', () => {
     `postgres with its tables on a small disk (seed ${SEED})`,
     { timeout: 60_000 },
     async () => {
-      using disk = new SmallDisk('24m')
+      using disk = new SmallDisk('10m')
       await using server = await PostgresServer.start()
       const place = join(disk.path, 'tables')
       mkdirSync(place)

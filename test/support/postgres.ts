@@ -112,7 +112,13 @@ export class PostgresServer implements AsyncDisposable {
     await this.#engine.exited
   }
 
-  /** Starts it again after {@link crash}, on the same port and data. */
+  /** Ends it in order, with everything written to its files. */
+  async shutDown(): Promise<void> {
+    process.kill(this.pid, 'SIGINT')
+    await this.#engine.exited
+  }
+
+  /** Starts it again after {@link crash} or {@link shutDown}, on the same port and data. */
   async restart(): Promise<void> {
     const { port, directory } = this.#engine
     for (let tries = 10; ; tries--) {

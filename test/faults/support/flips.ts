@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
 import { BanyanError } from '../../../src/core/errors.js'
-import { openLog, type EventLog } from '../../../src/events/index.js'
+import { openLog, type EventLog, type LogSpec } from '../../../src/events/index.js'
 import { problems } from './judge.js'
+import type { Choices } from './seed.js'
 import { inspect, repeatAll, type Truth } from './truth.js'
 
 /** What came of one flip. */
@@ -9,6 +10,9 @@ export interface Outcome {
   readonly about: string
   /** Wrong or missing, without a word. */
   readonly silent: readonly string[]
+  /** What of that was an event other than it had been appended. */
+  readonly changed: readonly string[]
+  readonly other: readonly string[]
   readonly strange: readonly string[]
   /** Some read said that the log is damaged. */
   readonly told: boolean
@@ -18,8 +22,18 @@ export interface Outcome {
   readonly repeated: readonly string[]
 }
 
+/** Flips a bit; mostly not where there is nothing. */
+export function flipBit(original: Buffer, choices: Choices): { bytes: Buffer; about: string } {
+  const bytes = Buffer.from(original)
+  let at = choices.below(bytes.length)
+  for (let tries = 0; bytes[at] === 0 && tries < 20; tries++) at = choices.below(bytes.length)
+  const bit = choices.below(8)
+  bytes[at]! ^= 1 << bit
+  return { bytes, about: `bit ${bit} of byte ${at}` }
+}
+
 /** Opens a damaged log, reads it in every way, verifies it, and appends everything once more. */
-export async function tryOut(where: string, truth: Truth, about: string): Promise<Outcome> {
+export async function tryOut(where: string | LogSpec, truth: Truth, about: string): Promise<Outcome> {
   let log: EventLog
   try {
     log = await openLog(where)
@@ -27,43 +41,60 @@ export async function tryOut(where: string, truth: Truth, about: string): Promis
     const named =
       error instanceof BanyanError && ['BANYAN_LOG_CORRUPT', 'BANYAN_LOG_FORMAT'].includes(error.code)
     const strange = named ? [] : [`opening: ${String(error)}`]
-    return { about, silent: [], strange, told: true, found: true, repeated: [] }
+    return { about, silent: [], changed: [], other: [], strange, told: true, found: true, repeated: [] }
   }
-  const { silent, strange, told } = await inspect(log, truth)
+  const { silent, changed, other, strange, told } = await inspect(log, truth)
   const found = await verified(log)
   const repeated = await repeatAll(log, truth)
   await log.close()
   return {
     about,
     silent,
+    changed,
+    other: [...other, ...repeated.other],
     strange: [...strange, ...repeated.strange],
-    told: told.length > 0,
+    told: told.length + other.length > 0,
     found,
     repeated: repeated.silent,
   }
 }
 
-/** Whether `verify` finds something wrong. */
+/** Whether `verify` finds something wrong, or cannot go on. */
 async function verified(log: EventLog): Promise<boolean> {
   try {
     return (await problems(log)).length > 0
   } catch (error) {
-    if (error instanceof BanyanError && error.code === 'BANYAN_LOG_CORRUPT') return true
+    if (error instanceof BanyanError) return true
     throw error
   }
 }
 
-/** Nothing was wrong without a word; what was wrong is found by `verify`. */
-export function expectHonest(outcomes: readonly Outcome[]): void {
-  const all = (what: (outcome: Outcome) => readonly string[]): string[] =>
-    outcomes.flatMap((outcome) => what(outcome).map((each) => `${outcome.about}: ${each}`)).slice(0, 20)
-  expect(all(({ silent }) => silent)).toEqual([])
-  expect(all(({ strange }) => strange)).toEqual([])
-  expect(
-    all(({ told, found }) => (told && !found ? ['met by reading, and verify found nothing'] : [])),
-  ).toEqual([])
-  // Without verify, a commit whose id is damaged may be appended twice.
-  expect(all(({ found, repeated }) => (found ? [] : repeated))).toEqual([])
+/** No event was given that is not what was appended, and no error that is not one of the log. */
+export function expectNothingChanged(outcomes: readonly Outcome[]): void {
+  expect(list(outcomes, ({ changed }) => changed)).toEqual([])
+  expect(list(outcomes, ({ strange }) => strange)).toEqual([])
+}
+
+/** Nothing was missing or wrong without an error that says that the log is damaged. */
+export function expectNothingSilent(outcomes: readonly Outcome[]): void {
+  expect(list(outcomes, ({ silent }) => silent)).toEqual([])
+  expect(list(outcomes, ({ other }) => other)).toEqual([])
+}
+
+/** What was missing without a word, and commits that were not known any more, are found by `verify`. */
+export function expectVerifyFinds(outcomes: readonly Outcome[]): void {
+  expect(list(outcomes, ({ found, silent, repeated }) => (found ? [] : [...silent, ...repeated]))).toEqual([])
+}
+
+/** Whatever an error was met for is found by `verify`. */
+export function expectVerifyFindsAll(outcomes: readonly Outcome[]): void {
+  expectVerifyFinds(outcomes)
+  expect(list(outcomes, ({ found, told }) => (told && !found ? ['verify found nothing'] : []))).toEqual([])
+}
+
+/** The first of many. */
+function list(outcomes: readonly Outcome[], what: (outcome: Outcome) => readonly string[]): string[] {
+  return outcomes.flatMap((outcome) => what(outcome).map((each) => `${outcome.about}: ${each}`)).slice(0, 20)
 }
 
 /** Figures of many flips. */
