@@ -104,6 +104,6 @@ function checksumsMissing(): boolean {
 function enableChecksums(data: string): void {
   const account =
     process.getuid?.() === 0 ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups'] : []
-  const [program = '', ...args] = [...account, checksumsProgram(), '--enable', '-D', data]
+  const [program, ...args] = [...account, checksumsProgram(), '--enable', '-D', data]
   execFileSync(program, args, { stdio: 'ignore', cwd: data })
 }

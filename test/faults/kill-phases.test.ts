@@ -85,8 +85,8 @@ async function killAll(moments: readonly Moment[], made: boolean, beside?: 'besi
   mkdirSync(directory)
   const where = `sqlite:${join(directory, 'log')}`
   const killed = join(root, 'killed')
-  let other = made ? await openLog(where) : undefined
-  if (!beside) other = void (await other?.close())
+  const first = made ? await openLog(where) : undefined
+  if (!beside) await first?.close()
   const histories: string[] = []
   for (const [index, { killAt, killIn, commits = 100, together = 3 }] of moments.entries()) {
     const history = join(root, `${index}.ndjson`)
@@ -100,7 +100,7 @@ async function killAll(moments: readonly Moment[], made: boolean, beside?: 'besi
     if (signal !== 'SIGKILL' && code !== 0) throw writer.failure(`ended with ${code ?? signal}`)
   }
 
-  const log = other ?? (await openLog(where))
+  const log = beside && first ? first : await openLog(where)
   const { verdict } = await judge(
     log,
     histories.filter((file) => existsSync(file)),
