@@ -169,11 +169,12 @@ export const followCases: readonly CaseDefinition[] = [
       )
       // What every follower waits for.
       await recorder.append(log, { id: 'last', streams: [{ stream: 'shared-0', events: numbered(1) }] })
-      await soon(followers, 'followers at the end')
+      const stuck: unknown = await soon(followers, 'followers at the end').catch((error: unknown) => error)
       stop.abort()
       const history = { ...historyOf(entries), log: await loggedEvents(log) }
       const verdict = checkHistory(history, { order: capabilities.order, caughtUp: true })
       assert.ok(verdict.ok, verdict.summary)
+      assert.equal(stuck instanceof Error, false, String(stuck))
       assert.equal(verdict.commits.acknowledged, total + 1)
     },
   },
