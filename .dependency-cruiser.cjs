@@ -55,7 +55,7 @@ module.exports = {
         pathNot: [
           '^src/core/',
           '^src/drivers/',
-          '^src/events/(log|driver|errors|position)\\.ts$',
+          '^src/events/(log|driver|errors|position|checksum)\\.ts$',
           '^src/events/personal-data/keys\\.ts$',
           '^src/coordination/coordinator\\.ts$',
         ],

@@ -4,8 +4,9 @@ import type SQLite from 'better-sqlite3'
 import { systemClock } from '../../core/clock.js'
 import { eventError } from '../../events/errors.js'
 import { isBusy } from './faults.js'
-import { FORMAT, formatOf, migrate } from './format.js'
+import { checkTables, FORMAT, formatOf, migrate } from './format.js'
 import { checkWitness, witnessedHead } from './head-file.js'
+import { LogTable } from './log-table.js'
 import { checkWal } from './wal.js'
 
 /** The constructor of better-sqlite3, which is loaded only when a log is opened. */
@@ -57,7 +58,8 @@ export function connectWriter(sqlite: Sqlite, file: string): SQLite.Database {
       if (format < FORMAT) migrate(db, format)
       db.exec('COMMIT')
     }
-    checkWitness(file, db.prepare<[], number>('SELECT head FROM log').pluck().get()!, witnessed)
+    checkSchema(sqlite, db, file)
+    checkWitness(file, new LogTable(db, file).read().head, witnessed)
     if (fresh) syncDirectory(dirname(file))
     return db
   } catch (error) {
@@ -79,6 +81,15 @@ export function connectReader(sqlite: Sqlite, file: string): SQLite.Database {
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+function checkSchema(sqlite: Sqlite, db: SQLite.Database, file: string): void {
+  const fresh = new sqlite(':memory:')
+  try {
+    checkTables(db, fresh, file)
+  } finally {
+    fresh.close()
   }
 }
 

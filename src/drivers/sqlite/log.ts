@@ -17,10 +17,11 @@ import { connectReader, fileOf, loadSqlite, type Sqlite } from './connect.js'
 import { faultOf, isBusy } from './faults.js'
 import type { Problem } from './maintenance/problems.js'
 import { run } from './maintenance/run.js'
+import type { NameQuery } from './names.js'
 import { readPage } from './reader/page.js'
 import { Reader } from './reader/reader.js'
 import { revisionOf } from './reader/revisions.js'
-import { positionAt, readStats, readStreams, type StreamQuery } from './reader/state.js'
+import { positionAt, readStats, readStreams } from './reader/state.js'
 import type { SqliteLogSpec } from './spec.js'
 import { Wakeups } from './wakeups.js'
 import { packGroup, unpackOutcomes } from './wire.js'
@@ -83,7 +84,7 @@ class SqliteLog implements LogDriver {
     this.#lockWait = lockWait
     this.#thread = thread
     this.#reader = new Reader(connectReader(sqlite, file), file)
-    this.#wakeups = new Wakeups(file, clock, () => this.#reader.head())
+    this.#wakeups = new Wakeups(file, clock, () => this.#reader.log().head)
   }
 
   async append(group: readonly EncodedCommit[]): Promise<Outcome[]> {
@@ -112,7 +113,7 @@ class SqliteLog implements LogDriver {
   }
 
   async head(): Promise<Position> {
-    return formatPosition(await this.#read((reader) => reader.head()))
+    return formatPosition(await this.#read((reader) => reader.log().head))
   }
 
   positionAt(time: number): Promise<Position> {
@@ -127,7 +128,7 @@ class SqliteLog implements LogDriver {
     return this.#read((reader) => revisionOf(reader, stream))
   }
 
-  streams(query: StreamQuery): Promise<StreamInfo[]> {
+  streams(query: NameQuery): Promise<StreamInfo[]> {
     return this.#read((reader) => readStreams(reader, query))
   }
 

@@ -1,5 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import { formatPosition } from '../../../events/position.js'
+import { LogTable } from '../log-table.js'
+import { categoryNames, streamNames, tagNames } from '../names.js'
 
 /** Something that is wrong with the file. */
 export interface Problem {
@@ -16,8 +18,9 @@ const STRETCH = 10_000
  * Compares SQLite's structures with themselves, and what the log's tables say of each other. What events themselves say is
  * checked by their checksums.
  */
-export function* findProblems(db: Database): Generator<Problem, void, undefined> {
+export function* findProblems(db: Database, file: string): Generator<Problem, void, undefined> {
   for (const table of TABLES) yield* structureOf(db, table)
+  yield* damagedRows(db, file)
   for (const check of EVENT_CHECKS) yield* alongEvents(db, check)
   for (const check of CHECKS) yield* listed(check, db.prepare<[], Found>(check.sql).iterate())
 }
@@ -25,6 +28,7 @@ export function* findProblems(db: Database): Generator<Problem, void, undefined>
 const TABLES = [
   'log',
   'categories',
+  'tags',
   'streams',
   'events',
   'stream_index',
@@ -46,6 +50,9 @@ interface Found {
   readonly position: number | null
   readonly what: string | number | null
 }
+
+/** The tags of an event; damaged ones are found by its checksum. */
+const VALID_TAGS = `CASE WHEN json_valid(e.tags) THEN e.tags ELSE '[]' END`
 
 /** Of the events from the position `@low` to `@high`. */
 const EVENT_CHECKS: readonly Check[] = [
@@ -74,12 +81,31 @@ const EVENT_CHECKS: readonly Check[] = [
       WHERE e.position BETWEEN @low AND min(@high, (SELECT indexed FROM log)) AND i.position IS NULL`,
   },
   {
+    message: 'the event says that % is before it in its category, which is not so',
+    sql: `SELECT e.position, e.category_previous AS what FROM events e JOIN categories c ON c.id = e.category
+      WHERE e.position BETWEEN @low AND min(@high, (SELECT indexed FROM log)) AND e.category_previous > c.truncated
+        AND e.category_previous IS NOT (
+          SELECT max(i.position) FROM category_index i WHERE i.category = e.category AND i.position < e.position
+        )`,
+  },
+  {
     message: 'the index of tags does not lead to the event by its tag %',
-    sql: `SELECT e.position, t.value AS what
-      FROM events e JOIN json_each(CASE WHEN json_valid(e.tags) THEN e.tags ELSE '[]' END) t
-      LEFT JOIN tag_index i ON i.tag = t.value AND i.position = e.position
-      WHERE e.position BETWEEN @low AND min(@high, (SELECT indexed FROM log)) AND e.tags IS NOT NULL
-        AND i.position IS NULL`,
+    sql: `SELECT e.position, j.value AS what
+      FROM events e, json_each(${VALID_TAGS}) j LEFT JOIN tags t ON t.name = j.value
+      LEFT JOIN tag_index i ON i.tag = t.id AND i.position = e.position
+      WHERE e.position BETWEEN @low AND min(@high, (SELECT indexed FROM log)) AND i.position IS NULL`,
+  },
+  {
+    message: 'the event does not say which is before it with its tag %',
+    sql: `SELECT e.position, j.value AS what
+      FROM events e, json_each(${VALID_TAGS}) j JOIN tags t ON t.name = j.value
+      WHERE e.position BETWEEN @low AND min(@high, (SELECT indexed FROM log)) AND coalesce(
+          (SELECT max(i.position) FROM tag_index i WHERE i.tag = t.id AND i.position < e.position), 0
+        ) IS NOT CASE WHEN json_valid(e.tags_previous) THEN max(
+          coalesce(json_extract(e.tags_previous, '$[' || j.key || ']'), -1),
+          0
+        ) END
+        AND (SELECT truncated FROM log) = 0`,
   },
   {
     message: 'the index of ids does not lead to the event by its commit %',
@@ -117,15 +143,27 @@ const CHECKS: readonly Check[] = [
         - (SELECT count(*) FROM events WHERE position <= (SELECT indexed FROM log)) AS what WHERE what <> 0`,
   },
   {
-    message: 'the index of tags leads to an event that is not there, by the tag %',
+    message: 'the index of tags leads to an event that is not there, by tag number %',
     sql: `SELECT i.position, i.tag AS what FROM tag_index i
       WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.position = i.position)`,
   },
   {
     message: 'revisions are missing in the stream %',
-    sql: `SELECT NULL AS position, s.name AS what FROM stream_index i JOIN streams s ON s.id = i.stream
-      GROUP BY i.stream HAVING min(i.revision) <> s.first_revision
-        OR count(*) <> max(i.revision) - min(i.revision) + 1`,
+    sql: `SELECT NULL AS position, s.name AS what FROM streams s
+      WHERE (SELECT count(*) FROM stream_index i WHERE i.stream = s.id AND i.revision BETWEEN s.first AND s.last)
+        <> s.last - s.first + 1`,
+  },
+  {
+    message: 'the last event of the category % is not the last in its index',
+    sql: `SELECT c.last AS position, c.name AS what FROM categories c
+      WHERE c.last > c.truncated
+        AND c.last IS NOT (SELECT max(i.position) FROM category_index i WHERE i.category = c.id)`,
+  },
+  {
+    message: 'the last event with the tag % is not the last in its index',
+    sql: `SELECT t.last AS position, t.name AS what FROM tags t
+      WHERE t.last > (SELECT truncated FROM log)
+        AND t.last IS NOT (SELECT max(i.position) FROM tag_index i WHERE i.tag = t.id)`,
   },
 ]
 
@@ -133,6 +171,20 @@ function* structureOf(db: Database, table: string): Generator<Problem, void, und
   const found = db.pragma(`integrity_check(${table})`) as { integrity_check: string }[]
   for (const { integrity_check: message } of found)
     if (message !== 'ok') yield { message: `SQLite says of the table ${table}: ${message}` }
+}
+
+function* damagedRows(db: Database, file: string): Generator<Problem, void, undefined> {
+  try {
+    new LogTable(db, file).read()
+  } catch (error) {
+    yield { message: messageOf(error) }
+  }
+  for (const names of [categoryNames(db, file), tagNames(db, file), streamNames(db, file)])
+    for (const error of names.damaged()) yield { message: messageOf(error) }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function* alongEvents(db: Database, check: Check): Generator<Problem, void, undefined> {

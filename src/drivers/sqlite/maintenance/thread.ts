@@ -21,7 +21,7 @@ try {
   const db = connectReader(SQLite, task.file)
   try {
     if (task.kind === 'backup') copyInto(db, task.to)
-    else for (const problem of findProblems(db)) port.postMessage({ problem } satisfies Report)
+    else for (const problem of findProblems(db, task.file)) port.postMessage({ problem } satisfies Report)
   } finally {
     db.close()
   }

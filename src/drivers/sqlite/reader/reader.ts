@@ -1,5 +1,8 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { eventError } from '../../../events/errors.js'
+import { LogTable } from '../log-table.js'
+import { categoryNames, streamNames, tagNames, type Names } from '../names.js'
+import type { CategoryRow, LogRow, StreamRow, TagRow } from '../rows.js'
 
 /** Names of streams that are remembered. */
 const NAMES = 50_000
@@ -8,12 +11,24 @@ const NAMES = 50_000
 export class Reader {
   readonly db: Database
   readonly file: string
+  readonly streams: Names<StreamRow>
+  readonly categories: Names<CategoryRow>
+  readonly tags: Names<TagRow>
+  readonly #log: LogTable
   readonly #statements = new Map<string, Statement>()
   readonly #names = new Map<number, string>()
 
   constructor(db: Database, file: string) {
     this.db = db
     this.file = file
+    this.streams = streamNames(db, file)
+    this.categories = categoryNames(db, file)
+    this.tags = tagNames(db, file)
+    this.#log = new LogTable(db, file)
+  }
+
+  log(): LogRow {
+    return this.#log.read()
   }
 
   /** Runs what must see the log at one moment. */
@@ -45,30 +60,27 @@ export class Reader {
     return this.#statement(sql, 'raw').iterate(...parameters) as IterableIterator<Row>
   }
 
-  head(): number {
-    return this.value<number>('SELECT head FROM log')!
-  }
-
   nameOf(stream: number): string {
     const known = this.#names.get(stream)
     if (known !== undefined) return known
-    const name = this.value<string>('SELECT name FROM streams WHERE id = ?', stream)
-    if (name === undefined) throw this.lost(`the name of stream number ${stream}`)
-    this.remember(stream, name)
+    const { name } = this.streams.get(stream)
+    if (this.#names.size >= NAMES) this.#names.clear()
+    this.#names.set(stream, name)
     return name
   }
 
-  /** Spares {@link nameOf} the question. */
-  remember(stream: number, name: string): void {
-    if (this.#names.size >= NAMES) this.#names.clear()
-    this.#names.set(stream, name)
+  lost(what: string): Error {
+    return this.#corrupt(`${what} is missing, and no truncation has removed it`)
   }
 
-  lost(what: string): Error {
+  damaged(what: string): Error {
+    return this.#corrupt(`${what}, is not what was appended: its checksum is wrong`)
+  }
+
+  #corrupt(what: string): Error {
     return eventError(
       'BANYAN_LOG_CORRUPT',
-      `${this.file}: ${what} is missing, and no truncation has removed it. ` +
-        '`banyan events verify` lists all that is damaged; restore a backup',
+      `${this.file}: ${what}. \`banyan events verify\` lists all that is damaged; restore a backup`,
     )
   }
 

@@ -1,28 +1,27 @@
+import type { StreamRow } from '../rows.js'
 import type { Reader } from './reader.js'
 
-/** The last revision of a stream, whose row is `s`, as the indexes have it. */
-export const INDEXED_REVISION =
-  'coalesce((SELECT max(revision) FROM stream_index WHERE stream = s.id), s.first_revision - 1)'
-
-export function revisionOf(reader: Reader, stream: string): number | 'none' {
-  const sql = `SELECT coalesce(
-      (SELECT max(revision) FROM events WHERE position > (SELECT indexed FROM log) AND stream = s.id),
-      ${INDEXED_REVISION})
-    FROM streams s WHERE name = ?`
-  return reader.value<number>(sql, stream) ?? 'none'
+/** Of a stream, with what the indexes do not have yet. */
+export function revisionOf(reader: Reader, name: string): number | 'none' {
+  return reader.transaction(() => {
+    const stream = reader.streams.find(name)
+    if (!stream) return 'none'
+    const ahead = reader.value<number | null>(
+      'SELECT max(revision) FROM events WHERE position > ? AND stream = ?',
+      reader.log().indexed,
+      stream.id,
+    )
+    return ahead ?? stream.last
+  })
 }
 
 /**
  * The first revision of a stream that is in the index and behind a position; one more than the last in the index if there
  * is none.
- *
- * @param first - the first that was not removed
  */
-export function revisionAfter(reader: Reader, stream: number, first: number, position: number): number {
+export function revisionAfter(reader: Reader, stream: StreamRow, position: number): number {
+  const { first, last } = stream
   if (position === 0) return first
-  const last =
-    reader.value<number | null>('SELECT max(revision) FROM stream_index WHERE stream = ?', stream) ??
-    first - 1
   // Most who ask are near the end: back from there in steps that double, then by halves.
   let high = last + 1
   let low = high
@@ -36,15 +35,27 @@ export function revisionAfter(reader: Reader, stream: number, first: number, pos
     if (positionOf(reader, stream, middle) <= position) low = middle + 1
     else high = middle
   }
+  // What the index says of the one before decides what is left out.
+  if (high > first) mustBeThere(reader, stream, high - 1)
   return high
 }
 
-function positionOf(reader: Reader, stream: number, revision: number): number {
+function positionOf(reader: Reader, { id, name }: StreamRow, revision: number): number {
   const position = reader.value<number>(
     'SELECT position FROM stream_index WHERE stream = ? AND revision = ?',
-    stream,
+    id,
     revision,
   )
-  if (position === undefined) throw reader.lost(`revision ${revision} of stream ${reader.nameOf(stream)}`)
+  if (position === undefined) throw reader.lost(`revision ${revision} of stream ${name}`)
   return position
+}
+
+function mustBeThere(reader: Reader, stream: StreamRow, revision: number): void {
+  const found = reader.value<number>(
+    'SELECT count(*) FROM events WHERE position = ? AND stream = ? AND revision = ?',
+    positionOf(reader, stream, revision),
+    stream.id,
+    revision,
+  )
+  if (found !== 1) throw reader.lost(`revision ${revision} of stream ${stream.name}`)
 }

@@ -2,7 +2,7 @@ import type { StoredEvent } from '../../../events/driver.js'
 import { formatPosition } from '../../../events/position.js'
 import { seal } from '../seal.js'
 
-/** Columns of an event, in the order of {@link EventRow}. */
+/** Columns of an event, in the order of {@link EventRow}; its last is one more. */
 export const COLUMNS = `e.position, e.stream, e.revision, e.commit_id, e.ordinal, e.id, e.type, e.schema_version,
   e.time, e.recorded, e.tags, e.metadata, e.checksum, e.data`
 
@@ -21,6 +21,7 @@ export type EventRow = [
   metadata: string | null,
   checksum: number,
   data: string | Buffer | number | null,
+  link: string | number | null,
 ]
 
 const NO_TAGS: readonly string[] = []

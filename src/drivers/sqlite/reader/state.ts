@@ -1,7 +1,7 @@
 import type { LogStats, StreamInfo } from '../../../events/log.js'
 import { formatPosition } from '../../../events/position.js'
+import type { NameQuery } from '../names.js'
 import type { Reader } from './reader.js'
-import { INDEXED_REVISION } from './revisions.js'
 
 /**
  * Position of the last event that was recorded before a time: times never fall from one position to the next, so it is
@@ -10,7 +10,8 @@ import { INDEXED_REVISION } from './revisions.js'
 export function positionAt(reader: Reader, time: number): number {
   return reader.transaction(() => {
     let low = 1
-    let high = reader.head() + 1
+    const { head } = reader.log()
+    let high = head + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
       // Where some were removed, the first behind them decides.
@@ -21,7 +22,7 @@ export function positionAt(reader: Reader, time: number): number {
       if (recorded !== undefined && recorded < time) low = middle + 1
       else high = middle
     }
-    return (firstFrom(reader, low) ?? reader.head() + 1) - 1
+    return (firstFrom(reader, low) ?? head + 1) - 1
   })
 }
 
@@ -32,53 +33,28 @@ function firstFrom(reader: Reader, position: number): number | undefined {
   )
 }
 
-/** Which streams, as `LogDriver.streams` is asked. */
-export interface StreamQuery {
-  readonly category?: string
-  readonly after?: string
-  readonly limit: number
-}
-
-export function readStreams(reader: Reader, query: StreamQuery): StreamInfo[] {
+export function readStreams(reader: Reader, query: NameQuery): StreamInfo[] {
   return reader.transaction(() => {
     // Of what the indexes do not have yet.
     const ahead = new Map<number, number>()
-    for (const { stream, revision } of reader.rows<{ stream: number; revision: number }>(
-      `SELECT stream, max(revision) AS revision FROM events
-       WHERE position > (SELECT indexed FROM log) GROUP BY stream`,
+    for (const { stream, last } of reader.rows<{ stream: number; last: number }>(
+      'SELECT stream, max(revision) AS last FROM events WHERE position > ? GROUP BY stream',
+      reader.log().indexed,
     ))
-      ahead.set(stream, revision)
-    return selectStreams(reader, query).map(({ id, ...info }) => ({
-      ...info,
-      revision: ahead.get(id) ?? info.revision,
+      ahead.set(stream, last)
+    const streams = reader.streams.list(query)
+    return streams.map(({ id, name, category, last, first }) => ({
+      stream: name,
+      category: query.category ?? reader.categories.get(category).name,
+      revision: ahead.get(id) ?? last,
+      firstRevision: first,
     }))
   })
 }
 
-function selectStreams(
-  reader: Reader,
-  { category, after = '', limit }: StreamQuery,
-): (StreamInfo & { id: number })[] {
-  const select = `SELECT s.id, s.name AS stream, c.name AS category, ${INDEXED_REVISION} AS revision,
-      s.first_revision AS firstRevision
-    FROM streams s JOIN categories c ON c.id = s.category WHERE s.name > ?`
-  if (category === undefined) return reader.rows(`${select} ORDER BY s.name LIMIT ?`, after, limit)
-  // Of a category are the stream of its name, and those whose names go on with a dash: neighbours in the index.
-  return reader.rows(
-    `${select} AND s.name >= ? AND s.name < ? AND c.name = ? ORDER BY s.name LIMIT ?`,
-    after,
-    category,
-    `${category}.`,
-    category,
-    limit,
-  )
-}
-
 export function readStats(reader: Reader): Omit<LogStats, 'bytes'> {
   return reader.transaction(() => {
-    const log = reader.row<{ head: number; events: number; commits: number }>(
-      'SELECT head, events, commits FROM log',
-    )!
+    const log = reader.log()
     const holds = reader.rows<{ name: string; position: number }>(
       'SELECT name, position FROM holds ORDER BY name',
     )

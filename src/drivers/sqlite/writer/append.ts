@@ -3,19 +3,12 @@ import type { EncodedCommit, EncodedStream } from '../../../events/driver.js'
 import type { Expected } from '../../../events/log.js'
 import { seal } from '../seal.js'
 import type { WriterOutcome } from '../wire.js'
+import { LogTable } from '../log-table.js'
+import type { LogRow } from '../rows.js'
+import { Chains } from './chains.js'
 import { Heads, type Head } from './heads.js'
 import { Ids } from './ids.js'
 import { Tail } from './tail.js'
-
-/** The row of `log`. */
-interface LogRow {
-  head: number
-  recorded: number
-  indexed: number
-  events: number
-  commits: number
-  readonly truncated: number
-}
 
 /** Appends of others up to which what is remembered is brought up to date; behind more it is forgotten. */
 const CATCH_UP = 10_000
@@ -25,29 +18,30 @@ export class Appending {
   readonly #tail: Tail
   readonly #heads: Heads
   readonly #ids: Ids
+  readonly #chains: Chains
+  readonly #table: LogTable
   readonly #dataVersion: Statement<[], number>
-  readonly #selectLog: Statement<[], LogRow>
-  readonly #updateLog: Statement<[number, number, number, number]>
   readonly #insertPlain: Statement
   readonly #insert: Statement
   /** What `PRAGMA data_version` said when all that is remembered was right; it changes when another connection writes. */
   #version: number | undefined
   #log: LogRow = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0 }
 
-  constructor(db: Database) {
+  constructor(db: Database, file: string) {
     this.#tail = new Tail(db)
-    this.#heads = new Heads(db, this.#tail)
+    this.#heads = new Heads(db, file, this.#tail)
     this.#ids = new Ids(db, this.#tail)
+    this.#chains = new Chains(db, file, this.#tail)
+    this.#table = new LogTable(db, file)
     this.#dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck()
-    this.#selectLog = db.prepare('SELECT head, recorded, indexed, events, commits, truncated FROM log')
-    this.#updateLog = db.prepare('UPDATE log SET head = ?, recorded = ?, events = ?, commits = ?')
-    const columns = `position, stream, revision, category, commit_id, ordinal, digest, type, schema_version, time,
-      recorded, checksum, data`
+    const columns = `position, stream, revision, category, category_previous, commit_id, ordinal, digest, type,
+      schema_version, time, recorded, checksum, data`
     this.#insertPlain = db.prepare(
-      `INSERT INTO events (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO events (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#insert = db.prepare(
-      `INSERT INTO events (${columns}, id, tags, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO events (${columns}, id, tags, tags_previous, metadata)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
   }
 
@@ -67,8 +61,7 @@ export class Appending {
     this.#ids.findAll(group)
     const before = this.#log.head
     const outcomes = group.map((commit) => this.#append(commit))
-    const { head, recorded, events, commits } = this.#log
-    if (head > before) this.#updateLog.run(head, recorded, events, commits)
+    if (this.#log.head > before) this.#table.write(this.#log)
     return outcomes
   }
 
@@ -81,16 +74,18 @@ export class Appending {
   indexed(position: number): void {
     this.#log.indexed = position
     this.#tail.dropUpTo(position)
+    this.#chains.clear()
   }
 
   #refresh(): void {
     const version = this.#dataVersion.get()!
     if (version === this.#version) return
     const known = this.#version === undefined ? undefined : this.#log
-    const now = this.#selectLog.get()!
+    const now = this.#table.read()
+    this.#chains.clear()
     // What was truncated before this process saw it cannot be caught up with.
     if (known && now.head - known.head <= CATCH_UP && now.truncated <= known.head) {
-      this.#tail.load(known.head, (stream, revision) => this.#heads.moved(stream, revision))
+      this.#tail.load(known.head, ({ stream, revision }) => this.#heads.moved(stream, revision))
       this.#tail.dropUpTo(now.indexed)
     } else {
       this.#heads.clear()
@@ -154,22 +149,32 @@ export class Appending {
   }
 
   #writeStream(commit: EncodedCommit, { events }: EncodedStream, head: Head): void {
-    const { recorded } = this.#log
+    const log = this.#log
+    const { recorded } = log
     for (const { id, ordinal, type, schemaVersion, time, tags, metadata, data, checksum } of events) {
-      const position = ++this.#log.head
+      const position = ++log.head
       const revision = ++head.revision
+      const { id: stream, category } = head
+      const previous = this.#chains.lastOfCategory(category)
       const digest = ordinal === 0 ? commit.digest : null
       const sealed = seal(checksum, position, revision, recorded)
-      const at = [position, head.id, revision, head.category, commit.id, ordinal, digest] as const
+      const at = [position, stream, revision, category, previous, commit.id, ordinal, digest] as const
       const what = [type, schemaVersion, time, recorded, sealed, data ?? null] as const
       if (id === undefined && metadata === '' && tags.length === 0) this.#insertPlain.run(...at, ...what)
       else {
-        const tagsText = tags.length > 0 ? JSON.stringify(tags) : null
-        this.#insert.run(...at, ...what, id ?? null, tagsText, metadata === '' ? null : metadata)
+        const tagged = tags.length > 0
+        const tagsPrevious = tagged ? JSON.stringify(tags.map((tag) => this.#chains.lastOfTag(tag))) : null
+        const rest = [
+          id ?? null,
+          tagged ? JSON.stringify(tags) : null,
+          tagsPrevious,
+          metadata || null,
+        ] as const
+        this.#insert.run(...at, ...what, ...rest)
         if (id !== undefined && id !== commit.id) this.#tail.take(id, position)
       }
+      this.#tail.add({ position, stream, revision, category, tags })
     }
-    this.#tail.add(this.#log.head, head.id, head.revision)
   }
 }
 

@@ -1,4 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
+import { categoryNames, streamNames, type Names } from '../names.js'
+import { categoryRow, sealRow, streamRow, type CategoryRow, type StreamRow } from '../rows.js'
 import type { Tail } from './tail.js'
 
 /** What a writer has to know of a stream to append to it. */
@@ -9,70 +11,79 @@ export interface Head {
   revision: number
 }
 
-/** How many streams are remembered. */
+/** How many streams, and how many categories, are remembered. */
 const LIMIT = 100_000
 
 /** The last revisions of streams, those that were written last in memory. */
 export class Heads {
   readonly #tail: Tail
+  readonly #streams: Names<StreamRow>
+  readonly #categories: Names<CategoryRow>
   readonly #byName = new Map<string, Head>()
   readonly #byId = new Map<number, Head>()
-  readonly #categories = new Map<string, number>()
-  readonly #select: Statement<[string], [id: number, category: number, revision: number]>
-  readonly #insert: Statement<[string, number]>
-  readonly #selectCategory: Statement<[string], number>
-  readonly #insertCategory: Statement<[string]>
+  readonly #categoryIds = new Map<string, number>()
+  readonly #insertStream: Statement<[StreamRow & { checksum: number }]>
+  readonly #insertCategory: Statement<[CategoryRow & { checksum: number }]>
+  readonly #nextStream: Statement<[], number>
+  readonly #nextCategory: Statement<[], number>
 
-  constructor(db: Database, tail: Tail) {
+  constructor(db: Database, file: string, tail: Tail) {
     this.#tail = tail
-    this.#select = db
-      .prepare<[string], [number, number, number]>(
-        `SELECT id, category,
-           coalesce((SELECT max(revision) FROM stream_index WHERE stream = streams.id), first_revision - 1)
-         FROM streams WHERE name = ?`,
-      )
-      .raw()
-    this.#insert = db.prepare('INSERT INTO streams (name, category) VALUES (?, ?)')
-    this.#selectCategory = db.prepare<[string], number>('SELECT id FROM categories WHERE name = ?').pluck()
-    this.#insertCategory = db.prepare('INSERT INTO categories (name) VALUES (?)')
+    this.#streams = streamNames(db, file)
+    this.#categories = categoryNames(db, file)
+    this.#insertStream = db.prepare(
+      `INSERT INTO streams (id, name, category, last, first, truncated, checksum)
+       VALUES (@id, @name, @category, @last, @first, @truncated, @checksum)`,
+    )
+    this.#insertCategory = db.prepare(
+      'INSERT INTO categories (id, name, last, truncated, checksum) VALUES (@id, @name, @last, @truncated, @checksum)',
+    )
+    this.#nextStream = db.prepare<[], number>('SELECT coalesce(max(id), 0) + 1 FROM streams').pluck()
+    this.#nextCategory = db.prepare<[], number>('SELECT coalesce(max(id), 0) + 1 FROM categories').pluck()
   }
 
   /** Undefined if nothing was ever appended to it. */
-  find(stream: string): Head | undefined {
-    const known = this.#byName.get(stream)
+  find(name: string): Head | undefined {
+    const known = this.#byName.get(name)
     if (known) return known
-    const row = this.#select.get(stream)
+    const row = this.#streams.find(name)
     if (!row) return undefined
-    const [id, category, indexed] = row
-    return this.#keep(stream, { id, category, revision: this.#tail.revisionOf(id) ?? indexed })
+    const { id, category, last } = row
+    return this.#keep(name, { id, category, revision: this.#tail.lastOfStream(id)?.revision ?? last })
   }
 
   /** A stream that is not there yet. */
-  add(stream: string, category: string): Head {
-    const categoryId = this.#categoryOf(category)
-    const id = Number(this.#insert.run(stream, categoryId).lastInsertRowid)
-    return this.#keep(stream, { id, category: categoryId, revision: -1 })
+  add(name: string, categoryName: string): Head {
+    const id = this.#nextStream.get()!
+    const category = this.#categoryOf(categoryName)
+    const row = { id, name, category, last: -1, first: 0, truncated: 0 }
+    this.#insertStream.run(sealRow(streamRow, row))
+    return this.#keep(name, { id, category, revision: -1 })
   }
 
   /** Someone else has appended to a stream. */
-  moved(id: number, revision: number): void {
-    const head = this.#byId.get(id)
+  moved(stream: number, revision: number): void {
+    const head = this.#byId.get(stream)
     if (head) head.revision = revision
   }
 
-  /** Forgets everything: what was written was taken back. */
+  /** Forgets everything: what was written was taken back, or what others wrote is not known. */
   clear(): void {
     this.#byName.clear()
     this.#byId.clear()
-    this.#categories.clear()
+    this.#categoryIds.clear()
   }
 
   #categoryOf(name: string): number {
-    let id = this.#categories.get(name)
+    let id = this.#categoryIds.get(name)
     if (id !== undefined) return id
-    id = this.#selectCategory.get(name) ?? Number(this.#insertCategory.run(name).lastInsertRowid)
-    if (this.#categories.size >= LIMIT) this.#categories.clear()
-    this.#categories.set(name, id)
+    id = this.#categories.find(name)?.id
+    if (id === undefined) {
+      id = this.#nextCategory.get()!
+      this.#insertCategory.run(sealRow(categoryRow, { id, name, last: 0, truncated: 0 }))
+    }
+    if (this.#categoryIds.size >= LIMIT) this.#categoryIds.clear()
+    this.#categoryIds.set(name, id)
     return id
   }
 

@@ -54,12 +54,12 @@ export class Ids {
 
   /** Whether an id of the group is taken. */
   has(id: string): boolean {
-    return this.#tail?.positionOf(id) !== undefined || (this.#found.size > 0 && this.#found.has(id))
+    return this.#tail?.positionOfId(id) !== undefined || (this.#found.size > 0 && this.#found.has(id))
   }
 
   /** What has taken an id, if anything has. */
   taken(id: string): Taken | undefined {
-    const first = this.#tail?.positionOf(id) ?? this.#selectOne.get(id)
+    const first = this.#tail?.positionOfId(id) ?? this.#selectOne.get(id)
     if (first === undefined) return undefined
     const truncated = this.#selectTruncated.get(id)
     if (!truncated) return this.#commitAt(id, first)

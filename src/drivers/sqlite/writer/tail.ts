@@ -1,43 +1,63 @@
 import type { Database, Statement } from 'better-sqlite3'
 
-/** The last event of a stream in the tail. */
-interface Last {
-  readonly revision: number
+/** What a writer has to know of an event that is not in the indexes yet. */
+export interface TailEvent {
   readonly position: number
+  readonly stream: number
+  readonly revision: number
+  readonly category: number
+  readonly tags: readonly string[]
 }
 
-/**
- * What a writer has to know of the events that are not in the indexes yet: the ids they took, and how far they bring
- * their streams.
- */
+type Row = [
+  position: number,
+  stream: number,
+  revision: number,
+  category: number,
+  tags: string | null,
+  commit: string,
+  ordinal: number,
+  id: string | null,
+]
+
+/** The events that are not in the indexes yet: the ids they took, and which are the last of their streams, categories and tags. */
 export class Tail {
+  readonly #select: Statement<[number], Row>
   readonly #ids = new Map<string, number>()
-  readonly #streams = new Map<number, Last>()
-  readonly #select: Statement<
-    [number],
-    [position: number, stream: number, revision: number, commit: string, ordinal: number, id: string | null]
-  >
+  readonly #streams = new Map<number, TailEvent>()
+  readonly #categories = new Map<number, TailEvent>()
+  readonly #tags = new Map<string, TailEvent>()
 
   constructor(db: Database) {
     this.#select = db
-      .prepare<[number], [number, number, number, string, number, string | null]>(
-        'SELECT position, stream, revision, commit_id, ordinal, id FROM events WHERE position > ? ORDER BY position',
+      .prepare<[number], Row>(
+        `SELECT position, stream, revision, category, tags, commit_id, ordinal, id FROM events
+         WHERE position > ? ORDER BY position`,
       )
       .raw()
   }
 
   /** Position of the first event of the commit that took an id, or of the event that did. */
-  positionOf(id: string): number | undefined {
+  positionOfId(id: string): number | undefined {
     return this.#ids.get(id)
   }
 
-  /** The last revision of a stream, if an event of it is in the tail. */
-  revisionOf(stream: number): number | undefined {
-    return this.#streams.get(stream)?.revision
+  lastOfStream(stream: number): TailEvent | undefined {
+    return this.#streams.get(stream)
   }
 
-  add(position: number, stream: number, revision: number): void {
-    this.#streams.set(stream, { revision, position })
+  lastOfCategory(category: number): TailEvent | undefined {
+    return this.#categories.get(category)
+  }
+
+  lastOfTag(tag: string): TailEvent | undefined {
+    return this.#tags.get(tag)
+  }
+
+  add(event: TailEvent): void {
+    this.#streams.set(event.stream, event)
+    this.#categories.set(event.category, event)
+    for (const tag of event.tags) this.#tags.set(tag, event)
   }
 
   /** An id is taken from now on. */
@@ -46,23 +66,30 @@ export class Tail {
   }
 
   /** Adds the events behind a position, which others have appended. */
-  load(after: number, onEvent: (stream: number, revision: number) => void): void {
-    for (const [position, stream, revision, commit, ordinal, id] of this.#select.all(after)) {
-      this.add(position, stream, revision)
+  load(after: number, onEvent: (event: TailEvent) => void): void {
+    for (const [position, stream, revision, category, tags, commit, ordinal, id] of this.#select.all(after)) {
+      const event = {
+        position,
+        stream,
+        revision,
+        category,
+        tags: tags === null ? [] : (JSON.parse(tags) as string[]),
+      }
+      this.add(event)
       if (ordinal === 0) this.take(commit, position)
       if (id !== null && id !== commit) this.take(id, position)
-      onEvent(stream, revision)
+      onEvent(event)
     }
   }
 
   /** Forgets events up to a position: they are in the indexes now. */
   dropUpTo(indexed: number): void {
     for (const [id, position] of this.#ids) if (position <= indexed) this.#ids.delete(id)
-    for (const [stream, { position }] of this.#streams) if (position <= indexed) this.#streams.delete(stream)
+    for (const map of [this.#streams, this.#categories, this.#tags] as Map<unknown, TailEvent>[])
+      for (const [key, { position }] of map) if (position <= indexed) map.delete(key)
   }
 
   clear(): void {
-    this.#ids.clear()
-    this.#streams.clear()
+    for (const map of [this.#ids, this.#streams, this.#categories, this.#tags]) map.clear()
   }
 }

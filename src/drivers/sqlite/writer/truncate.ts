@@ -1,6 +1,9 @@
 import type { Database } from 'better-sqlite3'
 import type { Truncation } from '../../../events/log.js'
 import { parsePosition } from '../../../events/position.js'
+import { LogTable } from '../log-table.js'
+import { categoryNames, streamNames } from '../names.js'
+import { categoryRow, sealRow, streamRow } from '../rows.js'
 import { Ids } from './ids.js'
 import { indexEvents } from './index-events.js'
 
@@ -34,15 +37,15 @@ interface Hold {
  * Removes the first events of a truncation, in a transaction that is open. Holds are looked at each time: one that was
  * set meanwhile counts.
  */
-export function truncateSlice(db: Database, what: Truncation): Slice {
-  indexEvents(db)
+export function truncateSlice(db: Database, file: string, what: Truncation): Slice {
+  indexEvents(db, file)
   const hold = db.prepare<[], Hold>('SELECT name, position FROM holds ORDER BY position, name LIMIT 1').get()
   const rows = firstOf(db, what)
   const free = hold ? rows.filter(({ position }) => position <= hold.position) : rows
   if (free.length > 0) {
     keepOutcomes(db, free)
     remove(db, free)
-    mark(db, free)
+    mark(db, file, free)
   }
   if (hold && free.length < rows.length) return { removed: free.length, end: true, heldBy: hold.name }
   return { removed: free.length, end: rows.length < EVENTS }
@@ -92,7 +95,9 @@ function remove(db: Database, rows: readonly Row[]): void {
   const fromCategories = db.prepare<[number, number]>(
     'DELETE FROM category_index WHERE category = ? AND position = ?',
   )
-  const fromTags = db.prepare<[string, number]>('DELETE FROM tag_index WHERE tag = ? AND position = ?')
+  const fromTags = db.prepare<[string, number]>(
+    'DELETE FROM tag_index WHERE tag = (SELECT id FROM tags WHERE name = ?) AND position = ?',
+  )
   for (const { position, stream, revision, category, tags } of rows) {
     fromEvents.run(position)
     fromStreams.run(stream, revision)
@@ -102,19 +107,26 @@ function remove(db: Database, rows: readonly Row[]): void {
 }
 
 /** Notes what is gone, so that readers can tell it from what is lost. */
-function mark(db: Database, rows: readonly Row[]): void {
-  const streams = new Map(rows.map((row) => [row.stream, row]))
-  const markStream = db.prepare<[number, number, number]>(
-    'UPDATE streams SET first_revision = ?, truncated = ? WHERE id = ?',
+function mark(db: Database, file: string, rows: readonly Row[]): void {
+  const streams = streamNames(db, file)
+  const markStream = db.prepare(
+    'UPDATE streams SET first = @first, truncated = @truncated, checksum = @checksum WHERE id = @id',
   )
-  for (const [id, { revision, position }] of streams) markStream.run(revision + 1, position, id)
-  const categories = new Map(rows.map(({ category, position }) => [category, position]))
-  const markCategory = db.prepare<[number, number]>(
-    'UPDATE categories SET truncated = max(truncated, ?) WHERE id = ?',
+  for (const [id, { revision, position }] of new Map(rows.map((row) => [row.stream, row])))
+    markStream.run(sealRow(streamRow, { ...streams.get(id), first: revision + 1, truncated: position }))
+
+  const categories = categoryNames(db, file)
+  const markCategory = db.prepare(
+    'UPDATE categories SET truncated = @truncated, checksum = @checksum WHERE id = @id',
   )
-  for (const [id, position] of categories) markCategory.run(position, id)
-  db.prepare<[number, number]>('UPDATE log SET events = events - ?, truncated = max(truncated, ?)').run(
-    rows.length,
-    rows.at(-1)!.position,
-  )
+  for (const [id, position] of new Map(rows.map((row) => [row.category, row.position]))) {
+    const category = categories.get(id)
+    const truncated = Math.max(category.truncated, position)
+    markCategory.run(sealRow(categoryRow, { ...category, truncated }))
+  }
+
+  const table = new LogTable(db, file)
+  const log = table.read()
+  const truncated = Math.max(log.truncated, rows.at(-1)!.position)
+  table.write({ ...log, events: log.events - rows.length, truncated })
 }

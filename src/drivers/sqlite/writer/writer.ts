@@ -92,7 +92,7 @@ export class Writer {
     for (;;) {
       const slice: Slice = this.#transaction(() => {
         this.#open.appending.forget()
-        return truncateSlice(this.#open.db, what)
+        return truncateSlice(this.#open.db, this.#file, what)
       })
       removed += slice.removed
       if (slice.end) return { removed, ...(slice.heldBy !== undefined && { heldBy: slice.heldBy }) }
@@ -110,7 +110,7 @@ export class Writer {
   }
 
   #index(): void {
-    const last = this.#transaction(() => indexEvents(this.#open.db))
+    const last = this.#transaction(() => indexEvents(this.#open.db, this.#file))
     this.#open.appending.indexed(last)
   }
 
@@ -187,7 +187,7 @@ export class Writer {
         begin: db.prepare('BEGIN IMMEDIATE'),
         commit: db.prepare('COMMIT'),
         rollback: db.prepare('ROLLBACK'),
-        appending: new Appending(db),
+        appending: new Appending(db, this.#file),
         checkpoints: new Checkpoints(db),
       }
     } catch (error) {
