@@ -36,7 +36,15 @@ export function int8Array(values: readonly number[]): Buffer {
   return buffer
 }
 
-export function textArray(values: readonly (string | undefined)[], type: 'text' | 'json' = 'text'): Buffer {
+export function textArray(values: readonly (string | undefined)[]): Buffer {
+  return stringArray(values, 'text')
+}
+
+export function jsonArray(values: readonly (string | undefined)[]): Buffer {
+  return stringArray(values, 'json')
+}
+
+function stringArray(values: readonly (string | undefined)[], type: 'text' | 'json'): Buffer {
   let most = 0
   // A UTF-16 unit has at most three bytes of UTF-8; counting them is worth it for long texts only.
   for (const value of values)
@@ -57,10 +65,11 @@ export function textArray(values: readonly (string | undefined)[], type: 'text' 
   return buffer.subarray(0, at)
 }
 
-export function bytesArray(
-  values: readonly (Uint8Array | undefined)[],
-  type: 'bytea' | 'uuid' = 'bytea',
-): Buffer {
+export function bytesArray(values: readonly (Uint8Array | undefined)[]): Buffer {
+  return binaryArray(values, 'bytea')
+}
+
+function binaryArray(values: readonly (Uint8Array | undefined)[], type: 'bytea' | 'uuid'): Buffer {
   const buffer = begin(
     OIDS[type],
     values.length,
@@ -77,7 +86,7 @@ export function bytesArray(
 }
 
 export function uuidArray(values: readonly string[]): Buffer {
-  return bytesArray(
+  return binaryArray(
     values.map((value) => Buffer.from(value.replaceAll('-', ''), 'hex')),
     'uuid',
   )

@@ -1,7 +1,7 @@
 import type { EncodedCommit, EncodedEvent, Outcome } from '../../events/driver.js'
 import { formatPosition } from '../../events/position.js'
 import type { Expected } from '../../events/log.js'
-import { bytesArray, int4Array, int8Array, textArray, uuidArray } from './arrays.js'
+import { bytesArray, int4Array, int8Array, jsonArray, textArray, uuidArray } from './arrays.js'
 
 /** What came of a commit; `locked` if a transaction holds one of its streams, or it comes after one that waits for that. */
 export type Sent = Outcome | 'locked'
@@ -19,7 +19,7 @@ export function sizeOf({ data, metadata }: EncodedEvent): number {
 }
 
 /** The parameters of `append`, but for how it is tried. */
-export function parametersOf(group: readonly EncodedCommit[]): Buffer[] {
+export function parametersOf(group: readonly EncodedCommit[]): (Buffer | null)[] {
   // Those that are written stand before those that are only checked.
   const numbers = new Map<string, number>()
   for (const { streams } of group)
@@ -34,11 +34,11 @@ export function parametersOf(group: readonly EncodedCommit[]): Buffer[] {
   const events: EncodedEvent[] = []
   const eventCondition: number[] = []
   const eventOffset: number[] = []
-  const eventStream: string[] = []
-  const eventCategory: string[] = []
-  const eventCommit: string[] = []
+  const eventCommit: number[] = []
+  let number = 0
   for (const commit of group) {
-    for (const { stream, category, expected, events: appended } of commit.streams) {
+    number++
+    for (const { stream, expected, events: appended } of commit.streams) {
       conditionStream.push(numbers.get(stream)!)
       conditionExpected.push(expectedCode(expected))
       conditionEvents.push(appended.length)
@@ -46,9 +46,7 @@ export function parametersOf(group: readonly EncodedCommit[]): Buffer[] {
         events.push(appended[index]!)
         eventCondition.push(conditionStream.length)
         eventOffset.push(index)
-        eventStream.push(stream)
-        eventCategory.push(category)
-        eventCommit.push(commit.id)
+        eventCommit.push(number)
       }
     }
     for (const { stream, expected } of commit.checks) {
@@ -68,24 +66,31 @@ export function parametersOf(group: readonly EncodedCommit[]): Buffer[] {
     int4Array(conditionStream),
     int8Array(conditionExpected),
     int4Array(conditionEvents),
+    int4Array(eventCommit),
     int4Array(eventCondition),
     int4Array(eventOffset),
     int4Array(events.map(({ ordinal }) => ordinal)),
-    textArray(eventStream),
-    textArray(eventCategory),
-    textArray(eventCommit),
-    textArray(events.map(({ id }) => id)),
+    some(
+      textArray,
+      events.map(({ id }) => id),
+    ),
     textArray(events.map(({ type }) => type)),
-    textArray(
+    some(
+      jsonArray,
       events.map(({ data }) => (typeof data === 'string' ? data : undefined)),
-      'json',
     ),
-    bytesArray(events.map(({ data }) => (typeof data === 'string' ? undefined : data))),
-    textArray(
+    some(
+      bytesArray,
+      events.map(({ data }) => (typeof data === 'string' ? undefined : data)),
+    ),
+    some(
+      jsonArray,
       events.map(({ metadata }) => (metadata === '' ? undefined : metadata)),
-      'json',
     ),
-    textArray(events.map(({ tags }) => (tags.length === 0 ? undefined : arrayLiteral(tags)))),
+    some(
+      textArray,
+      events.map(({ tags }) => (tags.length === 0 ? undefined : arrayLiteral(tags))),
+    ),
     int4Array(events.map(({ schemaVersion }) => schemaVersion)),
     int8Array(events.map(({ time }) => time)),
     int4Array(events.map(sizeOf)),
@@ -94,7 +99,7 @@ export function parametersOf(group: readonly EncodedCommit[]): Buffer[] {
 }
 
 /** How many parameters {@link attemptOf} and {@link parametersOf} make. */
-export const PARAMETERS = 29
+export const PARAMETERS = 27
 
 /**
  * The parameters that say how it is tried.
@@ -147,6 +152,14 @@ export function conflictsOf(
       if (expected === 'any') return false
       return expected === 'exists' ? actual === 'none' : expected !== actual
     })
+}
+
+/** The array, if there is anything in it. */
+function some<T>(
+  array: (values: readonly (T | undefined)[]) => Buffer,
+  values: (T | undefined)[],
+): Buffer | null {
+  return values.some((value) => value !== undefined) ? array(values) : null
 }
 
 function int4(value: number): Buffer {

@@ -32,7 +32,14 @@ describe('a watcher of a log', () => {
   }
 
   const ear = (): { hears: boolean; start: () => void; renew: () => void; renewed: number } => {
-    const made = { hears: true, renewed: 0, start: () => undefined, renew: () => void made.renewed++ }
+    const made = {
+      hears: true,
+      renewed: 0,
+      start: () => undefined,
+      renew: () => {
+        made.renewed++
+      },
+    }
     watcher.listenWith(made)
     return made
   }

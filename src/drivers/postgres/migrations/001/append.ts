@@ -1,16 +1,17 @@
 /** Appending a group of commits: one call, one transaction, one wait for the disk. */
 export const APPEND = /* sql */ `
 -- What belongs together has the same index: commits, their conditions (the streams that a commit writes, then those that
--- it only checks), and events. Streams stand in a list of their own, each once, those that are written first.
+-- it only checks), and events, which say of which commit and condition they are. Streams stand in a list of their own,
+-- each once, those that are written first. Arrays of events that would hold nothing are NULL. None is unnested: PL/pgSQL
+-- keeps arrays open, and what a subscript takes from one is not copied.
 CREATE FUNCTION append(
   attempt uuid, fence uuid[], patience integer,
   stream_names text[], written integer,
   commit_ids text[], commit_digests bigint[], commit_recorded bigint[], commit_written integer[], commit_conditions integer[],
   condition_stream integer[], condition_expected bigint[], condition_events integer[],
-  event_condition integer[], event_offset integer[], event_ordinal integer[], event_streams text[],
-  event_categories text[], event_commits text[], event_ids text[], event_types text[], event_data json[],
-  event_bytes bytea[], event_metadata json[], event_tags text[], event_schema_version integer[], event_time bigint[],
-  event_size integer[], event_checksum bigint[]
+  event_commit integer[], event_condition integer[], event_offset integer[], event_ordinal integer[], event_ids text[],
+  event_types text[], event_data json[], event_bytes bytea[], event_metadata json[], event_tags text[],
+  event_schema_version integer[], event_time bigint[], event_size integer[], event_checksum bigint[]
 ) RETURNS text
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -29,12 +30,15 @@ DECLARE
   locked CONSTANT integer := 4;
   commits CONSTANT integer := cardinality(commit_ids);
   conditions CONSTANT integer := cardinality(condition_stream);
-  given_ids CONSTANT text[] := array_remove(event_ids, NULL);
+  events CONSTANT integer := cardinality(event_commit);
+  given_ids CONSTANT text[] := coalesce(array_remove(event_ids, NULL), '{}');
   created text[];
   held text[];
   is_locked boolean[];
   any_locked boolean := false;
   any_known boolean;
+  any_pending boolean;
+  forbidden boolean;
   any_refused boolean := false;
   known record;
   taken text;
@@ -70,19 +74,10 @@ BEGIN
   -- From here to the commit nobody else gives out positions. Each statement below sees all that was committed before.
   LOCK TABLE log IN SHARE UPDATE EXCLUSIVE MODE;
 
-  IF EXISTS (SELECT FROM fenced WHERE attempt = append.attempt) THEN
-    RETURN NULL;
-  END IF;
   IF fence <> '{}' THEN
     DELETE FROM fenced WHERE since < clock_timestamp() - interval '7 days';
     INSERT INTO fenced (attempt) SELECT unnest(fence) ON CONFLICT DO NOTHING;
   END IF;
-
-  WITH made AS (
-    INSERT INTO streams (stream) SELECT unnest(stream_names)
-    ON CONFLICT DO NOTHING RETURNING stream
-  )
-  SELECT array_agg(stream) INTO created FROM made;
 
   -- Nobody waits here: a stream that an application's transaction holds must not stop all others.
   SELECT array_agg(stream) INTO held FROM (
@@ -94,7 +89,14 @@ BEGIN
     ) AS free;
   END IF;
   IF cardinality(stream_names) > coalesce(cardinality(held), 0) THEN
-    any_locked := true;
+    WITH made AS (
+      INSERT INTO streams (stream, category) SELECT name, split_part(name, '-', 1) FROM unnest(stream_names) AS name
+      WHERE held IS NULL OR name <> ALL (held)
+      ON CONFLICT DO NOTHING RETURNING stream
+    )
+    SELECT array_agg(stream) INTO created FROM made;
+    held := held || created;
+    any_locked := cardinality(stream_names) > coalesce(cardinality(held), 0);
     is_locked := ARRAY(
       SELECT name <> ALL (coalesce(held, '{}')) FROM unnest(stream_names) WITH ORDINALITY AS names (name, number)
       ORDER BY number
@@ -102,20 +104,24 @@ BEGIN
   END IF;
 
   -- Now that the streams are ours, all that was appended to them in transactions is visible, and goes before.
-  IF EXISTS (SELECT FROM pending) THEN
+  LOOP
+    SELECT position, recorded, pending, EXISTS (SELECT FROM fenced WHERE attempt = append.attempt),
+      EXISTS (SELECT FROM ids WHERE id = ANY (commit_ids || given_ids))
+    INTO head_position, last_recorded, any_pending, forbidden, any_known FROM head;
+    EXIT WHEN NOT any_pending;
     PERFORM place_pending();
+  END LOOP;
+  IF forbidden THEN
+    RETURN NULL;
   END IF;
 
-  SELECT position, recorded INTO head_position, last_recorded FROM head;
   revisions := ARRAY(
     SELECT coalesce(
-      (SELECT revision FROM events WHERE stream = name ORDER BY revision DESC LIMIT 1),
-      (SELECT revision FROM truncated WHERE kind = 'stream' AND truncated.name = names.name),
+      (SELECT revision FROM events WHERE events.stream = stream_names[number] ORDER BY revision DESC LIMIT 1),
+      (SELECT revision FROM truncated WHERE kind = 'stream' AND name = stream_names[number]),
       -1)
-    FROM unnest(stream_names) WITH ORDINALITY AS names (name, number)
-    ORDER BY number
+    FROM generate_series(1, cardinality(stream_names)) AS number
   );
-  any_known := EXISTS (SELECT FROM ids WHERE id = ANY (commit_ids || given_ids));
 
   FOR number IN 1 .. commits LOOP
     past := first + commit_conditions[number];
@@ -136,9 +142,8 @@ BEGIN
           taken_ids := taken_ids || known.id;
         END IF;
       ELSE
-        SELECT ids.id INTO taken FROM unnest(event_ids, event_condition) AS event (id, condition)
-        JOIN ids ON ids.id = event.id
-        WHERE condition >= first AND condition < past AND event.id <> commit_ids[number] LIMIT 1;
+        SELECT id INTO taken FROM generate_series(1, events) AS event JOIN ids ON id = event_ids[event]
+        WHERE event_commit[event] = number AND id <> commit_ids[number] LIMIT 1;
         IF FOUND THEN
           kind := overlap;
           taken_ids := taken_ids || taken;
@@ -187,34 +192,36 @@ BEGIN
 
   INSERT INTO events (position, revision, time, recorded, ordinal, schema_version, size, checksum,
     stream, category, commit, id, type, data, bytes, metadata, tags)
-  SELECT place, number, time, since, ordinal, schema_version, size, seal(checksum, place, number, since),
-    stream, category, commit, id, type, data, bytes, metadata, tags::text[]
+  SELECT place, number, event_time[event], since, event_ordinal[event], event_schema_version[event], event_size[event],
+    seal(event_checksum[event], place, number, since), name, split_part(name, '-', 1), commit_ids[event_commit[event]],
+    event_ids[event], event_types[event], event_data[event], event_bytes[event], event_metadata[event],
+    event_tags[event]::text[]
   FROM (
-    SELECT *, first_position[condition] + index AS place, first_revision[condition] + index AS number,
-      recorded_at[condition] AS since
-    FROM unnest(event_condition, event_offset, event_ordinal, event_streams, event_categories, event_commits, event_ids,
-      event_types, event_data, event_bytes, event_metadata, event_tags, event_schema_version, event_time, event_size,
-      event_checksum)
-    AS event (condition, index, ordinal, stream, category, commit, id, type, data, bytes, metadata, tags, schema_version,
-      time, size, checksum)
-  ) AS placed
-  WHERE place > index;
+    SELECT event, stream_names[condition_stream[event_condition[event]]] AS name,
+      first_position[event_condition[event]] + event_offset[event] AS place,
+      first_revision[event_condition[event]] + event_offset[event] AS number,
+      recorded_at[event_condition[event]] AS since
+    FROM generate_series(1, events) AS event
+    WHERE first_position[event_condition[event]] > 0
+  ) AS placed;
 
   INSERT INTO ids (id, digest, position, revisions)
-  SELECT id, digest, place, results[start : start + streams - 1]
-  FROM unnest(commit_ids, commit_digests, positions, starts, commit_written, kinds)
-  AS done (id, digest, place, start, streams, outcome)
-  WHERE outcome = appended AND streams > 0;
+  SELECT commit_ids[number], commit_digests[number], positions[number],
+    results[starts[number] : starts[number] + commit_written[number] - 1]
+  FROM generate_series(1, commits) AS number
+  WHERE kinds[number] = appended AND commit_written[number] > 0;
 
   IF given_ids <> '{}' THEN
-    INSERT INTO ids (id) SELECT id FROM unnest(event_ids, event_commits, event_condition) AS event (id, commit, condition)
-    WHERE id <> commit AND first_position[condition] > 0;
+    INSERT INTO ids (id) SELECT event_ids[event] FROM generate_series(1, events) AS event
+    WHERE event_ids[event] <> commit_ids[event_commit[event]] AND first_position[event_condition[event]] > 0;
   END IF;
 
-  INSERT INTO tags (tag, position)
-  SELECT tag, first_position[condition] + index
-  FROM unnest(event_condition, event_offset, event_tags) AS event (condition, index, tags), unnest(tags::text[]) AS tag
-  WHERE tags IS NOT NULL AND first_position[condition] > 0;
+  IF event_tags IS NOT NULL THEN
+    INSERT INTO tags (tag, position)
+    SELECT tag, first_position[event_condition[event]] + event_offset[event]
+    FROM generate_series(1, events) AS event, unnest(event_tags[event]::text[]) AS tag
+    WHERE first_position[event_condition[event]] > 0;
+  END IF;
 
   IF any_refused THEN
     DELETE FROM streams WHERE stream = ANY (created)

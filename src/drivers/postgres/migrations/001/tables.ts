@@ -9,7 +9,7 @@ COMMENT ON COLUMN log.format IS 'How many migrations have run.';
 
 CREATE TABLE streams (
   stream text COLLATE "C" PRIMARY KEY,
-  category text COLLATE "C" NOT NULL GENERATED ALWAYS AS (split_part(stream, '-', 1)) STORED
+  category text COLLATE "C" NOT NULL
 );
 CREATE INDEX streams_by_category ON streams (category, stream);
 COMMENT ON TABLE streams IS 'One row for each stream, never changed: what is locked to append to it. May have no events yet.';

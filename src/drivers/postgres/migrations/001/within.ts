@@ -6,7 +6,8 @@ CREATE FUNCTION prepare_streams(stream_names text[]) RETURNS void
 LANGUAGE sql
 SET search_path FROM CURRENT
 AS $$
-  INSERT INTO streams (stream) SELECT name FROM unnest(stream_names) AS name ORDER BY name
+  INSERT INTO streams (stream, category) SELECT name, split_part(name, '-', 1) FROM unnest(stream_names) AS name
+  ORDER BY name
   ON CONFLICT DO NOTHING
 $$;
 
