@@ -81,6 +81,8 @@ function sizeOption(doc: string): OptionTable<LogOptions>['eventBytes'] {
 }
 
 const PAGE_EVENTS = 512
+/** How often, in ms, a follower is told that it has passed events that it did not select: so that what it holds can go. */
+const PROGRESS_MS = 1000
 const LIST_STREAMS = 1000
 /** Between tries of a follower whose engine cannot be reached, in ms. */
 const RETRY_FIRST_MS = 50
@@ -205,14 +207,19 @@ export class DriverLog implements EventLog {
     if (start === undefined) return
     let position = start
     let told = false
+    let toldPosition = position
+    let toldAt = this.#runtime.clock.now()
     for (;;) {
       const after = position
       const page = await this.#patiently(signal, () => this.#driver.read({ ...part, after, limit }))
       if (!page) return
       const events = await this.#decode(page)
       position = page.position
-      if (events.length > 0 || page.truncated || page.end !== told) {
+      const passed = position !== toldPosition && this.#runtime.clock.now() - toldAt >= PROGRESS_MS
+      if (events.length > 0 || page.truncated || page.end !== told || passed) {
         told = page.end
+        toldPosition = position
+        toldAt = this.#runtime.clock.now()
         yield { events: events as Recorded<Event>[], position, caughtUp: page.end, truncated: page.truncated }
       }
       if (page.end) await this.#driver.changed(position, signal)

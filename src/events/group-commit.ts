@@ -5,6 +5,8 @@ import { eventError } from './errors.js'
 /** A group is sent when it has this much, even if the driver could take more. */
 const GROUP_COMMITS = 1024
 const GROUP_BYTES = 4 * 1024 * 1024
+/** From so many commits on, what waits is shared out among the groups that may be on their way: while the engine works on one, the next is put together. */
+const SHARE_COMMITS = 64
 
 interface Waiting {
   readonly commit: EncodedCommit
@@ -103,9 +105,11 @@ export class GroupCommit {
   }
 
   #nextGroup(): Waiting[] {
+    const free = this.#driver.parallel - this.#onTheirWay
+    const share = this.#waiting.length < SHARE_COMMITS ? SHARE_COMMITS : this.#waiting.length / free
     let count = 0
     let bytes = 0
-    for (; count < this.#waiting.length && count < GROUP_COMMITS; count++) {
+    for (; count < this.#waiting.length && count < Math.min(share, GROUP_COMMITS); count++) {
       const next = this.#waiting[count]!.commit.bytes
       if (count > 0 && bytes + next > GROUP_BYTES) break
       bytes += next

@@ -306,7 +306,10 @@ export interface FollowOptions {
 
 /** Some events of a follower, in order. */
 export interface Batch<Event = RecordedEvent> {
-  /** May be empty: when the follower has reached the end without finding any. */
+  /**
+   * May be empty: when the follower has reached the end without finding any, and, at most once a second, when it has
+   * passed others, so that a position that is kept moves on.
+   */
   readonly events: readonly Event[]
   /** Go on from here. May be behind the last event, if those behind it were not selected. */
   readonly position: Position
