@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ensure } from '../../scripts/engines.mjs'
 import { migratePostgresLog } from '../../src/drivers/postgres/migrate.js'
 import { pageStatement } from '../../src/drivers/postgres/page.js'
 import { unseal } from '../../src/drivers/postgres/seal.js'
@@ -222,6 +225,27 @@ describe.skipIf(postgresMissing())('the schema of the event log on PostgreSQL', 
           }
     }
     await client.end()
+  })
+
+  test('a dump, restored elsewhere, is the same log', async () => {
+    const url = await server.database()
+    await using log = await openLog(url)
+    for (const number of [1, 2, 3, 4])
+      await log.append({
+        id: `c${number}`,
+        streams: [{ stream: 'a-1', events: [{ type: 'T', tags: ['t'] }] }],
+      })
+    await log.truncate({ stream: 'a-1', beforeRevision: 2 })
+    const restored = await server.database()
+    const programs = dirname(ensure('postgres'))
+    const dump = execFileSync(join(programs, 'pg_dump'), ['-n', 'banyan', url])
+    execFileSync(join(programs, 'psql'), ['-q', '-v', 'ON_ERROR_STOP=1', restored], { input: dump })
+    await using copy = await openLog(restored)
+    expect(await all(copy.read())).toEqual(await all(log.read()))
+    expect(await all(copy.verify())).toEqual([{ ok: true, events: 2, streams: 1 }])
+    const again = { id: 'c1', streams: [{ stream: 'a-1', events: [{ type: 'T' }] }] }
+    expect(await copy.append(again)).toMatchObject({ duplicate: true, streams: [{ revision: 0 }] })
+    expect(await copy.append({ ...again, id: 'c5' })).toMatchObject({ streams: [{ revision: 4 }] })
   })
 
   test('times are found in a log of which parts were truncated', async () => {

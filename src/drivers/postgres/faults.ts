@@ -20,6 +20,7 @@ export class ConnectError extends Error {
 
 /** Shutdown, crash of another process, starting up, connection failures, internal and system errors. */
 const ENDED = /^(57P|08|XX000|58)/
+const STARTING = '57P03'
 const TOO_MANY_CONNECTIONS = '53300'
 /** Serialization, deadlock, statement timeout, out of memory, read-only while failing over, an id taken meanwhile. */
 const BUSY = new Set(['40001', '40P01', '57014', '53200', '25006', '23505'])
@@ -45,6 +46,11 @@ export function faultOf(error: unknown): Fault {
   if (state === undefined || ENDED.test(state)) return 'lost'
   if (state === LOCK_NOT_AVAILABLE) return 'held'
   return BUSY.has(state) ? 'busy' : 'refused'
+}
+
+/** Whether the server is there, and only not ready yet. */
+export function isStarting(error: unknown): boolean {
+  return error instanceof ConnectError && sqlState(error.cause) === STARTING
 }
 
 /** Whether it is about what was asked: another commit of the same group may do better. */

@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from '../../core/clock.js'
 import { eventError } from '../../events/errors.js'
 import { Connections } from './connections.js'
-import { errorOf } from './faults.js'
+import { errorOf, isStarting } from './faults.js'
 import { FORMAT, MIGRATIONS } from './migrations/index.js'
 import { settingsOf, type Settings } from './settings.js'
 import type { PostgresLogSpec } from './spec.js'
@@ -40,7 +40,17 @@ export async function migratePostgresLog(where: string | PostgresLogSpec): Promi
 export async function openConnections(settings: Settings, clock: Clock): Promise<Connections> {
   const connections = await Connections.load(settings, clock)
   try {
-    const format = await formatOf(connections, settings.schema)
+    const format = await connections.patiently(
+      async () => {
+        try {
+          return await formatOf(connections, settings.schema)
+        } catch (error) {
+          // A server that is only starting is worth waiting for. Other faults are told at once: a wrong address stays one.
+          throw isStarting(error) ? error : errorOf(error, connections.place)
+        }
+      },
+      (error) => errorOf(error, connections.place),
+    )
     if (format === undefined && settings.migrate) await migrate(connections, settings)
     else refuseOther(format, settings, connections.place)
     return connections

@@ -104,15 +104,15 @@ BEGIN
   END IF;
 
   -- Now that the streams are ours, all that was appended to them in transactions is visible, and goes before.
-  LOOP
-    SELECT position, recorded, pending, EXISTS (SELECT FROM fenced WHERE attempt = append.attempt),
-      EXISTS (SELECT FROM ids WHERE id = ANY (commit_ids || given_ids))
-    INTO head_position, last_recorded, any_pending, forbidden, any_known FROM head;
-    EXIT WHEN NOT any_pending;
-    PERFORM place_pending();
-  END LOOP;
+  SELECT position, recorded, pending, EXISTS (SELECT FROM fenced WHERE attempt = append.attempt),
+    EXISTS (SELECT FROM ids WHERE id = ANY (commit_ids || given_ids))
+  INTO head_position, last_recorded, any_pending, forbidden, any_known FROM head;
   IF forbidden THEN
     RETURN NULL;
+  END IF;
+  IF any_pending THEN
+    PERFORM place_pending();
+    SELECT position, recorded INTO head_position, last_recorded FROM head;
   END IF;
 
   revisions := ARRAY(
