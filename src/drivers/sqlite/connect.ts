@@ -114,6 +114,12 @@ export function syncDirectory(directory: string): void {
 /** Loads better-sqlite3. */
 export async function loadSqlite(): Promise<Sqlite> {
   const { default: sqlite } = await import('better-sqlite3')
+  try {
+    // Its binary is loaded only with the first database.
+    new sqlite(':memory:').close()
+  } catch (error) {
+    throw unloadable(error)
+  }
   return sqlite
 }
 
@@ -139,7 +145,7 @@ function pause(ms: number): void {
 }
 
 /** The error for a package that is there but does not load. */
-export function unloadable(error: unknown): Error {
+function unloadable(error: unknown): Error {
   return eventError(
     'BANYAN_LOG_UNAVAILABLE',
     `better-sqlite3 does not load: ${String(error)}; it may have been built for another version of Node: npm rebuild better-sqlite3`,
