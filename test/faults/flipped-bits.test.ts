@@ -16,7 +16,7 @@ import { Choices, SEED } from './support/seed.js'
 import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a fresh copy. */
-const FLIPS = Number(process.env['BANYAN_FAULTS_FLIPS'] ?? 150)
+const FLIPS = Number(process.env['BANYAN_FAULTS_FLIPS'] ?? 60)
 const COMMITS = 150
 
 test(`a flipped bit in the file of a closed log (seed ${SEED})`, { timeout: 120_000 }, async () => {

@@ -42,12 +42,13 @@ describe.skipIf(postgresMissing())('postgres', () => {
       const { verdict, history, events } = await judge(log, conductor.histories)
       await log.close()
       process.stdout.write(
-        `${conductor.kills} of ${conductor.starts} processes killed, and of the server ${JSON.stringify(killed)}: ${verdict.summary}\n`,
+        `${conductor.kills} kills, ${conductor.starts} processes started; of the server ${JSON.stringify(killed)}: ${verdict.summary}\n`,
       )
       await expectEffects(server, where, events)
       expect(conductor.kills).toBeGreaterThanOrEqual(KILLS)
       expect(Math.min(...Object.values(killed))).toBeGreaterThan(0)
-      expect(verdict.commits.acknowledged).toBeGreaterThan(2 * KILLS)
+      expect(verdict.commits.acknowledged).toBeGreaterThan(KILLS)
+      expect(history.attempts.filter(({ outcome }) => outcome === 'unknown').length).toBeGreaterThan(0)
       expect(history.follows.filter(({ from }) => from !== '0').length).toBeGreaterThan(KILLS / 20)
       rmSync(directory, { recursive: true })
     },
@@ -60,13 +61,14 @@ async function torment(
   where: string,
   conductor: Conductor,
 ): Promise<{ connections: number; backends: number; servers: number }> {
+  const { over } = conductor
   const choices = new Choices(SEED + 1000)
   const killed = { connections: 0, backends: 0, servers: 0 }
   const log = await openLog(where)
   // Between two blows the writers get on, or nothing but recovery would be tried.
-  const progress = log.follow({}, { from: 'end' })[Symbol.asyncIterator]()
-  while (!conductor.done) {
-    await progress.next()
+  const progress = log.follow({}, { from: 'end', signal: over })[Symbol.asyncIterator]()
+  while (!over.aborted) {
+    if ((await progress.next()).done) break
     await sleep(choices.below(600))
     const what = choices.pick(['connections', 'connections', 'backends', 'servers'] as const)
     if (what === 'servers') {

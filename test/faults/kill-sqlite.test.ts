@@ -34,11 +34,13 @@ test(
     const log = await openLog(where)
     const { verdict, history } = await judge(log, conductor.histories)
     await log.close()
-    process.stdout.write(`${conductor.kills} of ${conductor.starts} processes killed: ${verdict.summary}\n`)
+    process.stdout.write(
+      `${conductor.kills} kills, ${conductor.starts} processes started: ${verdict.summary}\n`,
+    )
     expect(conductor.kills).toBeGreaterThanOrEqual(KILLS)
     // Without these it would prove little: writers that went on, answers that were lost, followers that came back.
-    expect(verdict.commits.acknowledged).toBeGreaterThan(5 * KILLS)
-    expect(verdict.commits.unknownAppended + verdict.commits.unknownAbsent).toBeGreaterThanOrEqual(0)
+    expect(verdict.commits.acknowledged).toBeGreaterThan(KILLS)
+    expect(history.attempts.filter(({ outcome }) => outcome === 'unknown').length).toBeGreaterThan(0)
     expect(history.follows.filter(({ from }) => from !== '0').length).toBeGreaterThan(KILLS / 20)
     rmSync(directory, { recursive: true })
   },

@@ -11,7 +11,7 @@ import { afterPowerLoss, readTrace, type DiskEntry } from './support/power-loss.
 import { Choices, SEED } from './support/seed.js'
 
 /** How often the power fails. */
-const FAILURES = Number(process.env['BANYAN_FAULTS_POWER'] ?? 80)
+const FAILURES = Number(process.env['BANYAN_FAULTS_POWER'] ?? 48)
 
 /**
  * What `kill -9` cannot show: that acknowledged means synced. Every write and sync of a process is recorded, in order with
@@ -22,6 +22,10 @@ describe.skipIf(faultyDiskMissing())(`after a loss of power (seed ${SEED})`, () 
     await failEverywhere({}, FAILURES)
   })
 
+  test('also while the WAL is copied into the file', { timeout: 120_000 }, async () => {
+    await failEverywhere({}, FAILURES / 4, 'at a checkpoint')
+  })
+
   test.each([20, 60, 140])('also if sync %i had failed before', { timeout: 120_000 }, async (syncFails) => {
     const codes = await failEverywhere({ syncFails }, FAILURES / 4)
     // Whether it is in the log is open then, and the process is told so.
@@ -30,7 +34,11 @@ describe.skipIf(faultyDiskMissing())(`after a loss of power (seed ${SEED})`, () 
 })
 
 /** @returns the codes of the errors that the writer was told */
-async function failEverywhere(faults: { syncFails?: number }, failures: number): Promise<string[]> {
+async function failEverywhere(
+  faults: { syncFails?: number },
+  failures: number,
+  where?: 'at a checkpoint',
+): Promise<string[]> {
   const root = mkdtempSync(join(tmpdir(), 'banyan-power-'))
   const directory = join(root, 'disk')
   mkdirSync(directory)
@@ -39,7 +47,15 @@ async function failEverywhere(faults: { syncFails?: number }, failures: number):
   const log = `sqlite:${join(directory, 'log')}`
   const writer = new Child(
     'sequence.mjs',
-    { log, name: 'w0', history, commits: 200, together: 6, close: false, seed: SEED },
+    {
+      log,
+      name: 'w0',
+      history,
+      commits: where ? 3000 : 200,
+      together: where ? 30 : 6,
+      close: false,
+      seed: SEED,
+    },
     faultyDisk({ files: directory, trace, ...faults }),
   )
   await writer.said('done')
@@ -48,7 +64,8 @@ async function failEverywhere(faults: { syncFails?: number }, failures: number):
   const entries = readTrace(trace)
 
   const choices = new Choices(SEED)
-  const cuts = Array.from({ length: failures }, () => choices.below(entries.length + 1))
+  const [from, to] = where ? checkpointIn(entries) : [0, entries.length]
+  const cuts = Array.from({ length: failures }, () => from + choices.below(to - from + 1))
   // Right after a sync has failed: what it was for may be there when the process is not any more.
   const failed = entries.findIndex(({ what }) => what === 'failed')
   if (failed > 0) cuts.push(failed + 1, failed + 2, failed + 3, failed + 4)
@@ -63,6 +80,15 @@ async function failEverywhere(faults: { syncFails?: number }, failures: number):
   expect(acknowledged).toBeGreaterThan(failures)
   rmSync(root, { recursive: true })
   return writer.stdout.split('\n').filter((line) => line.startsWith('BANYAN_'))
+}
+
+/** From where to where the WAL was copied into the file, with some of what came before and after. */
+function checkpointIn(entries: readonly DiskEntry[]): [number, number] {
+  const begun = entries.findIndex(({ what, path }) => what === 'write' && path.endsWith('-wal'))
+  const isCopy = ({ what, path }: DiskEntry): boolean => what === 'write' && path.endsWith('.db')
+  const first = entries.findIndex((entry, index) => index > begun && isCopy(entry))
+  expect(first).toBeGreaterThan(0)
+  return [first - 5, Math.min(entries.length, entries.findLastIndex(isCopy) + 60)]
 }
 
 /** @returns how many commits had been acknowledged */

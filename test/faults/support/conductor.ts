@@ -41,6 +41,7 @@ export class Conductor implements Disposable {
   readonly #plan: Plan
   readonly #slots: Slot[] = []
   readonly #killed = new Set<Child>()
+  readonly #over = new AbortController()
   #kills = 0
   /** Processes that ended though nobody had told them to. */
   readonly #failures: Error[] = []
@@ -62,12 +63,12 @@ export class Conductor implements Disposable {
 
   /** Another process, of the server for example, was killed. */
   countKill(): void {
-    this.#kills++
+    if (++this.#kills >= this.#plan.kills) this.#over.abort()
   }
 
-  /** No more is to be killed: enough was, or something is wrong. */
-  get done(): boolean {
-    return this.#kills >= this.#plan.kills || this.#failures.length > 0
+  /** Aborts when no more is to be killed: enough was, or something is wrong. */
+  get over(): AbortSignal {
+    return this.#over.signal
   }
 
   /** The files in which the processes recorded what they did. */
@@ -83,7 +84,7 @@ export class Conductor implements Disposable {
   /**
    * Kills until enough was killed; then lets writers finish and followers read to the end.
    *
-   * @param others - what else torments the log until `done`
+   * @param others - what else torments the log until `over`
    */
   async run<T>(others?: () => Promise<T>): Promise<T> {
     const [result] = await Promise.all([
@@ -122,14 +123,14 @@ export class Conductor implements Disposable {
 
   async #torment(slot: Slot, seed: number): Promise<void> {
     const choices = new Choices(seed)
-    while (!this.done) {
+    while (!this.over.aborted) {
       const child = this.#start(slot)
       // Some do not get as far as to open the log, or die while they do.
       if (choices.chance(0.15)) await sleep(choices.below(250))
       else {
         await this.#ready(child)
         // How far it gets in a time depends on the machine; those that have nothing to do are not waited for.
-        await Promise.race([child.lines(1 + choices.below(30)), sleep(2_000)])
+        await Promise.race([child.lines(1 + choices.below(60)), sleep(2_000)])
         await sleep(choices.below(50))
       }
       if (choices.chance(0.2) && !child.exit) {
@@ -149,15 +150,20 @@ export class Conductor implements Disposable {
       }
       const { code, signal } = await child.exited
       if (signal !== 'SIGKILL' && signal !== 'SIGTERM' && code !== 0)
-        this.#failures.push(child.failure(`ended with ${code ?? signal}`))
+        this.#fail(child.failure(`ended with ${code ?? signal}`))
     }
+  }
+
+  #fail(error: Error): void {
+    this.#failures.push(error)
+    this.#over.abort()
   }
 
   #kill(child: Child | undefined): void {
     if (!child || child.exit || this.#killed.has(child)) return
     child.signal('SIGKILL')
     this.#killed.add(child)
-    this.#kills++
+    this.countKill()
   }
 
   async #finish(slot: Slot): Promise<void> {
@@ -170,7 +176,7 @@ export class Conductor implements Disposable {
     const late = new AbortController()
     const timeout = sleep(READY_MS, undefined, { signal: late.signal }).then(
       () => {
-        this.#failures.push(child.failure(`was not ready within ${READY_MS} ms`))
+        this.#fail(child.failure(`was not ready within ${READY_MS} ms`))
         this.#kill(child)
       },
       () => undefined,

@@ -173,8 +173,8 @@ class Inspector implements Inspection {
     } catch (error) {
       if (!(error instanceof BanyanError)) this.strange.push(`${about}: ${messageOf(error)}`)
       else if (error.code === 'BANYAN_LOG_CORRUPT') this.told.push(error)
-      // An id that was damaged is taken for another one: an error, but not one that says so.
-      else if (error.code === 'BANYAN_COMMIT_OVERLAP') this.silent.push(`${about}: ${error.message}`)
+      // What is damaged is another commit's: it is refused with a word, and nothing comes of it.
+      else if (error.code === 'BANYAN_COMMIT_OVERLAP') this.told.push(error)
       else this.other.push(`${about}: ${error.code}: ${error.message}`)
     }
   }
