@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { eventError } from '../../events/errors.js'
-import { isSealed, logRow, sealRow, type LogRow } from './rows.js'
+import { checksumOfRow, logRow, sealRow, type LogRow } from './rows.js'
 
 /** The one row of `log`. */
 export class LogTable {
@@ -20,7 +20,7 @@ export class LogTable {
   /** @throws `BANYAN_LOG_CORRUPT` if it is not what was written */
   read(): LogRow {
     const row = this.#select.get()
-    if (row && isSealed(logRow, row)) return row
+    if (row !== undefined && isWhole(row)) return row
     throw eventError(
       'BANYAN_LOG_CORRUPT',
       `${this.#file} is damaged: where the log ends is not what was written. Restore a backup`,
@@ -31,4 +31,8 @@ export class LogTable {
   write(row: LogRow): void {
     this.#update.run(sealRow(logRow, row))
   }
+}
+
+function isWhole(row: LogRow & { checksum: number }): boolean {
+  return checksumOfRow(logRow.map((column) => row[column])) === row.checksum
 }

@@ -2,7 +2,7 @@ import type { Database, Statement } from 'better-sqlite3'
 import { eventError } from '../../events/errors.js'
 import {
   categoryRow,
-  isSealed,
+  checksumOfRow,
   streamRow,
   tagRow,
   type CategoryRow,
@@ -10,7 +10,8 @@ import {
   type TagRow,
 } from './rows.js'
 
-type Sealed<Row> = Row & { readonly key: string; readonly checksum: number }
+/** The name as the index has it, the columns of the row, and its checksum. */
+type Raw = [key: string, ...values: unknown[]]
 
 /** To SQLite, bytes come behind any text. */
 const BEHIND_ALL = Buffer.of(0)
@@ -31,36 +32,40 @@ class Names<Row extends { readonly id: number; readonly name: string }> {
   readonly #table: string
   readonly #file: string
   readonly #columns: readonly (keyof Row & string)[]
-  readonly #byName: Statement<[string], Sealed<Row>>
-  readonly #byId: Statement<[number], Sealed<Row>>
-  readonly #before: Statement<[string], Sealed<Row>>
-  readonly #behind: Statement<[string], Sealed<Row>>
-  readonly #list: Statement<[object], Sealed<Row>>
-  readonly #all: Statement<[], Sealed<Row>>
+  readonly #byId: Statement<[number], Raw>
+  readonly #before: Statement<[string], Raw>
+  readonly #from: Statement<[string], Raw>
+  readonly #list: Statement<[object], Raw>
+  readonly #all: Statement<[], Raw>
 
   constructor(db: Database, file: string, table: string, columns: readonly (keyof Row & string)[]) {
     this.#table = table
     this.#file = file
     this.#columns = columns
     // The name of `i` comes from the index, all else from the row.
-    const select = `SELECT i.name AS key, t.* FROM ${table} i CROSS JOIN ${table} t ON t.id = i.id`
-    this.#byName = db.prepare(`${select} WHERE i.name = ?`)
-    this.#byId = db.prepare(`SELECT name AS key, * FROM ${table} WHERE id = ?`)
-    this.#before = db.prepare(`${select} WHERE i.name < ? ORDER BY i.name DESC LIMIT 1`)
-    this.#behind = db.prepare(`${select} WHERE i.name > ? ORDER BY i.name LIMIT 1`)
-    this.#all = db.prepare(select)
-    this.#list = db.prepare(
+    const all = [...columns, 'checksum'].map((column) => `t.${column}`).join(', ')
+    const select = `SELECT i.name, ${all} FROM ${table} i CROSS JOIN ${table} t ON t.id = i.id`
+    this.#byId = prepare(`SELECT t.name, ${all} FROM ${table} t WHERE t.id = ?`)
+    this.#before = prepare(`${select} WHERE i.name < ? ORDER BY i.name DESC LIMIT 1`)
+    this.#from = prepare(`${select} WHERE i.name >= ? ORDER BY i.name LIMIT 1`)
+    this.#all = prepare(select)
+    this.#list = prepare(
       `${select} WHERE i.name >= @from AND i.name < @to AND i.name > @after
          AND (i.name = @category OR substr(i.name, 1, length(@prefix)) = @prefix)
        ORDER BY i.name LIMIT @limit`,
     )
+
+    function prepare<Parameters extends unknown[]>(sql: string): Statement<Parameters, Raw> {
+      return db.prepare<Parameters, Raw>(sql).raw()
+    }
   }
 
   find(name: string): Row | undefined {
-    const row = this.#byName.get(name)
-    if (row) return this.#check(row)
-    for (const neighbour of [this.#before.get(name), this.#behind.get(name)])
-      if (neighbour) this.#check(neighbour)
+    const raw = this.#from.get(name)
+    const row = raw && this.#check(raw)
+    if (row?.name === name) return row
+    const before = this.#before.get(name)
+    if (before) this.#check(before)
     return undefined
   }
 
@@ -84,17 +89,20 @@ class Names<Row extends { readonly id: number; readonly name: string }> {
     for (const row of this.#all.iterate()) if (!this.#isWhole(row)) yield this.#damaged(row)
   }
 
-  #check(row: Sealed<Row>): Row {
-    if (this.#isWhole(row)) return row
-    throw this.#damaged(row)
+  #check(raw: Raw): Row {
+    if (!this.#isWhole(raw)) throw this.#damaged(raw)
+    const row: Record<string, unknown> = {}
+    for (let index = 0; index < this.#columns.length; index++) row[this.#columns[index]!] = raw[index + 1]
+    return row as Row
   }
 
-  #isWhole(row: Sealed<Row>): boolean {
-    return row.key === row.name && isSealed(this.#columns, row)
+  #isWhole(raw: Raw): boolean {
+    const values = raw.slice(1, -1)
+    return raw[0] === values[1] && checksumOfRow(values) === raw.at(-1)
   }
 
-  #damaged({ key, id }: Sealed<Row>): Error {
-    return this.#corrupt(`${JSON.stringify(key)}, number ${id}, is not what was written`)
+  #damaged(raw: Raw): Error {
+    return this.#corrupt(`${JSON.stringify(raw[0])}, number ${String(raw[1])}, is not what was written`)
   }
 
   #corrupt(what: string): Error {

@@ -67,6 +67,7 @@ class Walk {
     for (const segment of segments) {
       for (const row of this.#rows(segment)) {
         if (this.#isFull()) return formatPosition(this.#at)
+        if ((row[0] as number | null) === null) throw this.#reader.lost('an event that an index has')
         const key = keyOf(row)
         if (behind !== undefined) {
           if (key <= behind) throw this.#lost(behind + 1)
@@ -90,6 +91,7 @@ class Walk {
       ahead ??= segment.last
       for (const row of this.#rows(segment)) {
         if (this.#isFull()) return formatPosition(this.#at)
+        if ((row[0] as number | null) === null) throw this.#reader.lost('an event that an index has')
         const key = keyOf(row)
         if (ahead !== undefined) {
           if (key > ahead) throw this.#lost(ahead)
@@ -103,17 +105,15 @@ class Walk {
     return undefined
   }
 
-  *#rows({ from, where, parameters, column, low, high }: Segment): Generator<EventRow, void, undefined> {
-    if (low > high) return
+  #rows({ from, where, parameters, column, low, high }: Segment): Iterable<EventRow> {
+    if (low > high) return []
     const { backwards, limit } = this.#query
+    const { link } = this.#trail
     // One more than is wanted tells whether this is the end.
     const most = this.#filtered ? LOOKED_AT - this.#lookedAt : limit - this.events.length
-    const sql = `SELECT ${COLUMNS}, ${this.#trail.link} FROM ${from}
+    const sql = `SELECT ${COLUMNS}${link === undefined ? '' : `, ${link}`} FROM ${from}
       WHERE ${where} AND ${column} BETWEEN ? AND ? ORDER BY ${column} ${backwards ? 'DESC' : 'ASC'} LIMIT ?`
-    for (const row of this.#reader.iterate<EventRow>(sql, ...parameters, low, high, most + 1)) {
-      if ((row[0] as number | null) === null) throw this.#reader.lost('an event that an index has')
-      yield row
-    }
+    return this.#reader.iterate<EventRow>(sql, ...parameters, low, high, most + 1)
   }
 
   #isFull(): boolean {

@@ -14,8 +14,8 @@ export interface Trail {
   readonly segments: readonly Segment[]
   readonly keyOf: (row: EventRow) => number
   readonly previousOf: (row: EventRow) => number
-  /** A column that `previousOf` needs; the last of a row. */
-  readonly link: string
+  /** A column more that `previousOf` needs; the last of a row. */
+  readonly link?: string
   /** No key up to this one is on it; undefined if that cannot be told. */
   readonly before: number | undefined
   /** What has a key up to this one may have been removed. */
@@ -68,7 +68,6 @@ export function trailOf(reader: Reader, query: Query, log: LogRow): Trail | unde
     ],
     keyOf: positionOf,
     previousOf: (row) => row[0] - 1,
-    link: 'NULL',
     before: bounds.after,
     removed: log.truncated,
     truncated: log.truncated,
@@ -99,7 +98,6 @@ function streamTrail(
     ],
     keyOf: (row) => row[2],
     previousOf: (row) => row[2] - 1,
-    link: 'NULL',
     before: after > indexed ? undefined : low - 1,
     removed: -1,
     truncated: stream.truncated,
@@ -202,7 +200,12 @@ function behindIndex(
 function lastUpTo(
   reader: Reader,
   { from, where, parameters }: Pick<Segment, 'from' | 'where' | 'parameters'>,
-  { high, indexed, link, previousOf }: { high: number; indexed: number } & Pick<Trail, 'link' | 'previousOf'>,
+  {
+    high,
+    indexed,
+    link,
+    previousOf,
+  }: { high: number; indexed: number } & Pick<Trail, 'previousOf'> & { link: string },
 ): number | undefined {
   if (high >= indexed) return undefined
   const sql = `SELECT ${COLUMNS}, ${link} FROM ${from} WHERE ${where} AND i.position > ? ORDER BY i.position LIMIT 1`

@@ -3,7 +3,7 @@ import type { EncodedCommit, EncodedStream } from '../../../events/driver.js'
 import type { Expected } from '../../../events/log.js'
 import { seal } from '../seal.js'
 import type { WriterOutcome } from '../wire.js'
-import { LogTable } from '../log-table.js'
+import type { LogTable } from '../log-table.js'
 import type { LogRow } from '../rows.js'
 import { Chains } from './chains.js'
 import { Heads, type Head } from './heads.js'
@@ -27,12 +27,12 @@ export class Appending {
   #version: number | undefined
   #log: LogRow = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0 }
 
-  constructor(db: Database, file: string) {
+  constructor(db: Database, file: string, log: LogTable) {
     this.#tail = new Tail(db)
     this.#heads = new Heads(db, file, this.#tail)
     this.#ids = new Ids(db, this.#tail)
     this.#chains = new Chains(db, file, this.#tail)
-    this.#table = new LogTable(db, file)
+    this.#table = log
     this.#dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck()
     const columns = `position, stream, revision, category, category_previous, commit_id, ordinal, digest, type,
       schema_version, time, recorded, checksum, data`
@@ -70,10 +70,16 @@ export class Appending {
     this.#version = undefined
   }
 
-  /** To be called when events up to a position have come into the indexes. */
-  indexed(position: number): void {
-    this.#log.indexed = position
-    this.#tail.dropUpTo(position)
+  /** What is not in the indexes, with what others have appended. In a transaction. */
+  tail(): Tail {
+    this.#refresh()
+    return this.#tail
+  }
+
+  /** To be called when everything has come into the indexes. */
+  indexed(): void {
+    this.#log.indexed = this.#log.head
+    this.#tail.clear()
     this.#chains.clear()
   }
 
@@ -83,6 +89,7 @@ export class Appending {
     const known = this.#version === undefined ? undefined : this.#log
     const now = this.#table.read()
     this.#chains.clear()
+    this.#heads.othersWrote()
     // What was truncated before this process saw it cannot be caught up with.
     if (known && now.head - known.head <= CATCH_UP && now.truncated <= known.head) {
       this.#tail.load(known.head, ({ stream, revision }) => this.#heads.moved(stream, revision))
@@ -139,7 +146,7 @@ export class Appending {
     log.recorded = Math.max(log.recorded, commit.recorded)
     log.events += commit.events
     log.commits++
-    this.#tail.take(commit.id, log.head + 1)
+    this.#tail.takeForCommit(commit.id, log.head + 1)
     const revisions = commit.streams.map((stream, index) => {
       const head = heads[index] ?? this.#heads.add(stream.stream, stream.category)
       this.#writeStream(commit, stream, head)
@@ -171,7 +178,7 @@ export class Appending {
           metadata || null,
         ] as const
         this.#insert.run(...at, ...what, ...rest)
-        if (id !== undefined && id !== commit.id) this.#tail.take(id, position)
+        if (id !== undefined && id !== commit.id) this.#tail.takeForEvent(id, position)
       }
       this.#tail.add({ position, stream, revision, category, tags })
     }

@@ -22,9 +22,11 @@ export class Heads {
   readonly #byName = new Map<string, Head>()
   readonly #byId = new Map<number, Head>()
   readonly #categoryIds = new Map<string, number>()
+  /** Number of the stream that was added last; undefined if someone else may have added one. */
+  #lastStream: number | undefined
   readonly #insertStream: Statement<[StreamRow & { checksum: number }]>
   readonly #insertCategory: Statement<[CategoryRow & { checksum: number }]>
-  readonly #nextStream: Statement<[], number>
+  readonly #selectLastStream: Statement<[], number>
   readonly #nextCategory: Statement<[], number>
 
   constructor(db: Database, file: string, tail: Tail) {
@@ -38,7 +40,7 @@ export class Heads {
     this.#insertCategory = db.prepare(
       'INSERT INTO categories (id, name, last, truncated, checksum) VALUES (@id, @name, @last, @truncated, @checksum)',
     )
-    this.#nextStream = db.prepare<[], number>('SELECT coalesce(max(id), 0) + 1 FROM streams').pluck()
+    this.#selectLastStream = db.prepare<[], number>('SELECT coalesce(max(id), 0) FROM streams').pluck()
     this.#nextCategory = db.prepare<[], number>('SELECT coalesce(max(id), 0) + 1 FROM categories').pluck()
   }
 
@@ -54,11 +56,17 @@ export class Heads {
 
   /** A stream that is not there yet. */
   add(name: string, categoryName: string): Head {
-    const id = this.#nextStream.get()!
+    const id = (this.#lastStream ??= this.#selectLastStream.get()!) + 1
+    this.#lastStream = id
     const category = this.#categoryOf(categoryName)
     const row = { id, name, category, last: -1, first: 0, truncated: 0 }
     this.#insertStream.run(sealRow(streamRow, row))
     return this.#keep(name, { id, category, revision: -1 })
+  }
+
+  /** Someone else has appended. */
+  othersWrote(): void {
+    this.#lastStream = undefined
   }
 
   /** Someone else has appended to a stream. */
@@ -72,6 +80,7 @@ export class Heads {
     this.#byName.clear()
     this.#byId.clear()
     this.#categoryIds.clear()
+    this.#lastStream = undefined
   }
 
   #categoryOf(name: string): number {

@@ -27,6 +27,7 @@ export class Tail {
   readonly #streams = new Map<number, TailEvent>()
   readonly #categories = new Map<number, TailEvent>()
   readonly #tags = new Map<string, TailEvent>()
+  #givenIds = 0
 
   constructor(db: Database) {
     this.#select = db
@@ -40,6 +41,26 @@ export class Tail {
   /** Position of the first event of the commit that took an id, or of the event that did. */
   positionOfId(id: string): number | undefined {
     return this.#ids.get(id)
+  }
+
+  /** Whether an event was given an id of its own. */
+  get hasGivenIds(): boolean {
+    return this.#givenIds > 0
+  }
+
+  /** The last event of each stream. */
+  get streams(): Iterable<TailEvent> {
+    return this.#streams.values()
+  }
+
+  /** The last event of each category. */
+  get categories(): Iterable<TailEvent> {
+    return this.#categories.values()
+  }
+
+  /** The last event with each tag. */
+  get tags(): ReadonlyMap<string, TailEvent> {
+    return this.#tags
   }
 
   lastOfStream(stream: number): TailEvent | undefined {
@@ -60,9 +81,15 @@ export class Tail {
     for (const tag of event.tags) this.#tags.set(tag, event)
   }
 
-  /** An id is taken from now on. */
-  take(id: string, position: number): void {
+  /** A commit has taken its id. */
+  takeForCommit(id: string, position: number): void {
     this.#ids.set(id, position)
+  }
+
+  /** An event has taken the id that it was given. */
+  takeForEvent(id: string, position: number): void {
+    this.#ids.set(id, position)
+    this.#givenIds++
   }
 
   /** Adds the events behind a position, which others have appended. */
@@ -76,8 +103,8 @@ export class Tail {
         tags: tags === null ? [] : (JSON.parse(tags) as string[]),
       }
       this.add(event)
-      if (ordinal === 0) this.take(commit, position)
-      if (id !== null && id !== commit) this.take(id, position)
+      if (ordinal === 0) this.takeForCommit(commit, position)
+      if (id !== null && id !== commit) this.takeForEvent(id, position)
       onEvent(event)
     }
   }
@@ -85,11 +112,13 @@ export class Tail {
   /** Forgets events up to a position: they are in the indexes now. */
   dropUpTo(indexed: number): void {
     for (const [id, position] of this.#ids) if (position <= indexed) this.#ids.delete(id)
+    if (this.#ids.size === 0) this.#givenIds = 0
     for (const map of [this.#streams, this.#categories, this.#tags] as Map<unknown, TailEvent>[])
       for (const [key, { position }] of map) if (position <= indexed) map.delete(key)
   }
 
   clear(): void {
     for (const map of [this.#ids, this.#streams, this.#categories, this.#tags]) map.clear()
+    this.#givenIds = 0
   }
 }

@@ -5,7 +5,6 @@ import { LogTable } from '../log-table.js'
 import { categoryNames, streamNames } from '../names.js'
 import { categoryRow, sealRow, streamRow } from '../rows.js'
 import { Ids } from './ids.js'
-import { indexEvents } from './index-events.js'
 
 /** Events that are removed in one transaction: others can append between two of them. */
 const EVENTS = 1000
@@ -34,11 +33,10 @@ interface Hold {
 }
 
 /**
- * Removes the first events of a truncation, in a transaction that is open. Holds are looked at each time: one that was
- * set meanwhile counts.
+ * Removes the first events of a truncation, in a transaction that is open and has brought all events into the indexes.
+ * Holds are looked at each time: one that was set meanwhile counts.
  */
 export function truncateSlice(db: Database, file: string, what: Truncation): Slice {
-  indexEvents(db, file)
   const hold = db.prepare<[], Hold>('SELECT name, position FROM holds ORDER BY position, name LIMIT 1').get()
   const rows = firstOf(db, what)
   const free = hold ? rows.filter(({ position }) => position <= hold.position) : rows

@@ -6,10 +6,11 @@ import { parsePosition } from '../../../events/position.js'
 import { connectWriter, patiently, type Sqlite } from '../connect.js'
 import { faultOf, isSqliteError } from '../faults.js'
 import { HeadFile } from '../head-file.js'
+import { LogTable } from '../log-table.js'
 import { packOutcomes, unpackGroup, type PackedGroup, type PackedOutcomes } from '../wire.js'
 import { Appending } from './append.js'
 import { Checkpoints } from './checkpoint.js'
-import { indexEvents } from './index-events.js'
+import { Indexing } from './indexing.js'
 import { truncateSlice, type Slice } from './truncate.js'
 
 /** Thrown when the end of a transaction failed in a way that leaves open whether it has happened. */
@@ -22,6 +23,8 @@ const UNWRITTEN = ['SQLITE_FULL', 'SQLITE_IOERR_WRITE']
 const INDEX_BUSY = 4096
 /** The same if nobody waits. Fewer are left as they are; readers look through them. */
 const INDEX_IDLE = 256
+/** And so many groups: the more come at once, the more is it worth to gather them. */
+const INDEX_IDLE_GROUPS = 16
 
 /** Everything that changes the file. Each method is one transaction, or several of them, and tells when they are durable. */
 export class Writer {
@@ -32,6 +35,7 @@ export class Writer {
   #open: Open
   #closing = false
   #damage: Error | undefined
+  #indexIdle = INDEX_IDLE
 
   constructor(sqlite: Sqlite, file: string, lockWait: number) {
     this.#sqlite = sqlite
@@ -50,6 +54,7 @@ export class Writer {
   append(packed: PackedGroup): PackedOutcomes {
     if (this.#damage) throw this.#damage
     const group = unpackGroup(packed)
+    this.#indexIdle = Math.min(Math.max(INDEX_IDLE, group.length * INDEX_IDLE_GROUPS), INDEX_BUSY)
     const outcomes = this.#transaction(() => this.#open.appending.appendAll(group))
     this.#headFile.write(this.#open.appending.head)
     return packOutcomes(outcomes)
@@ -62,7 +67,7 @@ export class Writer {
    */
   afterwards(idle: boolean): void {
     try {
-      if (this.#open.appending.unindexed >= (idle ? INDEX_IDLE : INDEX_BUSY)) this.#index()
+      if (this.#open.appending.unindexed >= (idle ? this.#indexIdle : INDEX_BUSY)) this.#index()
       this.#open.checkpoints.afterTransaction()
     } catch (error) {
       // A full disk, say: it is tried again after the next answer. Damage does not go away.
@@ -91,7 +96,9 @@ export class Writer {
     let removed = 0
     for (;;) {
       const slice: Slice = this.#transaction(() => {
-        this.#open.appending.forget()
+        const { appending, indexing } = this.#open
+        indexing.run(appending.tail())
+        appending.forget()
         return truncateSlice(this.#open.db, this.#file, what)
       })
       removed += slice.removed
@@ -110,8 +117,8 @@ export class Writer {
   }
 
   #index(): void {
-    const last = this.#transaction(() => indexEvents(this.#open.db, this.#file))
-    this.#open.appending.indexed(last)
+    this.#transaction(() => this.#open.indexing.run(this.#open.appending.tail()))
+    this.#open.appending.indexed()
   }
 
   /**
@@ -182,12 +189,14 @@ export class Writer {
   #connect(): Open {
     try {
       const db = patiently(() => connectWriter(this.#sqlite, this.#file), this.#lockWait)
+      const log = new LogTable(db, this.#file)
       return {
         db,
         begin: db.prepare('BEGIN IMMEDIATE'),
         commit: db.prepare('COMMIT'),
         rollback: db.prepare('ROLLBACK'),
-        appending: new Appending(db, this.#file),
+        appending: new Appending(db, this.#file, log),
+        indexing: new Indexing(db, this.#file, log),
         checkpoints: new Checkpoints(db),
       }
     } catch (error) {
@@ -203,6 +212,7 @@ interface Open {
   readonly commit: Statement<[]>
   readonly rollback: Statement<[]>
   readonly appending: Appending
+  readonly indexing: Indexing
   readonly checkpoints: Checkpoints
 }
 
