@@ -30,6 +30,8 @@ const CHECKS = [
     ) AS held
     LEFT JOIN $.truncated ON kind = 'stream' AND name = stream
     WHERE last - first + 1 <> count OR first <> coalesce(truncated.revision + 1, 0)`,
+  `SELECT format('%s@%s is kept in category %s', stream, revision, category), stream, position
+    FROM $.events WHERE category <> split_part(stream, '-', 1)`,
   `SELECT format('stream %s has events and no row in streams', stream), stream, NULL
     FROM (SELECT DISTINCT stream FROM $.events) AS held WHERE stream NOT IN (SELECT stream FROM $.streams)`,
   `SELECT format('commit %s has events, and its id is not taken', commit), NULL, position
