@@ -7,6 +7,8 @@ export interface Fault {
   readonly message: string
 }
 
+const DAMAGED = 'the file is damaged. `banyan events verify` says more; restore a backup'
+
 /** What of SQLite's result codes means which of ours; what is not here begins with one of these. */
 const CODES: readonly (readonly [prefix: string, code: EventErrorCode, advice: string])[] = [
   ['SQLITE_BUSY', 'BANYAN_LOG_LOCKED', 'another process keeps it locked'],
@@ -22,11 +24,7 @@ const CODES: readonly (readonly [prefix: string, code: EventErrorCode, advice: s
     'BANYAN_LOG_FULL',
     'no space is left on its disk; the log goes on as soon as there is some',
   ],
-  [
-    'SQLITE_CORRUPT',
-    'BANYAN_LOG_CORRUPT',
-    'the file is damaged. `banyan events verify` says more; restore a backup',
-  ],
+  ['SQLITE_CORRUPT', 'BANYAN_LOG_CORRUPT', DAMAGED],
   [
     'SQLITE_CONSTRAINT',
     'BANYAN_LOG_CORRUPT',
@@ -47,6 +45,9 @@ export function faultOf(error: unknown, file: string): unknown {
     const code = FULL.includes(error.code) ? 'BANYAN_LOG_FULL' : 'BANYAN_LOG_UNAVAILABLE'
     return eventError(code, `${file} cannot be used: ${error.message}`, error)
   }
+  // Nothing else is parsed here than what was stored.
+  if (error instanceof SyntaxError)
+    return eventError('BANYAN_LOG_CORRUPT', `${file}: ${error.message}; ${DAMAGED}`, error)
   if (!isSqliteError(error)) return error
   const [, code, advice] = CODES.find(([prefix]) => error.code.startsWith(prefix))!
   return eventError(code, `${file}: ${error.message} (${error.code}); ${advice}`, error)
