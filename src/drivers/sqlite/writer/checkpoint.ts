@@ -1,7 +1,8 @@
 import type { Database, Statement } from 'better-sqlite3'
 
-/** Frames of the write-ahead log from which on it is copied into the file. */
-const FRAMES = 4000
+/** Frames of the write-ahead log from which on it is copied into the file; at once, and if nobody waits. */
+const FRAMES_BUSY = 4000
+const FRAMES_IDLE = 1000
 /** How often it is looked, in transactions. */
 const EVERY = 16
 
@@ -10,19 +11,25 @@ export class Checkpoints {
   readonly #db: Database
   readonly #look: Statement<[], { log: number }>
   #transactions = 0
-  #next = FRAMES
+  /** Frames that a reader kept from being given free, the last time. */
+  #kept = 0
 
   constructor(db: Database) {
     this.#db = db
     this.#look = db.prepare('PRAGMA wal_checkpoint(NOOP)')
   }
 
-  /** To be called after a transaction, outside of any. */
-  afterTransaction(): void {
+  /**
+   * To be called after a transaction, outside of any.
+   *
+   * @param idle - whether nobody waits
+   */
+  afterTransaction(idle: boolean): void {
     if (++this.#transactions % EVERY !== 0) return
-    if (this.#look.get()!.log < this.#next) return
+    const frames = this.#look.get()!.log - this.#kept
+    if (frames < (idle ? FRAMES_IDLE : FRAMES_BUSY)) return
     const [state] = this.#db.pragma('wal_checkpoint(PASSIVE)') as [{ log: number; checkpointed: number }]
-    // A reader that holds on to old pages keeps it from beginning anew; trying at once again would only cost.
-    this.#next = state.checkpointed === state.log ? FRAMES : state.log + FRAMES
+    // The log begins anew only when no reader needs its old pages. Trying again at once would only cost.
+    this.#kept = state.checkpointed === state.log ? 0 : state.log
   }
 }

@@ -13,6 +13,12 @@ import { Checkpoints } from './checkpoint.js'
 import { Indexing } from './indexing.js'
 import { truncateSlice, type Slice } from './truncate.js'
 
+/** Pages that are empty, and their share, from which on the file is made smaller after a truncation. */
+const FREE_PAGES = 1000
+const FREE_SHARE = 0.25
+/** Pages that are given back in one transaction. */
+const VACUUM_PAGES = 500
+
 /** Thrown when the end of a transaction failed in a way that leaves open whether it has happened. */
 class CommitFailed extends Error {}
 
@@ -68,7 +74,7 @@ export class Writer {
   afterwards(idle: boolean): void {
     try {
       if (this.#open.appending.unindexed >= (idle ? this.#indexIdle : INDEX_BUSY)) this.#index()
-      this.#open.checkpoints.afterTransaction()
+      this.#open.checkpoints.afterTransaction(idle)
     } catch (error) {
       // A full disk, say: it is tried again after the next answer. Damage does not go away.
       const fault = faultOf(error, this.#file)
@@ -102,12 +108,30 @@ export class Writer {
         return truncateSlice(this.#open.db, this.#file, what)
       })
       removed += slice.removed
-      if (slice.end) return { removed, ...(slice.heldBy !== undefined && { heldBy: slice.heldBy }) }
-      this.afterwards(false)
-      // Whoever waits to append comes first.
-      await new Promise((resolve) => setImmediate(resolve))
-      if (this.#closing) return { removed }
+      await this.#letOthers()
+      if (slice.end || this.#closing) {
+        await this.#giveBackSpace()
+        return { removed, ...(slice.heldBy !== undefined && { heldBy: slice.heldBy }) }
+      }
     }
+  }
+
+  /** Makes the file smaller, if much of it is empty; some is left for what comes. */
+  async #giveBackSpace(): Promise<void> {
+    while (!this.#closing) {
+      const { db } = this.#open
+      const free = db.pragma('freelist_count', { simple: true }) as number
+      const pages = db.pragma('page_count', { simple: true }) as number
+      if (free < Math.max(FREE_PAGES, pages * FREE_SHARE)) return
+      this.#transaction(() => this.#open.db.pragma(`incremental_vacuum(${VACUUM_PAGES})`))
+      await this.#letOthers()
+    }
+  }
+
+  /** Whoever waits to append comes first. */
+  async #letOthers(): Promise<void> {
+    this.afterwards(false)
+    await new Promise((resolve) => setImmediate(resolve))
   }
 
   close(): void {
