@@ -1,5 +1,6 @@
+import { BanyanError } from '../core/errors.js'
 import { decodeEvent } from './decode.js'
-import type { LogDriver } from './driver.js'
+import type { LogDriver, Page } from './driver.js'
 import type { Finding, Position } from './log.js'
 import { START } from './position.js'
 
@@ -26,7 +27,11 @@ export async function* verifyLog(
   let after: Position = START
   for (let end = false; !end;) {
     signal.throwIfAborted()
-    const page = await driver.read({ after, limit: PAGE_EVENTS, backwards: false })
+    const page = await pageOf(driver, after)
+    if ('problem' in page) {
+      yield { ok: false, message: page.problem, position: after }
+      return
+    }
     for (const event of page.events) {
       const { position, stream, revision } = event
       for (const message of problemsOf(event, after, seen.get(stream))) {
@@ -42,6 +47,16 @@ export async function* verifyLog(
     end = page.end
   }
   if (problems === 0) yield { ok: true, events, streams: seen.size }
+}
+
+/** A page, or why there is none: what is missing cannot be read past. */
+async function pageOf(driver: LogDriver, after: Position): Promise<Page | { problem: string }> {
+  try {
+    return await driver.read({ after, limit: PAGE_EVENTS, backwards: false })
+  } catch (error) {
+    if (error instanceof BanyanError && error.code === 'BANYAN_LOG_CORRUPT') return { problem: error.message }
+    throw error
+  }
 }
 
 function problemsOf(
