@@ -14,8 +14,6 @@ export class Appender {
   readonly #statement: string
   readonly #retryFor: number
   readonly #blocked: BlockedCommits
-  /** Settles when the group before has its outcomes. */
-  #before: Promise<unknown> = Promise.resolve()
 
   constructor(connections: Connections, settings: Settings, clock: Clock) {
     this.#connections = connections
@@ -23,41 +21,25 @@ export class Appender {
     this.#statement = `SELECT "${settings.schema}".append(${parameters.join(', ')})`
     this.#retryFor = settings.retryFor
     this.#blocked = new BlockedCommits(
-      (commits, patience) => this.#send(runsOf(commits), patience),
+      (commits, patience) => this.#send(commits, patience),
       settings.lockTimeout,
       clock,
     )
   }
 
-  /**
-   * See `LogDriver.append`. A group is made ready while the one before is on its way, and sent after it: the order of
-   * what a process appends stays, whatever has to be sent again.
-   */
-  append(group: readonly EncodedCommit[]): Promise<(Outcome | Promise<Outcome>)[]> {
-    const ready = runsOf(group)
-    const outcomes = this.#before.then(() => this.#append(group, ready))
-    this.#before = outcomes.catch(() => undefined)
-    return outcomes
-  }
-
-  /** What waits for a stream that is locked does not keep the others waiting. */
-  async #append(
-    group: readonly EncodedCommit[],
-    ready: readonly Run[],
-  ): Promise<(Outcome | Promise<Outcome>)[]> {
+  /** See `LogDriver.append`. What waits for a stream that is locked does not keep the others waiting. */
+  async append(group: readonly EncodedCommit[]): Promise<(Outcome | Promise<Outcome>)[]> {
     const outcomes = new Map<EncodedCommit, Outcome | Promise<Outcome>>()
     const free: EncodedCommit[] = []
     for (const commit of group) {
       if (this.#blocked.concerns(commit)) outcomes.set(commit, this.#blocked.add(commit))
       else free.push(commit)
     }
-    const settled = await this.#send(free.length === group.length ? ready : runsOf(free)).catch(
-      (error: unknown) => {
-        if (outcomes.size === 0) throw error
-        // Those that wait for a stream have an outcome of their own.
-        return free.map(() => failed(error))
-      },
-    )
+    const settled = await this.#send(free).catch((error: unknown) => {
+      if (outcomes.size === 0) throw error
+      // Those that wait for a stream have an outcome of their own.
+      return free.map(() => failed(error))
+    })
     free.forEach((commit, index) => {
       const outcome = settled[index]!
       outcomes.set(commit, outcome === 'locked' ? this.#blocked.add(commit) : outcome)
@@ -70,9 +52,9 @@ export class Appender {
     return this.#blocked.close()
   }
 
-  async #send(runs: readonly Run[], patience?: number): Promise<(Sent | Promise<never>)[]> {
+  async #send(commits: readonly EncodedCommit[], patience?: number): Promise<(Sent | Promise<never>)[]> {
     const outcomes: (Sent | Promise<never>)[] = []
-    for (const run of runs) outcomes.push(...(await this.#sendRun(run, patience, [])))
+    for (const run of runsOf(commits)) outcomes.push(...(await this.#sendRun(run, patience, [])))
     return outcomes
   }
 
@@ -81,11 +63,12 @@ export class Appender {
    * one forbids it, by its name, in the same transaction. So what is found then stays true.
    */
   async #sendRun(
-    { commits, parameters }: Run,
+    commits: readonly EncodedCommit[],
     patience: number | undefined,
     lost: string[],
   ): Promise<(Sent | Promise<never>)[]> {
     const { place } = this.#connections
+    const parameters = parametersOf(commits)
     const ask = async (): Promise<Sent[] | 'apart'> => {
       const attempt = randomUUID()
       try {
@@ -120,7 +103,7 @@ export class Appender {
   ): Promise<(Sent | Promise<never>)[]> {
     const outcomes: (Sent | Promise<never>)[] = []
     for (const commit of commits) {
-      const [outcome] = await this.#sendRun(runOf([commit]), patience, lost).catch((error: unknown) => [
+      const [outcome] = await this.#sendRun([commit], patience, lost).catch((error: unknown) => [
         failed(error),
       ])
       outcomes.push(outcome!)
@@ -129,32 +112,22 @@ export class Appender {
   }
 }
 
-/** Commits that are sent together, and how. */
-interface Run {
-  readonly commits: readonly EncodedCommit[]
-  readonly parameters: readonly unknown[]
-}
-
-function runOf(commits: readonly EncodedCommit[]): Run {
-  return { commits, parameters: parametersOf(commits) }
-}
-
 /** Parts in which no id stands twice: what an id has been taken for is looked up before a part is appended. */
-function runsOf(commits: readonly EncodedCommit[]): Run[] {
-  const runs: Run[] = []
+function runsOf(commits: readonly EncodedCommit[]): EncodedCommit[][] {
+  const runs: EncodedCommit[][] = []
   let run: EncodedCommit[] = []
   let ids = new Set<string>()
   for (const commit of commits) {
     const own = idsOf(commit)
     if (own.some((id) => ids.has(id))) {
-      runs.push(runOf(run))
+      runs.push(run)
       run = []
       ids = new Set()
     }
     run.push(commit)
     for (const id of own) ids.add(id)
   }
-  if (run.length > 0) runs.push(runOf(run))
+  if (run.length > 0) runs.push(run)
   return runs
 }
 

@@ -11,6 +11,8 @@ export type Rows = (string | null)[][]
 const APPENDING = 2
 const RETRY_FIRST_MS = 20
 const RETRY_LAST_MS = 1000
+/** Whoever reads can ask again themselves, and may have lost interest. */
+const READ_RETRY_MS = 3000
 const IDLE_MS = 30_000
 
 const AS_TEXT = { getTypeParser: () => (text: unknown) => text } as unknown as CustomTypesConfig
@@ -74,12 +76,13 @@ export class Connections {
    * Asks something that may be asked twice, until there is an answer.
    *
    * @param answerWithin - ms; default as it is set
-   * @throws `BANYAN_LOG_UNAVAILABLE` after `retryFor`, and what the server refuses
+   * @throws `BANYAN_LOG_UNAVAILABLE` after `retryFor`, at most 3 s, and what the server refuses
    */
   read(text: string, values: unknown[], answerWithin?: number): Promise<Rows> {
     return this.patiently(
       () => this.readOnce(text, values, answerWithin),
       (error) => errorOf(error, this.place),
+      Math.min(this.#settings.retryFor, READ_RETRY_MS),
     )
   }
 
@@ -89,12 +92,16 @@ export class Connections {
   }
 
   /**
-   * Tries until it works, is refused, or `retryFor` is over.
+   * Tries until it works, is refused, or `retryFor` ms are over.
    *
    * @param failed - is told of each fault; what it returns or throws ends it when it is to end
    */
-  async patiently<T>(work: () => Promise<T>, failed: (error: unknown, fault: Fault) => Error): Promise<T> {
-    const until = this.#clock.now() + this.#settings.retryFor
+  async patiently<T>(
+    work: () => Promise<T>,
+    failed: (error: unknown, fault: Fault) => Error,
+    retryFor: number = this.#settings.retryFor,
+  ): Promise<T> {
+    const until = this.#clock.now() + retryFor
     for (let pause = RETRY_FIRST_MS; ; pause = Math.min(pause * 2, RETRY_LAST_MS)) {
       try {
         return await work()

@@ -51,7 +51,8 @@ export async function openPostgresLog(spec: PostgresLogSpec, context: DriverCont
 
 class PostgresLog implements LogDriver {
   readonly capabilities = CAPABILITIES
-  readonly parallel = 2
+  /** One at a time: the next group would only wait for the lock, and two halves cost more than a whole. */
+  readonly parallel = 1
   readonly #connections: Connections
   readonly #schema: string
   readonly #appender: Appender

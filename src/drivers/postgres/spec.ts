@@ -17,7 +17,7 @@ export interface PostgresLogSpec {
   poll?: Duration
   /** How long an append waits for a stream that another transaction holds; default `'10s'`. */
   lockTimeout?: Duration
-  /** How long it is tried again if the server cannot be reached; default `'30s'`. */
+  /** How long an append is tried again if the server cannot be reached, and what reads at most 3 s; default `'30s'`. */
   retryFor?: Duration
   /** When a server that does not answer is given up, and asked again on another connection; default `'60s'`. */
   answerWithin?: Duration
