@@ -111,14 +111,21 @@ export function syncDirectory(directory: string): void {
   }
 }
 
-/** Loads better-sqlite3. */
+/**
+ * Loads better-sqlite3.
+ *
+ * @throws `BANYAN_LOG_UNAVAILABLE` if it is there and does not work
+ */
 export async function loadSqlite(): Promise<Sqlite> {
   const { default: sqlite } = await import('better-sqlite3')
   try {
-    // Its binary is loaded only with the first database.
     new sqlite(':memory:').close()
   } catch (error) {
-    throw unloadable(error)
+    throw eventError(
+      'BANYAN_LOG_UNAVAILABLE',
+      `better-sqlite3 does not load: ${String(error)}. It may have been built for another version of Node: npm rebuild better-sqlite3`,
+      error,
+    )
   }
   return sqlite
 }
@@ -142,13 +149,4 @@ const NEVER = new Int32Array(new SharedArrayBuffer(4))
 /** Sleeps this thread, which must not be that of an event loop anyone waits for. */
 function pause(ms: number): void {
   Atomics.wait(NEVER, 0, 0, ms)
-}
-
-/** The error for a package that is there but does not load. */
-function unloadable(error: unknown): Error {
-  return eventError(
-    'BANYAN_LOG_UNAVAILABLE',
-    `better-sqlite3 does not load: ${String(error)}; it may have been built for another version of Node: npm rebuild better-sqlite3`,
-    error,
-  )
 }

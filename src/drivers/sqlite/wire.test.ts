@@ -29,22 +29,22 @@ const stream = fc.record({
   expected,
   events: fc.array(event, { minLength: 1, maxLength: 3 }),
 })
+const unnumbered = fc.record({
+  id: name,
+  digest: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  recorded: fc.nat(),
+  bytes: fc.nat(),
+  streams: fc.array(stream, { maxLength: 3 }),
+  checks: fc.array(fc.record({ stream: name, expected }), { maxLength: 2 }),
+})
 const group = fc
-  .array(
-    fc.record({
-      id: name,
-      digest: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-      recorded: fc.nat(),
-      bytes: fc.nat(),
-      streams: fc.array(stream, { maxLength: 3 }),
-      checks: fc.array(fc.record({ stream: name, expected }), { maxLength: 2 }),
-    }),
-    { minLength: 1, maxLength: 5 },
-  )
-  .map((commits) => commits.map(numbered))
+  .array(unnumbered, { minLength: 1, maxLength: 5 })
+  .map((commits) => commits.map((commit) => numbered(commit)))
 
 /** With the ordinals that events have over all streams of a commit. */
-function numbered(commit: Omit<EncodedCommit, 'events'>): EncodedCommit {
+function numbered(
+  commit: typeof unnumbered extends fc.Arbitrary<infer Commit> ? Commit : never,
+): EncodedCommit {
   let ordinal = 0
   const streams = commit.streams.map((one) => ({
     ...one,
