@@ -49,7 +49,7 @@ export function sealRow<Row extends object>(
   return { ...row, checksum: checksumOfRow(columns.map((column) => row[column])) }
 }
 
-/** Of the values of a row, in the order of its columns. */
+/** Of the values of a row, in the order of its columns. Bytes, which one bit makes of a text, do not count as that text. */
 export function checksumOfRow(values: readonly unknown[]): number {
-  return crc32(values.join('\0'))
+  return crc32(values.some((value) => typeof value === 'object') ? 'bytes' : values.join('\0'))
 }

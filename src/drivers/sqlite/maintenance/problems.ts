@@ -124,6 +124,25 @@ const EVENT_CHECKS: readonly Check[] = [
 /** Of the whole file. */
 const CHECKS: readonly Check[] = [
   {
+    message: 'the event, which is not indexed yet, says that % is before it in its category, which is not so',
+    sql: `SELECT e.position, e.category_previous AS what FROM (
+        SELECT position, category, category_previous,
+          lag(position) OVER (PARTITION BY category ORDER BY position) AS before
+        FROM events WHERE position > (SELECT indexed FROM log)
+      ) e JOIN categories c ON c.id = e.category
+      WHERE e.category_previous > c.truncated AND e.category_previous IS NOT coalesce(e.before, c.last)`,
+  },
+  {
+    message: 'the event, which is not indexed yet, does not say which is before it with its tag %',
+    sql: `SELECT e.position, e.tag AS what FROM (
+        SELECT e.position, j.value AS tag,
+          CASE WHEN json_valid(e.tags_previous) THEN json_extract(e.tags_previous, '$[' || j.key || ']') END AS previous,
+          lag(e.position) OVER (PARTITION BY j.value ORDER BY e.position) AS before
+        FROM events e, json_each(${VALID_TAGS}) j WHERE e.position > (SELECT indexed FROM log)
+      ) e LEFT JOIN tags t ON t.name = e.tag
+      WHERE e.previous IS NOT coalesce(e.before, t.last, 0) AND (SELECT truncated FROM log) = 0`,
+  },
+  {
     message: 'the number of events is not what the log has counted: %',
     sql: `SELECT NULL AS position, found || ' and ' || events AS what
       FROM (SELECT events, (SELECT count(*) FROM events) AS found FROM log) WHERE found <> events`,

@@ -34,16 +34,16 @@ export function storedEvent(row: EventRow, stream: string): StoredEvent {
   const tags = row[10]
   const data = row[13]
   return {
-    id: id ?? undefined,
+    id: id === null ? undefined : textOf(id),
     ordinal,
-    type,
+    type: textOf(type),
     data: typeof data === 'string' ? data : bytesOf(data),
-    metadata: row[11] ?? '',
-    tags: tags === null ? NO_TAGS : tagsOf(tags),
+    metadata: row[11] === null ? '' : textOf(row[11]),
+    tags: tags === null ? NO_TAGS : tagsOf(textOf(tags)),
     schemaVersion,
     time,
     checksum: seal(row[12], position, revision, recorded),
-    commit,
+    commit: textOf(commit),
     stream,
     revision,
     position: formatPosition(position),
@@ -54,6 +54,11 @@ export function storedEvent(row: EventRow, stream: string): StoredEvent {
 export function sizeOf(row: EventRow): number {
   const data = row[13]
   return ROW_BYTES + (row[11]?.length ?? 0) + (data === null || typeof data === 'number' ? 0 : data.length)
+}
+
+/** One bit makes bytes of a text, which would read the same. They become a text that no checksum is of. */
+function textOf(value: string): string {
+  return typeof value === 'string' ? value : `\0${String(value)}`
 }
 
 /** What is damaged becomes something that its checksum is not of; whoever compares it says where. */
