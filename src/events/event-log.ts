@@ -35,6 +35,7 @@ import type {
 } from './log.js'
 import { limitOf, queryOf, startOf } from './query.js'
 import { START } from './position.js'
+import { ReadAhead } from './read-ahead.js'
 import { transformRead, transformStreams, type EventTransform } from './transform.js'
 
 /** Options of {@link openLog}. */
@@ -171,20 +172,24 @@ export class DriverLog implements EventLog {
     let before: Position | undefined
     let left = limitOf(options)
     await this.#mustBeReached(after)
-    while (left > 0) {
+    const ahead = new ReadAhead<Page>(this.#runtime.clock)
+    for (let pages = 1; left > 0; pages++) {
       this.#mustBeOpen()
       options.signal?.throwIfAborted()
-      const limit = Math.min(left, PAGE_EVENTS)
-      const page = await this.#driver.read({ ...part, after, limit, ...(before !== undefined && { before }) })
-      for (const event of await this.#decode(page)) {
-        yield event as Recorded<Event>
-        left--
+      const next = (): Promise<Page> => {
+        const limit = Math.min(left, PAGE_EVENTS)
+        return this.#driver.read({ ...part, after, limit, ...(before !== undefined && { before }) })
       }
-      if (page.end) return
+      const page = await ahead.take(next)
+      // What is appended meanwhile could go on for ever.
+      if (part.upTo === undefined && !page.end) part = { ...part, upTo: await this.#driver.head() }
       if (part.backwards) before = page.position
       else after = page.position
-      // What is appended meanwhile could go on for ever.
-      if (part.upTo === undefined) part = { ...part, upTo: await this.#driver.head() }
+      left -= page.events.length
+      // Whoever asks for a second page will want more.
+      if (!page.end && pages > 1) ahead.begin(left, next)
+      for (const event of await this.#decode(page)) yield event as Recorded<Event>
+      if (page.end) return
     }
   }
 
@@ -206,15 +211,20 @@ export class DriverLog implements EventLog {
     })
     if (start === undefined) return
     let position = start
+    const next = (): Promise<Page | undefined> => {
+      const after = position
+      return this.#patiently(signal, () => this.#driver.read({ ...part, after, limit }))
+    }
+    const ahead = new ReadAhead<Page | undefined>(this.#runtime.clock)
     let told = false
     let toldPosition = position
     let toldAt = this.#runtime.clock.now()
     for (;;) {
-      const after = position
-      const page = await this.#patiently(signal, () => this.#driver.read({ ...part, after, limit }))
+      const page = await ahead.take(next)
       if (!page) return
-      const events = await this.#decode(page)
       position = page.position
+      if (!page.end) ahead.begin(limit, next)
+      const events = await this.#decode(page)
       const passed = position !== toldPosition && this.#runtime.clock.now() - toldAt >= PROGRESS_MS
       if (events.length > 0 || page.truncated || page.end !== told || passed) {
         told = page.end

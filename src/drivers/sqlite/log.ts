@@ -19,13 +19,16 @@ import type { Problem } from './maintenance/problems.js'
 import { run } from './maintenance/run.js'
 import type { NameQuery } from './names.js'
 import { readPage } from './reader/page.js'
+import { FarReader } from './reader/far.js'
 import { Reader } from './reader/reader.js'
 import { revisionOf } from './reader/revisions.js'
 import { positionAt, readStats, readStreams } from './reader/state.js'
 import type { SqliteLogSpec } from './spec.js'
 import { Wakeups } from './wakeups.js'
+import { Thread, ThreadEnded } from './thread.js'
 import { packGroup, unpackOutcomes } from './wire.js'
-import { ThreadEnded, unknownOutcome, WriterThread } from './writer-thread.js'
+import type { WriterData } from './writer/thread.js'
+import type { Writer } from './writer/writer.js'
 
 const CAPABILITIES: Capabilities = {
   driver: 'sqlite',
@@ -52,7 +55,7 @@ export async function openSqliteLog(spec: SqliteLogSpec, { clock }: DriverContex
   const lockWait = duration(spec.lockWait ?? LOCK_WAIT, 'lockWait')
   const file = fileOf(spec.path)
   const sqlite = await loadSqlite()
-  const thread = await WriterThread.start({ file, lockWait })
+  const thread = await startWriter({ file, lockWait })
   try {
     return new SqliteLog(sqlite, file, clock, lockWait, thread)
   } catch (error) {
@@ -73,17 +76,19 @@ class SqliteLog implements LogDriver {
   readonly #clock: Clock
   readonly #lockWait: number
   readonly #reader: Reader
+  readonly #far: FarReader
   readonly #wakeups: Wakeups
-  #thread: WriterThread
-  #restart: Promise<WriterThread> | undefined
+  #thread: Thread<Writer>
+  #restart: Promise<Thread<Writer>> | undefined
   readonly #closing = new AbortController()
 
-  constructor(sqlite: Sqlite, file: string, clock: Clock, lockWait: number, thread: WriterThread) {
+  constructor(sqlite: Sqlite, file: string, clock: Clock, lockWait: number, thread: Thread<Writer>) {
     this.#file = file
     this.#clock = clock
     this.#lockWait = lockWait
     this.#thread = thread
     this.#reader = new Reader(connectReader(sqlite, file), file)
+    this.#far = new FarReader(file)
     this.#wakeups = new Wakeups(file, clock, () => this.#reader.log().head)
   }
 
@@ -98,16 +103,13 @@ class SqliteLog implements LogDriver {
   }
 
   async read(query: Query): Promise<Page> {
-    let { after, before } = query
+    let part = query
     let truncated = false
     for (;;) {
-      const page = await this.#read((reader) =>
-        readPage(reader, { ...query, after, ...(before !== undefined && { before }) }),
-      )
+      const page = (await this.#readFar(part)) ?? (await this.#read((reader) => readPage(reader, part)))
       truncated ||= page.truncated
       if (page.events.length > 0 || page.end) return { ...page, truncated }
-      if (query.backwards) before = page.position
-      else after = page.position
+      part = { ...part, ...(query.backwards ? { before: page.position } : { after: page.position }) }
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
@@ -163,11 +165,23 @@ class SqliteLog implements LogDriver {
     this.#closing.abort(eventError('BANYAN_LOG_CLOSED', 'the log was closed'))
     this.#wakeups.close()
     this.#reader.db.close()
+    await this.#far.close()
     await ((await this.#restart) ?? this.#thread).close()
   }
 
   get #closed(): boolean {
     return this.#closing.signal.aborted
+  }
+
+  /** At once, as far as it is up to this thread: whoever asks may be busy for a while then. */
+  #readFar(query: Query): Promise<Page | undefined> | undefined {
+    if (this.#closed || !this.#far.takes(query)) return undefined
+    try {
+      return this.#far.read(query, this.#reader.log().head)
+    } catch {
+      // Whatever it is, it is met again.
+      return undefined
+    }
   }
 
   /** Reads at once, unless another process keeps the file locked for a moment, as one that repairs it after a crash does. */
@@ -187,7 +201,7 @@ class SqliteLog implements LogDriver {
    * Asks the thread. If it dies before it answers, a new one is asked once more: all that it is asked is harmless when
    * done twice, as a commit's id tells whether it is in the log.
    */
-  async #write<T>(ask: (thread: WriterThread) => Promise<T>): Promise<T> {
+  async #write<T>(ask: (thread: Thread<Writer>) => Promise<T>): Promise<T> {
     try {
       return await ask(this.#thread)
     } catch (error) {
@@ -202,13 +216,27 @@ class SqliteLog implements LogDriver {
     }
   }
 
-  #restarted(): Promise<WriterThread> {
+  #restarted(): Promise<Thread<Writer>> {
     if (!this.#thread.ended) return Promise.resolve(this.#thread)
-    this.#restart ??= WriterThread.start({ file: this.#file, lockWait: this.#lockWait })
+    this.#restart ??= startWriter({ file: this.#file, lockWait: this.#lockWait })
       .then((thread) => (this.#thread = thread))
       .finally(() => (this.#restart = undefined))
     return this.#restart
   }
+}
+
+function startWriter(data: WriterData): Promise<Thread<Writer>> {
+  return Thread.start<Writer>('writer/thread.js', data)
+}
+
+/** What became of work that the thread did not finish, and that cannot be found out. */
+function unknownOutcome(cause: unknown): Error {
+  return eventError(
+    'BANYAN_OUTCOME_UNKNOWN',
+    `the thread that writes the log ended twice while it appended: ${String(cause)}. ` +
+      'The commit may be in the log; append it again with the same id to know',
+    cause,
+  )
 }
 
 function sizeOf(file: string): number {

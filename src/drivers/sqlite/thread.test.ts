@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { openLog, type EventLog } from '../../events/index.js'
-import type { Call } from './writer/thread.js'
+import type { Call } from './thread.js'
 
 const root = mkdtempSync(join(tmpdir(), 'banyan-thread-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -13,7 +13,7 @@ afterEach(() => vi.restoreAllMocks())
 const { postMessage } = Worker.prototype as { postMessage: (this: Worker, ...args: unknown[]) => void }
 
 /** Ends the thread at the first call of a method, before or after it has got it; so often. */
-function endThreadAt(method: Call['method'], moment: 'before' | 'after', times = 1): () => number {
+function endThreadAt(method: string, moment: 'before' | 'after', times = 1): () => number {
   let ended = 0
   vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker, value: Call, ...rest) {
     const ends = value.method === method && ended < times

@@ -61,8 +61,14 @@ test('a group comes out of the other thread as it went in', () => {
   )
 })
 
-test('a text with NUL in it, which would come out as two, is refused', () => {
-  const packed: PackedGroup = { commits: 1, text: 'a\0b', texts: 1, numbers: new Float64Array(), blobs: [] }
+test('a name with NUL in it, which would come out as two, is refused', () => {
+  const packed: PackedGroup = {
+    commits: 1,
+    names: 'a\0b',
+    count: 1,
+    numbers: new Float64Array(),
+    contents: [],
+  }
   expect(() => unpackGroup(packed)).toThrow('NUL')
 })
 

@@ -8,13 +8,13 @@ import type { Expected } from '../../events/log.js'
  */
 export interface PackedGroup {
   readonly commits: number
-  /** Names and JSON, with NUL between them, which neither can hold. */
-  readonly text: string
-  /** How many texts there are: a NUL too many is found out. */
-  readonly texts: number
+  /** With NUL between them, which they cannot hold. Whoever keeps one of them keeps them all in memory. */
+  readonly names: string
+  /** How many names there are: a NUL too many is found out. */
+  readonly count: number
   readonly numbers: Float64Array
-  /** Data that is bytes. */
-  readonly blobs: readonly Uint8Array[]
+  /** Data, and metadata if there is any. */
+  readonly contents: readonly (string | Uint8Array)[]
 }
 
 /** What came of a group. */
@@ -30,57 +30,57 @@ export const APPENDED = 0
 export const DUPLICATE = 1
 export const OTHER = 2
 
-const DATA_NONE = 0
-const DATA_TEXT = 1
-const DATA_BYTES = 2
+/** What an event has. */
+const HAS_DATA = 1
+const HAS_METADATA = 2
 
 const EXPECTED: readonly Expected[] = ['any', 'none', 'exists']
 
 export function packGroup(group: readonly EncodedCommit[]): PackedGroup {
-  const texts: string[] = []
+  const names: string[] = []
   const numbers: number[] = []
-  const blobs: Uint8Array[] = []
+  const contents: (string | Uint8Array)[] = []
   for (const { id, digest, recorded, events, bytes, streams, checks } of group) {
-    texts.push(id)
+    names.push(id)
     numbers.push(digest, recorded, events, bytes, streams.length, checks.length)
     for (const { stream, category, expected, events } of streams) {
-      texts.push(stream, category)
+      names.push(stream, category)
       numbers.push(packExpected(expected), events.length)
-      for (const event of events) {
-        const { id, type, data, metadata, tags } = event
-        texts.push(id ?? '', type, metadata)
-        let kind = DATA_NONE
-        if (typeof data === 'string') {
-          texts.push(data)
-          kind = DATA_TEXT
-        } else if (data) {
-          blobs.push(data)
-          kind = DATA_BYTES
+      for (const { id, type, data, metadata, tags, schemaVersion, time, checksum } of events) {
+        names.push(id ?? '', type)
+        for (const tag of tags) names.push(tag)
+        let has = 0
+        if (data !== undefined) {
+          contents.push(data)
+          has = HAS_DATA
         }
-        for (const tag of tags) texts.push(tag)
-        numbers.push(kind, event.schemaVersion, event.time, event.checksum, tags.length)
+        if (metadata !== '') {
+          contents.push(metadata)
+          has |= HAS_METADATA
+        }
+        numbers.push(has, schemaVersion, time, checksum, tags.length)
       }
     }
     for (const { stream, expected } of checks) {
-      texts.push(stream)
+      names.push(stream)
       numbers.push(packExpected(expected))
     }
   }
   return {
     commits: group.length,
-    text: texts.join('\0'),
-    texts: texts.length,
+    names: names.join('\0'),
+    count: names.length,
     numbers: Float64Array.from(numbers),
-    blobs,
+    contents,
   }
 }
 
-export function unpackGroup({ commits, text, texts: count, numbers, blobs }: PackedGroup): EncodedCommit[] {
-  const texts = text.split('\0')
-  if (texts.length !== count) throw new Error('a text of the group holds NUL')
+export function unpackGroup({ commits, names, count, numbers, contents }: PackedGroup): EncodedCommit[] {
+  const texts = names.split('\0')
+  if (texts.length !== count) throw new Error('a name of the group holds NUL')
   let t = 0
   let n = 0
-  let b = 0
+  let c = 0
   const group: EncodedCommit[] = []
   while (group.length < commits) {
     const id = texts[t++]!
@@ -100,9 +100,9 @@ export function unpackGroup({ commits, text, texts: count, numbers, blobs }: Pac
       for (let eventsLeft = numbers[n++]!; eventsLeft > 0; eventsLeft--) {
         const eventId = texts[t++]!
         const type = texts[t++]!
-        const metadata = texts[t++]!
-        const kind = numbers[n++]!
-        const data = kind === DATA_TEXT ? texts[t++]! : kind === DATA_BYTES ? blobs[b++]! : undefined
+        const has = numbers[n++]!
+        const data = has & HAS_DATA ? contents[c++] : undefined
+        const metadata = has & HAS_METADATA ? (contents[c++] as string) : ''
         const schemaVersion = numbers[n++]!
         const time = numbers[n++]!
         const checksum = numbers[n++]!

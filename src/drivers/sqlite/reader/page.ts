@@ -8,6 +8,10 @@ import { trailOf, type Segment, type Trail } from './trail.js'
 
 /** Bytes of a page, about, if it has more than one event. */
 const PAGE_BYTES = 4 * 1024 * 1024
+/** Rows that are taken at a time: the first ones, when nothing is known of them, and the most; and their bytes, about. */
+const CHUNK_FIRST = 16
+const CHUNK_MOST = 64
+const CHUNK_BYTES = 1024 * 1024
 /** Events that are looked at for those that a filter selects, before the event loop has its turn. */
 const LOOKED_AT = 1000
 
@@ -65,17 +69,18 @@ class Walk {
     const { segments, keyOf, previousOf, before } = this.#trail
     let behind = before
     for (const segment of segments) {
-      for (const row of this.#rows(segment)) {
-        if (this.#isFull()) return formatPosition(this.#at)
-        if ((row[0] as number | null) === null) throw this.#reader.lost('an event that an index has')
-        const key = keyOf(row)
-        if (behind !== undefined) {
-          if (key <= behind) throw this.#lost(behind + 1)
-          this.#mustBeNone(behind, previousOf(row))
+      for (const rows of this.#chunks(segment))
+        for (const row of rows) {
+          if (this.#isFull()) return formatPosition(this.#at)
+          if ((row[0] as number | null) === null) throw this.#reader.lost('an event that an index has')
+          const key = keyOf(row)
+          if (behind !== undefined) {
+            if (key <= behind) throw this.#lost(behind + 1)
+            this.#mustBeNone(behind, previousOf(row))
+          }
+          behind = key
+          this.#look(row)
         }
-        behind = key
-        this.#look(row)
-      }
       if (behind === undefined || segment.last === undefined) continue
       this.#mustBeNone(behind, segment.last)
       behind = Math.max(behind, segment.last)
@@ -89,31 +94,48 @@ class Walk {
     let ahead: number | undefined
     for (const segment of segments.toReversed()) {
       ahead ??= segment.last
-      for (const row of this.#rows(segment)) {
-        if (this.#isFull()) return formatPosition(this.#at)
-        if ((row[0] as number | null) === null) throw this.#reader.lost('an event that an index has')
-        const key = keyOf(row)
-        if (ahead !== undefined) {
-          if (key > ahead) throw this.#lost(ahead)
-          this.#mustBeNone(key, ahead)
+      for (const rows of this.#chunks(segment))
+        for (const row of rows) {
+          if (this.#isFull()) return formatPosition(this.#at)
+          if ((row[0] as number | null) === null) throw this.#reader.lost('an event that an index has')
+          const key = keyOf(row)
+          if (ahead !== undefined) {
+            if (key > ahead) throw this.#lost(ahead)
+            this.#mustBeNone(key, ahead)
+          }
+          ahead = previousOf(row)
+          this.#look(row)
         }
-        ahead = previousOf(row)
-        this.#look(row)
-      }
     }
     if (ahead !== undefined && before !== undefined) this.#mustBeNone(before, ahead)
     return undefined
   }
 
-  #rows({ from, where, parameters, column, low, high }: Segment): Iterable<EventRow> {
-    if (low > high) return []
+  /** Some at a time: taking rows one by one costs more, and all at once may be too much for the memory. */
+  *#chunks({ from, where, parameters, column, low, high }: Segment): Generator<readonly EventRow[]> {
     const { backwards, limit } = this.#query
     const { link } = this.#trail
-    // One more than is wanted tells whether this is the end.
-    const most = this.#filtered ? LOOKED_AT - this.#lookedAt : limit - this.events.length
     const sql = `SELECT ${COLUMNS}${link === undefined ? '' : `, ${link}`} FROM ${from}
       WHERE ${where} AND ${column} BETWEEN ? AND ? ORDER BY ${column} ${backwards ? 'DESC' : 'ASC'} LIMIT ?`
-    return this.#reader.iterate<EventRow>(sql, ...parameters, low, high, most + 1)
+    const key = column === 'i.revision' ? 2 : 0
+    while (low <= high) {
+      // One more than is wanted tells whether this is the end.
+      const wanted = (this.#filtered ? LOOKED_AT - this.#lookedAt : limit - this.events.length) + 1
+      const most = Math.min(wanted, this.#chunkSize())
+      const rows = this.#reader.raw<EventRow>(sql, ...parameters, low, high, most)
+      yield rows
+      if (rows.length < most) return
+      const last = rows.at(-1)![key]
+      if (backwards) high = last - 1
+      else low = last + 1
+    }
+  }
+
+  /** How many rows are taken at a time, by what those before were like. */
+  #chunkSize(): number {
+    if (this.#lookedAt === 0) return CHUNK_FIRST
+    const rows = CHUNK_BYTES / (this.#bytes / this.#lookedAt)
+    return Math.max(1, Math.min(Math.floor(rows), CHUNK_MOST))
   }
 
   #isFull(): boolean {

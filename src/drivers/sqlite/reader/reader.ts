@@ -55,9 +55,9 @@ export class Reader {
     return this.#statement(sql).all(...parameters) as Row[]
   }
 
-  /** Rows as arrays, one at a time. */
-  iterate<Row>(sql: string, ...parameters: unknown[]): IterableIterator<Row> {
-    return this.#statement(sql, 'raw').iterate(...parameters) as IterableIterator<Row>
+  /** Rows as arrays. */
+  raw<Row>(sql: string, ...parameters: unknown[]): Row[] {
+    return this.#statement(sql, 'raw').all(...parameters) as Row[]
   }
 
   nameOf(stream: number): string {

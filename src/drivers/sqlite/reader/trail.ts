@@ -209,7 +209,7 @@ function lastUpTo(
 ): number | undefined {
   if (high >= indexed) return undefined
   const sql = `SELECT ${COLUMNS}, ${link} FROM ${from} WHERE ${where} AND i.position > ? ORDER BY i.position LIMIT 1`
-  for (const row of reader.iterate<EventRow>(sql, ...parameters, high)) {
+  for (const row of reader.raw<EventRow>(sql, ...parameters, high)) {
     if ((row[0] as number | null) === null) throw reader.lost('an event that an index has')
     return previousOf(row)
   }

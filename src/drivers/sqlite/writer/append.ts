@@ -165,19 +165,46 @@ export class Appending {
       const previous = this.#chains.lastOfCategory(category)
       const digest = ordinal === 0 ? commit.digest : null
       const sealed = seal(checksum, position, revision, recorded)
-      const at = [position, stream, revision, category, previous, commit.id, ordinal, digest] as const
-      const what = [type, schemaVersion, time, recorded, sealed, data ?? null] as const
-      if (id === undefined && metadata === '' && tags.length === 0) this.#insertPlain.run(...at, ...what)
+      const content = data ?? null
+      if (id === undefined && metadata === '' && tags.length === 0)
+        this.#insertPlain.run(
+          position,
+          stream,
+          revision,
+          category,
+          previous,
+          commit.id,
+          ordinal,
+          digest,
+          type,
+          schemaVersion,
+          time,
+          recorded,
+          sealed,
+          content,
+        )
       else {
         const tagged = tags.length > 0
-        const tagsPrevious = tagged ? JSON.stringify(tags.map((tag) => this.#chains.lastOfTag(tag))) : null
-        const rest = [
+        this.#insert.run(
+          position,
+          stream,
+          revision,
+          category,
+          previous,
+          commit.id,
+          ordinal,
+          digest,
+          type,
+          schemaVersion,
+          time,
+          recorded,
+          sealed,
+          content,
           id ?? null,
           tagged ? JSON.stringify(tags) : null,
-          tagsPrevious,
+          tagged ? JSON.stringify(tags.map((tag) => this.#chains.lastOfTag(tag))) : null,
           metadata || null,
-        ] as const
-        this.#insert.run(...at, ...what, ...rest)
+        )
         if (id !== undefined && id !== commit.id) this.#tail.takeForEvent(id, position)
       }
       this.#tail.add({ position, stream, revision, category, tags })

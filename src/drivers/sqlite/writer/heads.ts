@@ -92,13 +92,13 @@ export class Heads {
       this.#insertCategory.run(sealRow(categoryRow, { id, name, last: 0, truncated: 0 }))
     }
     if (this.#categoryIds.size >= LIMIT) this.#categoryIds.clear()
-    this.#categoryIds.set(name, id)
+    this.#categoryIds.set(own(name), id)
     return id
   }
 
   #keep(stream: string, head: Head): Head {
     if (this.#byName.size >= LIMIT) this.#forgetOldest()
-    this.#byName.set(stream, head)
+    this.#byName.set(own(stream), head)
     this.#byId.set(head.id, head)
     return head
   }
@@ -111,4 +111,9 @@ export class Heads {
       if (--left === 0) return
     }
   }
+}
+
+/** A copy of a part of a longer text, which would keep all of that in memory. */
+function own(text: string): string {
+  return Buffer.from(text).toString()
 }

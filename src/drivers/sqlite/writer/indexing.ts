@@ -1,8 +1,9 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { LogTable } from '../log-table.js'
-import { categoryNames, streamNames, tagNames, type Names } from '../names.js'
+import { tagNames, type Names } from '../names.js'
 import {
   categoryRow,
+  checksumWith,
   sealRow,
   streamRow,
   tagRow,
@@ -12,6 +13,14 @@ import {
 } from '../rows.js'
 import type { Tail } from './tail.js'
 
+const MARK_STREAMS = `
+  UPDATE streams SET last = mark, checksum = ${checksumWith<StreamRow>(streamRow, 'last', 'mark')}
+  FROM (SELECT stream AS marked, max(revision) AS mark FROM events WHERE position > ? GROUP BY stream)
+  WHERE id = marked`
+const MARK_CATEGORIES = `
+  UPDATE categories SET last = mark, checksum = ${checksumWith<CategoryRow>(categoryRow, 'last', 'mark')}
+  FROM (SELECT category AS marked, max(position) AS mark FROM events WHERE position > ? GROUP BY category)
+  WHERE id = marked`
 const STREAMS = `
   INSERT INTO stream_index SELECT stream, revision, position FROM events WHERE position > ? ORDER BY 1, 2`
 const CATEGORIES = `
@@ -37,11 +46,9 @@ export class Indexing {
   readonly #indexTags: Statement<[number]>
   readonly #indexCommitIds: Statement<[number]>
   readonly #indexEventIds: Statement<[number]>
-  readonly #streams: Names<StreamRow>
-  readonly #categories: Names<CategoryRow>
   readonly #tags: Names<TagRow>
-  readonly #updateStream: Statement<[object]>
-  readonly #updateCategory: Statement<[object]>
+  readonly #markStreams: Statement<[number]>
+  readonly #markCategories: Statement<[number]>
   readonly #updateTag: Statement<[object]>
   readonly #insertTag: Statement<[object]>
   readonly #nextTag: Statement<[], number>
@@ -53,13 +60,9 @@ export class Indexing {
     this.#indexTags = db.prepare(TAGS)
     this.#indexCommitIds = db.prepare(COMMIT_IDS)
     this.#indexEventIds = db.prepare(EVENT_IDS)
-    this.#streams = streamNames(db, file)
-    this.#categories = categoryNames(db, file)
     this.#tags = tagNames(db, file)
-    this.#updateStream = db.prepare('UPDATE streams SET last = @last, checksum = @checksum WHERE id = @id')
-    this.#updateCategory = db.prepare(
-      'UPDATE categories SET last = @last, checksum = @checksum WHERE id = @id',
-    )
+    this.#markStreams = db.prepare(MARK_STREAMS)
+    this.#markCategories = db.prepare(MARK_CATEGORIES)
     this.#updateTag = db.prepare('UPDATE tags SET last = @last, checksum = @checksum WHERE id = @id')
     this.#insertTag = db.prepare(
       'INSERT INTO tags (id, name, last, checksum) VALUES (@id, @name, @last, @checksum)',
@@ -72,10 +75,8 @@ export class Indexing {
     const log = this.#log.read()
     const { head, indexed } = log
     if (indexed === head) return
-    for (const { stream, revision } of tail.streams)
-      this.#updateStream.run(sealRow(streamRow, { ...this.#streams.get(stream), last: revision }))
-    for (const { category, position } of tail.categories)
-      this.#updateCategory.run(sealRow(categoryRow, { ...this.#categories.get(category), last: position }))
+    this.#markStreams.run(indexed)
+    this.#markCategories.run(indexed)
     this.#indexStreams.run(indexed)
     this.#indexCategories.run(indexed)
     this.#indexCommitIds.run(indexed)

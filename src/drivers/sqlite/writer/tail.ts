@@ -48,16 +48,6 @@ export class Tail {
     return this.#givenIds > 0
   }
 
-  /** The last event of each stream. */
-  get streams(): Iterable<TailEvent> {
-    return this.#streams.values()
-  }
-
-  /** The last event of each category. */
-  get categories(): Iterable<TailEvent> {
-    return this.#categories.values()
-  }
-
   /** The last event with each tag. */
   get tags(): ReadonlyMap<string, TailEvent> {
     return this.#tags

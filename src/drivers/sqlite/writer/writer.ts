@@ -27,10 +27,12 @@ const UNWRITTEN = ['SQLITE_FULL', 'SQLITE_IOERR_WRITE']
 
 /** Events that wait for the indexes: when there are so many, they come in before the next group. */
 const INDEX_BUSY = 4096
-/** The same if nobody waits. Fewer are left as they are; readers look through them. */
+/**
+ * The same if nobody waits: fewer are left as they are, and readers look through them. Where more commits come at once, it
+ * is worth to gather more, as the next will come soon; where they come one by one, what is short delays none.
+ */
 const INDEX_IDLE = 256
-/** And so many groups: the more come at once, the more is it worth to gather them. */
-const INDEX_IDLE_GROUPS = 16
+const INDEX_IDLE_BY_GROUP = 0.25
 
 /** Everything that changes the file. Each method is one transaction, or several of them, and tells when they are durable. */
 export class Writer {
@@ -60,7 +62,7 @@ export class Writer {
   append(packed: PackedGroup): PackedOutcomes {
     if (this.#damage) throw this.#damage
     const group = unpackGroup(packed)
-    this.#indexIdle = Math.min(Math.max(INDEX_IDLE, group.length * INDEX_IDLE_GROUPS), INDEX_BUSY)
+    this.#indexIdle = Math.min(Math.max(INDEX_IDLE, group.length ** 2 * INDEX_IDLE_BY_GROUP), INDEX_BUSY)
     const outcomes = this.#transaction(() => this.#open.appending.appendAll(group))
     this.#headFile.write(this.#open.appending.head)
     return packOutcomes(outcomes)
@@ -74,7 +76,7 @@ export class Writer {
   afterwards(idle: boolean): void {
     try {
       if (this.#open.appending.unindexed >= (idle ? this.#indexIdle : INDEX_BUSY)) this.#index()
-      this.#open.checkpoints.afterTransaction(idle)
+      this.#open.checkpoints.afterTransaction()
     } catch (error) {
       // A full disk, say: it is tried again after the next answer. Damage does not go away.
       const fault = faultOf(error, this.#file)
@@ -134,9 +136,10 @@ export class Writer {
     await new Promise((resolve) => setImmediate(resolve))
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closing = true
     this.#headFile.close()
+    await this.#open.checkpoints.close()
     this.#open.db.close()
   }
 
@@ -203,6 +206,7 @@ export class Writer {
 
   /** The next transaction has a new connection. */
   #disconnect(): void {
+    void this.#open.checkpoints.close()
     try {
       this.#open.db.close()
     } catch {
@@ -221,7 +225,7 @@ export class Writer {
         rollback: db.prepare('ROLLBACK'),
         appending: new Appending(db, this.#file, log),
         indexing: new Indexing(db, this.#file, log),
-        checkpoints: new Checkpoints(db),
+        checkpoints: new Checkpoints(db, this.#file),
       }
     } catch (error) {
       throw faultOf(error, this.#file)
