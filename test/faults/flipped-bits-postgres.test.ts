@@ -19,9 +19,10 @@ import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a log of its own. */
 const FLIPS = Number(process.env['BANYAN_FAULTS_FLIPS'] ?? 16)
+const TIMEOUT = 90_000 + FLIPS * 2000
 
 describe.skipIf(postgresMissing())(`postgres, a flipped bit (seed ${SEED})`, () => {
-  test('in the events: no changed event is given, and verify finds it', { timeout: 120_000 }, async () => {
+  test('in the events: no changed event is given, and verify finds it', { timeout: TIMEOUT }, async () => {
     const outcomes = await flipBits(`relname = 'events'`)
     expectNothingChanged(outcomes)
     // Without checksums of the server, what it can no longer see of its own pages is found by verify only.
@@ -30,7 +31,7 @@ describe.skipIf(postgresMissing())(`postgres, a flipped bit (seed ${SEED})`, () 
 
   test.skipIf(checksumsMissing())(
     'in any table or index, on a server with checksums: it is told',
-    { timeout: 120_000 },
+    { timeout: TIMEOUT },
     async () => {
       const outcomes = await flipBits('true', 'with checksums')
       expectNothingChanged(outcomes)

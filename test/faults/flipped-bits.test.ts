@@ -17,9 +17,10 @@ import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a fresh copy. */
 const FLIPS = Number(process.env['BANYAN_FAULTS_FLIPS'] ?? 60)
+const TIMEOUT = 60_000 + FLIPS * 1000
 const COMMITS = 150
 
-test(`a flipped bit in the file of a closed log (seed ${SEED})`, { timeout: 120_000 }, async () => {
+test(`a flipped bit in the file of a closed log (seed ${SEED})`, { timeout: TIMEOUT }, async () => {
   const root = mkdtempSync(join(tmpdir(), 'banyan-flip-'))
   const file = join(root, 'events.db')
   const log = await openLog(`sqlite:${file}`)
@@ -30,7 +31,7 @@ test(`a flipped bit in the file of a closed log (seed ${SEED})`, { timeout: 120_
   rmSync(root, { recursive: true })
 })
 
-test(`a flipped bit in the WAL that a killed process left (seed ${SEED})`, { timeout: 120_000 }, async () => {
+test(`a flipped bit in the WAL that a killed process left (seed ${SEED})`, { timeout: TIMEOUT }, async () => {
   const root = mkdtempSync(join(tmpdir(), 'banyan-flip-'))
   const file = join(root, 'events.db')
   const log = await openLog(`sqlite:${file}`)

@@ -12,21 +12,22 @@ import { Choices, SEED } from './support/seed.js'
 
 /** How often the power fails. */
 const FAILURES = Number(process.env['BANYAN_FAULTS_POWER'] ?? 48)
+const TIMEOUT = 90_000 + FAILURES * 1000
 
 /**
  * What `kill -9` cannot show: that acknowledged means synced. Every write and sync of a process is recorded, in order with
  * what it was told; then the power fails at any place of that, and the disk has what was synced, and any part of the rest.
  */
 describe.skipIf(faultyDiskMissing())(`after a loss of power (seed ${SEED})`, () => {
-  test(`sqlite has all that was acknowledged, at ${FAILURES} places`, { timeout: 120_000 }, async () => {
+  test(`sqlite has all that was acknowledged, at ${FAILURES} places`, { timeout: TIMEOUT }, async () => {
     await failEverywhere({}, FAILURES)
   })
 
-  test('also while the WAL is copied into the file', { timeout: 120_000 }, async () => {
+  test('also while the WAL is copied into the file', { timeout: TIMEOUT }, async () => {
     await failEverywhere({}, FAILURES / 4, 'at a checkpoint')
   })
 
-  test.each([20, 60, 140])('also if sync %i had failed before', { timeout: 120_000 }, async (syncFails) => {
+  test.each([20, 60, 140])('also if sync %i had failed before', { timeout: TIMEOUT }, async (syncFails) => {
     const codes = await failEverywhere({ syncFails }, FAILURES / 4)
     // Whether it is in the log is open then, and the process is told so.
     for (const code of codes) expect(code).toBe('BANYAN_OUTCOME_UNKNOWN')

@@ -21,6 +21,7 @@ describe('writers and followers over a log that fails', () => {
     { timeout: 180_000 },
     async () => {
       const { seeds, steps, time } = await simulate({ seeds: 2000, run: writersAndFollowers })
+      if (process.env['BANYAN_SEED'] !== undefined) return
       expect(seeds).toBe(2000)
       expect(steps).toBeGreaterThan(200_000)
       expect(time).toBeGreaterThan(3_600_000)

@@ -78,7 +78,8 @@ export class Appender {
       } catch (error) {
         const fault = faultOf(error)
         if (fault === 'lost') lost.push(attempt)
-        if (fault === 'held' && commits.length === 1) return ['locked']
+        // What forbids lost attempts was taken back with the rest: it is tried until that is done.
+        if (fault === 'held' && commits.length === 1 && lost.length === 0) return ['locked']
         if (commits.length > 1 && (fault === 'held' || isUnfit(error))) return 'apart'
         throw error
       }

@@ -53,7 +53,7 @@ export async function restoreSqliteLog(
     } finally {
       db.close()
     }
-    for await (const { message } of run({ kind: 'verify', file: part }, options.signal ?? NEVER))
+    for await (const { message } of run({ kind: 'check', file: part }, options.signal ?? NEVER))
       throw eventError('BANYAN_LOG_CORRUPT', `${from} is damaged: ${message}. Nothing was restored`)
     publish(part, file)
     return { file, head: formatPosition(state.head), events: state.events }

@@ -97,6 +97,15 @@ test('what is no backup, or a damaged one, is not restored', async () => {
     message: expect.stringContaining('missing') as string,
   })
 
+  const changed = await backupOf('changed')
+  const events = new Database(changed)
+  events.exec(`UPDATE events SET data = replace(data, '1', '2') WHERE position = 3`)
+  events.close()
+  await expect(restoreSqliteLog(changed, target)).rejects.toMatchObject({
+    code: 'BANYAN_LOG_CORRUPT',
+    message: expect.stringContaining('not what was appended') as string,
+  })
+
   const newer = await backupOf('newer')
   const other = new Database(newer)
   other.pragma('user_version = 99')
