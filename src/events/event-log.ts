@@ -188,7 +188,9 @@ export class DriverLog implements EventLog {
       left -= page.events.length
       // Whoever asks for a second page will want more.
       if (!page.end && pages > 1) ahead.begin(left, next)
-      for (const event of await this.#decode(page)) yield event as Recorded<Event>
+      const { events, fault } = await this.#decode(page)
+      for (const event of events) yield event as Recorded<Event>
+      if (fault) throw fault.error
       if (page.end) return
     }
   }
@@ -224,7 +226,19 @@ export class DriverLog implements EventLog {
       if (!page) return
       position = page.position
       if (!page.end) ahead.begin(limit, next)
-      const events = await this.#decode(page)
+      const { events, fault } = await this.#decode(page)
+      if (fault) {
+        // What is before it is handled once, and not again with each try.
+        const last = events.at(-1)?.position
+        if (last !== undefined)
+          yield {
+            events: events as Recorded<Event>[],
+            position: last,
+            caughtUp: false,
+            truncated: page.truncated,
+          }
+        throw fault.error
+      }
       const passed = position !== toldPosition && this.#runtime.clock.now() - toldAt >= PROGRESS_MS
       if (events.length > 0 || page.truncated || page.end !== told || passed) {
         told = page.end
@@ -360,13 +374,20 @@ export class DriverLog implements EventLog {
     return this.#encode({ ...commit, streams })
   }
 
-  async #decode(page: Page): Promise<readonly RecordedEvent[]> {
-    const events = page.events.map(decodeEvent)
-    this.#instruments.read.add(events.length)
-    if (this.#transforms.length === 0) return events
-    const shown: RecordedEvent[] = []
-    for (const event of events) shown.push(await transformRead(this.#transforms, event))
-    return shown
+  /** The events of a page, up to the first that cannot be shown. */
+  async #decode(page: Page): Promise<{ events: readonly RecordedEvent[]; fault?: { error: unknown } }> {
+    const events: RecordedEvent[] = []
+    try {
+      for (const stored of page.events) {
+        const event = decodeEvent(stored)
+        events.push(this.#transforms.length === 0 ? event : await transformRead(this.#transforms, event))
+      }
+      return { events }
+    } catch (error) {
+      return { events, fault: { error } }
+    } finally {
+      this.#instruments.read.add(events.length)
+    }
   }
 
   /** What a follower asks; while the engine cannot be reached it asks again. Undefined if the signal ended it. */

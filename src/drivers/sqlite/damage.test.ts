@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { openLog, type EventLog, type ReadOptions, type Selector } from '../../events/index.js'
+import { openLog, type Batch, type EventLog, type ReadOptions, type Selector } from '../../events/index.js'
 
 const root = mkdtempSync(join(tmpdir(), 'banyan-damage-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -199,4 +199,21 @@ test.each([
   } catch (error) {
     expect((error as Error).message).toContain(told)
   }
+})
+
+test('what is before a damaged event is read and followed, then it is told', async () => {
+  const log = await damagedBy(`UPDATE events SET data = '{"number":1000}' WHERE position = 101`)
+  const seen: string[] = []
+  const reading = (async () => {
+    for await (const { position } of log.read()) seen.push(position)
+  })()
+  await expect(reading).rejects.toMatchObject({ code: CORRUPT })
+  expect(seen.length).toBe(100)
+
+  const following = log.follow()[Symbol.asyncIterator]()
+  const { value: batch } = (await following.next()) as IteratorYieldResult<Batch>
+  expect(batch).toMatchObject({ position: seen.at(-1), caughtUp: false })
+  expect(batch.events.length).toBe(100)
+  await expect(following.next()).rejects.toMatchObject({ code: CORRUPT })
+  await log.close()
 })
