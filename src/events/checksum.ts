@@ -16,7 +16,10 @@ export function checksumOf(stream: string, commit: string, event: Sealed): numbe
   const start = ((time % 2 ** 32) ^ Math.floor(time / 2 ** 32)) >>> 0
   // One call of zlib costs more than putting two texts together.
   if (typeof data === 'string') return crc32(`${head}json\0${data}`, start)
-  return data === undefined ? crc32(head, start) : crc32(data, crc32(`${head}bytes\0`, start))
+  if (data === undefined) return crc32(head, start)
+  const before = crc32(`${head}bytes\0`, start)
+  // Of no bytes at all, zlib gives 0 or the value to begin with, depending on how their memory came about.
+  return data.length === 0 ? before : crc32(data, before)
 }
 
 /** What tells a repetition of a commit from another one with its id. */
