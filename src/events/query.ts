@@ -13,6 +13,8 @@ export type Part = Omit<Query, 'after' | 'before' | 'limit'>
  * @throws `BANYAN_INVALID_SELECTOR`
  */
 export function queryOf(selector: Selector, options: ReadOptions): Part {
+  checkObject(selector, 'a selector', 'for one stream write { stream }')
+  checkObject(options, 'options', 'leave them out for none')
   const { stream, category, tags, types, ...unknown } = selector
   for (const name of Object.keys(unknown))
     throw invalid(`a selector has stream, category, tags and types, not ${name}`)
@@ -52,6 +54,11 @@ export function limitOf({ limit = Infinity }: ReadOptions): number {
 export function startOf({ from = START }: { from?: string }): string {
   if (typeof from !== 'string') throw invalid(`from must be a position, got ${JSON.stringify(from)}`)
   return from
+}
+
+function checkObject(value: unknown, what: string, advice: string): void {
+  if (typeof value !== 'object' || value === null)
+    throw invalid(`${what} must be an object, got ${JSON.stringify(value)}; ${advice}`)
 }
 
 function checkList(list: readonly string[] | undefined, what: string): void {
