@@ -16,9 +16,10 @@ export function decodeEvent(stored: StoredEvent): RecordedEvent {
   return {
     id: stored.id ?? eventId(commit, stored.ordinal),
     type: stored.type,
-    data: typeof data === 'string' ? (JSON.parse(data) as unknown) : data,
+    // Bytes and tags are copied: what a reader does to them must not come to what the driver keeps.
+    data: typeof data === 'string' ? (JSON.parse(data) as unknown) : data && new Uint8Array(data),
     metadata: metadata === '' ? NO_METADATA : (JSON.parse(metadata) as Metadata),
-    tags: stored.tags,
+    tags: stored.tags.length === 0 ? stored.tags : [...stored.tags],
     schemaVersion: stored.schemaVersion,
     time: stored.time,
     recorded: stored.recorded,

@@ -13,6 +13,16 @@ const one = (event: NewEvent, stream = 'order-1'): Commit => ({
   streams: [{ stream, events: [event] }],
 })
 
+class Rate {
+  readonly per: number
+  constructor(per: number) {
+    this.per = per
+  }
+  toJSON(): this {
+    return this
+  }
+}
+
 /** What a driver that changes nothing gives back. */
 function stored(commit: EncodedCommit): StoredEvent[] {
   return commit.streams.flatMap(({ stream, events }) =>
@@ -43,6 +53,7 @@ describe('an event that cannot be kept as it is is refused, with the place', () 
     ['bytes inside of data', { raw: new Uint8Array(2) }, /\.raw is a Uint8Array/],
     ['a Buffer inside of data', { raw: Buffer.from('x') }, /\.raw is a Buffer/],
     ['an invalid date', { at: new Date(NaN) }, /\.at is an invalid date/],
+    ['a toJSON that gives what JSON cannot hold', { at: new Rate(NaN) }, /data of Placed\.at\.per is NaN/],
     ['a toJSON that returns nothing', { toJSON: () => undefined }, /serialises to nothing|is a function/],
   ])('%s', (_name, data, message) => {
     expect(() => encode(one({ type: 'Placed', data }))).toThrow(message)
@@ -55,6 +66,59 @@ describe('an event that cannot be kept as it is is refused, with the place', () 
     const data: { self?: unknown } = {}
     data.self = data
     expect(() => encode(one({ type: 'Placed', data }))).toThrow(/nested deeper than 200, or in itself/)
+    expect(() => encode(one({ type: 'Placed', data }))).toThrow(/^.{0,200}$/)
+  })
+
+  it('a getter that throws', () => {
+    const data = {
+      get total(): number {
+        throw new Error('no total')
+      },
+    }
+    expect(() => encode(one({ type: 'Placed', data }))).toThrow(
+      expect.objectContaining({ code: 'BANYAN_INVALID_EVENT' }),
+    )
+  })
+
+  it('a toJSON is asked once, as JSON.stringify does', () => {
+    expect(encode(one({ type: 'Placed', data: { at: new Rate(2) } })).streams[0]?.events[0]?.data).toBe(
+      '{"at":{"per":2}}',
+    )
+  })
+
+  it('bytes and tags are those that were given, whatever happens to them later', () => {
+    const data = new Uint8Array([1, 2])
+    const tags = ['a', 'b']
+    const [event] = stored(encode(one({ type: 'Placed', data, tags })))
+    data[0] = 9
+    tags.pop()
+    const read = decodeEvent(event!)
+    expect(read.data).toEqual(new Uint8Array([1, 2]))
+    expect(read.tags).toEqual(['a', 'b'])
+    ;(read.tags as string[]).pop()
+    ;(read.data as Uint8Array)[0] = 9
+    expect(decodeEvent(event!).data).toEqual(new Uint8Array([1, 2]))
+  })
+
+  it.each<[string, unknown, RegExp]>([
+    ['no commit', null, /a commit must be an object with id, streams, checks, got null/],
+    ['a stream instead of a commit', { stream: 'a', events: [{ type: 'A' }] }, /not stream$/],
+    ['streams that are no list', { streams: { stream: 'a' } }, /streams of a commit must be a list/],
+    [
+      'a condition under another name',
+      { streams: [{ stream: 'a', expectedRevision: 3, events: [{ type: 'A' }] }] },
+      /an entry of streams has stream, expected, events, not expectedRevision/,
+    ],
+    ['a check that is none', { checks: [null] }, /an entry of checks must be an object/],
+    [
+      'an expected bigint',
+      { streams: [{ stream: 'a', expected: 1n, events: [{ type: 'A' }] }] },
+      /expected revision of a must be .*, got 1n/,
+    ],
+    ['no event', { streams: [{ stream: 'a', events: [null] }] }, /event 0 for stream a must be an object/],
+    ['tags that are no list', one({ type: 'A', tags: 'x' as never }), /tags of A must be a list, got "x"/],
+  ])('what programs without types may give: %s', (_name, commit, message) => {
+    expect(() => encode(commit as Commit)).toThrow(message)
   })
 
   it.each<[string, Commit, string]>([

@@ -18,6 +18,10 @@ export interface Limits {
 }
 
 const MAX_TAGS = 32
+const NO_TAGS: readonly string[] = Object.freeze([])
+const COMMIT_PARTS = ['id', 'streams', 'checks']
+const STREAM_PARTS = ['stream', 'expected', 'events']
+const CHECK_PARTS = ['stream', 'expected']
 /** Larger than any category, so that one more byte a name is not counted wrong. */
 const OVERHEAD_BYTES = 64
 
@@ -27,7 +31,10 @@ const OVERHEAD_BYTES = 64
  * @throws `BANYAN_INVALID_COMMIT`, `BANYAN_INVALID_EVENT`, `BANYAN_EVENT_TOO_LARGE`
  */
 export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): EncodedCommit {
+  checkParts(commit, 'a commit', COMMIT_PARTS)
   const { streams: appends = [], checks = [] } = commit
+  checkList(appends, 'streams')
+  checkList(checks, 'checks')
   const id = commit.id ?? defaultId(appends, clock)
   checkName(id, 'the id of a commit', 'BANYAN_INVALID_COMMIT')
   const recorded = Math.floor(clock.wall())
@@ -36,6 +43,7 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
   let bytes = 0
 
   for (const append of appends) {
+    checkParts(append, 'an entry of streams', STREAM_PARTS)
     const { stream, expected = 'any', events } = append
     checkStream(stream)
     checkExpected(stream, expected)
@@ -46,6 +54,11 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
       )
     const encoded: EncodedEvent[] = []
     for (const event of events as readonly NewEvent[]) {
+      if (typeof event !== 'object' || (event as NewEvent | null) === null)
+        throw eventError(
+          'BANYAN_INVALID_EVENT',
+          `event ${encoded.length} for stream ${stream} must be an object with a type, got ${described(event)}`,
+        )
       const one = encodeEvent(stream, id, ordinal, event, recorded)
       const size = sizeOf(one)
       if (size > limits.eventBytes)
@@ -70,7 +83,9 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
       `commit ${id} has ${bytes} bytes, more than ${limits.commitBytes} (commitBytes)`,
     )
 
-  for (const { stream, expected } of checks) {
+  for (const check of checks) {
+    checkParts(check, 'an entry of checks', CHECK_PARTS)
+    const { stream, expected } = check
     checkStream(stream)
     checkExpected(stream, expected)
   }
@@ -83,6 +98,29 @@ function defaultId(streams: readonly StreamAppend[], clock: Clock): string {
   const first = streams[0]?.events[0]?.id
   const all = first !== undefined && streams.every(({ events }) => events.every(({ id }) => id !== undefined))
   return all ? first : uuid7(clock.wall())
+}
+
+/** A name that is not known would be passed over in silence, with the events or the condition that it stands for. */
+function checkParts(value: object, what: string, known: readonly string[]): void {
+  if (typeof value !== 'object' || (value as object | null) === null)
+    throw eventError(
+      'BANYAN_INVALID_COMMIT',
+      `${what} must be an object with ${known.join(', ')}, got ${described(value)}`,
+    )
+  for (const name of Object.keys(value))
+    if (!known.includes(name))
+      throw eventError('BANYAN_INVALID_COMMIT', `${what} has ${known.join(', ')}, not ${name}`)
+}
+
+function checkList(value: unknown, what: string): void {
+  if (!Array.isArray(value))
+    throw eventError('BANYAN_INVALID_COMMIT', `${what} of a commit must be a list, got ${described(value)}`)
+}
+
+function described(value: unknown): string {
+  return (
+    typeof value === 'bigint' ? `${value}n` : ((JSON.stringify(value) as string | undefined) ?? 'nothing')
+  ).slice(0, 80)
 }
 
 function checkStream(stream: unknown): void {
@@ -117,7 +155,7 @@ function checkExpected(stream: string, expected: Expected): void {
   if (typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0) return
   throw eventError(
     'BANYAN_INVALID_COMMIT',
-    `the expected revision of ${stream} must be any, none, exists or a whole number from 0, got ${JSON.stringify(expected)}`,
+    `the expected revision of ${stream} must be any, none, exists or a whole number from 0, got ${described(expected)}`,
   )
 }
 
@@ -147,9 +185,15 @@ function encodeEvent(
     id: id === undefined || id === eventId(commit, ordinal) ? undefined : id,
     ordinal,
     type,
-    data: data === undefined || data instanceof Uint8Array ? data : toJson(data, `data of ${type}`),
+    data:
+      data === undefined
+        ? data
+        : data instanceof Uint8Array
+          ? new Uint8Array(data)
+          : toJson(data, `data of ${type}`),
     metadata: encodeMetadata(type, metadata),
-    tags,
+    // As bytes are, so that what the caller does to them later does not come to the log.
+    tags: tags.length === 0 ? NO_TAGS : [...tags],
     schemaVersion,
     time,
     checksum: 0,
@@ -170,6 +214,8 @@ function encodeMetadata(type: string, metadata: NewEvent['metadata']): string {
 }
 
 function checkTags(type: string, tags: readonly string[]): void {
+  if (!Array.isArray(tags))
+    throw eventError('BANYAN_INVALID_EVENT', `the tags of ${type} must be a list, got ${described(tags)}`)
   if (tags.length > MAX_TAGS)
     throw eventError('BANYAN_INVALID_EVENT', `${type} has ${tags.length} tags, more than ${MAX_TAGS}`)
   for (const tag of tags) checkName(tag, `a tag of ${type}`)

@@ -2,6 +2,8 @@ import { eventError } from './errors.js'
 
 /** Deeper than this is a mistake, and would overflow the stack of some reader. */
 const MAX_DEPTH = 200
+/** Characters of a path in a message. */
+const MAX_PATH = 100
 
 /**
  * The text of a value, if JSON keeps it: what is read back is what was given. Properties that are `undefined` are left
@@ -11,14 +13,15 @@ const MAX_DEPTH = 200
  * @throws `BANYAN_INVALID_EVENT` with the path of what JSON would change or drop in silence
  */
 export function toJson(value: unknown, what: string): string {
-  const problem = findProblem(value, 0)
-  if (problem) throw eventError('BANYAN_INVALID_EVENT', `${what}${problem.path} ${problem.message}`)
+  let found: Problem | undefined
   let text
   try {
-    text = JSON.stringify(value) as string | undefined
+    found = findProblem(value, 0)
+    if (!found) text = JSON.stringify(value) as string | undefined
   } catch (error) {
     throw eventError('BANYAN_INVALID_EVENT', `${what} does not serialise: ${String(error)}`, error)
   }
+  if (found) throw eventError('BANYAN_INVALID_EVENT', `${what}${shortened(found.path)} ${found.message}`)
   // A toJSON that returns nothing.
   if (text === undefined) throw eventError('BANYAN_INVALID_EVENT', `${what} serialises to nothing`)
   return text
@@ -46,7 +49,14 @@ function findProblem(value: unknown, depth: number): Problem | undefined {
   }
 }
 
-function findInObject(value: object, depth: number): Problem | undefined {
+/** Of a toJSON, which is asked once: what it gives may have a toJSON again. */
+function findInResult(value: unknown, depth: number): Problem | undefined {
+  return typeof value === 'object' && value !== null
+    ? findInObject(value, depth + 1, true)
+    : findProblem(value, depth + 1)
+}
+
+function findInObject(value: object, depth: number, converted = false): Problem | undefined {
   if (depth > MAX_DEPTH) return problem(`is nested deeper than ${MAX_DEPTH}, or in itself`)
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
@@ -57,8 +67,9 @@ function findInObject(value: object, depth: number): Problem | undefined {
   }
   if (Object.getPrototypeOf(value) !== Object.prototype) {
     if (value instanceof Date && Number.isNaN(value.getTime())) return problem('is an invalid date')
-    if ('toJSON' in value && typeof value.toJSON === 'function' && !ArrayBuffer.isView(value))
-      return undefined
+    if (value instanceof Date && !converted) return undefined
+    if (!converted && 'toJSON' in value && typeof value.toJSON === 'function' && !ArrayBuffer.isView(value))
+      return findInResult((value.toJSON as () => unknown)(), depth)
     if (LOSSY.some((type) => value instanceof type) || ArrayBuffer.isView(value))
       return problem(
         `is a ${value.constructor.name}, which JSON would not keep (bytes can only be all of the data)`,
@@ -74,6 +85,10 @@ function findInObject(value: object, depth: number): Problem | undefined {
 }
 
 const LOSSY = [Map, Set, WeakMap, WeakSet, Promise, RegExp, ArrayBuffer, Error]
+
+function shortened(path: string): string {
+  return path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}...` : path
+}
 
 function problem(message: string): Problem {
   return { path: '', message }

@@ -181,7 +181,8 @@ export interface NewEvent {
   type: string
   /**
    * What is known of it: anything that JSON keeps, or bytes. Values that JSON would change or drop in silence (`NaN`,
-   * a `Map`, a `bigint`) are an error.
+   * a `Map`, a `bigint`) are an error. Instances of classes are kept as their properties or what their `toJSON` gives,
+   * `-0` as `0`; properties that are `undefined` are left out.
    */
   data?: unknown
   metadata?: Metadata

@@ -91,7 +91,8 @@ export class Importer {
   }
 
   #append(commit: FileAppend): Promise<Answer> {
-    return this.#log.append(commit).then(
+    const streams = commit.streams.map(({ stream, expected, events }) => ({ stream, expected, events }))
+    return this.#log.append({ id: commit.id, streams }).then(
       (result) => ({ result }),
       (error: unknown) => ({ error }),
     )
