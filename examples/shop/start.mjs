@@ -30,14 +30,16 @@ if (only) {
 }
 
 async function startEverything() {
-  const children = await Promise.all(SERVICES.map(startService))
+  const children = await Promise.all(SERVICES.map((service) => startService(service, true)))
   const node = spawn(process.execPath, [here('../../dist/cli/main.js'), 'up', '-c', here('banyan.yaml')], {
     stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
     env: { ...process.env, SHOP_DATA: DATA },
   })
   const stop = (/** @type {NodeJS.Signals} */ signal) => node.kill(signal)
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGHUP', () => stop('SIGTERM'))
   node.on('exit', (code) => {
     // The gateway goes first, so that no request meets a service that has gone.
     for (const child of children) child.kill()
@@ -78,10 +80,13 @@ ${ideas.map(([command = '', effect]) => `    ${command.padEnd(62)} ${effect}`).j
  * Starts a service process and waits until it answers.
  *
  * @param {{ name: string, port: number, key?: string }} service
+ * @param {boolean} detached whether Ctrl-C goes to this process alone, which then stops the service when the gateway needs
+ *   it no more
  * @returns {Promise<import('node:child_process').ChildProcess>}
  */
-function startService({ name, port, key }) {
+function startService({ name, port, key }, detached = false) {
   const child = fork(here(`services/${name}.mjs`), {
+    detached,
     env: { ...process.env, PORT: String(port), GATEWAY, ADMIN, SHOP_DATA: DATA, EVENTS_KEY: key ?? '' },
   })
   return new Promise((resolve, reject) => {
