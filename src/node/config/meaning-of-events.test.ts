@@ -50,6 +50,11 @@ test.each<[string, string, string[]]>([
       '3:19: events.driver: must be one of "memory", "sqlite", "postgres", got "sqllite"; did you mean "sqlite"?',
     ],
   ],
+  [
+    'driver: sqlite, path: ./data',
+    'path: ./data',
+    ['3:1: events.driver: must be one of "memory", "sqlite", "postgres", got nothing'],
+  ],
   ['sqlite, path: ./data', 'sqlite', ['3:1: events: the driver sqlite needs `path`']],
   ['sqlite, path: ./data', 'postgres', ['3:1: events: the driver postgres needs `url`']],
   [

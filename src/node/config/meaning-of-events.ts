@@ -19,11 +19,14 @@ const OPTIONS = {
   ],
 } as const
 
+const DRIVERS: readonly unknown[] = ['memory', ...Object.keys(OPTIONS)]
+
 /** `events`: each driver has what it needs, and nothing that belongs to another. */
 export function* checkEvents({ events, workers = 1 }: ConfigInput): Generator<MeaningProblem> {
   if (!events) return
   const { driver } = events
-  for (const owner of ['sqlite', 'postgres'] as const) {
+  // What belongs to a driver that there is not is said by whoever refuses that.
+  for (const owner of DRIVERS.includes(driver) ? (['sqlite', 'postgres'] as const) : []) {
     const [needed] = OPTIONS[owner]
     if (driver === owner && events[needed] === undefined)
       yield error(['events'], `the driver ${driver} needs \`${needed}\``, 'key')
