@@ -19,7 +19,6 @@ const program = new Command('banyan')
   .helpOption('-h, --help', 'print help')
   .helpCommand(false)
   .showSuggestionAfterError()
-  .showHelpAfterError('(banyan --help tells more)')
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(paint('red', text)) })
   .addHelpText(
@@ -184,6 +183,13 @@ program
   .action(async () => (await import('./schema.js')).schema())
 
 registerEvents(program)
+tellWhereHelpIs(program, 'banyan')
+
+// Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE' || process.stdout.listenerCount('error') > 1) return
+  tellUnwritten(error)
+})
 
 try {
   await program.parseAsync()
@@ -193,7 +199,21 @@ try {
   } else if (error instanceof BanyanError) {
     console.error(paint('red', `${error.message}  [${error.code}]`))
     process.exitCode = error instanceof UsageError ? EXIT.usage : EXIT.problem
+  } else if (error instanceof Error && 'syscall' in error && error.syscall === 'write') {
+    tellUnwritten(error)
   } else {
     throw error
   }
+}
+
+/** Standard output is a file on a disk that is full, say. */
+function tellUnwritten(error: Error): void {
+  console.error(paint('red', `cannot write what was asked for: ${error.message}`))
+  process.exitCode = EXIT.problem
+}
+
+/** Whoever gets a command wrong is led to the help of that command. */
+function tellWhereHelpIs(command: Command, name: string): void {
+  command.showHelpAfterError(`(${name} --help tells more)`)
+  for (const each of command.commands) tellWhereHelpIs(each, `${name} ${each.name()}`)
 }

@@ -255,9 +255,17 @@ describe('the log of a running node', () => {
     expect((await banyan(['verify', ...onNode])).stdout).toContain('is sound')
     const { stdout } = await banyan(['export', ...onNode])
     expect(stdout.trim().split('\n')).toHaveLength(7)
+    expect(await json(['import', '-', ...onNode], { input: stdout })).toMatchObject({
+      events: 0,
+      duplicates: 7,
+    })
+    const other = newLog()
+    await append(other, [{ type: 'Imported', data: { count: 1 } }], 'import-1')
+    const lines = (await banyan(['export', '-', '--log', other])).stdout
+    expect(await json(['import', '-', ...onNode], { input: lines })).toMatchObject({ events: 1 })
     await refused(undefined, [
       [`read --from 10m -a ${admin!}`, 1, 'BANYAN_UNSUPPORTED'],
-      [`read --from x -a ${admin!}`, 1, 'BANYAN_INVALID_POSITION'],
+      [`read --from x -a ${admin!}`, 2, '--from is a position as it is printed'],
       ['stats -a 127.0.0.1:9', 1, 'BANYAN_ADMIN_UNREACHABLE'],
       [`stats -a ${admin!} --log sqlite:x`, 2, 'each say which log'],
     ])

@@ -5,24 +5,24 @@ import { fileError } from './input.js'
 import { positionOf } from './moment.js'
 import type { PlaceOptions } from './place.js'
 import { Progress } from './progress.js'
-import { countOf as countOption, selectorOf, type SelectionOptions } from './selection.js'
+import { revisionsOf, selectorOf, type RevisionOptions, type SelectionOptions } from './selection.js'
 import { onLog } from './session.js'
 import { bytesText, countOf } from './show/numbers.js'
 
 /** Options of `banyan events export`. */
-export interface ExportCommandOptions extends PlaceOptions, SelectionOptions {
+export interface ExportCommandOptions extends PlaceOptions, SelectionOptions, RevisionOptions {
   from?: string
   to?: string
-  fromRevision?: string
-  toRevision?: string
   source?: string
   json?: true
 }
 
 /** `banyan events export`: events as lines of CloudEvents, to standard output or to a file. */
-export async function exportTo(file: string | undefined, options: ExportCommandOptions): Promise<void> {
+export async function exportTo(name: string | undefined, options: ExportCommandOptions): Promise<void> {
+  const file = name === '-' ? undefined : name
   const selector = selectorOf(options)
-  const { from, to, fromRevision, toRevision, source, json } = options
+  const { from, to, source, json } = options
+  const revisions = revisionsOf(options)
   if (file !== undefined && existsSync(file))
     throw new UsageError(`${file} is there already; name another file`)
   await onLog(options, async ({ log, output, signal }) => {
@@ -30,8 +30,7 @@ export async function exportTo(file: string | undefined, options: ExportCommandO
       selector,
       ...(from !== undefined && { from: await positionOf(log, from, '--from') }),
       ...(to !== undefined && { to: await positionOf(log, to, '--to') }),
-      ...(fromRevision !== undefined && { fromRevision: countOption(fromRevision, '--from-revision') }),
-      ...(toRevision !== undefined && { toRevision: countOption(toRevision, '--to-revision') }),
+      ...revisions,
       ...(source !== undefined && { source }),
       signal,
     }

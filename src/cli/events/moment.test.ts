@@ -39,8 +39,10 @@ describe('a place in the log', () => {
     await expect(at(text)).rejects.toThrow(`--from ${text} is no time`)
   })
 
-  test('what is something else is left to the log, which says what is wrong with it', async () => {
-    expect(await at('yesterday')).toBe('yesterday')
+  test.each(['yesterday', '12x', '-1', ''])('what is something else is refused: "%s"', async (text) => {
+    await expect(at(text)).rejects.toThrow(
+      `--from is a position as it is printed, start, end, how long ago, as 10m, or a date or time, as 2026-09-22; got "${text}"`,
+    )
   })
 
   test('is printed as it may be typed', async () => {

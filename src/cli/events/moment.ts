@@ -24,7 +24,7 @@ export async function positionOf(
   const head = await log.head()
   if (text === 'end') return head
   const time = timeOf(text, now)
-  if (time === undefined) return fullPosition(text, head)
+  if (time === undefined) return fullPosition(text, head, option)
   if (Number.isNaN(time))
     throw new UsageError(
       `${option} ${text} is no time: write 10m for ten minutes ago, 2026-09-22 or 2026-09-22T14:30`,
@@ -38,8 +38,13 @@ export function shortPosition(position: Position): string {
 }
 
 /** Positions of one log are equally long; the end of the log shows how long. */
-function fullPosition(text: string, head: Position): Position {
-  return text === START || !/^\d/.test(text) ? text : text.padStart(head.length, '0')
+function fullPosition(text: string, head: Position, option: string): Position {
+  if (!/^\d+$/.test(text))
+    throw new UsageError(
+      `${option} is a position as it is printed, start, end, how long ago, as 10m, or a date or time, as 2026-09-22; ` +
+        `got ${JSON.stringify(text)}`,
+    )
+  return text === START ? text : text.padStart(head.length, '0')
 }
 
 /** Ms since the epoch; `NaN` if it looks like a time and is none, undefined if it is something else. */

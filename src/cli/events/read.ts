@@ -2,7 +2,7 @@ import type { ReadOptions } from '../../events/index.js'
 import { note } from '../output.js'
 import { positionOf } from './moment.js'
 import type { PlaceOptions } from './place.js'
-import { countOf, selectorOf, type SelectionOptions } from './selection.js'
+import { countOf, revisionsOf, selectorOf, type RevisionOptions, type SelectionOptions } from './selection.js'
 import { onLog } from './session.js'
 import { printer, type ShowOptions } from './show/printer.js'
 
@@ -10,11 +10,9 @@ import { printer, type ShowOptions } from './show/printer.js'
 const TOGETHER = 100
 
 /** Options of `banyan events read`. */
-export interface ReadCommandOptions extends PlaceOptions, SelectionOptions, ShowOptions {
+export interface ReadCommandOptions extends PlaceOptions, SelectionOptions, RevisionOptions, ShowOptions {
   from?: string
   to?: string
-  fromRevision?: string
-  toRevision?: string
   limit?: string
   backwards?: true
 }
@@ -22,10 +20,9 @@ export interface ReadCommandOptions extends PlaceOptions, SelectionOptions, Show
 /** `banyan events read`: what is there, and ends. */
 export async function read(options: ReadCommandOptions): Promise<void> {
   const selector = selectorOf(options)
-  const { from, to, fromRevision, toRevision, limit, backwards } = options
+  const { from, to, limit, backwards } = options
   const numbers: ReadOptions = {
-    ...(fromRevision !== undefined && { fromRevision: countOf(fromRevision, '--from-revision') }),
-    ...(toRevision !== undefined && { toRevision: countOf(toRevision, '--to-revision') }),
+    ...revisionsOf(options),
     ...(limit !== undefined && { limit: countOf(limit, '--limit') }),
     ...(backwards && { backwards }),
   }

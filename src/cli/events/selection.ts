@@ -9,6 +9,25 @@ export interface SelectionOptions {
   type?: string[]
 }
 
+/** Options of commands that take a part of a stream. */
+export interface RevisionOptions {
+  fromRevision?: string
+  toRevision?: string
+}
+
+/** @throws {@link UsageError} */
+export function revisionsOf({ stream, fromRevision, toRevision }: RevisionOptions & SelectionOptions): {
+  fromRevision?: number
+  toRevision?: number
+} {
+  if (stream === undefined && (fromRevision ?? toRevision) !== undefined)
+    throw new UsageError('revisions count inside a stream: --from-revision and --to-revision need --stream')
+  return {
+    ...(fromRevision !== undefined && { fromRevision: countOf(fromRevision, '--from-revision') }),
+    ...(toRevision !== undefined && { toRevision: countOf(toRevision, '--to-revision') }),
+  }
+}
+
 /** @throws {@link UsageError} */
 export function selectorOf({ stream, category, tag, type }: SelectionOptions): Selector {
   if (stream !== undefined && category !== undefined)

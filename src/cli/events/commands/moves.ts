@@ -9,7 +9,10 @@ export function registerMoves(events: Command): void {
   const exporting = events
     .command('export')
     .description('write events as lines of JSON, each a CloudEvent')
-    .argument('[file]', 'a file that is not there yet; packed if it ends in .gz (default: standard output)')
+    .argument(
+      '[file]',
+      'a file that is not there yet, packed if it ends in .gz; or `-` (default: standard output)',
+    )
   selecting(exporting)
     .option('--from <position>', 'only those after this position (default: start)')
     .option('--to <position>', 'only those up to this position, with it (default: end)')
