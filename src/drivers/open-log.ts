@@ -22,6 +22,8 @@ const DRIVERS: {
   postgres: async (spec, context) => (await import('./postgres/log.js')).openPostgresLog(spec, context),
 }
 
+const PLACES = 'a log is opened as memory:, sqlite:./data or postgres://host/database'
+
 /** Names of the drivers. */
 export const LOG_DRIVERS = Object.keys(DRIVERS) as LogSpec['driver'][]
 
@@ -36,6 +38,7 @@ export async function openDriver(
   context: DriverContext = systemRuntime,
 ): Promise<LogDriver> {
   const spec = typeof where === 'string' ? specOf(where) : where
+  if (typeof spec !== 'object' || (spec as LogSpec | null) === null) throw invalidPlace(JSON.stringify(where))
   const open = DRIVERS[spec.driver] as
     ((spec: LogSpec, context: DriverContext) => Promise<LogDriver>) | undefined
   if (!open) throw unknownDriver(spec.driver)
@@ -68,6 +71,7 @@ export function specOf(url: string): LogSpec {
     case 'memory':
       return { driver: 'memory' }
     case 'sqlite':
+      if (rest === '') throw invalidPlace('sqlite: without a path')
       return { driver: 'sqlite', path: resolve(rest.replace(/^\/\//, '')) }
     case 'postgres':
     case 'postgresql':
@@ -77,12 +81,16 @@ export function specOf(url: string): LogSpec {
   }
 }
 
+function invalidPlace(what: string): Error {
+  return eventError('BANYAN_DRIVER_MISSING', `${what} is no place of an event log; ${PLACES}`)
+}
+
 function unknownDriver(name: string): Error {
+  if ((LOG_DRIVERS as string[]).includes(name)) return invalidPlace(JSON.stringify(name))
   const near = suggest(name, LOG_DRIVERS)
   return eventError(
     'BANYAN_DRIVER_MISSING',
-    `there is no event log driver ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}; ` +
-      'a log is opened as memory:, sqlite:./data or postgres://host/database',
+    `there is no event log driver ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}; ` + PLACES,
   )
 }
 

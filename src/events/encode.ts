@@ -95,8 +95,16 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
 }
 
 function defaultId(streams: readonly StreamAppend[], clock: Clock): string {
-  const first = streams[0]?.events[0]?.id
-  const all = first !== undefined && streams.every(({ events }) => events.every(({ id }) => id !== undefined))
+  // What is no stream or no event is told of later, where it stands.
+  const given = streams as readonly (Partial<StreamAppend> | null)[]
+  const first = (given[0]?.events?.[0] as NewEvent | null | undefined)?.id
+  const all =
+    first !== undefined &&
+    given.every(
+      (append) =>
+        Array.isArray(append?.events) &&
+        append.events.every((event: NewEvent | null) => event?.id !== undefined),
+    )
   return all ? first : uuid7(clock.wall())
 }
 

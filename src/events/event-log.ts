@@ -33,10 +33,12 @@ import type {
   Truncation,
   VerifyOptions,
 } from './log.js'
-import { limitOf, queryOf, startOf } from './query.js'
+import { checkName, MAX_STREAM_BYTES } from './names.js'
+import { followedPart, limitOf, queryOf, startOf } from './query.js'
 import { START } from './position.js'
 import { ReadAhead } from './read-ahead.js'
 import { transformRead, transformStreams, type EventTransform } from './transform.js'
+import { Turns } from './turns.js'
 
 /** Options of {@link openLog}. */
 export interface LogOptions {
@@ -100,6 +102,7 @@ export class DriverLog implements EventLog {
   readonly #runtime: Runtime
   readonly #instruments: LogInstruments
   readonly #transforms: readonly EventTransform[]
+  readonly #turns: Turns
   readonly #closing = new AbortController()
   /** Resolves when the last append that goes through transforms was handed over. */
   #lastTurn: Promise<void> = Promise.resolve()
@@ -111,6 +114,7 @@ export class DriverLog implements EventLog {
     this.capabilities = driver.capabilities
     this.#runtime = options.runtime ?? systemRuntime
     this.#transforms = options.transforms ?? []
+    this.#turns = new Turns(this.#runtime.clock)
     this.#limits = {
       eventBytes: bytes(options.eventBytes ?? '16MB', 'eventBytes'),
       commitBytes: bytes(options.commitBytes ?? '64MB', 'commitBytes'),
@@ -180,6 +184,7 @@ export class DriverLog implements EventLog {
         const limit = Math.min(left, PAGE_EVENTS)
         return this.#driver.read({ ...part, after, limit, ...(before !== undefined && { before }) })
       }
+      await this.#turns.next()
       const page = await ahead.take(next)
       // What is appended meanwhile could go on for ever.
       if (part.upTo === undefined && !page.end) part = { ...part, upTo: await this.#driver.head() }
@@ -199,7 +204,7 @@ export class DriverLog implements EventLog {
     selector: Selector = {},
     options: FollowOptions = {},
   ): AsyncGenerator<Batch<Recorded<Event>>, void, undefined> {
-    const part = queryOf(selector, {})
+    const part = followedPart(selector, options)
     const limit = limitOf({ limit: options.batch ?? PAGE_EVENTS }) || 1
     this.#mustBeOpen()
     const signal = options.signal
@@ -222,6 +227,7 @@ export class DriverLog implements EventLog {
     let toldPosition = position
     let toldAt = this.#runtime.clock.now()
     for (;;) {
+      await this.#turns.next()
       const page = await ahead.take(next)
       if (!page) return
       position = page.position
@@ -262,6 +268,7 @@ export class DriverLog implements EventLog {
 
   async revision(stream: string): Promise<number | 'none'> {
     this.#mustBeOpen()
+    checkName(stream, 'the name of a stream', 'BANYAN_INVALID_SELECTOR', MAX_STREAM_BYTES)
     return this.#driver.revision(stream)
   }
 

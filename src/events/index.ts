@@ -28,9 +28,12 @@ export async function openLog(
   where: string | LogSpec | LogDriver,
   options: LogOptions = {},
 ): Promise<EventLog> {
-  const driver =
-    typeof where !== 'string' && 'append' in where ? where : await openDriver(where, options.runtime)
+  const driver = isDriver(where) ? where : await openDriver(where, options.runtime)
   return new DriverLog(driver, options)
+}
+
+function isDriver(where: string | LogSpec | LogDriver | null): where is LogDriver {
+  return typeof where === 'object' && where !== null && 'append' in where
 }
 
 /**

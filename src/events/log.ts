@@ -175,7 +175,10 @@ export interface EventShape {
 
 /** An event to append. */
 export interface NewEvent {
-  /** 1 to 255 bytes, taken only once in a log. Default: the commit's id, `/`, and its number in the commit. */
+  /**
+   * 1 to 255 bytes, taken only once in a log, as ids of commits are. Default: the commit's id, `/`, and its number in the
+   * commit; ids of that form are best left to it, as they are compared with those that were given only.
+   */
   id?: string
   /** What happened, in the past tense: `OrderPlaced`. 1 to 255 bytes. */
   type: string

@@ -1,8 +1,12 @@
+import { suggest } from '../core/suggest.js'
 import type { Query } from './driver.js'
 import { eventError } from './errors.js'
-import type { ReadOptions, Selector } from './log.js'
+import type { FollowOptions, ReadOptions, Selector } from './log.js'
 import { checkName, MAX_STREAM_BYTES } from './names.js'
 import { START } from './position.js'
+
+const READ_OPTIONS = ['from', 'to', 'fromRevision', 'toRevision', 'limit', 'backwards', 'signal']
+const FOLLOW_OPTIONS = ['from', 'signal', 'batch']
 
 /** Everything of a query but where it starts. */
 export type Part = Omit<Query, 'after' | 'before' | 'limit'>
@@ -24,7 +28,9 @@ export function queryOf(selector: Selector, options: ReadOptions): Part {
   if (category !== undefined) checkName(category, 'category', 'BANYAN_INVALID_SELECTOR', MAX_STREAM_BYTES)
   checkList(tags, 'tags')
   checkList(types, 'types')
+  checkOptionNames(options, READ_OPTIONS, 'reading')
   const { to, fromRevision, toRevision, backwards = false } = options
+  if (typeof backwards !== 'boolean') throw invalid(`backwards must be true or false, got ${show(backwards)}`)
   if (stream === undefined && (fromRevision ?? toRevision) !== undefined)
     throw invalid(
       'revisions count inside a stream: fromRevision and toRevision need a stream in the selector',
@@ -44,6 +50,13 @@ export function queryOf(selector: Selector, options: ReadOptions): Part {
   }
 }
 
+/** The same for what is followed. */
+export function followedPart(selector: Selector, options: FollowOptions): Part {
+  checkObject(options, 'options', 'leave them out for none')
+  checkOptionNames(options, FOLLOW_OPTIONS, 'following')
+  return queryOf(selector, {})
+}
+
 /** How many events are wanted; `Infinity` by default. */
 export function limitOf({ limit = Infinity }: ReadOptions): number {
   if (limit === Infinity || (Number.isSafeInteger(limit) && limit >= 0)) return limit
@@ -54,6 +67,19 @@ export function limitOf({ limit = Infinity }: ReadOptions): number {
 export function startOf({ from = START }: { from?: string }): string {
   if (typeof from !== 'string') throw invalid(`from must be a position, got ${JSON.stringify(from)}`)
   return from
+}
+
+/** What is not known would be passed over, and all would be read where a part was meant. */
+function checkOptionNames(options: object, known: readonly string[], what: string): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    const near = suggest(name, known)
+    throw invalid(`${name} is not an option of ${what}${near ? `, did you mean ${near}?` : ''}`)
+  }
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 function checkObject(value: unknown, what: string, advice: string): void {

@@ -7,13 +7,15 @@ export interface Fault {
   readonly message: string
 }
 
+const LOCKED =
+  'another process has kept it locked for longer than lockWait, and nothing was changed. End what that process does, or set a longer lockWait'
 const DAMAGED = 'the file is damaged. `banyan events verify` says more; restore a backup'
 
 /** What of SQLite's result codes means which of ours; what is not here begins with one of these. */
 const CODES: readonly (readonly [prefix: string, code: EventErrorCode, advice: string])[] = [
-  ['SQLITE_BUSY', 'BANYAN_LOG_LOCKED', 'another process keeps it locked'],
-  ['SQLITE_LOCKED', 'BANYAN_LOG_LOCKED', 'another process keeps it locked'],
-  ['SQLITE_PROTOCOL', 'BANYAN_LOG_LOCKED', 'another process keeps it locked'],
+  ['SQLITE_BUSY', 'BANYAN_LOG_LOCKED', LOCKED],
+  ['SQLITE_LOCKED', 'BANYAN_LOG_LOCKED', LOCKED],
+  ['SQLITE_PROTOCOL', 'BANYAN_LOG_LOCKED', LOCKED],
   [
     'SQLITE_FULL',
     'BANYAN_LOG_FULL',

@@ -2,6 +2,8 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { sleep, type Clock } from '../../core/clock.js'
 import { duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { DriverContext, EncodedCommit, LogDriver, Outcome, Page, Query } from '../../events/driver.js'
 import { eventError } from '../../events/errors.js'
 import type {
@@ -42,6 +44,11 @@ const CAPABILITIES: Capabilities = {
 }
 
 const LOCK_WAIT = '10s'
+const OPTIONS: OptionTable<SqliteLogSpec> = {
+  driver: { kind: 'choice', values: ['sqlite'], doc: 'this driver' },
+  path: { kind: 'string', doc: 'a directory, or a file whose name ends in .db' },
+  lockWait: { kind: 'duration', doc: 'how long to wait for another process that keeps the file locked' },
+}
 /** Between tries of a read that found the file locked, in ms. */
 const BUSY_PAUSE_MS = 5
 
@@ -52,6 +59,9 @@ const BUSY_PAUSE_MS = 5
  *   `BANYAN_LOG_UNAVAILABLE`
  */
 export async function openSqliteLog(spec: SqliteLogSpec, { clock }: DriverContext): Promise<LogDriver> {
+  checkOptions('the sqlite event log', OPTIONS, spec)
+  if (typeof spec.path !== 'string' || spec.path === '')
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', 'the sqlite event log: path is missing, as in ./data')
   const lockWait = duration(spec.lockWait ?? LOCK_WAIT, 'lockWait')
   const file = fileOf(spec.path)
   const sqlite = await loadSqlite()
