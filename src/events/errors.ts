@@ -9,7 +9,10 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_INVALID_EVENT` | an event that cannot be kept as it is: its data does not serialise, a name is not one, its type's schema says no |
  * | `BANYAN_EVENT_TOO_LARGE` | an event or a commit above the limit |
  * | `BANYAN_UNKNOWN_EVENT_TYPE` | a strict registry does not know the type |
+ * | `BANYAN_EVENT_NEWER` | an event of a version that only a newer program knows |
  * | `BANYAN_COMMIT_OVERLAP` | the id of the commit, or of one of its events, is taken by a different commit |
+ * | `BANYAN_CONFLICT` | a command that came too late: others have appended to its stream |
+ * | `BANYAN_HISTORY_TRUNCATED` | a state cannot be told, as events that made it were removed |
  * | `BANYAN_INVALID_SELECTOR` | options of a read that contradict each other |
  * | `BANYAN_INVALID_POSITION` | not a position of this kind of log |
  * | `BANYAN_POSITION_AHEAD` | a position behind the end: of another log, or of this one before it was restored |
@@ -32,7 +35,10 @@ export type EventErrorCode =
   | 'BANYAN_INVALID_EVENT'
   | 'BANYAN_EVENT_TOO_LARGE'
   | 'BANYAN_UNKNOWN_EVENT_TYPE'
+  | 'BANYAN_EVENT_NEWER'
   | 'BANYAN_COMMIT_OVERLAP'
+  | 'BANYAN_CONFLICT'
+  | 'BANYAN_HISTORY_TRUNCATED'
   | 'BANYAN_INVALID_SELECTOR'
   | 'BANYAN_INVALID_POSITION'
   | 'BANYAN_POSITION_AHEAD'

@@ -127,6 +127,25 @@ export {
   type RetainOptions,
   type RuleReport,
 } from './retention/index.js'
+export {
+  memorySnapshots,
+  renamed,
+  repository,
+  upcasters,
+  type CommandOptions,
+  type Decider,
+  type Handled,
+  type Loaded,
+  type Moment,
+  type Renamed,
+  type Repository,
+  type RepositoryOptions,
+  type Snapshot,
+  type SnapshotOptions,
+  type SnapshotStore,
+  type Upcaster,
+  type Upcasters,
+} from './event-sourcing/index.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'

@@ -1,0 +1,198 @@
+import type { Runtime } from '../../core/runtime.js'
+import { eventError } from '../errors.js'
+import type { EventLog, EventShape, Position, ReadOptions } from '../log.js'
+import { START } from '../position.js'
+import type { Decider } from './decider.js'
+import type { Snapshot, SnapshotStore } from './snapshots.js'
+
+/** When states are kept, and in which form. */
+export interface SnapshotOptions<State> {
+  store: SnapshotStore
+  /** A number that changes with the form of the state, and with what `evolve` makes of events. */
+  version: number
+  /** A snapshot is made when so many events had to be read behind the last one. Default 100. */
+  every?: number
+  /** The state as JSON keeps it; default as it is. */
+  toJson?: (state: State) => unknown
+  /** The opposite. */
+  fromJson?: (json: unknown) => State
+}
+
+/** A state, and when it was so. */
+export interface Loaded<State> {
+  readonly state: State
+  /** The last event that is in it; `none` if there is none. */
+  readonly revision: number | 'none'
+}
+
+/** The state at which moment; by default now. */
+export type Moment =
+  | { readonly revision: number }
+  | { readonly position: Position }
+  /** ms since the epoch, as events were recorded. */
+  | { readonly time: number }
+
+/** What was read of a stream. */
+export interface Seen<State> extends Loaded<State> {
+  /** Id of the last event that is in it. */
+  readonly last: string | undefined
+  /** The revision behind the snapshot that it began with; 0 if with none. */
+  readonly since: number
+  /** Commits that were read, with the position of their last event, and how many they have. */
+  readonly commits: ReadonlyMap<string, { readonly position: Position; readonly events: number }>
+}
+
+const SNAPSHOT_EVERY = 100
+
+/** States of streams, made of their events, from the last snapshot on if there is one. */
+export class Replays<State, Event extends EventShape> {
+  readonly #log: EventLog
+  readonly #decider: Pick<Decider<State, never, Event>, 'initialState' | 'evolve'>
+  readonly #snapshots: SnapshotOptions<State> | undefined
+  readonly #runtime: Runtime
+
+  constructor(
+    log: EventLog,
+    decider: Pick<Decider<State, never, Event>, 'initialState' | 'evolve'>,
+    snapshots: SnapshotOptions<State> | undefined,
+    runtime: Runtime,
+  ) {
+    this.#log = log
+    this.#decider = decider
+    this.#snapshots = snapshots
+    this.#runtime = runtime
+  }
+
+  async load(stream: string, at?: Moment): Promise<Seen<State>> {
+    const until = at && (await this.#untilOf(at))
+    if (until?.to === START) return this.#start()
+    const snapshot = await this.#snapshotOf(stream, until)
+    const fromIt = snapshot && (await this.#replay(stream, snapshot, until))
+    const seen = fromIt ?? (await this.#replay(stream, this.#start(), until))!
+    if (!at) await this.#keep(stream, seen)
+    return seen
+  }
+
+  /** With what was appended since. */
+  async goOn(stream: string, seen: Seen<State>): Promise<Seen<State>> {
+    return (await this.#replay(stream, { ...seen, checked: true }))!
+  }
+
+  /** A commit to a stream, wherever in it. */
+  async find(
+    stream: string,
+    commit: string,
+    { commits, since }: Seen<State>,
+  ): Promise<{ position: Position; events: number } | undefined> {
+    const known = commits.get(commit)
+    if (known || since === 0) return known
+    let found: { position: Position; events: number } | undefined
+    for await (const event of this.#log.read({ stream }, { toRevision: since - 1 }))
+      if (event.commit === commit) found = { position: event.position, events: (found?.events ?? 0) + 1 }
+    return found
+  }
+
+  #start(): Seen<State> {
+    return {
+      state: this.#decider.initialState(),
+      revision: 'none',
+      last: undefined,
+      since: 0,
+      commits: new Map(),
+    }
+  }
+
+  async #untilOf(at: Moment): Promise<ReadOptions> {
+    if ('revision' in at) return { toRevision: at.revision }
+    if ('position' in at) return { to: at.position }
+    return { to: await this.#log.positionAt(at.time + 1) }
+  }
+
+  async #snapshotOf(stream: string, until?: ReadOptions): Promise<Seen<State> | undefined> {
+    if (!this.#snapshots) return undefined
+    const { store, version, fromJson = (json) => json as State } = this.#snapshots
+    // Where a position or a time is in the stream is not known before it is read.
+    if (until?.to !== undefined) return undefined
+    try {
+      const found = await store.read(stream)
+      if (found?.version !== version || found.revision > (until?.toRevision ?? Infinity)) return undefined
+      const { revision, event } = found
+      const state = fromJson(JSON.parse(found.state))
+      return { state, revision, last: event, since: revision + 1, commits: new Map() }
+    } catch (error) {
+      // It is a cache: whatever is wrong with it, the events are there.
+      this.#runtime.telemetry.log('warn', `the snapshot of ${stream} cannot be used: ${String(error)}`)
+      return undefined
+    }
+  }
+
+  /** What follows from a state; undefined if the log does not have the event that it ends with. */
+  async #replay(
+    stream: string,
+    base: Seen<State> & { checked?: boolean },
+    until: ReadOptions = {},
+  ): Promise<Seen<State> | undefined> {
+    let { state, revision, last } = base
+    const commits = new Map(base.commits)
+    const mustCheck = revision !== 'none' && !base.checked
+    const first = revision === 'none' ? 0 : mustCheck ? revision : revision + 1
+    let next = first
+    for await (const event of this.#log.read<Event>({ stream }, { ...until, fromRevision: first })) {
+      if (event.revision === revision) {
+        if (event.id !== last) return undefined
+        next++
+        continue
+      }
+      // The last event of a snapshot may be truncated, those behind it may not.
+      const wanted = revision === 'none' ? 0 : revision + 1
+      if (event.revision !== wanted) throw truncated(stream, wanted, event.revision)
+      state = this.#decider.evolve(state, event as unknown as Event)
+      revision = event.revision
+      last = event.id
+      const { position } = event
+      commits.set(event.commit, { position, events: (commits.get(event.commit)?.events ?? 0) + 1 })
+      next++
+    }
+    if (next === first && !base.checked) {
+      const actual = await this.#log.revision(stream)
+      // Nothing is there where the snapshot is: it is of another history, or everything up to it was truncated.
+      if (revision !== 'none') return actual === revision ? { ...base, commits } : undefined
+      if (actual !== 'none') await this.#mustBeginLater(stream, actual)
+    }
+    return { state, revision, last, since: base.since, commits }
+  }
+
+  /** Nothing of a stream was there yet at a moment; or what was there was truncated. */
+  async #mustBeginLater(stream: string, last: number): Promise<void> {
+    for await (const { revision } of this.#log.read({ stream }, { limit: 1 })) {
+      if (revision === 0) return
+      throw truncated(stream, 0, revision)
+    }
+    throw truncated(stream, 0, last + 1)
+  }
+
+  async #keep(stream: string, { state, revision, last, since }: Seen<State>): Promise<void> {
+    if (!this.#snapshots || revision === 'none' || last === undefined) return
+    const {
+      store,
+      version,
+      every = SNAPSHOT_EVERY,
+      toJson = (state: State): unknown => state,
+    } = this.#snapshots
+    if (revision + 1 - since < every) return
+    try {
+      const snapshot: Snapshot = { revision, event: last, version, state: JSON.stringify(toJson(state)) }
+      await store.write(stream, snapshot)
+    } catch (error) {
+      this.#runtime.telemetry.log('warn', `no snapshot of ${stream} could be kept: ${String(error)}`)
+    }
+  }
+}
+
+function truncated(stream: string, wanted: number, found: number): Error {
+  return eventError(
+    'BANYAN_HISTORY_TRUNCATED',
+    `the events of ${stream} from revision ${wanted} to ${found - 1} were truncated, and no snapshot has what they made: ` +
+      'its state cannot be told. Keep snapshots of streams that are truncated, or import their events again',
+  )
+}
