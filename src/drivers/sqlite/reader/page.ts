@@ -4,6 +4,7 @@ import { formatPosition, parsePosition } from '../../../events/position.js'
 import type { LogRow } from '../rows.js'
 import type { Reader } from './reader.js'
 import { COLUMNS, sizeOf, storedEvent, type EventRow } from './row.js'
+import { logWithTail } from './tail.js'
 import { trailOf, type Segment, type Trail } from './trail.js'
 
 /** Bytes of a page, about, if it has more than one event. */
@@ -23,7 +24,9 @@ const LOOKED_AT = 1000
  */
 export function readPage(reader: Reader, query: Query): Page {
   return reader.transaction(() => {
-    const log = reader.log()
+    const { stream, category, tags } = query
+    const isPart = (stream ?? category ?? tags) !== undefined
+    const log = isPart ? logWithTail(reader) : reader.log()
     const end = endOf(query, log)
     const trail = trailOf(reader, query, log)
     if (!trail) return { events: [], position: end, end: true, truncated: false }

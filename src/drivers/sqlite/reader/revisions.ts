@@ -1,5 +1,6 @@
 import type { StreamRow } from '../rows.js'
 import type { Reader } from './reader.js'
+import { logWithTail } from './tail.js'
 
 /** Of a stream, with what the indexes do not have yet. */
 export function revisionOf(reader: Reader, name: string): number | 'none' {
@@ -8,7 +9,7 @@ export function revisionOf(reader: Reader, name: string): number | 'none' {
     if (!stream) return 'none'
     const ahead = reader.value<number | null>(
       'SELECT max(revision) FROM events WHERE position > ? AND stream = ?',
-      reader.log().indexed,
+      logWithTail(reader).indexed,
       stream.id,
     )
     return ahead ?? stream.last

@@ -2,6 +2,7 @@ import type { LogStats, StreamInfo } from '../../../events/log.js'
 import { formatPosition } from '../../../events/position.js'
 import type { NameQuery } from '../names.js'
 import type { Reader } from './reader.js'
+import { logWithTail } from './tail.js'
 
 /**
  * Position of the last event that was recorded before a time: times never fall from one position to the next, so it is
@@ -39,7 +40,7 @@ export function readStreams(reader: Reader, query: NameQuery): StreamInfo[] {
     const ahead = new Map<number, number>()
     for (const { stream, last } of reader.rows<{ stream: number; last: number }>(
       'SELECT stream, max(revision) AS last FROM events WHERE position > ? GROUP BY stream',
-      reader.log().indexed,
+      logWithTail(reader).indexed,
     ))
       ahead.set(stream, last)
     const streams = reader.streams.list(query)

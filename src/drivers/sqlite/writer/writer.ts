@@ -7,6 +7,8 @@ import { connectWriter, patiently, type Sqlite } from '../connect.js'
 import { faultOf, isSqliteError } from '../faults.js'
 import { HeadFile } from '../head-file.js'
 import { LogTable } from '../log-table.js'
+import { Reader } from '../reader/reader.js'
+import { logWithTail } from '../reader/tail.js'
 import { packOutcomes, unpackGroup, type PackedGroup, type PackedOutcomes } from '../wire.js'
 import { Appending } from './append.js'
 import { Checkpoints } from './checkpoint.js'
@@ -140,7 +142,18 @@ export class Writer {
     this.#closing = true
     this.#headFile.close()
     await this.#open.checkpoints.close()
+    this.#indexRest()
     this.#open.db.close()
+  }
+
+  /** What is in the indexes can be told from what is damaged; what is not has to be checked by whoever opens the log. */
+  #indexRest(): void {
+    if (this.#damage || !this.#open.db.open || this.#open.appending.unindexed === 0) return
+    try {
+      this.#transaction(() => this.#open.indexing.run(this.#open.appending.tail()), 0)
+    } catch {
+      // It is in use, or the disk is full: another process will do it.
+    }
   }
 
   #index(): void {
@@ -157,23 +170,23 @@ export class Writer {
    *
    * @throws `BANYAN_OUTCOME_UNKNOWN` if that fails too
    */
-  #transaction<T>(work: () => T): T {
+  #transaction<T>(work: () => T, lockWait = this.#lockWait): T {
     try {
-      return this.#once(work)
+      return this.#once(work, lockWait)
     } catch (error) {
       if (!(error instanceof CommitFailed)) throw faultOf(error, this.#file)
       try {
         this.#disconnect()
-        return this.#once(work)
+        return this.#once(work, lockWait)
       } catch (again) {
         throw unknownOutcome(error, again)
       }
     }
   }
 
-  #once<T>(work: () => T): T {
+  #once<T>(work: () => T, lockWait: number): T {
     if (!this.#open.db.open) this.#open = this.#connect()
-    patiently(() => this.#open.begin.run(), this.#lockWait)
+    patiently(() => this.#open.begin.run(), lockWait)
     try {
       const result = work()
       this.#commit()
@@ -217,6 +230,7 @@ export class Writer {
   #connect(): Open {
     try {
       const db = patiently(() => connectWriter(this.#sqlite, this.#file), this.#lockWait)
+      this.#checkTail(db)
       const log = new LogTable(db, this.#file)
       return {
         db,
@@ -229,6 +243,18 @@ export class Writer {
       }
     } catch (error) {
       throw faultOf(error, this.#file)
+    }
+  }
+
+  /** Nothing is appended behind events that are damaged, whose streams and ids would be taken for others. */
+  #checkTail(db: Database): void {
+    const reader = new Reader(db, this.#file)
+    try {
+      reader.transaction(() => logWithTail(reader))
+    } catch (error) {
+      const fault = faultOf(error, this.#file)
+      if (!(fault instanceof BanyanError) || fault.code !== 'BANYAN_LOG_CORRUPT') throw error
+      this.#damage = fault
     }
   }
 }
