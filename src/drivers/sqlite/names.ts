@@ -34,6 +34,7 @@ class Names<Row extends { readonly id: number; readonly name: string }> {
   readonly #columns: readonly (keyof Row & string)[]
   readonly #byId: Statement<[number], Raw>
   readonly #before: Statement<[string], Raw>
+  readonly #after: Statement<[string], Raw>
   readonly #from: Statement<[string], Raw>
   readonly #list: Statement<[object], Raw>
   readonly #all: Statement<[], Raw>
@@ -42,11 +43,12 @@ class Names<Row extends { readonly id: number; readonly name: string }> {
     this.#table = table
     this.#file = file
     this.#columns = columns
-    // The name of `i` comes from the index, all else from the row.
+    // The name of `i` comes from the index, all else from the row; one that is not found must not hide the name.
     const all = [...columns, 'checksum'].map((column) => `t.${column}`).join(', ')
-    const select = `SELECT i.name, ${all} FROM ${table} i CROSS JOIN ${table} t ON t.id = i.id`
+    const select = `SELECT i.name, ${all} FROM ${table} i LEFT JOIN ${table} t ON t.id = i.id`
     this.#byId = prepare(`SELECT t.name, ${all} FROM ${table} t WHERE t.id = ?`)
-    this.#before = prepare(`${select} WHERE i.name < ? ORDER BY i.name DESC LIMIT 1`)
+    this.#before = prepare(`${select} WHERE i.name < ? ORDER BY i.name DESC LIMIT 2`)
+    this.#after = prepare(`${select} WHERE i.name > ? ORDER BY i.name LIMIT 2`)
     this.#from = prepare(`${select} WHERE i.name >= ? ORDER BY i.name LIMIT 1`)
     this.#all = prepare(select)
     this.#list = prepare(
@@ -64,9 +66,21 @@ class Names<Row extends { readonly id: number; readonly name: string }> {
     const raw = this.#from.get(name)
     const row = raw && this.#check(raw)
     if (row?.name === name) return row
-    const before = this.#before.get(name)
-    if (before) this.#check(before)
+    this.#mustBeNone(name)
     return undefined
+  }
+
+  /**
+   * A damaged page leads astray whoever looks for a name. So its neighbours are looked at: the two before it and the two
+   * behind it must be what was written, and stand in their order.
+   */
+  #mustBeNone(name: string): void {
+    const before = this.#before.all(name).reverse()
+    const around = [...before.map((raw) => this.#check(raw).name), name]
+    for (const raw of this.#after.all(name)) around.push(this.#check(raw).name)
+    for (let index = 1; index < around.length; index++)
+      if (Buffer.compare(Buffer.from(around[index - 1]!), Buffer.from(around[index]!)) >= 0)
+        throw this.#corrupt(`${JSON.stringify(around[index])} does not stand in its place`)
   }
 
   get(id: number): Row {
