@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { EncodedCommit, EncodedEvent } from './driver.js'
+import type { EncodedCommit, EncodedEvent, StoredEvent } from './driver.js'
 
 /** What a checksum is of. */
 type Sealed = Omit<EncodedEvent, 'checksum'>
@@ -20,6 +20,11 @@ export function checksumOf(stream: string, commit: string, event: Sealed): numbe
   const before = crc32(`${head}bytes\0`, start)
   // Of no bytes at all, zlib gives 0 or the value to begin with, depending on how their memory came about.
   return data.length === 0 ? before : crc32(data, before)
+}
+
+/** Whether what an engine gives back is what was appended. */
+export function isWhole(stored: StoredEvent): boolean {
+  return checksumOf(stored.stream, stored.commit, stored) === stored.checksum
 }
 
 /** What tells a repetition of a commit from another one with its id. */

@@ -1,4 +1,4 @@
-import { checksumOf } from './checksum.js'
+import { isWhole } from './checksum.js'
 import { eventId, type StoredEvent } from './driver.js'
 import { eventError } from './errors.js'
 import type { Metadata, RecordedEvent } from './log.js'
@@ -12,7 +12,7 @@ const NO_METADATA: Metadata = Object.freeze({})
  */
 export function decodeEvent(stored: StoredEvent): RecordedEvent {
   const { stream, commit, revision, position, data, metadata } = stored
-  if (checksumOf(stream, commit, stored) !== stored.checksum) throw corrupt(stored)
+  if (!isWhole(stored)) throw corrupt(stored)
   return {
     id: stored.id ?? eventId(commit, stored.ordinal),
     type: stored.type,

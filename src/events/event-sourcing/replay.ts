@@ -136,11 +136,11 @@ export class Replays<State, Event extends EventShape> {
     const commits = new Map(base.commits)
     const mustCheck = revision !== 'none' && !base.checked
     const first = revision === 'none' ? 0 : mustCheck ? revision : revision + 1
-    let next = first
+    let isEmpty = true
     for await (const event of this.#log.read<Event>({ stream }, { ...until, fromRevision: first })) {
+      isEmpty = false
       if (event.revision === revision) {
         if (event.id !== last) return undefined
-        next++
         continue
       }
       // The last event of a snapshot may be truncated, those behind it may not.
@@ -151,9 +151,8 @@ export class Replays<State, Event extends EventShape> {
       last = event.id
       const { position } = event
       commits.set(event.commit, { position, events: (commits.get(event.commit)?.events ?? 0) + 1 })
-      next++
     }
-    if (next === first && !base.checked) {
+    if (isEmpty && !base.checked) {
       const actual = await this.#log.revision(stream)
       // Nothing is there where the snapshot is: it is of another history, or everything up to it was truncated.
       if (revision !== 'none') return actual === revision ? { ...base, commits } : undefined

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { checksumOf } from '../../../events/checksum.js'
+import { isWhole } from '../../../events/checksum.js'
 import { START } from '../../../events/position.js'
 import { readPage } from '../reader/page.js'
 import { Reader } from '../reader/reader.js'
@@ -14,8 +14,8 @@ export function* findDamagedEvents(db: Database, file: string): Generator<Proble
   for (let end = false; !end;) {
     const page = readPage(reader, { after, limit: PAGE_EVENTS, backwards: false })
     for (const event of page.events) {
-      const { stream, commit, revision, position, checksum } = event
-      if (checksumOf(stream, commit, event) !== checksum)
+      const { stream, revision, position } = event
+      if (!isWhole(event))
         yield { message: `${stream}@${revision} is not what was appended: its checksum is wrong`, position }
     }
     after = page.position

@@ -1,4 +1,4 @@
-import { checksumOf } from '../../../events/checksum.js'
+import { isWhole } from '../../../events/checksum.js'
 import type { Page, Query, StoredEvent } from '../../../events/driver.js'
 import { formatPosition, parsePosition } from '../../../events/position.js'
 import type { LogRow } from '../rows.js'
@@ -158,7 +158,7 @@ class Walk {
       return
     }
     // What is left out is seen by nobody else.
-    if (checksumOf(event.stream, event.commit, event) !== event.checksum)
+    if (!isWhole(event))
       throw this.#reader.damaged(`the event at position ${event.position}, ${event.stream}@${event.revision}`)
     this.#mustBelong(event)
     if (this.#selects(event)) this.events.push(event)

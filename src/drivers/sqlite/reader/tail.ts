@@ -1,4 +1,4 @@
-import { checksumOf } from '../../../events/checksum.js'
+import { isWhole } from '../../../events/checksum.js'
 import type { LogRow } from '../rows.js'
 import type { Reader } from './reader.js'
 import { COLUMNS, storedEvent, type EventRow } from './row.js'
@@ -42,8 +42,7 @@ function checkTail(reader: Reader, { indexed, head, truncated }: LogRow): void {
 function checkEvent(reader: Reader, row: EventRow): void {
   const stream = row[1]
   const event = storedEvent(row, reader.nameOf(stream))
-  const isWhole = checksumOf(event.stream, event.commit, event) === event.checksum
-  if (!isWhole || reader.streams.get(stream).category !== row[14])
+  if (!isWhole(event) || reader.streams.get(stream).category !== row[14])
     throw reader.damaged(`the event at position ${event.position}, ${event.stream}@${event.revision}`)
 }
 
