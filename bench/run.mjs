@@ -9,6 +9,7 @@ const parts = {
   gateway: async () => (await import('./gateway.mjs')).gateway(),
   access: async () => (await import('./access.mjs')).access(),
   events: async () => (await import('./events.mjs')).events(),
+  'event-sourcing': async () => (await import('./event-sourcing.mjs')).eventSourcing(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)

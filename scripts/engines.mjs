@@ -33,6 +33,9 @@ import { delimiter, dirname, join } from 'node:path'
  * @property {((directory: string, port: number, options: Record<string, string>) => { files: Record<string, string>, args: string[] })} [start]
  */
 
+/** What a server says. */
+const OUTPUT = 'output.log'
+
 /** Newest first. Debian keeps the programs of each version of PostgreSQL apart, and out of the PATH. */
 function postgresPlaces() {
   const debian = '/usr/lib/postgresql'
@@ -51,6 +54,9 @@ const POSTGRES_SETTINGS = {
   // One call instead of one for each file, when it starts again after a crash.
   recovery_init_sync_method: process.platform === 'linux' ? 'syncfs' : 'fsync',
 }
+
+/** What is answered is on the disk; nothing else is written there. */
+const REDIS_SETTINGS = { appendonly: 'yes', appendfsync: 'always', save: '' }
 
 /** @type {Record<string, Engine>} */
 const ENGINES = {
@@ -163,6 +169,22 @@ ${settings}
       args: ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', join(directory, 'jetstream')],
     }),
   },
+  redis: {
+    command: 'redis-server',
+    packageName: 'redis-server',
+    start: (directory, port, options) => ({
+      files: {},
+      args: [
+        ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory],
+        ...Object.entries({ ...REDIS_SETTINGS, ...options }).flatMap(([name, value]) => [`--${name}`, value]),
+      ],
+    }),
+    // It accepts connections before it has loaded what is there. What a killed one said stands under another pid.
+    ready: (directory, pid) =>
+      readFileSync(join(directory, OUTPUT), 'utf8')
+        .split('\n')
+        .some((line) => line.startsWith(`${pid}:`) && line.includes('Ready to accept connections')),
+  },
   wrk: { command: 'wrk', packageName: 'wrk' },
   curl: { command: 'curl', packageName: 'curl' },
   h2load: { command: 'h2load', packageName: 'nghttp2-client' },
@@ -238,7 +260,7 @@ function guard({ user, end = 'SIGKILL' }) {
  *
  * @param {string} name
  * @param {Record<string, string>} [options] of the engine: `server` and `http` of nginx, `application` of gunicorn,
- *   settings of postgres, `server` (a port) and `settings` of pgbouncer
+ *   settings of postgres and redis, `server` (a port) and `settings` of pgbouncer
  * @param {{ port?: number, directory?: string, files?: Record<string, string | Buffer>, wrap?: string[] }} [more]
  *   a port instead of a free one; a directory of an earlier start, to go on with its data; files to put into its
  *   directory; a command to run it under
@@ -263,9 +285,9 @@ export async function start(name, options = {}, more = {}) {
     })
   }
   const [program = path, ...rest] = [...guarded, ...(more.wrap ?? []), path, ...args]
-  const log = join(directory, 'output.log')
+  const log = join(directory, OUTPUT)
   const output = openSync(log, 'a')
-  const child = spawn(program, rest, { stdio: ['ignore', 'ignore', output], cwd: directory })
+  const child = spawn(program, rest, { stdio: ['ignore', output, output], cwd: directory })
   closeSync(output)
   /** @type {Promise<void>} */
   const exited = new Promise((resolve, reject) => {

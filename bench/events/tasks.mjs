@@ -1,6 +1,7 @@
 // @ts-check
 /** What is run in a process of its own: `node tasks.mjs <task> <options as JSON>` prints what the task gives. */
 import { openLog } from '../../dist/events/index.js'
+import { runTask, told } from '../apart.mjs'
 import { keepInFlight, now, order, percentiles } from './load.mjs'
 import { openEmmett, openJetStream, PlainFile } from './peers.mjs'
 
@@ -207,13 +208,6 @@ const WARM_READS = 200
 /** What is on its way when the appending ends arrives within this. */
 const SETTLE_MS = 500
 
-/** Resolves when this process is told to go on. */
-async function told() {
-  console.log('ready')
-  process.stdin.resume()
-  await new Promise((resolve) => process.stdin.once('end', resolve))
-}
-
 /**
  * @param {import('../../dist/events/index.js').EventLog} log
  * @param {number} perSecond
@@ -259,9 +253,4 @@ async function deliveries(log, ms) {
   return times.slice(Math.floor(times.length / 10))
 }
 
-const [name, options] = process.argv.slice(2)
-const task = /** @type {Record<string, (options: any) => Promise<unknown>>} */ (tasks)[name ?? '']
-if (task && options !== undefined && process.argv[1] === import.meta.filename) {
-  console.log(JSON.stringify(await task(JSON.parse(options))))
-  process.exit(0)
-}
+await runTask(import.meta.filename, tasks)
