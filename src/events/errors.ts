@@ -24,6 +24,9 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_LOG_FORMAT` | made by a newer version, or needs `banyan events migrate` |
  * | `BANYAN_LOG_UNAVAILABLE` | the engine cannot be reached, or not used |
  * | `BANYAN_OUTCOME_UNKNOWN` | the connection was lost and did not come back: the commit may be in the log. Append it again with the same id |
+ * | `BANYAN_DELIVERY_ENDED` | a message that was settled too late: its deadline has passed, or another process delivers it |
+ * | `BANYAN_SUBSCRIPTION_MISMATCH` | a subscription that was created otherwise, with another topic or number of partitions |
+ * | `BANYAN_SUBSCRIPTION_UNKNOWN` | there is no subscription of that name |
  * | `BANYAN_SUBJECT_FORGOTTEN` | personal data of somebody whose key was deleted; nothing was appended |
  * | `BANYAN_SUBJECT_KEY_UNAVAILABLE` | the store of keys does not have the key that is needed, or no master key that was given unwraps it |
  * | `BANYAN_PERSONAL_DATA_CORRUPT` | an encrypted field was changed, or belongs to another event |
@@ -50,11 +53,28 @@ export type EventErrorCode =
   | 'BANYAN_LOG_FORMAT'
   | 'BANYAN_LOG_UNAVAILABLE'
   | 'BANYAN_OUTCOME_UNKNOWN'
+  | 'BANYAN_DELIVERY_ENDED'
+  | 'BANYAN_SUBSCRIPTION_MISMATCH'
+  | 'BANYAN_SUBSCRIPTION_UNKNOWN'
   | 'BANYAN_SUBJECT_FORGOTTEN'
   | 'BANYAN_SUBJECT_KEY_UNAVAILABLE'
   | 'BANYAN_PERSONAL_DATA_CORRUPT'
   | 'BANYAN_UNSUPPORTED'
   | 'BANYAN_DRIVER_MISSING'
+
+/** Errors that pass: the same again may work. A full disk keeps a log from being read where reading has to write something. */
+const PASSING = new Set<string>([
+  'BANYAN_LOG_UNAVAILABLE',
+  'BANYAN_LOG_LOCKED',
+  'BANYAN_LOG_FULL',
+  'BANYAN_LOG_OVERLOADED',
+  'BANYAN_OUTCOME_UNKNOWN',
+])
+
+/** Whether it may work later, without anything being changed. */
+export function isPassing(error: unknown): error is BanyanError {
+  return error instanceof BanyanError && PASSING.has(error.code)
+}
 
 /** Makes an error of the events plane. */
 export function eventError(code: EventErrorCode, message: string, cause?: unknown): BanyanError {

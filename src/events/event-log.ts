@@ -1,12 +1,11 @@
 import { bytes, type Bytes } from '../core/bytes.js'
 import { sleep } from '../core/clock.js'
-import { BanyanError } from '../core/errors.js'
 import { checkOptions, type OptionTable } from '../core/options.js'
 import { systemRuntime, type Runtime } from '../core/runtime.js'
 import { decodeEvent } from './decode.js'
 import type { EncodedCommit, LogDriver, Outcome, Page } from './driver.js'
 import { encodeCommit, type Limits } from './encode.js'
-import { eventError } from './errors.js'
+import { eventError, isPassing } from './errors.js'
 import { GroupCommit } from './group-commit.js'
 import { LogInstruments } from './instruments.js'
 import type {
@@ -90,8 +89,6 @@ const LIST_STREAMS = 1000
 /** Between tries of a follower whose engine cannot be reached, in ms. */
 const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 2000
-/** Errors that a follower waits out. A full disk keeps a log from being read where reading has to write something, too. */
-const PASSING = new Set<string>(['BANYAN_LOG_UNAVAILABLE', 'BANYAN_LOG_LOCKED', 'BANYAN_LOG_FULL'])
 
 /** The event log over a driver: everything that is the same whatever the engine. */
 export class DriverLog implements EventLog {
@@ -193,7 +190,7 @@ export class DriverLog implements EventLog {
       left -= page.events.length
       // Whoever asks for a second page will want more.
       if (!page.end && pages > 1) ahead.begin(left, next)
-      const { events, fault } = await this.#decode(page)
+      const { events, fault } = await this.#decode(page, options.faults)
       for (const event of events) yield event as Recorded<Event>
       if (fault) throw fault.error
       if (page.end) return
@@ -232,7 +229,7 @@ export class DriverLog implements EventLog {
       if (!page) return
       position = page.position
       if (!page.end) ahead.begin(limit, next)
-      const { events, fault } = await this.#decode(page)
+      const { events, fault } = await this.#decode(page, options.faults)
       if (fault) {
         // What is before it is handled once, and not again with each try.
         const last = events.at(-1)?.position
@@ -382,12 +379,23 @@ export class DriverLog implements EventLog {
   }
 
   /** The events of a page, up to the first that cannot be shown. */
-  async #decode(page: Page): Promise<{ events: readonly RecordedEvent[]; fault?: { error: unknown } }> {
+  async #decode(
+    page: Page,
+    faults: ReadOptions['faults'] = 'throw',
+  ): Promise<{ events: readonly RecordedEvent[]; fault?: { error: unknown } }> {
     const events: RecordedEvent[] = []
     try {
       for (const stored of page.events) {
         const event = decodeEvent(stored)
-        events.push(this.#transforms.length === 0 ? event : await transformRead(this.#transforms, event))
+        if (this.#transforms.length === 0) events.push(event)
+        else if (faults === 'throw') events.push(await transformRead(this.#transforms, event))
+        else
+          events.push(
+            await transformRead(this.#transforms, event).catch((fault: unknown) => {
+              if (isPassing(fault) || !(fault instanceof Error)) throw fault
+              return { ...event, fault }
+            }),
+          )
       }
       return { events }
     } catch (error) {
@@ -403,7 +411,7 @@ export class DriverLog implements EventLog {
       try {
         return await ask()
       } catch (error) {
-        if (!(error instanceof BanyanError) || !PASSING.has(error.code)) throw error
+        if (!isPassing(error)) throw error
         this.#runtime.telemetry.log('warn', `a follower waits for the event log: ${error.message}`)
         await sleep(this.#runtime.clock, pause, signal).catch(() => undefined)
       }

@@ -146,6 +146,27 @@ export {
   type Upcaster,
   type Upcasters,
 } from './event-sourcing/index.js'
+export {
+  deadLetter,
+  subscribe,
+  topic,
+  type Delivery,
+  type Guarantees,
+  type HandleOptions,
+  type Handler,
+  type HandlerContext,
+  type HandlerResult,
+  type LocalStatus,
+  type Message,
+  type Middleware,
+  type Nack,
+  type NewMessage,
+  type Published,
+  type PullOptions,
+  type Subscription,
+  type SubscriptionOptions,
+  type Topic,
+} from './pubsub/index.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'

@@ -230,6 +230,8 @@ export interface RecordedEvent {
   readonly position: Position
   /** Id of the commit it came with. */
   readonly commit: string
+  /** Why the transforms could not show it; only where that was asked for, see {@link ReadOptions.faults}. */
+  readonly fault?: Error
 }
 
 /** {@link RecordedEvent} with the type and data of a shape; a union gives a union. */
@@ -295,6 +297,11 @@ export interface ReadOptions {
   limit?: number
   /** The last first. `from` and `to` mean the same part of the log as without it. Default false. */
   backwards?: boolean
+  /**
+   * What becomes of an event that a transform refuses to show, as it is of a version that only a newer program knows:
+   * `throw` (default) ends the reading there; `give` gives the event as it is stored, with the reason as its `fault`.
+   */
+  faults?: 'throw' | 'give'
   signal?: AbortSignal
 }
 
@@ -306,6 +313,8 @@ export interface FollowOptions {
   signal?: AbortSignal
   /** Events in a batch, at most; default 512. */
   batch?: number
+  /** See {@link ReadOptions.faults}. */
+  faults?: 'throw' | 'give'
 }
 
 /** Some events of a follower, in order. */

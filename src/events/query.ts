@@ -5,8 +5,8 @@ import type { FollowOptions, ReadOptions, Selector } from './log.js'
 import { checkName, MAX_STREAM_BYTES } from './names.js'
 import { START } from './position.js'
 
-const READ_OPTIONS = ['from', 'to', 'fromRevision', 'toRevision', 'limit', 'backwards', 'signal']
-const FOLLOW_OPTIONS = ['from', 'signal', 'batch']
+const READ_OPTIONS = ['from', 'to', 'fromRevision', 'toRevision', 'limit', 'backwards', 'faults', 'signal']
+const FOLLOW_OPTIONS = ['from', 'signal', 'batch', 'faults']
 
 /** Everything of a query but where it starts. */
 export type Part = Omit<Query, 'after' | 'before' | 'limit'>

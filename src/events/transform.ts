@@ -11,6 +11,11 @@ export interface EventTransform {
   read?(event: RecordedEvent): RecordedEvent | Promise<RecordedEvent>
 }
 
+/** Streams of the patterns themselves: what they keep is no event of the application. */
+export function isSystemStream(stream: string): boolean {
+  return stream.startsWith('$')
+}
+
 /** A commit's streams with every event as the transforms leave it. */
 export async function transformStreams<Append extends { stream: string; events: readonly NewEvent[] }>(
   transforms: readonly EventTransform[],
@@ -18,6 +23,10 @@ export async function transformStreams<Append extends { stream: string; events: 
 ): Promise<Append[]> {
   const result: Append[] = []
   for (const append of streams) {
+    if (isSystemStream(append.stream)) {
+      result.push(append)
+      continue
+    }
     const events: NewEvent[] = []
     for (let event of append.events) {
       for (const transform of transforms)
@@ -35,6 +44,7 @@ export async function transformRead(
   recorded: RecordedEvent,
 ): Promise<RecordedEvent> {
   let event = recorded
+  if (isSystemStream(event.stream)) return event
   for (let index = transforms.length - 1; index >= 0; index--) {
     const transform = transforms[index]!
     if (transform.read) event = await transform.read(event)

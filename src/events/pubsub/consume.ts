@@ -1,0 +1,140 @@
+import { eventError } from '../errors.js'
+import { BanyanError } from '../../core/errors.js'
+import type { EventLog, EventShape, StreamAppend } from '../log.js'
+import type { Delivery } from './engine/delivery.js'
+import type { Engine } from './engine/engine.js'
+import { withMiddleware, type Handler, type Message, type Middleware } from './message.js'
+import type { Settings } from './options.js'
+
+class DeadLetterError extends Error {}
+
+/**
+ * What a handler throws whose message will never be handled: it becomes a dead letter at once, without another try.
+ *
+ * @param reason - for people
+ */
+export function deadLetter(reason: string): Error {
+  return new DeadLetterError(reason)
+}
+
+/** How a handler is called. */
+export interface HandleOptions {
+  /** How many messages it handles at the same time, of different keys. Default 64. */
+  concurrency?: number
+  /** Around the handler, the first outermost. */
+  middleware?: readonly Middleware[]
+}
+
+/** Gives a handler one message after the other, until what is returned is called. */
+export function handleAll(
+  log: EventLog,
+  engine: Engine,
+  settings: Settings,
+  handler: Handler,
+  { concurrency = 64, middleware = [] }: HandleOptions,
+): () => void {
+  const run = withMiddleware(handler, middleware)
+  const cancel = new Set<() => void>()
+  let isStopped = false
+  const next = (): void => {
+    if (isStopped) return
+    const forget = engine.take((delivery) => {
+      cancel.delete(forget)
+      void handleOne(log, settings, run, delivery).then(next)
+    })
+    cancel.add(forget)
+  }
+  for (let count = 0; count < concurrency; count++) next()
+  return () => {
+    isStopped = true
+    for (const forget of cancel) forget()
+  }
+}
+
+async function handleOne(
+  log: EventLog,
+  settings: Settings,
+  handler: Handler,
+  delivery: Delivery,
+): Promise<void> {
+  try {
+    const result: unknown = await handler(delivery.event, delivery)
+    if (settings.delivery === 'effectively-once') await append(log, settings.name, delivery, result)
+    void delivery.end({ is: 'handled' }, 'it was handled')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    const is = error instanceof DeadLetterError ? 'rejected' : 'failed'
+    void delivery.end({ is, reason }, 'handling it has failed')
+  }
+}
+
+/** Appends what a handler returned, under an id that is the same for every try. */
+async function append(log: EventLog, name: string, { event }: Delivery, result: unknown): Promise<void> {
+  if (result === undefined) return
+  if (!Array.isArray(result))
+    throw eventError(
+      'BANYAN_INVALID_COMMIT',
+      `a handler with effectively-once delivery returns a list of streams with events, or nothing, not ${JSON.stringify(result)}`,
+    )
+  const streams = result as readonly StreamAppend[]
+  if (streams.length === 0) return
+  try {
+    const appended = await log.append({ id: `${name}/${event.id}`, streams })
+    if (appended.ok) return
+    const [conflict] = appended.conflicts
+    throw eventError(
+      'BANYAN_CONFLICT',
+      `${conflict!.stream} is at revision ${conflict!.actual}, not at ${conflict!.expected}`,
+    )
+  } catch (error) {
+    // An earlier try has appended something else: that stays.
+    if (!(error instanceof BanyanError) || error.code !== 'BANYAN_COMMIT_OVERLAP') throw error
+  }
+}
+
+/** Messages one by one, as they are asked for. */
+export async function* messagesOf<Event extends EventShape>(
+  engine: Engine,
+  signal: AbortSignal,
+): AsyncGenerator<Message<Event>, void, undefined> {
+  while (!signal.aborted) {
+    const delivery = await takeOne(engine, signal)
+    if (!delivery) return
+    yield delivery as unknown as Message<Event>
+  }
+}
+
+/** The next message; undefined if the signal aborts first. */
+function takeOne(engine: Engine, signal: AbortSignal): Promise<Delivery | undefined> {
+  return new Promise((resolve) => {
+    const forget = engine.take((delivery) => {
+      signal.removeEventListener('abort', onAbort)
+      resolve(delivery)
+    })
+    const onAbort = (): void => {
+      forget()
+      resolve(undefined)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/** Up to so many messages: what is there, or what comes first until the signal aborts. */
+export function takeSome(engine: Engine, max: number, signal: AbortSignal): Promise<Delivery[]> {
+  return new Promise((resolve) => {
+    const taken: Delivery[] = []
+    const forget: (() => void)[] = []
+    const end = (): void => {
+      signal.removeEventListener('abort', end)
+      for (const cancel of forget) cancel()
+      resolve(taken)
+    }
+    const take = (delivery: Delivery): void => {
+      // All that are ready are handed out before the microtasks run.
+      if (taken.push(delivery) === 1) queueMicrotask(end)
+    }
+    for (let count = 0; count < max; count++) forget.push(engine.take(take))
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
+  })
+}

@@ -1,0 +1,122 @@
+import type { Clock, Timer } from '../../../core/clock.js'
+import { duration, type Duration } from '../../../core/duration.js'
+import { eventError } from '../../errors.js'
+import type { EventShape, Recorded } from '../../log.js'
+import type { Entry } from '../lanes/lane.js'
+import type { Message, Nack } from '../message.js'
+
+/** What became of a delivery. */
+export type Verdict =
+  | { readonly is: 'handled' }
+  | { readonly is: 'failed'; readonly reason: string; readonly delay?: number | undefined }
+  | { readonly is: 'rejected'; readonly reason: string }
+
+/** Who is told what became of it. */
+export interface DeliveryOwner {
+  readonly subscription: string
+  readonly clock: Clock
+  /** ms */
+  readonly deadline: number
+  /** @returns resolves when that is durable */
+  ended(delivery: Delivery, verdict: Verdict): Promise<void>
+}
+
+/** One try of one message. It ends once: what comes later does not count. */
+export class Delivery implements Message {
+  readonly entry: Entry
+  readonly attempt: number
+  readonly id: string
+  /** When, on the monotonic clock. */
+  begun = 0
+  readonly #owner: DeliveryOwner
+  #abort: AbortController | undefined
+  #timer: Timer | undefined
+  #ending: string | undefined
+
+  constructor(owner: DeliveryOwner, entry: Entry, attempt: number) {
+    this.#owner = owner
+    this.entry = entry
+    this.attempt = attempt
+    this.id = `${entry.event.position}.${attempt}`
+  }
+
+  get event(): Recorded<EventShape> {
+    return this.entry.event
+  }
+
+  get key(): string | undefined {
+    return this.entry.lane.key
+  }
+
+  get subscription(): string {
+    return this.#owner.subscription
+  }
+
+  /** Made when somebody asks: most handlers do not, and it costs more than all else. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#ending !== undefined) this.#abort.abort(ended(this.#ending))
+    return this.#abort.signal
+  }
+
+  /** The time for it begins. */
+  begin(): void {
+    this.begun = this.#owner.clock.now()
+    this.#startTimer(this.#owner.deadline)
+  }
+
+  extend(time?: Duration): void {
+    this.#mustGoOn()
+    this.#startTimer(time === undefined ? this.#owner.deadline : duration(time, 'extend'))
+  }
+
+  async ack(): Promise<void> {
+    this.#mustGoOn()
+    await this.end({ is: 'handled' }, 'it was acknowledged')
+  }
+
+  async nack({ delay, reason = 'it was not acknowledged' }: Nack = {}): Promise<void> {
+    this.#mustGoOn()
+    const ms = delay === undefined ? undefined : duration(delay, 'nack: delay')
+    await this.end({ is: 'failed', reason, delay: ms }, 'it was given back')
+  }
+
+  async reject(reason: string): Promise<void> {
+    this.#mustGoOn()
+    await this.end({ is: 'rejected', reason }, 'it was rejected')
+  }
+
+  /** Ends it, if it has not ended. */
+  end(verdict: Verdict, how: string): Promise<void> {
+    if (!this.drop(how)) return Promise.resolve()
+    return this.#owner.ended(this, verdict)
+  }
+
+  /** Nobody wants to know what becomes of it any more. False if that was so before. */
+  drop(how: string): boolean {
+    if (this.#ending !== undefined) return false
+    this.#ending = how
+    this.#timer?.cancel()
+    this.#abort?.abort(ended(how))
+    return true
+  }
+
+  #startTimer(ms: number): void {
+    const { clock } = this.#owner
+    this.#timer?.cancel()
+    this.#timer = clock.schedule(clock.now() + ms, () => {
+      void this.end({ is: 'failed', reason: `it was not handled within ${ms} ms` }, 'its deadline has passed')
+    })
+  }
+
+  #mustGoOn(): void {
+    if (this.#ending !== undefined) throw ended(this.#ending)
+  }
+}
+
+function ended(how: string): Error {
+  return eventError(
+    'BANYAN_DELIVERY_ENDED',
+    `this delivery has ended, as ${how}; what comes of it now does not count`,
+  )
+}

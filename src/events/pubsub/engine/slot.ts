@@ -1,0 +1,122 @@
+import type { Runtime } from '../../../core/runtime.js'
+import type { EventLog } from '../../log.js'
+import { Partition } from '../lanes/partition.js'
+import type { Lane } from '../lanes/lane.js'
+import { Ledger, type LedgerOwner } from '../ledger/ledger.js'
+import type { Kept, LedgerEvent, LedgerState, Progress } from '../ledger/state.js'
+import type { Delivery } from './delivery.js'
+
+/** What a slot tells the engine. */
+export interface SlotOwner {
+  ready(slot: Slot, lane: Lane): void
+  hungry(slot: Slot, lane: Lane): void
+  /** There is room again. */
+  written(): void
+  sought(slot: Slot): void
+  lost(slot: Slot, why: unknown): void
+}
+
+/** A partition that this process owns: its lanes, its ledger, and what is in flight of it. */
+export class Slot implements LedgerOwner {
+  readonly index: number
+  readonly ledger: Ledger
+  readonly deliveries = new Set<Delivery>()
+  partition: Partition
+  /** Deliveries are begun. */
+  isOpen = false
+  /** So many deliveries are written down before they begin: the owner before did not end well. */
+  wary: number
+  /** It is being given up. */
+  releasing: Promise<void> | undefined
+  readonly #runtime: Runtime
+  readonly #owner: SlotOwner
+  #emptied: (() => void) | undefined
+
+  /** @param wary - how many messages may have been in flight when the owner before ended */
+  constructor(
+    index: number,
+    log: EventLog,
+    stream: string,
+    state: LedgerState,
+    owner: SlotOwner,
+    options: { id: string; hold: string | undefined; wary: number; runtime: Runtime },
+  ) {
+    this.index = index
+    this.#owner = owner
+    this.#runtime = options.runtime
+    this.wary = options.wary
+    this.partition = this.#partitionOf(state)
+    this.ledger = new Ledger(log, stream, state, {
+      ...options,
+      owner: this,
+      lost: (why) => owner.lost(this, why),
+    })
+  }
+
+  begin(): void {
+    this.isOpen = true
+    this.partition.begin()
+  }
+
+  /** Nothing more is delivered. Resolves when nothing is in flight any more. */
+  async drained(): Promise<void> {
+    this.isOpen = false
+    if (this.deliveries.size > 0) await new Promise<void>((resolve) => (this.#emptied = resolve))
+  }
+
+  left(delivery: Delivery): void {
+    this.deliveries.delete(delivery)
+    if (this.deliveries.size === 0) this.#emptied?.()
+  }
+
+  /** What is in flight counts no more. */
+  drop(how: string): void {
+    for (const delivery of this.deliveries) delivery.drop(how)
+    this.deliveries.clear()
+    this.#emptied?.()
+  }
+
+  /** Begins again as the ledger says. */
+  restart(state: LedgerState): void {
+    this.partition.end()
+    this.partition = this.#partitionOf(state)
+    this.begin()
+  }
+
+  /** Ends without a word. */
+  end(): void {
+    this.isOpen = false
+    this.ledger.stop()
+    this.partition.end()
+  }
+
+  change(): Progress | undefined {
+    return this.#isSeeking ? undefined : this.partition.change()
+  }
+
+  everything(): Kept {
+    return this.partition.everything()
+  }
+
+  written(): void {
+    this.#owner.written()
+  }
+
+  told(event: LedgerEvent): void {
+    if (event.type === 'Redriven') this.partition.redriven(event.data.lanes)
+    else if (event.type === 'Skipped') this.partition.skipped(event.data.lane, event.data.position)
+    else if (event.type === 'Sought') {
+      this.#isSeeking = true
+      this.#owner.sought(this)
+    }
+  }
+  #isSeeking = false
+
+  #partitionOf(state: LedgerState): Partition {
+    this.#isSeeking = false
+    return new Partition(state, this.#runtime.clock, {
+      ready: (lane) => this.#owner.ready(this, lane),
+      hungry: (lane) => this.#owner.hungry(this, lane),
+    })
+  }
+}

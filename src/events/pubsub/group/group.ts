@@ -1,0 +1,327 @@
+import { sleep, type Clock, type Timer } from '../../../core/clock.js'
+import { eventError, isPassing } from '../../errors.js'
+import type { EventLog, Position } from '../../log.js'
+import { START } from '../../position.js'
+import { Engine } from '../engine/engine.js'
+import { heldFrom, readLedger } from '../ledger/ledger.js'
+import type { Settings } from '../options.js'
+import { isGone, memberLeft, newMember } from './member.js'
+import { groupStream, holdName, ledgerStream } from './names.js'
+import { GroupState, type GroupEvent } from './state.js'
+import { Suspicion } from './suspicion.js'
+
+const PARTITIONS = 4
+const RETRY_MS = 1000
+/** How often everything is written anew, for what it keeps from being removed from the log. */
+const KEEP_MS = 3_600_000
+
+/** Reads the state of a group, and where it was read up to. */
+export async function readGroup(
+  log: EventLog,
+  name: string,
+): Promise<{ state: GroupState; position: Position }> {
+  const state = new GroupState()
+  let position: Position = START
+  for await (const event of log.read<GroupEvent>({ stream: groupStream(name) })) {
+    state.apply(event)
+    position = event.position
+  }
+  return { state, position }
+}
+
+/**
+ * This process's share in a subscription. All members see the same comings and goings in the stream of the group, and
+ * come to the same result about who works on which partition; what the ledger of a partition says decides who owns it.
+ *
+ * Nobody writes to say that they are alive. Who has a reason to doubt it asks, and whoever does not answer in time is
+ * taken to be gone; should it only have been slow, its next step in a ledger fails, and it joins anew.
+ */
+export class Group {
+  readonly engine: Engine
+  readonly #log: EventLog
+  readonly #settings: Settings
+  readonly #clock: Clock
+  readonly #closing = new AbortController()
+  readonly #claiming = new Set<number>()
+  readonly #suspicion: Suspicion
+  #state: GroupState
+  #position: Position
+  #member: string
+  #watching: Promise<void> | undefined
+  #evicting: Timer | undefined
+  #keptAt: number
+
+  private constructor(log: EventLog, settings: Settings, state: GroupState, position: Position) {
+    this.#log = log
+    this.#settings = settings
+    this.#clock = settings.runtime.clock
+    this.#state = state
+    this.#position = position
+    this.#member = newMember(settings.runtime.random)
+    this.#keptAt = this.#clock.now()
+    const { name } = settings
+    this.engine = new Engine(log, settings, {
+      member: () => this.#member,
+      partitions: state.partitions.length,
+      from: state.from,
+      ledgerOf: (partition) => ledgerStream(name, partition),
+      holdOf: (partition) => holdName(name, partition),
+      freed: (partition) => ({
+        stream: groupStream(name),
+        events: [{ type: 'Freed', data: { partition } }],
+      }),
+      lost: () => this.#later(() => this.#reconcile()),
+    })
+    this.#suspicion = new Suspicion(log, settings, (members) => this.#ask(members))
+  }
+
+  /**
+   * Takes part in a subscription; creates it if there is none of that name.
+   *
+   * @throws `BANYAN_SUBSCRIPTION_MISMATCH`
+   */
+  static async join(log: EventLog, settings: Settings): Promise<Group> {
+    const { state, position } = await created(log, settings)
+    const group = new Group(log, settings, state, position)
+    group.engine.pause(state.isPaused)
+    await group.#join()
+    group.#watching = group.#watch()
+    return group
+  }
+
+  get state(): GroupState {
+    return this.#state
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return this.#watching
+    this.#closing.abort()
+    this.#evicting?.cancel()
+    this.#suspicion.close()
+    await this.engine.close()
+    await this.#append([{ type: 'Left', data: { member: this.#member } }]).catch(() => undefined)
+    memberLeft(this.#member)
+    await this.#watching
+  }
+
+  /** Comes, and asks whoever is there already to say so. */
+  async #join(): Promise<void> {
+    const { members } = this.#state
+    const gone = members.filter(isGone)
+    const others = members.filter((member) => !gone.includes(member))
+    const events: GroupEvent[] = gone.map((member) => ({ type: 'Left', data: { member, by: this.#member } }))
+    events.push({ type: 'Joined', data: { member: this.#member } })
+    if (others.length > 0) events.push({ type: 'Asked', data: { members: others, by: this.#member } })
+    await this.#append(events)
+  }
+
+  async #watch(): Promise<void> {
+    const stream = groupStream(this.#settings.name)
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      try {
+        const options = { from: this.#position, signal }
+        for await (const { events, position } of this.#log.follow<GroupEvent>({ stream }, options)) {
+          for (const event of events) this.#apply(event)
+          this.#position = position
+          await this.#reconcile()
+        }
+      } catch (error) {
+        this.engine.fault = String(error)
+        this.#warn(error)
+        await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined)
+      }
+    }
+  }
+
+  #apply(event: GroupEvent & { revision: number }): void {
+    if (event.revision <= Number(this.#state.revision)) return
+    this.#state.apply(event)
+    if (event.type === 'Told') for (const partition of event.data.partitions) void this.engine.look(partition)
+    if (event.type === 'Paused' || event.type === 'Resumed') this.engine.pause(this.#state.isPaused)
+  }
+
+  /** Makes what this process does what the state of the group says it should. */
+  async #reconcile(): Promise<void> {
+    const { members, partitions, asked } = this.#state
+    if (this.#closing.signal.aborted) return
+    if (!members.includes(this.#member)) {
+      if (members.length > 0 || this.engine.partitions.length > 0) await this.#joinAnew()
+      return
+    }
+    if (asked.has(this.#member)) await this.#append([{ type: 'Answered', data: { member: this.#member } }])
+    const owned = this.engine.partitions
+    for (const partition of owned)
+      if (partitions[partition] !== this.#member) void this.engine.release(partition)
+    for (const [partition, member] of partitions.entries())
+      if (member === this.#member && !owned.includes(partition)) void this.#claim(partition)
+    this.#suspicion.watch(this.#state, this.#member)
+    this.#evictLater()
+    if (this.#clock.now() - this.#keptAt > KEEP_MS) await this.#keep()
+  }
+
+  async #joinAnew(): Promise<void> {
+    this.engine.abandon()
+    memberLeft(this.#member)
+    this.#member = newMember(this.#settings.runtime.random)
+    await this.#join()
+  }
+
+  async #claim(partition: number): Promise<void> {
+    if (this.#claiming.has(partition)) return
+    this.#claiming.add(partition)
+    try {
+      await this.#tryToClaim(partition)
+    } catch (error) {
+      this.#warn(error)
+      this.#later(() => this.#claim(partition))
+    } finally {
+      this.#claiming.delete(partition)
+    }
+  }
+
+  async #tryToClaim(partition: number): Promise<void> {
+    const { name, hold } = this.#settings
+    const stream = ledgerStream(name, partition)
+    const state = await readLedger(this.#log, stream, this.#state.from)
+    const { owner, revision } = state
+    // It says so when it has finished, or is found to be gone.
+    if (owner !== undefined && owner !== this.#member && this.#state.members.includes(owner)) return
+    if (hold) {
+      const position = heldFrom({ cursor: state.cursor, lanes: state.lanes.values() })
+      await this.#log.hold(holdName(name, partition), position)
+    }
+    const result = await this.#log.append({
+      streams: [{ stream, expected: revision, events: [{ type: 'Claimed', data: { owner: this.#member } }] }],
+    })
+    if (!result.ok) {
+      this.#later(() => this.#reconcile())
+      return
+    }
+    state.revision = result.streams[0]!.revision
+    if (this.#state.partitions[partition] === this.#member && !this.#closing.signal.aborted)
+      this.engine.own(partition, state, owner === undefined)
+    else
+      await this.#log.append({
+        streams: [
+          {
+            stream,
+            expected: state.revision,
+            events: [{ type: 'Released', data: { owner: this.#member } }],
+          },
+          { stream: groupStream(name), events: [{ type: 'Freed', data: { partition } }] },
+        ],
+      })
+  }
+
+  /** Asks others whether they are there. */
+  async #ask(members: readonly string[]): Promise<void> {
+    const unasked = members.filter((member) => !this.#state.asked.has(member))
+    if (unasked.length > 0)
+      await this.#append([{ type: 'Asked', data: { members: unasked, by: this.#member } }])
+  }
+
+  /** Whoever has been asked and does not answer in time is taken to be gone. */
+  #evictLater(): void {
+    const asked = new Map([...this.#state.asked].filter(([member]) => member !== this.#member))
+    if (asked.size === 0 || this.#evicting) return
+    const { takeover } = this.#settings
+    this.#evicting = this.#clock.schedule(this.#clock.now() + takeover, () => {
+      this.#evicting = undefined
+      const silent = [...asked].filter(([member, at]) => this.#state.asked.get(member) === at)
+      void this.#evict(silent.map(([member]) => member)).then(() => this.#evictLater())
+    })
+  }
+
+  async #evict(members: readonly string[]): Promise<void> {
+    if (members.length === 0 || this.#closing.signal.aborted) return
+    this.#settings.runtime.telemetry.log(
+      'warn',
+      `subscription ${this.#settings.name}: ${members.join(', ')} did not answer, and is taken to be gone`,
+    )
+    await this.#append(
+      members.map((member) => ({ type: 'Left', data: { member, by: this.#member } })),
+      this.#state.revision,
+    ).catch((error: unknown) => this.#warn(error))
+  }
+
+  async #keep(): Promise<void> {
+    this.#keptAt = this.#clock.now()
+    const { name, hold } = this.#settings
+    const { revision } = this.#state
+    if (hold) await this.#log.hold(holdName(name), await this.#log.head())
+    const isKept = await this.#append([{ type: 'Kept', data: this.#state.kept() }], revision)
+    if (isKept && typeof revision === 'number')
+      await this.#log.truncate({ stream: groupStream(name), beforeRevision: revision + 1 })
+  }
+
+  /** @returns whether it was appended: not if others have written meanwhile */
+  async #append(events: readonly GroupEvent[], expected: number | 'none' | 'any' = 'any'): Promise<boolean> {
+    const { ok } = await this.#log.append({
+      streams: [{ stream: groupStream(this.#settings.name), expected, events }],
+    })
+    return ok
+  }
+
+  #later(work: () => Promise<void>): void {
+    sleep(this.#clock, RETRY_MS, this.#closing.signal)
+      .then(work)
+      .catch((error: unknown) => this.#warn(error))
+  }
+
+  #warn(error: unknown): void {
+    if (this.#closing.signal.aborted) return
+    const level = isPassing(error) ? 'warn' : 'error'
+    this.#settings.runtime.telemetry.log(level, `subscription ${this.#settings.name}: ${String(error)}`)
+  }
+}
+
+/** The state of a group, which is created if it is not there. */
+async function created(
+  log: EventLog,
+  settings: Settings,
+): Promise<{ state: GroupState; position: Position }> {
+  const { name, topic, partitions } = settings
+  for (;;) {
+    const found = await readGroup(log, name)
+    if (found.state.isCreated) {
+      mustMatch(found.state, settings)
+      return found
+    }
+    const from = await startOf(log, settings)
+    if (settings.hold) await log.hold(holdName(name), from)
+    await log.append({
+      streams: [
+        {
+          stream: groupStream(name),
+          expected: found.state.revision,
+          events: [{ type: 'Created', data: { topic, from, partitions: partitions ?? PARTITIONS } }],
+        },
+      ],
+    })
+  }
+}
+
+async function startOf(log: EventLog, { from }: Settings): Promise<Position> {
+  if (typeof from === 'object') return log.positionAt(from.time)
+  if (from === 'end') return log.head()
+  return from === 'start' ? START : from
+}
+
+function mustMatch(state: GroupState, { name, topic, partitions }: Settings): void {
+  if (state.topic !== topic)
+    throw mismatch(name, `follows the topic ${state.topic}, not ${topic}`, 'a subscription of another name')
+  if (partitions !== undefined && partitions !== state.partitions.length)
+    throw mismatch(
+      name,
+      `has ${state.partitions.length} partitions, not ${partitions}`,
+      'a subscription of another name, as keys would change their partition and lose their order',
+    )
+}
+
+function mismatch(name: string, what: string, instead: string): Error {
+  return eventError(
+    'BANYAN_SUBSCRIPTION_MISMATCH',
+    `subscription ${name} was created before, and ${what}. Take ${instead}, or delete it first`,
+  )
+}

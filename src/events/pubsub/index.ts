@@ -1,0 +1,11 @@
+/**
+ * Pub/sub: topics of the log, and subscriptions whose messages are handled in order for each key, at the same time across
+ * keys. `lanes/` is what decides that, without I/O; `ledger/` writes how far a partition is; `group/` shares partitions
+ * among processes; `engine/` brings the three together.
+ */
+export { deadLetter, type HandleOptions } from './consume.js'
+export type { Guarantees } from './guarantees.js'
+export type { Handler, HandlerContext, HandlerResult, Message, Middleware, Nack } from './message.js'
+export type { Delivery, SubscriptionOptions } from './options.js'
+export { subscribe, type LocalStatus, type PullOptions, type Subscription } from './subscription.js'
+export { topic, type NewMessage, type Published, type Topic } from './topic.js'

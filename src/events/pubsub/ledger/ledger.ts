@@ -1,0 +1,220 @@
+import { sleep } from '../../../core/clock.js'
+import type { Runtime } from '../../../core/runtime.js'
+import { isPassing } from '../../errors.js'
+import type { EventLog, Position, Recorded, StreamAppend } from '../../log.js'
+import { uuid7 } from '../../uuid.js'
+import { LedgerState, type Kept, type LaneRecord, type LedgerEvent, type Progress } from './state.js'
+
+/** What a ledger asks of whoever works on its partition. */
+export interface LedgerOwner {
+  /** What has changed since it was asked the last time; undefined if nothing has. */
+  change(): Progress | undefined
+  /** Everything, as it is with that change. */
+  everything(): Kept
+  /** What had changed is durable. */
+  written(): void
+  /** Others have written: an operator has sought, redriven, skipped. */
+  told(event: LedgerEvent): void
+}
+
+/** After so many steps everything is written at once, and the steps are removed. */
+const KEEP_EVERY = 512
+/** Also after so long, in ms: for what it keeps from being removed from the log. */
+const KEEP_MS = 3_600_000
+/** So many lanes go into one event. */
+const EVENT_LANES = 10_000
+const RETRY_FIRST_MS = 50
+const RETRY_LAST_MS = 2000
+
+/** Reads how far a partition is. */
+export async function readLedger(log: EventLog, stream: string, from: Position): Promise<LedgerState> {
+  const state = new LedgerState(from)
+  for await (const event of log.read<LedgerEvent>({ stream })) state.apply(event)
+  return state
+}
+
+/**
+ * Writes how far a partition is, as its owner. Steps are gathered while one is written. Every step expects the revision of
+ * the one before: whoever lost the partition to another owner finds out with the next step, and has changed nothing.
+ */
+export class Ledger {
+  readonly stream: string
+  readonly #log: EventLog
+  readonly #runtime: Runtime
+  readonly #id: string
+  readonly #owner: LedgerOwner
+  readonly #hold: string | undefined
+  readonly #lost: (why: unknown) => void
+  readonly #stopping = new AbortController()
+  #revision: number
+  #steps = 0
+  #keptAt: number
+  #isLost = false
+  #writing: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  /**
+   * @param state - as it was when it was claimed
+   * @param hold - the name under which the log keeps what is not settled yet
+   * @param lost - told once when this is not the owner any more
+   */
+  constructor(
+    log: EventLog,
+    stream: string,
+    state: LedgerState,
+    options: {
+      id: string
+      owner: LedgerOwner
+      runtime: Runtime
+      hold: string | undefined
+      lost: (why: unknown) => void
+    },
+  ) {
+    this.#log = log
+    this.stream = stream
+    this.#revision = state.revision as number
+    this.#id = options.id
+    this.#owner = options.owner
+    this.#runtime = options.runtime
+    this.#hold = options.hold
+    this.#keptAt = options.runtime.clock.now()
+    this.#lost = options.lost
+  }
+
+  /** Writes what has changed. Resolves when everything that had changed before this call is durable, or nobody's any more. */
+  write(): Promise<void> {
+    if (!this.#writing) return (this.#writing = this.#write())
+    return (this.#next ??= this.#writing.then(() => {
+      this.#next = undefined
+      return (this.#writing = this.#write())
+    }))
+  }
+
+  /**
+   * Gives the partition up, with everything written.
+   *
+   * @param also - what is appended with it
+   */
+  async release(also: StreamAppend): Promise<void> {
+    await this.write()
+    if (!this.#isLost) await this.#append([{ type: 'Released', data: { owner: this.#id } }], [also])
+    this.stop()
+  }
+
+  /** Writes nothing more. */
+  stop(): void {
+    this.#isLost = true
+    this.#stopping.abort()
+  }
+
+  /** Sees what others have written. */
+  async look(): Promise<void> {
+    // A step that is being written finds out by itself.
+    if (!this.#writing && !this.#isLost) await this.#catchUp()
+  }
+
+  async #write(): Promise<void> {
+    try {
+      const change = this.#isLost ? undefined : this.#owner.change()
+      if (!change) return
+      await this.#append([{ type: 'Progressed', data: change }])
+      this.#owner.written()
+      const isOld = this.#runtime.clock.now() - this.#keptAt > KEEP_MS
+      if ((++this.#steps >= KEEP_EVERY || isOld) && !this.#isLost) await this.#keep()
+    } finally {
+      this.#writing = undefined
+    }
+  }
+
+  async #keep(): Promise<void> {
+    this.#steps = 0
+    this.#keptAt = this.#runtime.clock.now()
+    const kept = { ...this.#owner.everything(), owner: this.#id }
+    const { lanes = [], ...rest } = kept
+    const events: LedgerEvent[] = [{ type: 'Kept', data: rest }]
+    for (let first = 0; first < lanes.length; first += EVENT_LANES)
+      events.push({
+        type: 'Progressed',
+        data: { cursor: kept.cursor, lanes: lanes.slice(first, first + EVENT_LANES) },
+      })
+    await this.#append(events)
+    if (this.#isLost) return
+    const beforeRevision = this.#revision - events.length + 1
+    await this.#patiently(async () => {
+      if (this.#hold !== undefined) await this.#log.hold(this.#hold, heldFrom({ cursor: kept.cursor, lanes }))
+      await this.#log.truncate({ stream: this.stream, beforeRevision })
+    })
+  }
+
+  /** Appends a step behind all others. Resolves also if the partition is lost meanwhile. */
+  async #append(events: readonly LedgerEvent[], also: readonly StreamAppend[] = []): Promise<void> {
+    const id = uuid7(this.#runtime.clock.wall())
+    while (!this.#isLost) {
+      const result = await this.#patiently(() =>
+        this.#log.append({
+          id,
+          streams: [{ stream: this.stream, expected: this.#revision, events }, ...also],
+        }),
+      )
+      if (!result) return
+      if (result.ok) {
+        this.#revision = result.streams[0]!.revision
+        return
+      }
+      const sought = await this.#catchUp()
+      // What was settled before is to be done again.
+      if (sought && events[0]!.type !== 'Released') return
+    }
+  }
+
+  /** @returns whether somebody has sought */
+  async #catchUp(): Promise<boolean> {
+    const events = await this.#patiently(async () => {
+      const found: Recorded<LedgerEvent>[] = []
+      const from = { fromRevision: this.#revision + 1 }
+      for await (const event of this.#log.read<LedgerEvent>({ stream: this.stream }, from)) found.push(event)
+      return found
+    })
+    let sought = false
+    for (const event of events ?? []) {
+      this.#revision = event.revision
+      if (event.type === 'Claimed' || event.type === 'Progressed' || event.type === 'Released') {
+        this.#lose(new Error('another owner has taken the partition over'))
+        return sought
+      }
+      this.#owner.told(event)
+      sought ||= event.type === 'Sought'
+    }
+    return sought
+  }
+
+  /** Tries until it works. Undefined if the partition is lost or given up first. */
+  async #patiently<T>(work: () => Promise<T>): Promise<T | undefined> {
+    for (let pause = RETRY_FIRST_MS; !this.#isLost; pause = Math.min(pause * 2, RETRY_LAST_MS)) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isPassing(error)) {
+          this.#lose(error)
+          return undefined
+        }
+        this.#runtime.telemetry.log('warn', `${this.stream} cannot be written: ${error.message}`)
+        await sleep(this.#runtime.clock, pause, this.#stopping.signal).catch(() => undefined)
+      }
+    }
+    return undefined
+  }
+
+  #lose(why: unknown): void {
+    if (this.#isLost) return
+    this.stop()
+    this.#lost(why)
+  }
+}
+
+/** The position behind which nothing may be removed: what is not settled, and what a lane still has to read. */
+export function heldFrom({ cursor, lanes }: { cursor: Position; lanes: Iterable<LaneRecord> }): Position {
+  let least = cursor
+  for (const { after } of lanes) if (after < least) least = after
+  return least
+}

@@ -1,0 +1,73 @@
+import type { Duration } from '../../core/duration.js'
+import type { EventShape, Recorded, RecordedEvent, StreamAppend } from '../log.js'
+
+/** What a handler is told besides the event. */
+export interface HandlerContext {
+  /** What it is handled for. */
+  readonly subscription: string
+  /** Which try this is, from 1. */
+  readonly attempt: number
+  /** What its order goes by; undefined if it has none. */
+  readonly key: string | undefined
+  /** Aborts when the deadline has passed, or the subscription ends: whatever comes of it then does not count. */
+  readonly signal: AbortSignal
+  /**
+   * Moves the deadline: there is so much time from now on.
+   *
+   * @param time - default: as much as at the beginning
+   */
+  extend(time?: Duration): void
+}
+
+/**
+ * Handles events, of a bus or of a subscription. Whatever it throws is a failure. With `effectively-once` delivery, what
+ * it returns is appended, once for ever.
+ */
+export type Handler<Event extends EventShape = EventShape> = (
+  event: Recorded<Event>,
+  context: HandlerContext,
+) => HandlerResult | Promise<HandlerResult>
+
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a handler may return nothing
+export type HandlerResult = void | undefined | readonly StreamAppend[]
+
+/** Stands around handlers: does something before and after `next`, or does not call it. */
+export type Middleware = (
+  event: RecordedEvent,
+  context: HandlerContext,
+  next: () => Promise<HandlerResult>,
+) => Promise<HandlerResult>
+
+/** How a message was not handled. */
+export interface Nack {
+  /** Until it is tried again; default as the backoff says. */
+  delay?: Duration
+  /** Why, for people. */
+  reason?: string
+}
+
+/** A message that was taken from a subscription. It is delivered again if it is not acknowledged in time. */
+export interface Message<Event extends EventShape = EventShape> extends HandlerContext {
+  readonly event: Recorded<Event>
+  /** Names this delivery; another try has another one. */
+  readonly id: string
+  /**
+   * It was handled. Resolves when that is durable.
+   *
+   * @throws `BANYAN_DELIVERY_ENDED` if its deadline has passed, or the subscription was taken over: it is, or was,
+   *   delivered again
+   */
+  ack(): Promise<void>
+  /** It was not handled; it is tried again later, until its attempts are used up. */
+  nack(how?: Nack): Promise<void>
+  /** It will never be handled: it becomes a dead letter at once. */
+  reject(reason: string): Promise<void>
+}
+
+/** Puts middleware around a handler, the first outermost. */
+export function withMiddleware(handler: Handler, middleware: readonly Middleware[]): Handler {
+  return middleware.reduceRight<Handler>(
+    (inner, layer) => (event, context) => layer(event, context, async () => inner(event, context)),
+    handler,
+  )
+}

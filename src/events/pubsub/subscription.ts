@@ -1,0 +1,131 @@
+import { duration, type Duration } from '../../core/duration.js'
+import type { EventLog, EventShape } from '../log.js'
+import { handleAll, messagesOf, takeSome, type HandleOptions } from './consume.js'
+import { Group } from './group/group.js'
+import { guaranteesOf, type Guarantees } from './guarantees.js'
+import type { Handler, Message } from './message.js'
+import { settingsOf, type Settings, type SubscriptionOptions } from './options.js'
+
+/** How many messages are pulled, and how long they are waited for. */
+export interface PullOptions {
+  /** At most so many. Default 1. */
+  max?: number
+  /** How long to wait if there is none. Default not at all. */
+  wait?: Duration
+  signal?: AbortSignal
+}
+
+/** This process's share in a subscription. */
+export interface Subscription<Event extends EventShape = EventShape> extends AsyncDisposable {
+  readonly name: string
+  /** What it promises, with the scope of each promise. */
+  readonly guarantees: Guarantees
+  /**
+   * Handles messages, of different keys at the same time, those of one key one after the other. A message is acknowledged
+   * when its handler has returned, and tried again when that has thrown.
+   *
+   * @returns stops it; what is being handled goes on
+   */
+  handle(handler: Handler<Event>, options?: HandleOptions): () => void
+  /** Messages as they are asked for; each is to be acknowledged. Ends with the signal, or when this is closed. */
+  messages(options?: { signal?: AbortSignal }): AsyncIterable<Message<Event>>
+  /** Several messages at once. */
+  pull(options?: PullOptions): Promise<readonly Message<Event>[]>
+  /** What it does in this process. */
+  status(): LocalStatus
+  /** Takes no more messages, waits for those being handled, and leaves the rest to others. */
+  close(): Promise<void>
+}
+
+/** What a subscription does in one process. */
+export interface LocalStatus {
+  /** The partitions that it works on here. */
+  readonly partitions: readonly number[]
+  /** Messages in memory. */
+  readonly held: number
+  /** Keys that wait for another try, or are parked. */
+  readonly stalled: number
+  readonly isPaused: boolean
+  /** Why it reads nothing at the moment. */
+  readonly fault?: string
+}
+
+/**
+ * Takes part in a subscription: follows a topic of the log, durably, and shares its messages with all who take part under
+ * the same name. The first to come creates it.
+ *
+ * Guarantees: see {@link Subscription.guarantees}; order per key, at least once by default. Which message is settled
+ * stands in the log itself, written in steps that expect each other: of two processes that believe to own a partition,
+ * one fails with its next step.
+ *
+ * @throws `BANYAN_SUBSCRIPTION_MISMATCH`, `BANYAN_INVALID_OPTIONS`, and what the log throws
+ */
+export async function subscribe<Event extends EventShape = EventShape>(
+  log: EventLog,
+  options: SubscriptionOptions,
+): Promise<Subscription<Event>> {
+  const settings = settingsOf(options)
+  return new GroupSubscription<Event>(log, settings, await Group.join(log, settings))
+}
+
+class GroupSubscription<Event extends EventShape> implements Subscription<Event> {
+  readonly name: string
+  readonly guarantees: Guarantees
+  readonly #log: EventLog
+  readonly #settings: Settings
+  readonly #group: Group
+  readonly #closing = new AbortController()
+  readonly #stops = new Set<() => void>()
+
+  constructor(log: EventLog, settings: Settings, group: Group) {
+    this.name = settings.name
+    this.guarantees = guaranteesOf(settings, group.state.partitions.length, log.capabilities)
+    this.#log = log
+    this.#settings = settings
+    this.#group = group
+  }
+
+  handle(handler: Handler<Event>, options: HandleOptions = {}): () => void {
+    const { engine } = this.#group
+    const stop = handleAll(this.#log, engine, this.#settings, handler, options)
+    this.#stops.add(stop)
+    return () => {
+      this.#stops.delete(stop)
+      stop()
+    }
+  }
+
+  messages({ signal }: { signal?: AbortSignal } = {}): AsyncIterable<Message<Event>> {
+    return messagesOf<Event>(this.#group.engine, this.#until(signal))
+  }
+
+  async pull({ max = 1, wait = 0, signal }: PullOptions = {}): Promise<readonly Message<Event>[]> {
+    const { clock } = this.#settings.runtime
+    const waiting = new AbortController()
+    const timer = clock.schedule(clock.now() + duration(wait, 'pull: wait'), () => waiting.abort())
+    const until = AbortSignal.any([waiting.signal, this.#until(signal)])
+    const taken = await takeSome(this.#group.engine, max, until)
+    timer.cancel()
+    return taken as unknown as readonly Message<Event>[]
+  }
+
+  status(): LocalStatus {
+    const { engine, state } = this.#group
+    const { partitions, held, stalled, fault } = engine
+    return { partitions, held, stalled, isPaused: state.isPaused, ...(fault !== undefined && { fault }) }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    for (const stop of this.#stops) stop()
+    await this.#group.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #until(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
+  }
+}
