@@ -40,7 +40,8 @@ export function handleAll(
     if (isStopped) return
     const forget = engine.take((delivery) => {
       cancel.delete(forget)
-      void handleOne(log, settings, run, delivery).then(next)
+      delivery.onEnd = next
+      void handleOne(log, settings, run, delivery)
     })
     cancel.add(forget)
   }

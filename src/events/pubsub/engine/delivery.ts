@@ -28,6 +28,8 @@ export class Delivery implements Message {
   readonly id: string
   /** When, on the monotonic clock. */
   begun = 0
+  /** Told when it ends, also if nobody has said what became of it: what handles it may never come back. */
+  onEnd: (() => void) | undefined
   readonly #owner: DeliveryOwner
   #abort: AbortController | undefined
   #timer: Timer | undefined
@@ -98,6 +100,7 @@ export class Delivery implements Message {
     this.#ending = how
     this.#timer?.cancel()
     this.#abort?.abort(ended(how))
+    this.onEnd?.()
     return true
   }
 

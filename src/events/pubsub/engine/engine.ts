@@ -136,9 +136,10 @@ export class Engine implements SlotOwner {
     const { drain } = this.#settings
     // What cannot be written now is not waited for: it is done again by whoever comes next.
     const timer = this.#clock.schedule(this.#clock.now() + drain, () => slot.ledger.stop())
-    await slot.ledger.release(this.#context.freed(slot.index))
+    const isReleased = await slot.ledger.release(this.#context.freed(slot.index))
     timer.cancel()
     this.#remove(slot)
+    if (!isReleased) this.#context.lost(slot.index)
   }
 
   /** Gives all partitions up at once: others have taken them. */
@@ -322,6 +323,8 @@ export class Engine implements SlotOwner {
     slot.end()
     if (this.#slots.get(slot.index) === slot) this.#slots.delete(slot.index)
     if (this.#slots.size === 0) this.#stopFeeding()
+    // What it held has made room.
+    else this.written()
   }
 
   async #seek(slot: Slot): Promise<void> {
@@ -388,13 +391,14 @@ export class Engine implements SlotOwner {
         )
       for (const event of events) {
         const route = routeOf(event, this.#settings)
-        const slot = route && this.#slots.get(partitionOf(route.key ?? event.id, this.#context.partitions))
-        if (slot && this.#isFull) await this.#room(true, signal)
+        const index = route && partitionOf(route.key ?? event.id, this.#context.partitions)
+        if (index !== undefined && this.#isFull && this.#slots.has(index)) await this.#room(true, signal)
         // A partition that has come meanwhile needs what this reader has passed: another one has begun.
         if (signal.aborted) return
-        slot?.partition.offer(event, route!.key, route!.fault)
+        if (index !== undefined) this.#slots.get(index)?.partition.offer(event, route!.key, route!.fault)
         this.#reached = event.position
       }
+      if (signal.aborted) return
       this.#reached = position
       const isPassed = this.#clock.now() - passedAt >= PASSED_MS
       for (const slot of this.#slots.values()) {

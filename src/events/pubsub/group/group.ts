@@ -43,7 +43,11 @@ export class Group {
   readonly #clock: Clock
   readonly #closing = new AbortController()
   readonly #claiming = new Set<number>()
+  /** Partitions whose ledger may name this member though it does not work on them. */
+  readonly #doubtful = new Set<number>()
   readonly #suspicion: Suspicion
+  /** Something has changed while a partition was being claimed. */
+  #isOutdated = false
   #state: GroupState
   #position: Position
   #member: string
@@ -70,7 +74,10 @@ export class Group {
         stream: groupStream(name),
         events: [{ type: 'Freed', data: { partition } }],
       }),
-      lost: () => this.#later(() => this.#reconcile()),
+      lost: (partition) => {
+        this.#doubtful.add(partition)
+        this.#later(() => this.#reconcile())
+      },
     })
     this.#suspicion = new Suspicion(log, settings, (members) => this.#ask(members))
   }
@@ -155,6 +162,8 @@ export class Group {
       if (partitions[partition] !== this.#member) void this.engine.release(partition)
     for (const [partition, member] of partitions.entries())
       if (member === this.#member && !owned.includes(partition)) void this.#claim(partition)
+    for (const partition of this.#doubtful)
+      if (partitions[partition] !== this.#member) void this.#claim(partition)
     this.#suspicion.watch(this.#state, this.#member)
     this.#evictLater()
     if (this.#clock.now() - this.#keptAt > KEEP_MS) await this.#keep()
@@ -162,56 +171,74 @@ export class Group {
 
   async #joinAnew(): Promise<void> {
     this.engine.abandon()
+    this.#doubtful.clear()
     memberLeft(this.#member)
     this.#member = newMember(this.#settings.runtime.random)
     await this.#join()
   }
 
+  /** Takes what this member is to work on, or gives back what it is not. */
   async #claim(partition: number): Promise<void> {
-    if (this.#claiming.has(partition)) return
+    if (this.engine.partitions.includes(partition)) return
+    if (this.#claiming.has(partition)) {
+      this.#isOutdated = true
+      return
+    }
     this.#claiming.add(partition)
     try {
-      await this.#tryToClaim(partition)
+      const isMine = this.#state.partitions[partition] === this.#member
+      if (!(await (isMine ? this.#take(partition) : this.#giveBack(partition))))
+        this.#later(() => this.#reconcile())
     } catch (error) {
       this.#warn(error)
-      this.#later(() => this.#claim(partition))
+      this.#later(() => this.#reconcile())
     } finally {
       this.#claiming.delete(partition)
+      if (this.#isOutdated) this.#later(() => this.#reconcile())
+      this.#isOutdated = false
     }
   }
 
-  async #tryToClaim(partition: number): Promise<void> {
+  /** @returns false if it has to be looked at again */
+  async #take(partition: number): Promise<boolean> {
     const { name, hold } = this.#settings
     const stream = ledgerStream(name, partition)
     const state = await readLedger(this.#log, stream, this.#state.from)
     const { owner, revision } = state
     // It says so when it has finished, or is found to be gone.
-    if (owner !== undefined && owner !== this.#member && this.#state.members.includes(owner)) return
+    if (owner !== undefined && owner !== this.#member && this.#state.members.includes(owner)) return true
     if (hold) {
       const position = heldFrom({ cursor: state.cursor, lanes: state.lanes.values() })
       await this.#log.hold(holdName(name, partition), position)
     }
+    this.#doubtful.add(partition)
     const result = await this.#log.append({
       streams: [{ stream, expected: revision, events: [{ type: 'Claimed', data: { owner: this.#member } }] }],
     })
-    if (!result.ok) {
-      this.#later(() => this.#reconcile())
-      return
-    }
+    if (!result.ok || this.#closing.signal.aborted) return false
     state.revision = result.streams[0]!.revision
-    if (this.#state.partitions[partition] === this.#member && !this.#closing.signal.aborted)
-      this.engine.own(partition, state, owner === undefined)
-    else
-      await this.#log.append({
+    if (this.#state.partitions[partition] !== this.#member) return false
+    this.#doubtful.delete(partition)
+    this.engine.own(partition, state, owner === undefined)
+    return true
+  }
+
+  /** @returns false if it has to be looked at again */
+  async #giveBack(partition: number): Promise<boolean> {
+    const { name } = this.#settings
+    const stream = ledgerStream(name, partition)
+    const { owner, revision } = await readLedger(this.#log, stream, this.#state.from)
+    if (owner === this.#member) {
+      const { ok } = await this.#log.append({
         streams: [
-          {
-            stream,
-            expected: state.revision,
-            events: [{ type: 'Released', data: { owner: this.#member } }],
-          },
+          { stream, expected: revision, events: [{ type: 'Released', data: { owner } }] },
           { stream: groupStream(name), events: [{ type: 'Freed', data: { partition } }] },
         ],
       })
+      if (!ok) return false
+    }
+    this.#doubtful.delete(partition)
+    return true
   }
 
   /** Asks others whether they are there. */

@@ -50,7 +50,9 @@ export class Ledger {
   #steps = 0
   #keptAt: number
   #isLost = false
-  #writing: Promise<void> | undefined
+  /** The step that is being written, or was. */
+  #last: Promise<void> = Promise.resolve()
+  /** The one behind it, if one is wanted. */
   #next: Promise<void> | undefined
 
   /**
@@ -83,10 +85,9 @@ export class Ledger {
 
   /** Writes what has changed. Resolves when everything that had changed before this call is durable, or nobody's any more. */
   write(): Promise<void> {
-    if (!this.#writing) return (this.#writing = this.#write())
-    return (this.#next ??= this.#writing.then(() => {
+    return (this.#next ??= this.#last.then(() => {
       this.#next = undefined
-      return (this.#writing = this.#write())
+      return (this.#last = this.#write())
     }))
   }
 
@@ -94,11 +95,14 @@ export class Ledger {
    * Gives the partition up, with everything written.
    *
    * @param also - what is appended with it
+   * @returns whether that was done
    */
-  async release(also: StreamAppend): Promise<void> {
+  async release(also: StreamAppend): Promise<boolean> {
     await this.write()
     if (!this.#isLost) await this.#append([{ type: 'Released', data: { owner: this.#id } }], [also])
+    const isReleased = !this.#isLost
     this.stop()
+    return isReleased
   }
 
   /** Writes nothing more. */
@@ -108,22 +112,19 @@ export class Ledger {
   }
 
   /** Sees what others have written. */
-  async look(): Promise<void> {
-    // A step that is being written finds out by itself.
-    if (!this.#writing && !this.#isLost) await this.#catchUp()
+  look(): Promise<void> {
+    return (this.#last = this.#last.then(async () => {
+      if (!this.#isLost) await this.#catchUp()
+    }))
   }
 
   async #write(): Promise<void> {
-    try {
-      const change = this.#isLost ? undefined : this.#owner.change()
-      if (!change) return
-      await this.#append([{ type: 'Progressed', data: change }])
-      this.#owner.written()
-      const isOld = this.#runtime.clock.now() - this.#keptAt > KEEP_MS
-      if ((++this.#steps >= KEEP_EVERY || isOld) && !this.#isLost) await this.#keep()
-    } finally {
-      this.#writing = undefined
-    }
+    const change = this.#isLost ? undefined : this.#owner.change()
+    if (!change) return
+    await this.#append([{ type: 'Progressed', data: change }])
+    this.#owner.written()
+    const isOld = this.#runtime.clock.now() - this.#keptAt > KEEP_MS
+    if ((++this.#steps >= KEEP_EVERY || isOld) && !this.#isLost) await this.#keep()
   }
 
   async #keep(): Promise<void> {

@@ -1,0 +1,203 @@
+import { BanyanError } from '../../src/core/errors.js'
+import {
+  subscribe,
+  topic,
+  type RecordedEvent,
+  type Subscription,
+  type SubscriptionOptions,
+} from '../../src/events/index.js'
+import { readLedger } from '../../src/events/pubsub/ledger/ledger.js'
+import { ledgerStream } from '../../src/events/pubsub/group/names.js'
+import type { World } from '../../src/testing/index.js'
+
+const PUBLISHERS = 2
+const MESSAGES = 12
+const CONSUMERS = 3
+const KEYS = 5
+const ATTEMPTS = 3
+
+/** What a message does to its handler. */
+type Kind = 'good' | 'flaky' | 'slow' | 'hangs' | 'poison'
+
+interface Body {
+  readonly kind: Kind
+  readonly key: string | undefined
+}
+
+/** What was seen of a message. */
+interface Seen {
+  begun: number
+  done: number
+}
+
+/** What happened to the messages of a run, and whether it may. */
+class Witness {
+  readonly messages = new Map<string, Seen>()
+  readonly #events = new Map<string, RecordedEvent>()
+  /** Healed, poison is none any more. */
+  isHealed = false
+  readonly #park: 'key' | 'message'
+
+  constructor(park: 'key' | 'message') {
+    this.#park = park
+  }
+
+  /** A message is given to a handler. */
+  begins(event: RecordedEvent, attempt: number, log: readonly RecordedEvent[]): void {
+    const seen = this.messages.get(event.id) ?? { begun: 0, done: 0 }
+    seen.begun++
+    this.messages.set(event.id, seen)
+    this.#events.set(event.id, event)
+    if (attempt > ATTEMPTS) throw new Error(`${event.id} is tried for the ${attempt}th time`)
+    if (keyOf(event) === undefined) return
+    for (const { id, stream, revision, data } of log) {
+      if (stream !== event.stream || revision >= event.revision) continue
+      if (this.messages.get(id)?.done) continue
+      // What was parked alone holds nothing back.
+      if (this.#park === 'message' && (data as Body).kind !== 'good') continue
+      throw new Error(`${event.id} (${stream}@${event.revision}) overtakes ${id} (@${revision})`)
+    }
+  }
+
+  ended(event: RecordedEvent): void {
+    this.messages.get(event.id)!.done++
+  }
+}
+
+function keyOf(event: RecordedEvent): string | undefined {
+  return (event.data as Body).key
+}
+
+/** Publishers and consumers over a log that fails, on machines that crash; some messages cannot be handled. */
+export async function lanes(world: World, options: Partial<SubscriptionOptions> = {}): Promise<void> {
+  const log = world.log()
+  const { park = 'key', partitions = world.random.pick([1, 3, 4]), delivery } = options
+  const witness = new Witness(park)
+  const published = new Set<string>()
+  const running = new Map<string, Subscription>()
+  const settings: SubscriptionOptions = {
+    name: 'mailer',
+    topic: 'order',
+    from: 'start',
+    attempts: ATTEMPTS,
+    deadline: '400ms',
+    backoff: { base: '20ms', max: '100ms' },
+    takeover: '1s',
+    drain: '500ms',
+    window: world.random.pick([2, 8, 4096]),
+    park,
+    ...options,
+    partitions,
+  }
+  const everything = async (): Promise<RecordedEvent[]> => {
+    const events: RecordedEvent[] = []
+    for await (const event of log.truth.read({ category: 'order' })) events.push(event)
+    return events
+  }
+
+  for (let publisher = 0; publisher < PUBLISHERS; publisher++) {
+    const messages = Array.from({ length: MESSAGES }, (_, number) => messageOf(world, publisher, number))
+    world.node(`publisher-${publisher}`, async (node) => {
+      const orders = topic(node.open(log), 'order')
+      for (const message of messages) {
+        for (;;) {
+          try {
+            await orders.publish(message)
+            published.add(message.id)
+            break
+          } catch (error) {
+            if (!(error instanceof BanyanError)) throw error
+            await node.sleep('50ms')
+          }
+        }
+        await node.sleep(world.random.below(300))
+      }
+    })
+  }
+
+  for (let consumer = 0; consumer < CONSUMERS; consumer++)
+    world.node(`consumer-${consumer}`, async (node) => {
+      const subscription = await subscribe(node.open(log), { ...settings, runtime: node.runtime })
+      running.set(node.name, subscription)
+      subscription.handle(
+        async (event, { attempt, signal }) => {
+          witness.begins(event, attempt, await everything())
+          node.note(`handles ${event.stream}@${event.revision}, try ${attempt}`)
+          const { kind } = event.data as Body
+          await node.sleep(kind === 'slow' ? 300 : world.random.below(20))
+          if (kind === 'hangs' && !witness.isHealed && attempt === 1) await new Promise(() => undefined)
+          if (kind === 'flaky' && attempt === 1) throw new Error('flaky')
+          if (kind === 'poison' && !witness.isHealed) throw new Error('poison')
+          if (!signal.aborted) witness.ended(event)
+          node.note(`has handled ${event.stream}@${event.revision}`)
+        },
+        { concurrency: 4 },
+      )
+      // It comes and goes.
+      await node.sleep(world.random.below(5000))
+      if (world.random.chance(0.3)) {
+        node.note('closes its subscription')
+        await subscription.close()
+        throw new BanyanError('BANYAN_LOG_UNAVAILABLE', 'it is started again')
+      }
+      await new Promise(() => undefined)
+    })
+
+  await world.storm(`${1 + world.random.below(10)}s`)
+  const settled = async (): Promise<boolean> => {
+    if (published.size < PUBLISHERS * MESSAGES) return false
+    const held = new Set<string>()
+    for (let partition = 0; partition < partitions; partition++) {
+      const state = await readLedger(log.truth, ledgerStream('mailer', partition), '0')
+      for (const { state: is, key, head } of state.lanes.values())
+        if (is === 'parked') held.add(key ?? head!.id)
+    }
+    return (await everything()).every(
+      ({ id, stream }) => (witness.messages.get(id)?.done ?? 0) > 0 || held.has(stream) || held.has(id),
+    )
+  }
+  await world.calm(settled, '3m').catch(async (error: unknown) => {
+    for (const { id, stream, revision, position } of await everything())
+      if (!witness.messages.get(id)?.done)
+        world.note(`${id} (${stream}@${revision}, ${position}) is not handled`)
+    for (let partition = 0; partition < partitions; partition++) {
+      const state = await readLedger(log.truth, ledgerStream('mailer', partition), '0')
+      world.note(
+        `partition ${partition}: ${state.owner} at ${state.cursor}, ${JSON.stringify([...state.lanes.values()])}`,
+      )
+    }
+    for (const [name, subscription] of running)
+      world.note(`${name}: ${JSON.stringify(subscription.status())}`)
+    throw error
+  })
+  if (delivery === 'at-most-once') return
+  await checkParked(world, log.truth, partitions)
+}
+
+async function checkParked(
+  world: World,
+  log: Parameters<typeof readLedger>[0],
+  partitions: number,
+): Promise<void> {
+  for (let partition = 0; partition < partitions; partition++) {
+    const state = await readLedger(log, ledgerStream('mailer', partition), '0')
+    for (const { state: is, attempts, reason, head } of state.lanes.values()) {
+      if (is !== 'parked') continue
+      if (attempts < ATTEMPTS) throw new Error(`${head?.id} is parked after ${attempts} tries: ${reason}`)
+      if (!reason) throw new Error(`${head?.id} is parked without a reason`)
+    }
+  }
+  world.note('everything is handled or parked')
+}
+
+function messageOf(world: World, publisher: number, number: number) {
+  const { below, chance, pick } = world.random
+  const key = chance(0.15) ? undefined : `k${below(KEYS)}`
+  const kind: Kind = chance(0.7) ? 'good' : pick(['flaky', 'slow', 'hangs', 'poison'])
+  return {
+    id: `m${publisher}-${number}`,
+    type: 'Placed',
+    data: { kind, key } satisfies { kind: Kind; key: string | undefined },
+    ...(key !== undefined && { key }),
+  }
+}
