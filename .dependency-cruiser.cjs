@@ -57,6 +57,7 @@ module.exports = {
           '^src/drivers/',
           '^src/events/(log|driver|errors|position|checksum)\\.ts$',
           '^src/events/personal-data/keys\\.ts$',
+          '^src/events/event-sourcing/snapshots\\.ts$',
           '^src/coordination/coordinator\\.ts$',
         ],
       },

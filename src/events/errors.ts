@@ -13,6 +13,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_COMMIT_OVERLAP` | the id of the commit, or of one of its events, is taken by a different commit |
  * | `BANYAN_CONFLICT` | a command that came too late: others have appended to its stream |
  * | `BANYAN_HISTORY_TRUNCATED` | a state cannot be told, as events that made it were removed |
+ * | `BANYAN_NOT_UNDOABLE` | there is nothing to undo or redo, it was done already, or an event of it has no inverse |
  * | `BANYAN_INVALID_SELECTOR` | options of a read that contradict each other |
  * | `BANYAN_INVALID_POSITION` | not a position of this kind of log |
  * | `BANYAN_POSITION_AHEAD` | a position behind the end: of another log, or of this one before it was restored |
@@ -42,6 +43,7 @@ export type EventErrorCode =
   | 'BANYAN_COMMIT_OVERLAP'
   | 'BANYAN_CONFLICT'
   | 'BANYAN_HISTORY_TRUNCATED'
+  | 'BANYAN_NOT_UNDOABLE'
   | 'BANYAN_INVALID_SELECTOR'
   | 'BANYAN_INVALID_POSITION'
   | 'BANYAN_POSITION_AHEAD'

@@ -5,8 +5,11 @@
  */
 import { openKeyStore } from '../drivers/open-keys.js'
 import { openDriver, type LogSpec } from '../drivers/open-log.js'
+import { openSnapshotStore } from '../drivers/open-snapshots.js'
+import type { Runtime } from '../core/runtime.js'
 import type { LogDriver } from './driver.js'
 import { DriverLog, type LogOptions } from './event-log.js'
+import type { Snapshots } from './event-sourcing/index.js'
 import type { EventLog } from './log.js'
 import {
   Keyring,
@@ -50,6 +53,19 @@ export async function openSubjectKeys(
 ): Promise<SubjectKeys> {
   const store = typeof where === 'string' ? await openKeyStore(where, options.runtime) : where
   return new Keyring(store, options)
+}
+
+/**
+ * Opens a store of snapshots, for `repository`: one for the states of each decider.
+ *
+ * @param where - `'memory:'`; `'sqlite:./snapshots.db'`, a directory or a file, made if it is not there;
+ *   `'postgres://user:password@host/database'`, which keeps them in a schema of their own
+ * @param options.runtime - time and telemetry; default the system's
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_LOG_FORMAT`, `BANYAN_LOG_LOCKED`, `BANYAN_LOG_CORRUPT`,
+ *   `BANYAN_LOG_UNAVAILABLE`
+ */
+export async function openSnapshots(where: string, options: { runtime?: Runtime } = {}): Promise<Snapshots> {
+  return openSnapshotStore(where, options.runtime)
 }
 
 export { causedBy } from './caused-by.js'
@@ -128,13 +144,21 @@ export {
   type RuleReport,
 } from './retention/index.js'
 export {
+  auditTrail,
+  changesBetween,
   memorySnapshots,
   renamed,
   repository,
+  undoable,
   upcasters,
+  type AuditEntry,
+  type AuditOptions,
+  type AuditSelection,
+  type Change,
   type CommandOptions,
   type Decider,
   type Handled,
+  type Inverses,
   type Loaded,
   type Moment,
   type Renamed,
@@ -142,7 +166,14 @@ export {
   type RepositoryOptions,
   type Snapshot,
   type SnapshotOptions,
+  type Snapshots,
   type SnapshotStore,
+  type StateDiff,
+  type UndoableDecider,
+  type UndoableOptions,
+  type UndoableRepository,
+  type UndoOptions,
+  type UndoState,
   type Upcaster,
   type Upcasters,
 } from './event-sourcing/index.js'

@@ -1,27 +1,22 @@
-import type { Pool, PoolClient } from 'pg'
-import { BanyanError } from '../../core/errors.js'
-import { eventError } from '../../events/errors.js'
 import type { StoredKey, SubjectKeyStore } from '../../events/personal-data/keys.js'
+import { SideSchema, type SideSchemaKind } from './side-schema.js'
 
-const FORMAT = 1
-const CONNECTIONS = 4
-/** Serialises those who make the schema at the same time. */
-const SCHEMA_LOCK = 0x424b4559
-
-/** A schema of its own, so that dumps of the log's leave it out. */
-const SCHEMA = `
-  CREATE SCHEMA banyan_keys;
-  CREATE TABLE banyan_keys.format (version integer NOT NULL);
-  INSERT INTO banyan_keys.format VALUES (${FORMAT});
-  CREATE TABLE banyan_keys.subject_key (
-    subject    text COLLATE "C" PRIMARY KEY,
-    id         text NOT NULL,
-    created    bigint,
-    forgotten  bigint,
-    secret     bytea,
-    master_key text
-  );
-`
+const KEYS: SideSchemaKind = {
+  holds: 'keys of subjects',
+  name: 'banyan_keys',
+  lock: 0x424b4559,
+  format: 1,
+  tables: `
+    CREATE TABLE banyan_keys.subject_key (
+      subject    text COLLATE "C" PRIMARY KEY,
+      id         text NOT NULL,
+      created    bigint,
+      forgotten  bigint,
+      secret     bytea,
+      master_key text
+    );
+  `,
+}
 
 const GET = 'SELECT * FROM banyan_keys.subject_key WHERE subject = $1'
 const LIST = 'SELECT * FROM banyan_keys.subject_key WHERE subject > $1 ORDER BY subject LIMIT $2'
@@ -49,56 +44,23 @@ interface Row {
 
 /** Opens a store of subjects' keys in a PostgreSQL database, which makes its schema, `banyan_keys`, if it is not there. */
 export async function openPostgresSubjectKeys(url: string): Promise<SubjectKeyStore> {
-  const { default: pg } = await import('pg')
-  const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS, application_name: 'banyan keys' })
-  // A connection that is lost while nobody uses it is replaced by the next that is needed.
-  pool.on('error', () => undefined)
-  const store = new PostgresSubjectKeys(pool)
-  try {
-    await store.prepare()
-  } catch (error) {
-    await pool.end()
-    throw error
-  }
-  return store
+  return new PostgresSubjectKeys(await SideSchema.open(url, KEYS))
 }
 
 class PostgresSubjectKeys implements SubjectKeyStore {
-  readonly #pool: Pool
+  readonly #schema: SideSchema
 
-  constructor(pool: Pool) {
-    this.#pool = pool
-  }
-
-  prepare(): Promise<void> {
-    return this.#durably(async (client) => {
-      await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
-      const { rows } = await client.query<{ known: boolean }>(
-        "SELECT to_regclass('banyan_keys.format') IS NOT NULL AS known",
-      )
-      if (!rows[0]?.known) {
-        await client.query(SCHEMA)
-        return
-      }
-      const { rows: formats } = await client.query<{ version: number }>(
-        'SELECT version FROM banyan_keys.format',
-      )
-      const version = formats[0]?.version ?? 0
-      if (version > FORMAT)
-        throw eventError(
-          'BANYAN_LOG_FORMAT',
-          `the schema banyan_keys has format ${version}, made by a newer version; update`,
-        )
-    })
+  constructor(schema: SideSchema) {
+    this.#schema = schema
   }
 
   async get(subject: string): Promise<StoredKey | undefined> {
-    const { rows } = await reached(this.#pool.query<Row>(GET, [subject]))
-    return rows[0] && keyOf(rows[0])
+    const [row] = await this.#schema.ask<Row>(GET, [subject])
+    return row && keyOf(row)
   }
 
   insert({ subject, id, created, secret, masterKey }: StoredKey): Promise<StoredKey> {
-    return this.#durably(async (client) => {
+    return this.#schema.durably(async (client) => {
       await client.query(INSERT, [subject, id, created, secret, masterKey])
       // Whoever came first has committed, or the statement above would still wait.
       const { rows } = await client.query<Row>(GET, [subject])
@@ -107,58 +69,26 @@ class PostgresSubjectKeys implements SubjectKeyStore {
   }
 
   replace({ subject, id, masterKey }: StoredKey, secret: Uint8Array, newMasterKey: string): Promise<boolean> {
-    return this.#durably(async (client) => {
+    return this.#schema.durably(async (client) => {
       const { rowCount } = await client.query(REPLACE, [secret, newMasterKey, subject, id, masterKey])
       return rowCount === 1
     })
   }
 
   forget(subject: string, time: number): Promise<boolean> {
-    return this.#durably(async (client) => {
+    return this.#schema.durably(async (client) => {
       const { rows } = await client.query<{ had: boolean }>(FORGET, [subject, time])
       return rows[0]?.had ?? false
     })
   }
 
   async list(after: string, limit: number): Promise<StoredKey[]> {
-    const { rows } = await reached(this.#pool.query<Row>(LIST, [after, limit]))
+    const rows = await this.#schema.ask<Row>(LIST, [after, limit])
     return rows.map(keyOf)
   }
 
   close(): Promise<void> {
-    return this.#pool.end()
-  }
-
-  /** In a transaction that is on disk when it resolves, whatever the settings of the server say. */
-  async #durably<Result>(work: (client: PoolClient) => Promise<Result>): Promise<Result> {
-    const client = await reached(this.#pool.connect())
-    let failed: Error | undefined
-    try {
-      await client.query('BEGIN')
-      await client.query('SET LOCAL synchronous_commit = on')
-      const result = await work(client)
-      await client.query('COMMIT')
-      return result
-    } catch (error) {
-      // The transaction ends with its connection.
-      failed = error instanceof Error ? error : new Error(String(error))
-      return await reached(Promise.reject(failed))
-    } finally {
-      client.release(failed)
-    }
-  }
-}
-
-async function reached<Result>(asking: Promise<Result>): Promise<Result> {
-  try {
-    return await asking
-  } catch (error) {
-    if (error instanceof BanyanError) throw error
-    throw eventError(
-      'BANYAN_LOG_UNAVAILABLE',
-      `the keys of subjects in PostgreSQL cannot be used: ${String(error)}`,
-      error,
-    )
+    return this.#schema.close()
   }
 }
 

@@ -1,15 +1,23 @@
 /**
  * Event sourcing: things whose state is what has happened to them. A decider says what happens next (`decider.ts`), a
- * repository brings it together with the log (`repository.ts`), states are made of events and of snapshots (`replay.ts`).
+ * repository brings it together with the log (`repository.ts`): it handles commands (`command-handler.ts`) on states that
+ * are made of events and of snapshots (`replay.ts`), and looks back: at what has changed (`diff.ts`), who did it
+ * (`audit.ts`), and what takes it back (`undo.ts`).
  */
+export { auditTrail, type AuditEntry, type AuditOptions, type AuditSelection } from './audit.js'
+export { changesBetween, type Change } from './changes.js'
+export type { CommandOptions, Handled } from './command-handler.js'
 export type { Decider } from './decider.js'
-export {
-  repository,
-  type CommandOptions,
-  type Handled,
-  type Repository,
-  type RepositoryOptions,
-} from './repository.js'
+export type { StateDiff } from './diff.js'
+export { repository, type Repository, type RepositoryOptions, type UndoableRepository } from './repository.js'
 export type { Loaded, Moment, SnapshotOptions } from './replay.js'
 export { renamed, upcasters, type Renamed, type Upcaster, type Upcasters } from './upcasters.js'
-export { memorySnapshots, type Snapshot, type SnapshotStore } from './snapshots.js'
+export { memorySnapshots, type Snapshot, type Snapshots, type SnapshotStore } from './snapshots.js'
+export {
+  undoable,
+  type Inverses,
+  type UndoableDecider,
+  type UndoableOptions,
+  type UndoOptions,
+  type UndoState,
+} from './undo.js'

@@ -44,16 +44,22 @@ export interface Seen<State> extends Loaded<State> {
 
 const SNAPSHOT_EVERY = 100
 
+/** What makes states of events: a decider, or as much of it as is needed to look at things. */
+export type Evolution<State, Event extends EventShape> = Pick<
+  Decider<State, never, Event>,
+  'initialState' | 'evolve'
+>
+
 /** States of streams, made of their events, from the last snapshot on if there is one. */
 export class Replays<State, Event extends EventShape> {
   readonly #log: EventLog
-  readonly #decider: Pick<Decider<State, never, Event>, 'initialState' | 'evolve'>
+  readonly #decider: Evolution<State, Event>
   readonly #snapshots: SnapshotOptions<State> | undefined
   readonly #runtime: Runtime
 
   constructor(
     log: EventLog,
-    decider: Pick<Decider<State, never, Event>, 'initialState' | 'evolve'>,
+    decider: Evolution<State, Event>,
     snapshots: SnapshotOptions<State> | undefined,
     runtime: Runtime,
   ) {
@@ -64,13 +70,24 @@ export class Replays<State, Event extends EventShape> {
   }
 
   async load(stream: string, at?: Moment): Promise<Seen<State>> {
-    const until = at && (await this.#untilOf(at))
+    const until = at && (await this.#untilOf(stream, at))
     if (until?.to === START) return this.#start()
     const snapshot = await this.#snapshotOf(stream, until)
     const fromIt = snapshot && (await this.#replay(stream, snapshot, until))
+    if (snapshot && !fromIt) await this.#forget(stream)
     const seen = fromIt ?? (await this.#replay(stream, this.#start(), until))!
     if (!at) await this.#keep(stream, seen)
     return seen
+  }
+
+  /** As it was when an event of this revision happened. */
+  loadBefore(stream: string, revision: number): Promise<Seen<State>> {
+    return revision === 0 ? Promise.resolve(this.#start()) : this.load(stream, { revision: revision - 1 })
+  }
+
+  /** The state after an event. */
+  evolve(state: State, event: Event): State {
+    return this.#decider.evolve(state, event)
   }
 
   /** With what was appended since. */
@@ -102,16 +119,20 @@ export class Replays<State, Event extends EventShape> {
     }
   }
 
-  async #untilOf(at: Moment): Promise<ReadOptions> {
+  async #untilOf(stream: string, at: Moment): Promise<ReadOptions> {
     if ('revision' in at) return { toRevision: at.revision }
-    if ('position' in at) return { to: at.position }
-    return { to: await this.#log.positionAt(at.time + 1) }
+    const to = 'position' in at ? at.position : await this.#log.positionAt(at.time + 1)
+    if (to === START) return { to }
+    // Where that is in the stream: a snapshot is of a revision.
+    for await (const { revision } of this.#log.read({ stream }, { to, backwards: true, limit: 1 }))
+      return { toRevision: revision }
+    return { to }
   }
 
   async #snapshotOf(stream: string, until?: ReadOptions): Promise<Seen<State> | undefined> {
     if (!this.#snapshots) return undefined
     const { store, version, fromJson = (json) => json as State } = this.#snapshots
-    // Where a position or a time is in the stream is not known before it is read.
+    // Nothing of the stream was there.
     if (until?.to !== undefined) return undefined
     try {
       const found = await store.read(stream)
@@ -126,11 +147,12 @@ export class Replays<State, Event extends EventShape> {
     }
   }
 
-  /** What follows from a state; undefined if the log does not have the event that it ends with. */
+  /** What follows from a state; undefined if it is of another history: the log has another event where it ends, or none. */
   async #replay(
     stream: string,
     base: Seen<State> & { checked?: boolean },
     until: ReadOptions = {},
+    isAgain = false,
   ): Promise<Seen<State> | undefined> {
     let { state, revision, last } = base
     const commits = new Map(base.commits)
@@ -154,9 +176,18 @@ export class Replays<State, Event extends EventShape> {
     }
     if (isEmpty && !base.checked) {
       const actual = await this.#log.revision(stream)
-      // Nothing is there where the snapshot is: it is of another history, or everything up to it was truncated.
-      if (revision !== 'none') return actual === revision ? { ...base, commits } : undefined
-      if (actual !== 'none') await this.#mustBeginLater(stream, actual)
+      if (revision === 'none') {
+        if (actual !== 'none') await this.#mustBeginLater(stream, actual)
+      } else {
+        // Of another history: what is here does not come that far.
+        if (actual === 'none' || actual < revision) return undefined
+        const wanted = Math.min(until.toRevision ?? Infinity, actual)
+        if (wanted > revision) {
+          if (isAgain) throw truncated(stream, revision + 1, wanted + 1)
+          // What stands behind it was truncated, or has come just now.
+          return this.#replay(stream, base, { toRevision: wanted }, true)
+        }
+      }
     }
     return { state, revision, last, since: base.since, commits }
   }
@@ -168,6 +199,15 @@ export class Replays<State, Event extends EventShape> {
       throw truncated(stream, 0, revision)
     }
     throw truncated(stream, 0, last + 1)
+  }
+
+  /** A snapshot of another history, as before the log was restored: it would keep those of this one out. */
+  async #forget(stream: string): Promise<void> {
+    try {
+      await this.#snapshots?.store.delete(stream)
+    } catch (error) {
+      this.#runtime.telemetry.log('warn', `the snapshot of ${stream} cannot be deleted: ${String(error)}`)
+    }
   }
 
   async #keep(stream: string, { state, revision, last, since }: Seen<State>): Promise<void> {

@@ -1,68 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
+import { account, type Account, type AccountEvent } from '../../../test/support/account.js'
+import { onEveryLog } from '../../../test/support/every-log.js'
+import { altered, collect as all } from '../../../test/support/logs.js'
 import { openLog, type EventLog } from '../index.js'
-import { memorySnapshots, repository, type Decider, type SnapshotStore } from './index.js'
+import { memorySnapshots, repository, type SnapshotStore } from './index.js'
 
-type Command = { deposit: number } | { withdraw: number } | { close: true }
-type Event =
-  | { type: 'Deposited'; data: { amount: number } }
-  | { type: 'Withdrawn'; data: { amount: number } }
-  | { type: 'Closed' }
-interface Account {
-  readonly balance: number
-  readonly open: boolean
-}
+const accounts = (log: EventLog, store?: SnapshotStore, every = 10) =>
+  repository(log, account, {
+    category: 'account',
+    ...(store && { snapshots: { store, version: 1, every } }),
+  })
 
-const account: Decider<Account, Command, Event> = {
-  initialState: () => ({ balance: 0, open: true }),
-  decide(command, { balance, open }) {
-    if (!open) throw new Error('the account is closed')
-    if ('deposit' in command) return { type: 'Deposited', data: { amount: command.deposit } }
-    if ('close' in command)
-      return balance > 0
-        ? [{ type: 'Withdrawn', data: { amount: balance } }, { type: 'Closed' }]
-        : { type: 'Closed' }
-    if (command.withdraw === 0) return []
-    if (command.withdraw > balance) throw new Error(`only ${balance} is there`)
-    return { type: 'Withdrawn', data: { amount: command.withdraw } }
-  },
-  evolve(state, event) {
-    switch (event.type) {
-      case 'Deposited':
-        return { ...state, balance: state.balance + event.data.amount }
-      case 'Withdrawn':
-        return { ...state, balance: state.balance - event.data.amount }
-      case 'Closed':
-        return { ...state, open: false }
-    }
-  },
-}
-
-const root = mkdtempSync(join(tmpdir(), 'banyan-repository-'))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
-let number = 0
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const item of items) list.push(item)
-  return list
-}
-
-describe.each(['memory', 'sqlite'])('a repository on %s', (driver) => {
-  async function open(): Promise<EventLog> {
-    const log = await openLog(driver === 'memory' ? 'memory:' : `sqlite:${join(root, String(number++))}`)
-    onTestFinished(() => log.close())
-    return log
-  }
-  const accounts = (log: EventLog, store?: SnapshotStore, every = 10) =>
-    repository(log, account, {
-      category: 'account',
-      ...(store && { snapshots: { store, version: 1, every } }),
-    })
-
+onEveryLog('a repository', (open) => {
   it('decides on what has happened, and appends what happens', async () => {
     const log = await open()
     const repo = accounts(log)
@@ -156,44 +106,6 @@ describe.each(['memory', 'sqlite'])('a repository on %s', (driver) => {
     expect(await repo.load('1', { time: third!.recorded + 100_000 })).toMatchObject({ revision: 4 })
   })
 
-  it('with snapshots, whatever becomes of them, states are those of the events', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(
-          fc.oneof(
-            fc.record({ deposit: fc.integer({ min: 1, max: 9 }) }),
-            fc.constantFrom('lose' as const, 'age' as const, 'garble' as const, 'other history' as const),
-          ),
-          { maxLength: 25 },
-        ),
-        fc.integer({ min: 1, max: 5 }),
-        async (steps, every) => {
-          const log = await openLog('memory:')
-          const store = memorySnapshots()
-          const repo = accounts(log, store, every)
-          let balance = 0
-          for (const step of steps) {
-            const snapshot = await store.read('account-1')
-            if (typeof step === 'object') {
-              balance += step.deposit
-              expect((await repo.handle('1', step)).state.balance).toBe(balance)
-            } else if (step === 'lose') await store.delete('account-1')
-            else if (snapshot) {
-              await store.delete('account-1')
-              if (step === 'age') await store.write('account-1', { ...snapshot, version: 0, state: '{}' })
-              if (step === 'garble') await store.write('account-1', { ...snapshot, state: '{' })
-              if (step === 'other history')
-                await store.write('account-1', { ...snapshot, event: 'another', state: '{"balance":-1}' })
-            }
-            expect((await repo.load('1')).state.balance).toBe(balance)
-          }
-          await log.close()
-        },
-      ),
-      { numRuns: 60 },
-    )
-  })
-
   it('reads only what is behind the snapshot', async () => {
     const log = await open()
     const store = memorySnapshots()
@@ -203,11 +115,38 @@ describe.each(['memory', 'sqlite'])('a repository on %s', (driver) => {
     const read: number[] = []
     const spy = {
       ...account,
-      evolve: (state: Account, event: Event) => (read.push(1), account.evolve(state, event)),
+      evolve: (state: Account, event: AccountEvent) => (read.push(1), account.evolve(state, event)),
     }
     const repo = repository(log, spy, { category: 'account', snapshots: { store, version: 1, every: 10 } })
     expect(await repo.load('1')).toMatchObject({ state: { balance: 465 }, revision: 29 })
     expect(read.length).toBe(29 - snapshot!.revision)
+  })
+
+  it('reads nothing before the snapshot for a command with an id that can be decided', async () => {
+    const log = await open()
+    const store = memorySnapshots()
+    for (let deposit = 1; deposit <= 30; deposit++) await accounts(log, store).handle('1', { deposit })
+    const snapshot = await store.read('account-1')
+    const asked: (number | undefined)[] = []
+    const watched = altered(log, {
+      read: (selector, options) => (asked.push(options?.fromRevision), log.read(selector, options)),
+    })
+    await accounts(watched, store).handle('1', { deposit: 1 }, { id: 'one' })
+    expect(asked).toEqual([snapshot!.revision])
+  })
+
+  it('knows a command that was handled before the snapshot, and where its events were truncated', async () => {
+    const log = await open()
+    const store = memorySnapshots()
+    const repo = accounts(log, store, 5)
+    const first = await repo.handle('1', { deposit: 7 }, { id: 'first' })
+    for (let deposit = 1; deposit <= 11; deposit++) await repo.handle('1', { deposit })
+    const repeated = { id: 'first', duplicate: true, position: first.position, events: 1, revision: 11 }
+    expect(await repo.handle('1', { deposit: 7 }, { id: 'first' })).toMatchObject(repeated)
+    expect(await repo.handle('1', { deposit: 7 }, { id: 'first', expected: 'none' })).toMatchObject(repeated)
+    await log.truncate({ stream: 'account-1', beforeRevision: 5 })
+    expect(await repo.handle('1', { deposit: 7 }, { id: 'first' })).toMatchObject(repeated)
+    expect(await log.revision('account-1')).toBe(11)
   })
 
   it('a stream whose beginning was truncated needs a snapshot', async () => {
@@ -223,6 +162,56 @@ describe.each(['memory', 'sqlite'])('a repository on %s', (driver) => {
       code: 'BANYAN_HISTORY_TRUNCATED',
     })
   })
+})
+
+it('with snapshots, whatever becomes of them, states are those of the events', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.oneof(
+          fc.record({ deposit: fc.integer({ min: 1, max: 9 }) }),
+          fc.constantFrom('lose' as const, 'age' as const, 'garble' as const, 'other history' as const),
+        ),
+        { maxLength: 25 },
+      ),
+      fc.integer({ min: 1, max: 5 }),
+      async (steps, every) => {
+        const log = await openLog('memory:')
+        const store = memorySnapshots()
+        const repo = accounts(log, store, every)
+        let balance = 0
+        for (const step of steps) {
+          const snapshot = await store.read('account-1')
+          if (typeof step === 'object') {
+            balance += step.deposit
+            expect((await repo.handle('1', step)).state.balance).toBe(balance)
+          } else if (step === 'lose') await store.delete('account-1')
+          else if (snapshot) {
+            await store.delete('account-1')
+            if (step === 'age') await store.write('account-1', { ...snapshot, version: 0, state: '{}' })
+            if (step === 'garble') await store.write('account-1', { ...snapshot, state: '{' })
+            if (step === 'other history')
+              await store.write('account-1', { ...snapshot, event: 'another', state: '{"balance":-1}' })
+          }
+          expect((await repo.load('1')).state.balance).toBe(balance)
+        }
+        await log.close()
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
+it('options of snapshots that make no sense are refused', async () => {
+  const log = await openLog('memory:')
+  const store = memorySnapshots()
+  for (const snapshots of [
+    { store, version: 1.5 },
+    { store, version: 1, every: 0 },
+    { store, version: 1, each: 5 },
+  ])
+    expect(() => repository(log, account, { category: 'account', snapshots })).toThrow(/snapshots\./)
+  await log.close()
 })
 
 it('a category with a dash, or none, is refused', async () => {

@@ -1,21 +1,19 @@
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
-import type {
-  Conflict,
-  EventLog,
-  EventShape,
-  Expected,
-  Metadata,
-  Position,
-  ReadOptions,
-  Recorded,
-} from '../log.js'
-import { eventError } from '../errors.js'
-import { START } from '../position.js'
-import { uuid7 } from '../uuid.js'
+import type { EventLog, EventShape, ReadOptions, Recorded } from '../log.js'
+import { auditEntries, type AuditEntry, type AuditOptions } from './audit.js'
+import { CommandHandler, type CommandOptions, type Handled } from './command-handler.js'
 import type { Decider } from './decider.js'
-import { Replays, type Loaded, type Moment, type Seen, type SnapshotOptions } from './replay.js'
+import { stateDiff, type StateDiff } from './diff.js'
+import { Replays, type Loaded, type Moment, type SnapshotOptions } from './replay.js'
+import {
+  refuseUndoMetadata,
+  Undoing,
+  type UndoableDecider,
+  type UndoOptions,
+  type UndoState,
+} from './undo.js'
 
 /** Options of {@link repository}. */
 export interface RepositoryOptions<State> {
@@ -29,39 +27,19 @@ export interface RepositoryOptions<State> {
   runtime?: Runtime
 }
 
+const SNAPSHOT_OPTIONS: OptionTable<SnapshotOptions<unknown>> = {
+  store: { kind: 'code', type: 'object', doc: 'where they are' },
+  version: { kind: 'number', min: 0, integer: true, doc: 'of the form of the state' },
+  every: { kind: 'number', min: 1, integer: true, doc: 'events between two' },
+  toJson: { kind: 'code', type: 'function', doc: 'the state as JSON keeps it' },
+  fromJson: { kind: 'code', type: 'function', doc: 'the opposite' },
+}
+
 const OPTIONS: OptionTable<RepositoryOptions<unknown>> = {
   category: { kind: 'string', doc: 'what stands before the dash in names of streams' },
   retries: { kind: 'number', min: 0, integer: true, doc: 'tries after a conflict' },
-  snapshots: { kind: 'code', type: 'object', doc: 'where states are kept' },
+  snapshots: { kind: 'group', options: SNAPSHOT_OPTIONS, doc: 'where states are kept' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
-}
-
-/** What is said with a command. */
-export interface CommandOptions {
-  /**
-   * Makes a repetition harmless: the same id again gives the first result, whatever the state is by then. Up to 255
-   * bytes. Default: a new UUID.
-   */
-  id?: string
-  /** Of every event that it leads to: see `causedBy`. */
-  metadata?: Metadata
-  /** The revision that whoever commands has seen; at any other nothing is decided. */
-  expected?: number | 'none'
-}
-
-/** What came of a command. */
-export interface Handled<State> {
-  readonly id: string
-  /** After its events; of a repetition: the present one. */
-  readonly state: State
-  /** The last revision of the stream then; `none` if nothing ever happened. */
-  readonly revision: number | 'none'
-  /** Where its last event is; `'0'` if there was nothing to do. */
-  readonly position: Position
-  /** How many events it has led to. */
-  readonly events: number
-  /** It had been handled before. */
-  readonly duplicate: boolean
 }
 
 /** Things of one kind, each the history of its stream. */
@@ -77,8 +55,42 @@ export interface Repository<State, Command, Event extends EventShape> {
   load(id: string, at?: Moment): Promise<Loaded<State>>
   /** What has happened, in order. */
   history(id: string, options?: ReadOptions): AsyncIterable<Recorded<Event>>
+  /**
+   * What is different in the state between two moments, and the events in between.
+   *
+   * @param to - default now
+   */
+  diff(id: string, from: Moment, to?: Moment): Promise<StateDiff<State, Event>>
+  /** Who did what to it, when and why, and what that has changed in its state; in order. */
+  audit(id: string, options?: AuditOptions): AsyncIterable<AuditEntry>
+  /** The same for all things of this kind, in the order of the log. Reads the events of all of them. */
+  auditAll(options?: AuditOptions): AsyncIterable<AuditEntry>
   /** The name of a stream. */
   streamOf(id: string): string
+}
+
+/** A {@link Repository} of a decider whose commands can be undone. */
+export interface UndoableRepository<State, Command, Event extends EventShape> extends Repository<
+  State,
+  Command,
+  Event
+> {
+  /**
+   * Takes a command back: appends what its decider says makes up for its events. Nothing is removed from the history.
+   *
+   * @throws `BANYAN_NOT_UNDOABLE` if there is nothing to undo, if it was undone already, or if an event of it has no
+   *   inverse; what the inverse and `check` throw; `BANYAN_HISTORY_TRUNCATED`; what `handle` throws
+   */
+  undo(id: string, options?: UndoOptions): Promise<Handled<State>>
+  /**
+   * Lets the events of the command happen again that was undone last. Once another command came, there is nothing to
+   * redo.
+   *
+   * @throws `BANYAN_NOT_UNDOABLE` if there is nothing to redo; what `check` throws; what `handle` throws
+   */
+  redo(id: string, options?: CommandOptions): Promise<Handled<State>>
+  /** Which commands `undo` and `redo` would take now. */
+  undoState(id: string): Promise<UndoState>
 }
 
 const RETRIES = 5
@@ -88,10 +100,22 @@ const RETRIES = 5
  *
  * Guarantee: of commands to one stream each is decided on the state that all before it have left (the stream's expected
  * revision), also across processes. Its events are appended all or none, and durable when `handle` resolves.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`
  */
 export function repository<State, Command, Event extends EventShape>(
   log: EventLog,
+  decider: UndoableDecider<State, Command, Event>,
+  options: RepositoryOptions<State>,
+): UndoableRepository<State, Command, Event>
+export function repository<State, Command, Event extends EventShape>(
+  log: EventLog,
   decider: Decider<State, Command, Event>,
+  options: RepositoryOptions<State>,
+): Repository<State, Command, Event>
+export function repository<State, Command, Event extends EventShape>(
+  log: EventLog,
+  decider: Decider<State, Command, Event> | UndoableDecider<State, Command, Event>,
   options: RepositoryOptions<State>,
 ): Repository<State, Command, Event> {
   checkOptions('repository', OPTIONS, options as RepositoryOptions<unknown>)
@@ -101,106 +125,95 @@ export function repository<State, Command, Event extends EventShape>(
       'BANYAN_INVALID_OPTIONS',
       `repository: category must be a name without a dash, got ${JSON.stringify(category)}`,
     )
-  return new DecidedStreams(log, decider, options)
+  return 'inverse' in decider
+    ? new UndoableStreams(log, decider, options)
+    : new DecidedStreams(log, decider, options)
 }
 
 class DecidedStreams<State, Command, Event extends EventShape> implements Repository<State, Command, Event> {
+  protected readonly replays: Replays<State, Event>
+  protected readonly commands: CommandHandler<State, Event>
   readonly #log: EventLog
   readonly #decider: Decider<State, Command, Event>
   readonly #category: string
-  readonly #retries: number
-  readonly #replays: Replays<State, Event>
-  readonly #runtime: Runtime
 
   constructor(log: EventLog, decider: Decider<State, Command, Event>, options: RepositoryOptions<State>) {
+    const { category, retries = RETRIES, snapshots, runtime = systemRuntime } = options
     this.#log = log
     this.#decider = decider
-    this.#category = options.category
-    this.#retries = options.retries ?? RETRIES
-    this.#runtime = options.runtime ?? systemRuntime
-    this.#replays = new Replays(log, decider, options.snapshots, this.#runtime)
+    this.#category = category
+    this.replays = new Replays(log, decider, snapshots, runtime)
+    this.commands = new CommandHandler(log, this.replays, retries, runtime)
   }
 
   streamOf(id: string): string {
     return `${this.#category}-${id}`
   }
 
+  handle(id: string, command: Command, options: CommandOptions = {}): Promise<Handled<State>> {
+    return this.commands.handle(this.streamOf(id), options, ({ state }) => ({
+      events: listOf(this.#decider.decide(command, state)),
+      metadata: options.metadata,
+    }))
+  }
+
+  async load(id: string, at?: Moment): Promise<Loaded<State>> {
+    const { state, revision } = await this.replays.load(this.streamOf(id), at)
+    return { state, revision }
+  }
+
   history(id: string, options?: ReadOptions): AsyncIterable<Recorded<Event>> {
     return this.#log.read<Event>({ stream: this.streamOf(id) }, options)
   }
 
-  async load(id: string, at?: Moment): Promise<Loaded<State>> {
-    const { state, revision } = await this.#replays.load(this.streamOf(id), at)
-    return { state, revision }
+  diff(id: string, from: Moment, to?: Moment): Promise<StateDiff<State, Event>> {
+    return stateDiff(this.#log, this.replays, this.streamOf(id), from, to)
   }
 
-  async handle(id: string, command: Command, options: CommandOptions = {}): Promise<Handled<State>> {
+  audit(id: string, options?: AuditOptions): AsyncIterable<AuditEntry> {
+    return auditEntries(this.#log, { ...options, stream: this.streamOf(id) }, this.replays)
+  }
+
+  auditAll(options?: AuditOptions): AsyncIterable<AuditEntry> {
+    return auditEntries(this.#log, { ...options, category: this.#category }, this.replays)
+  }
+}
+
+class UndoableStreams<State, Command, Event extends EventShape>
+  extends DecidedStreams<State, Command, Event>
+  implements UndoableRepository<State, Command, Event>
+{
+  readonly #undoing: Undoing<State, Event>
+
+  constructor(
+    log: EventLog,
+    decider: UndoableDecider<State, Command, Event>,
+    options: RepositoryOptions<State>,
+  ) {
+    super(log, decider, options)
+    this.#undoing = new Undoing(log, this.replays, decider)
+  }
+
+  override async handle(id: string, command: Command, options?: CommandOptions): Promise<Handled<State>> {
+    refuseUndoMetadata(options?.metadata)
+    return super.handle(id, command, options)
+  }
+
+  undo(id: string, options: UndoOptions = {}): Promise<Handled<State>> {
     const stream = this.streamOf(id)
-    const commit = options.id ?? uuid7(this.#runtime.clock.wall())
-    let seen = await this.#replays.load(stream)
-    for (let left = this.#retries; ; left--) {
-      const result = await this.#try(stream, commit, command, options, seen)
-      if ('state' in result) return result
-      if (left <= 0) throw conflictError(stream, seen.revision, result.actual)
-      seen = await this.#replays.goOn(stream, seen)
-    }
+    return this.commands.handle(stream, options, (seen) => this.#undoing.undo(stream, seen, options))
   }
 
-  /** Decides once, on a state that was seen. */
-  async #try(
-    stream: string,
-    id: string,
-    command: Command,
-    { expected, metadata, id: given }: CommandOptions,
-    seen: Seen<State>,
-  ): Promise<Handled<State> | Conflict> {
-    const before = given === undefined ? undefined : await this.#repeated(stream, id, seen)
-    if (before) return before
-    if (expected !== undefined && expected !== seen.revision)
-      throw conflictError(stream, expected, seen.revision)
-    const decided = listOf(this.#decider.decide(command, seen.state))
-    if (decided.length === 0) return { ...resultOf(id, seen), position: START, events: 0, duplicate: false }
-    const events = decided.map((event) => ({ ...event, ...(metadata && { metadata }) }))
-    let result
-    try {
-      result = await this.#log.append({ id, streams: [{ stream, expected: seen.revision, events }] })
-    } catch (error) {
-      if (!(error instanceof BanyanError) || error.code !== 'BANYAN_COMMIT_OVERLAP') throw error
-      // The same command may have been decided elsewhere at the same time, and otherwise.
-      const elsewhere = await this.#repeated(stream, id, await this.#replays.goOn(stream, seen))
-      if (elsewhere) return elsewhere
-      throw error
-    }
-    if (!result.ok) return result.conflicts[0]!
-    if (result.duplicate) return (await this.#repeated(stream, id, await this.#replays.goOn(stream, seen)))!
-    return {
-      id,
-      state: decided.reduce((state, event) => this.#decider.evolve(state, event), seen.state),
-      revision: result.streams[0]!.revision,
-      position: result.position,
-      events: decided.length,
-      duplicate: false,
-    }
+  redo(id: string, options: CommandOptions = {}): Promise<Handled<State>> {
+    const stream = this.streamOf(id)
+    return this.commands.handle(stream, options, (seen) => this.#undoing.redo(stream, seen, options))
   }
 
-  /** What a command has led to, if it was handled before. */
-  async #repeated(stream: string, id: string, seen: Seen<State>): Promise<Handled<State> | undefined> {
-    const before = await this.#replays.find(stream, id, seen)
-    return before && { ...resultOf(id, seen), ...before, duplicate: true }
+  undoState(id: string): Promise<UndoState> {
+    return this.#undoing.state(this.streamOf(id))
   }
 }
 
 function listOf<Event extends EventShape>(decided: Event | readonly Event[]): readonly Event[] {
   return Array.isArray(decided) ? (decided as readonly Event[]) : [decided as Event]
-}
-
-function resultOf<State>(id: string, { state, revision }: Seen<State>): Loaded<State> & { id: string } {
-  return { id, state, revision }
-}
-
-function conflictError(stream: string, expected: Expected, actual: number | 'none'): Error {
-  return eventError(
-    'BANYAN_CONFLICT',
-    `${stream} is at revision ${actual}, not at ${expected}, as others have appended to it; nothing was appended. Load it again`,
-  )
 }

@@ -39,6 +39,7 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
   BANYAN_COMMIT_OVERLAP: [409, 'commit-overlap'],
   BANYAN_CONFLICT: [409, 'conflict'],
   BANYAN_HISTORY_TRUNCATED: [409, 'history-truncated'],
+  BANYAN_NOT_UNDOABLE: [409, 'not-undoable'],
   BANYAN_INVALID_SELECTOR: [400, 'invalid-selector'],
   BANYAN_INVALID_POSITION: [400, 'invalid-position'],
   BANYAN_POSITION_AHEAD: [409, 'position-ahead'],
