@@ -4,6 +4,7 @@ import { BanyanError } from '../core/errors.js'
 import { version } from '../node/version.js'
 import { registerEvents } from './events/index.js'
 import { paint } from './paint.js'
+import { registerStreams } from './streams/index.js'
 import { UsageError } from './usage-error.js'
 
 /** Exit codes of the command line. */
@@ -33,6 +34,7 @@ Examples:
   banyan explain                   why requests were refused
   banyan breaker open payments     keep calls away from a service
   banyan events tail               what happens in the event log, live
+  banyan streams audit order-17    who did what to a thing, when and why
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -183,6 +185,7 @@ program
   .action(async () => (await import('./schema.js')).schema())
 
 registerEvents(program)
+registerStreams(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.

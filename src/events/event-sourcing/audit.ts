@@ -110,6 +110,13 @@ function entryOf(event: RecordedEvent, changes: readonly Change[] | undefined): 
   }
 }
 
+/** An entry as JSON keeps it: bytes as CloudEvents have them. */
+export function auditRecord({ data, ...entry }: AuditEntry): object {
+  return data instanceof Uint8Array
+    ? { ...entry, data_base64: Buffer.from(data).toString('base64') }
+    : { ...entry, data }
+}
+
 /** States that are kept while many streams are read in the order of the log. */
 const MOST_STATES = 1000
 

@@ -1,5 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { HandlerRequest, HttpHandler } from '../../core/http-handler.js'
+import {
+  auditRecord,
+  auditTrail,
+  type AuditEntry,
+  type AuditSelection,
+} from '../../events/event-sourcing/audit.js'
 import type { EventLog, StreamInfo } from '../../events/log.js'
 import { json, notAllowed, problem, readBytes, type Reply } from './reply.js'
 
@@ -24,6 +30,7 @@ const LARGEST_LIST = 1000
  * | `POST /api/events`, `POST /api/events/streams/{stream}` | appends |
  * | `GET /api/events/tail` | what comes from now on, as Server-Sent Events; `from` begins earlier |
  * | `GET /api/events/streams?category={category}&after={stream}&limit={n}` | streams, in order of their names |
+ * | `GET /api/events/audit?stream={stream}&category={category}&actor={name}&correlation={id}&from={position}&to={position}` | who did what, when and why, as lines of JSON |
  * | `GET /api/events/stats` | driver, promises, counts, sizes, holds |
  * | `GET /api/events/verify` | reads and checks everything: findings as lines of JSON, the last with `ok: true` or none |
  */
@@ -41,6 +48,8 @@ export async function eventsReply(
       return tail(request, events.handler)
     case '/streams':
       return streams(request, events.log)
+    case '/audit':
+      return audit(request, events.log)
     case '/stats':
       return json(200, await events.state())
     case '/verify':
@@ -48,7 +57,7 @@ export async function eventsReply(
     default:
       return problem(
         404,
-        'There is nothing here. Try /api/events, /api/events/tail, /api/events/streams, /api/events/stats or /api/events/verify.',
+        'There is nothing here. Try /api/events, /api/events/tail, /api/events/streams, /api/events/audit, /api/events/stats or /api/events/verify.',
       )
   }
 }
@@ -61,9 +70,8 @@ function tail(request: IncomingMessage, handler: HttpHandler): Promise<Reply> {
 
 async function streams(request: IncomingMessage, log: EventLog): Promise<Reply> {
   const query = queryOf(request)
-  const unknown = [...query.keys()].find((name) => !['category', 'after', 'limit'].includes(name))
-  if (unknown !== undefined)
-    return problem(400, `Unknown parameter \`${unknown}\`; known are category, after, limit.`)
+  const refusal = refuseUnknown(query, ['category', 'after', 'limit'])
+  if (refusal) return refusal
   const limit = Number(query.get('limit') ?? 100)
   if (!Number.isInteger(limit) || limit < 1 || limit > LARGEST_LIST)
     return problem(400, `\`limit\` must be a whole number from 1 to ${LARGEST_LIST}.`)
@@ -73,6 +81,47 @@ async function streams(request: IncomingMessage, log: EventLog): Promise<Reply> 
   for await (const stream of log.streams(options)) found.push(stream)
   const next = found.length === limit ? found.at(-1)!.stream : undefined
   return json(200, { streams: found, ...(next !== undefined && { next }) })
+}
+
+/** Parameters of `/audit`, and what they select. */
+const AUDIT = {
+  stream: 'stream',
+  category: 'category',
+  actor: 'actor',
+  correlation: 'correlationId',
+  from: 'from',
+  to: 'to',
+} as const satisfies Record<string, keyof AuditSelection>
+
+async function audit(request: IncomingMessage, log: EventLog): Promise<Reply> {
+  const query = queryOf(request)
+  const refusal = refuseUnknown(query, Object.keys(AUDIT))
+  if (refusal) return refusal
+  const selection: AuditSelection = { signal: signalOf(request) }
+  for (const [name, value] of query) selection[AUDIT[name as keyof typeof AUDIT]] = value
+  const entries = auditTrail(log, selection)[Symbol.asyncIterator]()
+  // What is wrong with the request shows here, while there is still a status to tell it with.
+  const first = await entries.next()
+  return { status: 200, type: 'application/x-ndjson', body: linesOf(first, entries) }
+}
+
+async function* linesOf(
+  first: IteratorResult<AuditEntry, unknown>,
+  entries: AsyncIterator<AuditEntry, unknown>,
+): AsyncGenerator<Buffer> {
+  try {
+    for (let next = first; !next.done; next = await entries.next())
+      yield Buffer.from(`${JSON.stringify(auditRecord(next.value))}\n`)
+  } finally {
+    await entries.return?.()
+  }
+}
+
+function refuseUnknown(query: URLSearchParams, known: readonly string[]): Reply | undefined {
+  const unknown = [...query.keys()].find((name) => !known.includes(name))
+  return unknown === undefined
+    ? undefined
+    : problem(400, `Unknown parameter \`${unknown}\`; known are ${known.join(', ')}.`)
 }
 
 async function* verified(request: IncomingMessage, log: EventLog): AsyncGenerator<Buffer> {
