@@ -60,8 +60,12 @@ async function compareStates(
   for (const change of found.changes) output.add(changeLine(change))
   if (found.changes.length === 0) output.add('nothing is different')
   const print = printer(output, {})
-  output.add('')
-  for await (const event of found.events) await print([event])
+  let isFirst = true
+  for await (const event of found.events) {
+    if (isFirst) output.add('')
+    isFirst = false
+    await print([event])
+  }
 }
 
 /** What an event says that the last one of its type did not. */
