@@ -92,11 +92,7 @@ function orderOf(world: World, id: string): Order {
   const { pick, below, chance } = world.random
   const what: Order['what'] = chance(0.35)
     ? pick(['undo', 'undo', 'redo'])
-    : pick([
-        { deposit: 1 + below(9) },
-        { withdraw: 1 + below(12) },
-        { rename: pick(['a', 'b', 'c']) },
-      ])
+    : pick([{ deposit: 1 + below(9) }, { withdraw: 1 + below(12) }, { rename: pick(['a', 'b', 'c']) }])
   return { id, account: String(below(ACCOUNTS)), what }
 }
 
