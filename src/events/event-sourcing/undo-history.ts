@@ -1,5 +1,5 @@
 import { eventError } from '../errors.js'
-import type { EventLog, EventShape, Recorded } from '../log.js'
+import type { EventLog, EventShape, Recorded, RecordedEvent } from '../log.js'
 
 /** A command as its stream tells of it. */
 interface Step<Event extends EventShape> {
@@ -118,7 +118,16 @@ async function* stepsBackwards<Event extends EventShape>(
     }
     events.push(event)
   }
-  if (events.length > 0) yield stepOf(events.reverse(), events[0]!.revision > 0)
+  if (events.length > 0) yield stepOf(events.reverse(), !isFirstOfCommit(events[0]!))
+}
+
+/** By its id, if it was given one by the log; else whoever stands before it may have been truncated. */
+function isFirstOfCommit({
+  id,
+  commit,
+  revision,
+}: Pick<RecordedEvent, 'id' | 'commit' | 'revision'>): boolean {
+  return revision === 0 || id === `${commit}/0`
 }
 
 function stepOf<Event extends EventShape>(

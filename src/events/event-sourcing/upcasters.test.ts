@@ -1,10 +1,12 @@
 import { afterEach, expect, it } from 'vitest'
-import { openLog, type EventLog } from '../index.js'
-import { renamed, upcasters } from './index.js'
+import { closeLogs, collect, newDirectory } from '../../../test/support/logs.js'
+import { archive, exportEvents, fileLines, openLog, START, type EventLog } from '../index.js'
+import { memorySnapshots, renamed, repository, upcasters } from './index.js'
 
 const open: EventLog[] = []
 afterEach(async () => {
   for (const log of open.splice(0)) await log.close()
+  await closeLogs()
 })
 
 /** A log in which an older program has left events, as a newer one reads it. */
@@ -74,6 +76,45 @@ it('follows an event whose type was renamed, into the chain of its new one', asy
     OrderMade: { 1: (data: unknown) => renamed('OrderPlaced', data) },
   })
   expect(await read(log)).toEqual([['OrderPlaced', { total: 3, currency: 'EUR' }, 3]])
+})
+
+it('brings up to date whatever is read of the log, however it is read', async () => {
+  const log = await logWith(
+    [
+      { type: 'OrderPlaced', data: { price: 3 } },
+      { type: 'OrderPlaced', data: { price: 4 } },
+    ],
+    placed,
+  )
+  const newest = { total: 4, currency: 'EUR' }
+  const orders = repository(
+    log,
+    {
+      initialState: (): unknown => undefined,
+      decide: (event: { type: string; data?: unknown }) => event,
+      evolve: (_, { data }) => data,
+    },
+    { category: 'order', snapshots: { store: memorySnapshots(), version: 1, every: 1 } },
+  )
+  expect((await orders.load('1')).state).toEqual(newest)
+  expect((await orders.load('1', { revision: 0 })).state).toMatchObject({ total: 3 })
+  const datas = async (events: AsyncIterable<{ data: unknown }>): Promise<unknown[]> =>
+    (await collect(events)).map(({ data }) => data)
+  const both = [{ total: 3, currency: 'EUR' }, newest]
+  expect(await datas(log.read({}, { backwards: true }))).toEqual(both.toReversed())
+  expect(await datas(log.read({ types: ['OrderPlaced'] }))).toEqual(both)
+  expect(await datas(orders.history('1'))).toEqual(both)
+  expect(await datas(orders.audit('1'))).toEqual(both)
+  expect(await datas((await orders.diff('1', { position: START })).events)).toEqual(both)
+  for await (const { events } of log.follow()) {
+    expect(events.map(({ data }) => data)).toEqual(both)
+    break
+  }
+  const exported = (await collect(exportEvents(log))).map((line) => JSON.parse(line) as object)
+  expect(exported).toMatchObject([{ data: both[0] }, { data: newest, banyanschemaversion: 3 }])
+  const { file } = await archive(log, { stream: 'order-1', beforeRevision: 1 }, { directory: newDirectory() })
+  const [line] = await collect(fileLines(file!))
+  expect(JSON.parse(line!)).toMatchObject({ data: both[0] })
 })
 
 it('does not guess what a newer program has meant', async () => {
