@@ -10,6 +10,7 @@ const parts = {
   access: async () => (await import('./access.mjs')).access(),
   events: async () => (await import('./events.mjs')).events(),
   'event-sourcing': async () => (await import('./event-sourcing.mjs')).eventSourcing(),
+  pubsub: async () => (await import('./pubsub.mjs')).pubsub(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)

@@ -17,7 +17,7 @@ export function order(/** @type {number} */ number) {
 /** More than any engine answers while it is measured. */
 const MOST_CALLS = 5_000_000
 /** Warms up for so long before it counts, in ms. */
-const WARM_MS = 1000
+export const WARM_MS = 1000
 
 /**
  * Keeps so many calls under way for a time.
@@ -62,6 +62,35 @@ export async function keepInFlight(concurrency, ms, call) {
     ...percentiles(times.subarray(0, count)),
     blocked: Math.max(0, blocked),
   }
+}
+
+/**
+ * Makes so many calls a second for a time, whether they are answered or not, and waits for the last answer.
+ *
+ * @param {number} perSecond
+ * @param {number} ms
+ * @param {(number: number) => Promise<unknown>} call
+ * @returns {Promise<{ reached: number }>} answers a second
+ */
+export async function atRate(perSecond, ms, call) {
+  const begun = now()
+  // Promises that are kept would cost the garbage collector more than the log costs.
+  let waiting = 0
+  let failed
+  let number = 0
+  while (now() < begun + ms) {
+    const due = Math.floor(((now() - begun) / 1000) * perSecond)
+    for (; number < due; number++) {
+      waiting++
+      call(number)
+        .then(() => waiting--)
+        .catch((error) => (failed = error))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  while (waiting > 0 && !failed) await new Promise((resolve) => setTimeout(resolve, 1))
+  if (failed) throw failed
+  return { reached: number / ((now() - begun) / 1000) }
 }
 
 /** @param {ArrayLike<number>} times */

@@ -2,7 +2,7 @@
 /** What is run in a process of its own: `node tasks.mjs <task> <options as JSON>` prints what the task gives. */
 import { openLog } from '../../dist/events/index.js'
 import { runTask, told } from '../apart.mjs'
-import { keepInFlight, now, order, percentiles } from './load.mjs'
+import { atRate, keepInFlight, now, order, percentiles } from './load.mjs'
 import { openEmmett, openJetStream, PlainFile } from './peers.mjs'
 
 /** How many streams single appends go to, as orders of a shop would. */
@@ -17,6 +17,14 @@ function appendTo(log) {
     log.append({
       streams: [{ stream: `order-${number % STREAMS}`, events: [{ type: TYPE, data: order(number) }] }],
     })
+}
+
+/** @param {import('../../dist/events/index.js').EventLog} log */
+function appendAt(log) {
+  return (/** @type {number} */ number) => {
+    const data = { ...order(number), at: now() }
+    return log.append({ streams: [{ stream: `order-${number % STREAMS}`, events: [{ type: TYPE, data }] }] })
+  }
 }
 
 export const tasks = {
@@ -106,7 +114,7 @@ export const tasks = {
   ) {
     return withLog(where, async (log) => {
       if (wait) await told()
-      return atRate(log, perSecond, ms)
+      return atRate(perSecond, ms, appendAt(log))
     })
   },
 
@@ -125,7 +133,7 @@ export const tasks = {
   ) {
     return withLog(where, async (log) => {
       const following = deliveries(log, ms + SETTLE_MS)
-      const { reached } = await atRate(log, perSecond, ms)
+      const { reached } = await atRate(perSecond, ms, appendAt(log))
       return { ...percentiles(await following), reached }
     })
   },
@@ -207,34 +215,6 @@ const COMMITS_IN_FLIGHT = 4
 const WARM_READS = 200
 /** What is on its way when the appending ends arrives within this. */
 const SETTLE_MS = 500
-
-/**
- * @param {import('../../dist/events/index.js').EventLog} log
- * @param {number} perSecond
- * @param {number} ms
- */
-async function atRate(log, perSecond, ms) {
-  const begun = now()
-  // Promises that are kept would cost the garbage collector more than the log costs.
-  let waiting = 0
-  let failed
-  let number = 0
-  while (now() < begun + ms) {
-    const due = Math.floor(((now() - begun) / 1000) * perSecond)
-    for (; number < due; number++) {
-      const data = { ...order(number), at: now() }
-      waiting++
-      log
-        .append({ streams: [{ stream: `order-${number % STREAMS}`, events: [{ type: TYPE, data }] }] })
-        .then(() => waiting--)
-        .catch((error) => (failed = error))
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-  while (waiting > 0 && !failed) await new Promise((resolve) => setTimeout(resolve, 1))
-  if (failed) throw failed
-  return { reached: number / ((now() - begun) / 1000) }
-}
 
 /**
  * @param {import('../../dist/events/index.js').EventLog} log
