@@ -6,6 +6,7 @@ import {
   type Subscription,
   type SubscriptionOptions,
 } from '../../src/events/index.js'
+import { partitionOf } from '../../src/events/pubsub/engine/route.js'
 import { readLedger } from '../../src/events/pubsub/ledger/ledger.js'
 import { ledgerStream } from '../../src/events/pubsub/group/names.js'
 import type { World } from '../../src/testing/index.js'
@@ -34,12 +35,15 @@ interface Seen {
 class Witness {
   readonly messages = new Map<string, Seen>()
   readonly #events = new Map<string, RecordedEvent>()
-  /** Healed, poison is none any more. */
-  isHealed = false
   readonly #park: 'key' | 'message'
+  readonly #delivery: SubscriptionOptions['delivery']
 
-  constructor(park: 'key' | 'message') {
-    this.#park = park
+  readonly #violated: (error: Error) => void
+
+  constructor({ park, delivery }: Partial<SubscriptionOptions>, violated: (error: Error) => void) {
+    this.#park = park ?? 'key'
+    this.#delivery = delivery
+    this.#violated = violated
   }
 
   /** A message is given to a handler. */
@@ -48,15 +52,24 @@ class Witness {
     seen.begun++
     this.messages.set(event.id, seen)
     this.#events.set(event.id, event)
-    if (attempt > ATTEMPTS) throw new Error(`${event.id} is tried for the ${attempt}th time`)
+    if (attempt > ATTEMPTS) this.violated(`${event.id} is tried for the ${attempt}th time`)
+    if (this.#delivery === 'at-most-once') {
+      if (seen.begun > 1) this.violated(`${event.id} is given to a handler again`)
+      return
+    }
     if (keyOf(event) === undefined) return
     for (const { id, stream, revision, data } of log) {
       if (stream !== event.stream || revision >= event.revision) continue
       if (this.messages.get(id)?.done) continue
       // What was parked alone holds nothing back.
       if (this.#park === 'message' && (data as Body).kind !== 'good') continue
-      throw new Error(`${event.id} (${stream}@${event.revision}) overtakes ${id} (@${revision})`)
+      this.violated(`${event.id} (${stream}@${event.revision}) overtakes ${id} (@${revision})`)
     }
+  }
+
+  /** What a handler threw would be taken for its failure. */
+  violated(what: string): void {
+    this.#violated(new Error(what))
   }
 
   ended(event: RecordedEvent): void {
@@ -71,8 +84,9 @@ function keyOf(event: RecordedEvent): string | undefined {
 /** Publishers and consumers over a log that fails, on machines that crash; some messages cannot be handled. */
 export async function lanes(world: World, options: Partial<SubscriptionOptions> = {}): Promise<void> {
   const log = world.log()
-  const { park = 'key', partitions = world.random.pick([1, 3, 4]), delivery } = options
-  const witness = new Witness(park)
+  const { partitions = world.random.pick([1, 3, 4]), delivery } = options
+  let violation: Error | undefined
+  const witness = new Witness(options, (error) => (violation ??= error))
   const published = new Set<string>()
   const running = new Map<string, Subscription>()
   const settings: SubscriptionOptions = {
@@ -85,7 +99,6 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
     takeover: '1s',
     drain: '500ms',
     window: world.random.pick([2, 8, 4096]),
-    park,
     ...options,
     partitions,
   }
@@ -117,19 +130,29 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
 
   for (let consumer = 0; consumer < CONSUMERS; consumer++)
     world.node(`consumer-${consumer}`, async (node) => {
+      const busy = new Map<string, AbortSignal>()
       const subscription = await subscribe(node.open(log), { ...settings, runtime: node.runtime })
       running.set(node.name, subscription)
       subscription.handle(
         async (event, { attempt, signal }) => {
+          if (keyOf(event) !== undefined) {
+            if (busy.get(event.stream)?.aborted === false)
+              witness.violated(`two messages of ${event.stream} are in flight`)
+            busy.set(event.stream, signal)
+          }
           witness.begins(event, attempt, await everything())
           node.note(`handles ${event.stream}@${event.revision}, try ${attempt}`)
           const { kind } = event.data as Body
           await node.sleep(kind === 'slow' ? 300 : world.random.below(20))
-          if (kind === 'hangs' && !witness.isHealed && attempt === 1) await new Promise(() => undefined)
+          if (kind === 'hangs' && attempt === 1) await new Promise(() => undefined)
+          if (signal.aborted) return
+          busy.delete(event.stream)
           if (kind === 'flaky' && attempt === 1) throw new Error('flaky')
-          if (kind === 'poison' && !witness.isHealed) throw new Error('poison')
-          if (!signal.aborted) witness.ended(event)
+          if (kind === 'poison') throw new Error('poison')
+          witness.ended(event)
           node.note(`has handled ${event.stream}@${event.revision}`)
+          if (delivery !== 'effectively-once') return
+          return [{ stream: `effect-${event.stream}`, events: [{ type: 'Done', data: event.id }] }]
         },
         { concurrency: 4 },
       )
@@ -145,16 +168,35 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
 
   await world.storm(`${1 + world.random.below(10)}s`)
   const settled = async (): Promise<boolean> => {
+    if (violation) throw violation
     if (published.size < PUBLISHERS * MESSAGES) return false
     const held = new Set<string>()
+    const past = new Set<string>()
+    const events = await everything()
     for (let partition = 0; partition < partitions; partition++) {
       const state = await readLedger(log.truth, ledgerStream('mailer', partition), '0')
       for (const { state: is, key, head } of state.lanes.values())
         if (is === 'parked') held.add(key ?? head!.id)
+      const waits = ({ id, stream, position, data }: RecordedEvent): boolean =>
+        [...state.lanes.values()].some(
+          ({ key, head, after }) =>
+            (head?.id === id || key === stream || (key !== undefined && key === (data as Body).key)) &&
+            position > after,
+        )
+      const isHere = ({ id, stream, data }: RecordedEvent): boolean => {
+        const { key } = data as Body
+        return partitionOf(key === undefined ? id : options.key ? key : stream, partitions) === partition
+      }
+      for (const event of events.filter(isHere))
+        if ((event.position <= state.cursor && !waits(event)) || state.settled.has(event.position))
+          past.add(event.id)
     }
-    return (await everything()).every(
-      ({ id, stream }) => (witness.messages.get(id)?.done ?? 0) > 0 || held.has(stream) || held.has(id),
-    )
+    // What was acknowledged before it was handled may be lost.
+    if (delivery === 'at-most-once') return events.every(({ id }) => past.has(id))
+    return events.every(({ id, stream, data }) => {
+      const isDone = (witness.messages.get(id)?.done ?? 0) > 0 && past.has(id)
+      return isDone || held.has(id) || held.has(stream) || held.has((data as Body).key ?? '')
+    })
   }
   await world.calm(settled, '3m').catch(async (error: unknown) => {
     for (const { id, stream, revision, position } of await everything())
@@ -170,24 +212,36 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
       world.note(`${name}: ${JSON.stringify(subscription.status())}`)
     throw error
   })
+  if (violation) throw violation
   if (delivery === 'at-most-once') return
-  await checkParked(world, log.truth, partitions)
+  const parked = await checkParked(world, log.truth, partitions)
+  if (delivery !== 'effectively-once') return
+  const effects: unknown[] = []
+  for await (const { data } of log.truth.read({ category: 'effect' })) effects.push(data)
+  if (new Set(effects).size < effects.length) throw new Error(`effects came twice: ${effects.join()}`)
+  for (const { id, stream } of await everything())
+    if (!effects.includes(id) && !parked.has(id) && !parked.has(stream))
+      throw new Error(`${id} was handled, and has no effect`)
 }
 
 async function checkParked(
   world: World,
   log: Parameters<typeof readLedger>[0],
   partitions: number,
-): Promise<void> {
+): Promise<Set<string>> {
+  const parked = new Set<string>()
   for (let partition = 0; partition < partitions; partition++) {
     const state = await readLedger(log, ledgerStream('mailer', partition), '0')
-    for (const { state: is, attempts, reason, head } of state.lanes.values()) {
+    for (const { state: is, attempts, reason, head, key } of state.lanes.values()) {
       if (is !== 'parked') continue
       if (attempts < ATTEMPTS) throw new Error(`${head?.id} is parked after ${attempts} tries: ${reason}`)
       if (!reason) throw new Error(`${head?.id} is parked without a reason`)
+      // With all that it holds back.
+      parked.add(key ?? head!.id)
     }
   }
   world.note('everything is handled or parked')
+  return parked
 }
 
 function messageOf(world: World, publisher: number, number: number) {

@@ -1,16 +1,26 @@
 import { describe, expect, it } from 'vitest'
+import type { SubscriptionOptions } from '../../src/events/index.js'
 import { simulate } from '../../src/testing/index.js'
 import { lanes } from './lanes-scenario.js'
 
-const SEEDS = Number(process.env['LANES_SEEDS'] ?? 300)
+const FACTOR = Number(process.env['LANES_SEEDS'] ?? 1)
 
-describe('key lanes over a log that fails', () => {
-  it(
-    'handle or park every message, and let none overtake another of its key',
+const KINDS: readonly (readonly [what: string, seeds: number, options: Partial<SubscriptionOptions>])[] = [
+  ['by stream', 600, {}],
+  ['by a key function', 400, { key: ({ data }) => (data as { key?: string }).key }],
+  ['parking single messages', 300, { park: 'message' }],
+  ['with effects in the log', 400, { delivery: 'effectively-once' }],
+  ['acknowledged before', 300, { delivery: 'at-most-once' }],
+]
+
+describe('three consumers that crash, over a log that fails', () => {
+  it.each(KINDS)(
+    'handle or park every message, and let none overtake another of its key: %s',
     { timeout: 300_000 },
-    async () => {
-      const { seeds } = await simulate({ seeds: SEEDS, run: lanes, stepLimit: 2_000_000 })
-      if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(SEEDS)
+    async (_, count, options) => {
+      const run = (world: Parameters<typeof lanes>[0]): Promise<void> => lanes(world, options)
+      const { seeds } = await simulate({ seeds: count * FACTOR, run, stepLimit: 2_000_000 })
+      if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(count * FACTOR)
     },
   )
 })

@@ -1,10 +1,14 @@
-import { eventError } from '../errors.js'
+import { eventError, isPassing } from '../errors.js'
+import { sleep } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import type { EventLog, EventShape, StreamAppend } from '../log.js'
 import type { Delivery } from './engine/delivery.js'
 import type { Engine } from './engine/engine.js'
 import { withMiddleware, type Handler, type Message, type Middleware } from './message.js'
 import type { Settings } from './options.js'
+
+/** Until what could not be appended is tried again, in ms. */
+const AGAIN_MS = 100
 
 class DeadLetterError extends Error {}
 
@@ -60,7 +64,7 @@ async function handleOne(
 ): Promise<void> {
   try {
     const result: unknown = await handler(delivery.event, delivery)
-    if (settings.delivery === 'effectively-once') await append(log, settings.name, delivery, result)
+    if (settings.delivery === 'effectively-once') await append(log, settings, delivery, result)
     void delivery.end({ is: 'handled' }, 'it was handled')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
@@ -70,7 +74,12 @@ async function handleOne(
 }
 
 /** Appends what a handler returned, under an id that is the same for every try. */
-async function append(log: EventLog, name: string, { event }: Delivery, result: unknown): Promise<void> {
+async function append(
+  log: EventLog,
+  { name, runtime }: Settings,
+  delivery: Delivery,
+  result: unknown,
+): Promise<void> {
   if (result === undefined) return
   if (!Array.isArray(result))
     throw eventError(
@@ -79,17 +88,22 @@ async function append(log: EventLog, name: string, { event }: Delivery, result: 
     )
   const streams = result as readonly StreamAppend[]
   if (streams.length === 0) return
-  try {
-    const appended = await log.append({ id: `${name}/${event.id}`, streams })
-    if (appended.ok) return
-    const [conflict] = appended.conflicts
-    throw eventError(
-      'BANYAN_CONFLICT',
-      `${conflict!.stream} is at revision ${conflict!.actual}, not at ${conflict!.expected}`,
-    )
-  } catch (error) {
-    // An earlier try has appended something else: that stays.
-    if (!(error instanceof BanyanError) || error.code !== 'BANYAN_COMMIT_OVERLAP') throw error
+  for (;;) {
+    try {
+      const appended = await log.append({ id: `${name}/${delivery.event.id}`, streams })
+      if (appended.ok) return
+      const [conflict] = appended.conflicts
+      throw eventError(
+        'BANYAN_CONFLICT',
+        `${conflict!.stream} is at revision ${conflict!.actual}, not at ${conflict!.expected}`,
+      )
+    } catch (error) {
+      // An earlier try has appended something else: that stays.
+      if (error instanceof BanyanError && error.code === 'BANYAN_COMMIT_OVERLAP') return
+      // That the log cannot be reached says nothing of the message.
+      if (!isPassing(error)) throw error
+      await sleep(runtime.clock, AGAIN_MS, delivery.signal)
+    }
   }
 }
 

@@ -212,6 +212,7 @@ export class Engine implements SlotOwner {
     const took = this.#clock.now() - delivery.begun
     if (this.#settings.delivery === 'at-most-once') {
       slot.partition.free(entry)
+      this.written()
       this.#meter.ended(verdict.is === 'handled' ? 'handled' : 'dropped', took)
       return Promise.resolve()
     }
