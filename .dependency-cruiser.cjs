@@ -58,6 +58,7 @@ module.exports = {
           '^src/events/(log|driver|errors|position|checksum)\\.ts$',
           '^src/events/personal-data/keys\\.ts$',
           '^src/events/event-sourcing/snapshots\\.ts$',
+          '^src/events/projections/store\\.ts$',
           '^src/coordination/coordinator\\.ts$',
         ],
       },

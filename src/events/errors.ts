@@ -28,6 +28,14 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_DELIVERY_ENDED` | a message that was settled too late: its deadline has passed, or another process delivers it |
  * | `BANYAN_SUBSCRIPTION_MISMATCH` | a subscription that was created otherwise, with another topic or number of partitions |
  * | `BANYAN_SUBSCRIPTION_UNKNOWN` | there is no subscription of that name |
+ * | `BANYAN_PROJECTION_FAILED` | a projection has stopped at an event that its handler does not take; the message says which |
+ * | `BANYAN_PROJECTION_UNKNOWN` | the store has no such projection, or not this version of it |
+ * | `BANYAN_PROJECTION_BEHIND` | a version that would show readers older data than the one that is read |
+ * | `BANYAN_READ_TOO_OLD` | a read model has not become as new as a query needs it, in the time it had |
+ * | `BANYAN_READ_INCOMPLETE` | a read model lacks events that a query may rely on, as they were parked |
+ * | `BANYAN_READ_MODEL_CORRUPT` | tables or checkpoint of a read model are not as its projection has left them, or of another log |
+ * | `BANYAN_READ_MODEL_UNAVAILABLE` | the store of read models cannot be reached, or not used |
+ * | `BANYAN_READ_MODEL_CLOSED` | the read models were closed |
  * | `BANYAN_SUBJECT_FORGOTTEN` | personal data of somebody whose key was deleted; nothing was appended |
  * | `BANYAN_SUBJECT_KEY_UNAVAILABLE` | the store of keys does not have the key that is needed, or no master key that was given unwraps it |
  * | `BANYAN_PERSONAL_DATA_CORRUPT` | an encrypted field was changed, or belongs to another event |
@@ -58,6 +66,14 @@ export type EventErrorCode =
   | 'BANYAN_DELIVERY_ENDED'
   | 'BANYAN_SUBSCRIPTION_MISMATCH'
   | 'BANYAN_SUBSCRIPTION_UNKNOWN'
+  | 'BANYAN_PROJECTION_FAILED'
+  | 'BANYAN_PROJECTION_UNKNOWN'
+  | 'BANYAN_PROJECTION_BEHIND'
+  | 'BANYAN_READ_TOO_OLD'
+  | 'BANYAN_READ_INCOMPLETE'
+  | 'BANYAN_READ_MODEL_CORRUPT'
+  | 'BANYAN_READ_MODEL_UNAVAILABLE'
+  | 'BANYAN_READ_MODEL_CLOSED'
   | 'BANYAN_SUBJECT_FORGOTTEN'
   | 'BANYAN_SUBJECT_KEY_UNAVAILABLE'
   | 'BANYAN_PERSONAL_DATA_CORRUPT'

@@ -7,6 +7,11 @@ import { openKeyStore } from '../drivers/open-keys.js'
 import { openDriver, type LogSpec } from '../drivers/open-log.js'
 import { openSnapshotStore } from '../drivers/open-snapshots.js'
 import type { Runtime } from '../core/runtime.js'
+import { openReadModelStore, type ReadModelPlace } from '../drivers/open-read-models.js'
+import type { MemoryTables } from '../drivers/memory/read-models.js'
+import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
+import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
+import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
 import type { LogDriver } from './driver.js'
 import { DriverLog, type LogOptions } from './event-log.js'
 import type { Snapshots } from './event-sourcing/index.js'
@@ -17,6 +22,14 @@ import {
   type SubjectKeysOptions,
   type SubjectKeyStore,
 } from './personal-data/index.js'
+import {
+  atLeastOnce,
+  readModels,
+  type CheckpointStore,
+  type ReadModels,
+  type ReadModelsOptions,
+  type ReadModelStore,
+} from './projections/index.js'
 
 /**
  * Opens an event log.
@@ -66,6 +79,58 @@ export async function openSubjectKeys(
  */
 export async function openSnapshots(where: string, options: { runtime?: Runtime } = {}): Promise<Snapshots> {
   return openSnapshotStore(where, options.runtime)
+}
+
+/**
+ * Opens read models, for projections of a log.
+ *
+ * @param where - `'memory:'`; `'sqlite:./read'`, a directory or a file, made if it is not there, or a `Database` of
+ *   better-sqlite3, whose file is opened again; `'postgres://user:password@host/database'`, or a `Pool` of pg, which stays
+ *   open; a {@link CheckpointStore}, for read models that are elsewhere; or a store of your own
+ * @param log - what they are made of; stays open
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_READ_MODEL_UNAVAILABLE`, `BANYAN_READ_MODEL_CORRUPT`; `BANYAN_UNSUPPORTED` for a
+ *   log that has no order of all its events
+ */
+export function openReadModels(
+  where: 'memory:',
+  log: EventLog,
+  options?: ReadModelsOptions,
+): Promise<ReadModels<MemoryTables>>
+export function openReadModels(
+  where: `sqlite:${string}` | SqliteHandle,
+  log: EventLog,
+  options?: ReadModelsOptions,
+): Promise<ReadModels<SqliteTables>>
+export function openReadModels(
+  where: `postgres:${string}` | `postgresql:${string}` | PostgresPool,
+  log: EventLog,
+  options?: ReadModelsOptions,
+): Promise<ReadModels<PostgresTables>>
+export function openReadModels(
+  where: CheckpointStore,
+  log: EventLog,
+  options?: ReadModelsOptions,
+): Promise<ReadModels<undefined>>
+export function openReadModels<Db>(
+  where: string | ReadModelStore<Db>,
+  log: EventLog,
+  options?: ReadModelsOptions,
+): Promise<ReadModels<Db>>
+export async function openReadModels(
+  where: ReadModelPlace | CheckpointStore | ReadModelStore<unknown>,
+  log: EventLog,
+  options: ReadModelsOptions = {},
+): Promise<ReadModels<unknown>> {
+  return readModels(await storeOf(where, options), log, options)
+}
+
+function storeOf(
+  where: ReadModelPlace | CheckpointStore | ReadModelStore<unknown>,
+  { runtime }: ReadModelsOptions,
+): ReadModelStore<unknown> | Promise<ReadModelStore<unknown>> {
+  if (typeof where === 'object' && 'transactional' in where) return where
+  if (typeof where === 'object' && 'replace' in where) return atLeastOnce(where)
+  return openReadModelStore(where, runtime)
 }
 
 export { causedBy } from './caused-by.js'
@@ -198,6 +263,40 @@ export {
   type SubscriptionOptions,
   type Topic,
 } from './pubsub/index.js'
+export {
+  projection,
+  type AnyProjection,
+  type CheckpointRow,
+  type CheckpointStore,
+  type EffectContext,
+  type ParkedQuery,
+  type ParkedRow,
+  type Projection,
+  type ProjectionContext,
+  type ProjectionDefinition,
+  type ProjectionHandlers,
+  type ProjectionState,
+  type ProjectionStatus,
+  type Projector,
+  type ProjectorState,
+  type ProjectorStatus,
+  type QueryContext,
+  type QueryOptions,
+  type ReadModels,
+  type ReadModelsOptions,
+  type ReadModelStore,
+  type RebuildOptions,
+  type Redriven,
+  type RunOptions,
+  type StoreTransaction,
+  type StoreView,
+  type Switched,
+  type SwitchOptions,
+  type View,
+} from './projections/index.js'
+export type { MemoryTable, MemoryTables } from '../drivers/memory/read-models.js'
+export type { PostgresPool, PostgresResult, PostgresTables } from '../drivers/postgres/read-models/client.js'
+export type { SqliteTables, SqliteValue } from '../drivers/sqlite/read-models/tables.js'
 export { START } from './position.js'
 export { categoryOf } from './names.js'
 export type { LogOptions } from './event-log.js'

@@ -1,0 +1,204 @@
+import type { Runtime } from '../../core/runtime.js'
+import type { Batch, EventLog, Position, RecordedEvent } from '../log.js'
+import { changed, describeVersion, toRow, type Checkpoint } from './checkpoint.js'
+import { CarefulError, isPassing, truncatedError } from './failures.js'
+import { HandlerError, reasonOf, type Handling } from './handling.js'
+import type { ProjectionInstruments } from './instruments.js'
+import type { RunSettings } from './options.js'
+import { Parking } from './parking.js'
+import type { AnyProjection } from './projection.js'
+import { MovedError, type ReadModelStore } from './store.js'
+
+/** What a projector works with. */
+export interface ProjectorContext<Db> {
+  readonly store: ReadModelStore<Db>
+  readonly log: EventLog
+  readonly runtime: Runtime
+  /** Tells those who wait for a projection that it has moved. */
+  readonly moved: (name: string) => void
+  /** Waits until the read model has everything that is in the log now. */
+  readonly reachHead: (signal: AbortSignal) => Promise<void>
+}
+
+/** Follows the log with one version, and puts events and checkpoint into the store, both or neither. */
+export class Following<Db> {
+  /** The row as this process has written it last. */
+  row: Checkpoint | undefined
+  /** How long ago the first event was appended that is not in the read model, in s. */
+  readonly lag = (): number => {
+    const { clock } = this.#context.runtime
+    return this.#behindSince === undefined ? 0 : Math.max(0, clock.wall() - this.#behindSince) / 1000
+  }
+  readonly #projection: AnyProjection<Db>
+  readonly #context: ProjectorContext<Db>
+  readonly #settings: RunSettings
+  readonly #handling: Handling<Db>
+  readonly #parking: Parking<Db>
+  readonly #signal: AbortSignal
+  /** Tries that failed behind a position. */
+  #tries: { readonly at: Position | undefined; readonly count: number } = { at: undefined, count: 0 }
+  /** Up to here every event has a transaction of its own, so that it is known which one fails. */
+  #carefulUntil: Position = ''
+  /** When the first event was appended that is not in the read model, in ms since the epoch. */
+  #behindSince: number | undefined
+
+  constructor(
+    projection: AnyProjection<Db>,
+    context: ProjectorContext<Db>,
+    settings: RunSettings,
+    handling: Handling<Db>,
+    signal: AbortSignal,
+  ) {
+    this.#projection = projection
+    this.#context = context
+    this.#settings = settings
+    this.#handling = handling
+    this.#parking = new Parking(projection, context.runtime.clock)
+    this.#signal = signal
+  }
+
+  /** How often what comes next has failed. */
+  get tries(): number {
+    return this.#tries.at === this.row?.position ? this.#tries.count : 0
+  }
+
+  /** What comes next has failed; returns how often by now. */
+  fail(): number {
+    this.#tries = { at: this.row?.position, count: this.tries + 1 }
+    return this.#tries.count
+  }
+
+  /** Runs until the signal aborts or the log is closed. */
+  async run(row: Checkpoint, instruments: ProjectionInstruments): Promise<void> {
+    const { log, store } = this.#context
+    this.row = row
+    await this.#parking.load(store)
+    const options = { from: row.position, batch: this.#settings.batch, signal: this.#signal }
+    for await (const batch of log.follow(this.#projection.select, options)) {
+      if (batch.truncated && !this.#settings.allowTruncated)
+        throw truncatedError(this.#projection, this.row.position)
+      // What patterns of Banyan keep in the log is nobody else's business.
+      const events = batch.events.filter(({ stream }) => !stream.startsWith('$'))
+      await this.#take(batch, events, instruments)
+      this.#behindSince = batch.caughtUp ? undefined : batch.events.at(-1)?.recorded
+    }
+  }
+
+  /** A batch, in as many transactions as its time needs. */
+  async #take(
+    batch: Batch,
+    events: readonly RecordedEvent[],
+    instruments: ProjectionInstruments,
+  ): Promise<void> {
+    const { clock } = this.#context.runtime
+    let done = 0
+    do {
+      if (this.#signal.aborted) return
+      const isCareful = events.length > 0 && events[done]!.position <= this.#carefulUntil
+      const end = isCareful ? done + 1 : events.length
+      const begun = clock.now()
+      const count = await this.#tryTo(batch, events.slice(done, end), end === events.length, instruments)
+      instruments.committed(count, clock.now() - begun)
+      done += count
+      // Others have their turn between two transactions.
+      if (done < events.length) await new Promise((resolve) => setImmediate(resolve))
+    } while (done < events.length)
+  }
+
+  /** @returns how many events are dealt with */
+  async #tryTo(
+    batch: Batch,
+    events: readonly RecordedEvent[],
+    isLast: boolean,
+    instruments: ProjectionInstruments,
+  ): Promise<number> {
+    try {
+      const { count, next } = await this.#transact(batch, events, isLast)
+      if (next !== this.row) this.#moveTo(next)
+      return count
+    } catch (error) {
+      if (error instanceof MovedError || isPassing(error)) throw error
+      if (events.length > 1) {
+        this.#carefulUntil = events.at(-1)!.position
+        throw new CarefulError()
+      }
+      if (!(error instanceof HandlerError && this.#mayPark())) throw error
+      await this.#park(error)
+      instruments.failures.add(1)
+      instruments.parked.add(1)
+      return 1
+    }
+  }
+
+  /** Handlers and checkpoint in one transaction. If somebody else has moved the checkpoint, nothing of it happens. */
+  #transact(
+    batch: Batch,
+    events: readonly RecordedEvent[],
+    isLast: boolean,
+  ): Promise<{ count: number; next: Checkpoint }> {
+    const { store, runtime } = this.#context
+    const row = this.row!
+    const until = runtime.clock.now() + this.#settings.transactionTime
+    return store.write(async (transaction) => {
+      const locked = await transaction.lock(row.name, row.version)
+      if (locked?.revision !== row.revision) throw new MovedError()
+      const kept = events.filter((event) => !this.#parking.isBehind(event))
+      const handled = kept.length === 0 ? 0 : await this.#handling.handle(transaction.db, kept, until)
+      const count = handled === kept.length ? events.length : events.indexOf(kept[handled]!)
+      if (kept.length < events.length)
+        for (const event of events.slice(0, count))
+          if (this.#parking.isBehind(event))
+            await this.#parking.park(transaction, event, 0, 'an earlier event of its key is parked')
+      const next = this.#after(batch, events.slice(0, count), isLast && count === events.length)
+      if (next !== row) await transaction.put(toRow(next), row.revision)
+      return { count, next }
+    })
+  }
+
+  /** The row after some events; the same one if nothing has changed. */
+  #after(batch: Batch, events: readonly RecordedEvent[], isWhole: boolean): Checkpoint {
+    const row = this.row!
+    const last = events.at(-1)
+    const position = isWhole ? batch.position : (last?.position ?? row.position)
+    const state = isWhole && batch.caughtUp ? 'running' : row.state
+    if (position === row.position && state === row.state) return row
+    const details = {
+      ...row.details,
+      ...(last && { last: { position: last.position, id: last.id } }),
+      ...(state === 'running' && { built: true }),
+    }
+    return changed(row, this.#context.runtime.clock.wall(), { position, state, details })
+  }
+
+  /** A rebuild never goes on without an event. */
+  #mayPark(): boolean {
+    const { onError, attempts } = this.#settings
+    return (
+      onError === 'park' &&
+      this.row!.details.built === true &&
+      !this.#signal.aborted &&
+      this.tries + 1 >= attempts
+    )
+  }
+
+  async #park({ event, cause, message }: HandlerError): Promise<void> {
+    const { store, runtime } = this.#context
+    const row = this.row!
+    const { position, id } = event
+    const details = { ...row.details, last: { position, id } }
+    const next = changed(row, runtime.clock.wall(), { position, details })
+    await store.write(async (transaction) => {
+      await this.#parking.park(transaction, event, this.#settings.attempts, reasonOf(cause))
+      await transaction.put(toRow(next), row.revision)
+    })
+    this.#parking.parked(event)
+    runtime.telemetry.log('error', `${describeVersion(row)} has parked ${message}`)
+    this.#moveTo(next)
+  }
+
+  #moveTo(row: Checkpoint): void {
+    this.row = row
+    this.#tries = { at: undefined, count: 0 }
+    this.#context.moved(row.name)
+  }
+}

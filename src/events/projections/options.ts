@@ -1,0 +1,67 @@
+import { duration, type Duration } from '../../core/duration.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+
+/** How a projection runs. */
+export interface RunOptions {
+  /**
+   * What follows when an event has failed so often as `attempts` says. `stop`: the projector ends with
+   * `BANYAN_PROJECTION_FAILED`. `park`: the event is set aside, and so are later ones of its stream; the rest goes on. A
+   * rebuild always stops. Default `stop`.
+   */
+  onError?: 'stop' | 'park'
+  /** How often an event is tried. Default 5. What cannot be reached is tried without end. */
+  attempts?: number
+  /** How long one call of an asynchronous handler may take. Default `'5s'`. */
+  timeout?: Duration
+  /**
+   * How long the checkpoint of another process may stand still, although there is something to do, before this one takes
+   * the projection over. Default `'10s'`.
+   */
+  takeover?: Duration
+  /** Events of one transaction, at most. Default 2,000. */
+  batch?: number
+  /** After how long a transaction begins no further event: so long others wait for the event loop. Default `'10ms'`. */
+  transactionTime?: Duration
+  /** Whether to go on where events were truncated before they were read. Default false. */
+  allowTruncated?: boolean
+  /** Closes the projector. */
+  signal?: AbortSignal
+}
+
+const OPTIONS: OptionTable<RunOptions> = {
+  onError: { kind: 'choice', values: ['stop', 'park'], doc: 'what follows when an event fails' },
+  attempts: { kind: 'number', min: 1, integer: true, doc: 'how often an event is tried' },
+  timeout: { kind: 'duration', min: 1, doc: 'how long a call of a handler may take' },
+  takeover: { kind: 'duration', min: 1, doc: 'how long the checkpoint of another may stand still' },
+  batch: { kind: 'number', min: 1, integer: true, doc: 'events of one transaction' },
+  transactionTime: { kind: 'duration', doc: 'after how long a transaction begins no further event' },
+  allowTruncated: { kind: 'boolean', doc: 'whether to go on where events were truncated' },
+  signal: { kind: 'code', type: 'object', doc: 'closes the projector' },
+}
+
+/** The same with every default, durations in ms. */
+export interface RunSettings {
+  readonly onError: 'stop' | 'park'
+  readonly attempts: number
+  readonly timeout: number
+  readonly takeover: number
+  readonly batch: number
+  readonly transactionTime: number
+  readonly allowTruncated: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` */
+export function runSettings(owner: string, options: RunOptions): RunSettings {
+  checkOptions(owner, OPTIONS, options)
+  return {
+    onError: options.onError ?? 'stop',
+    attempts: options.attempts ?? 5,
+    timeout: duration(options.timeout ?? '5s'),
+    takeover: duration(options.takeover ?? '10s'),
+    batch: options.batch ?? 2000,
+    transactionTime: duration(options.transactionTime ?? '10ms'),
+    allowTruncated: options.allowTruncated ?? false,
+    signal: options.signal,
+  }
+}

@@ -1,0 +1,292 @@
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import { eventError } from '../errors.js'
+import type { EventLog, Position, Selector } from '../log.js'
+import { fromRow, type Checkpoint } from './checkpoint.js'
+import { runSettings, type RunOptions } from './options.js'
+import { countParked, parkedRows } from './parking.js'
+import type { AnyProjection } from './projection.js'
+import { RunningProjector, type Projector } from './projector.js'
+import { Reading, type QueryContext, type QueryOptions } from './reading.js'
+import { redrive, type Redriven } from './redrive.js'
+import { EFFECTS } from './setup.js'
+import type { Maybe, ParkedRow, ProjectionState, ReadModelStore } from './store.js'
+import { Versions, type Switched, type SwitchOptions } from './versions.js'
+import { Waiting } from './waiting.js'
+
+/** Options of `openReadModels`. */
+export interface ReadModelsOptions {
+  /** Time, chance and telemetry. Default: the system's. */
+  runtime?: Runtime
+}
+
+const OPTIONS: OptionTable<ReadModelsOptions> = {
+  runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
+}
+
+/** Read models in one store, made of the events of one log. */
+export interface ReadModels<Db> extends AsyncDisposable {
+  /** `memory`, `sqlite`, `postgres`; `checkpoints` for a {@link CheckpointStore}. */
+  readonly engine: string
+
+  /**
+   * Runs a projection until it is closed. The first version of a name is read at once; a later one is built beside it, and
+   * read after {@link ReadModels.switch}.
+   *
+   * Guarantee: every selected event is in the read model once, in the order of the log, as its handler and the checkpoint
+   * share one transaction. That is of what is done through `db` alone, and not of a store of checkpoints only, where handlers
+   * see events at least once.
+   */
+  run(projection: AnyProjection<Db>, options?: RunOptions): Projector
+
+  /**
+   * Runs a new version beside the one that is read, until it has everything that is in the log.
+   *
+   * @param options - of the run; with `switch` it is read from then on
+   * @returns what runs it, which goes on
+   * @throws what has stopped it
+   */
+  rebuild(projection: AnyProjection<Db>, options?: RebuildOptions): Promise<Projector>
+
+  /**
+   * Reads one moment of a read model.
+   *
+   * @param projection - or its name
+   * @returns what `work` returns
+   * @throws `BANYAN_READ_TOO_OLD`, `BANYAN_READ_INCOMPLETE`, `BANYAN_PROJECTION_UNKNOWN`, `BANYAN_POSITION_AHEAD`
+   */
+  query<Result>(
+    projection: string | { readonly name: string },
+    work: (context: QueryContext<Db>) => Maybe<Result>,
+    options?: QueryOptions,
+  ): Promise<Result>
+
+  /**
+   * Waits until a read model is as new as the options say.
+   *
+   * @returns its position
+   * @throws as {@link ReadModels.query} does
+   */
+  wait(projection: string | { readonly name: string }, options: QueryOptions): Promise<Position>
+
+  /** Every version of every projection of the store, by name and version. */
+  list(): Promise<ProjectionStatus[]>
+
+  /**
+   * Reads another version from now on, in one transaction: whoever reads sees the one or the other.
+   *
+   * @throws `BANYAN_PROJECTION_BEHIND` if that would be older than what is read now, `BANYAN_PROJECTION_UNKNOWN`
+   */
+  switch(name: string, version: number, options?: SwitchOptions): Promise<Switched>
+
+  /** Switches back to the version that was read before; it is as new as the other one if it still runs. */
+  undo(name: string, options?: SwitchOptions): Promise<Switched>
+
+  /**
+   * Removes a version with its tables.
+   *
+   * @throws `BANYAN_PROJECTION_BEHIND` if it is the one that is read, unless by force
+   */
+  drop(name: string, version: number, options?: { force?: boolean }): Promise<void>
+
+  /** What is parked of a version, in the order of the log. */
+  parked(name: string, version: number): AsyncIterable<ParkedRow>
+
+  /**
+   * Tries parked events again, those of one key in their order.
+   *
+   * @param options.key - only of this key; default of all
+   */
+  retryParked(
+    projection: AnyProjection<Db>,
+    options?: Pick<RunOptions, 'timeout' | 'signal'> & { key?: string },
+  ): Promise<Redriven>
+
+  /** Closes every projector that it runs, and the store. */
+  close(): Promise<void>
+}
+
+/** Options of {@link ReadModels.rebuild}. */
+export interface RebuildOptions extends RunOptions {
+  /** Whether the new version is read as soon as it has caught up. Default false. */
+  switch?: boolean
+}
+
+/** A version of a projection. */
+export interface ProjectionStatus {
+  readonly name: string
+  readonly version: number
+  readonly active: boolean
+  readonly state: ProjectionState
+  readonly position: Position
+  /** Whether some process runs it, or did until it crashed. */
+  readonly running: boolean
+  /** When its checkpoint was moved, in ms since the epoch. */
+  readonly updated: number
+  /** Selected events that it does not have yet, counted up to 10,000. */
+  readonly lag: number
+  /** Events that are parked. */
+  readonly parked: number
+  readonly error: string | undefined
+  /** How far side effects are, which are those of the active version. */
+  readonly effects: { readonly position: Position; readonly error: string | undefined } | undefined
+}
+
+/** How far a lag is counted. */
+const MOST_LAG = 10_000
+
+/** @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_UNSUPPORTED` */
+export function readModels<Db>(
+  store: ReadModelStore<Db>,
+  log: EventLog,
+  options: ReadModelsOptions = {},
+): ReadModels<Db> {
+  checkOptions('openReadModels', OPTIONS, options)
+  if (log.capabilities.order !== 'log')
+    throw eventError(
+      'BANYAN_UNSUPPORTED',
+      `the ${log.capabilities.driver} driver orders events by ${log.capabilities.order}: a checkpoint of a projection needs one order for all`,
+    )
+  return new StoredReadModels(store, log, options.runtime ?? systemRuntime)
+}
+
+class StoredReadModels<Db> implements ReadModels<Db> {
+  readonly engine: string
+  readonly #store: ReadModelStore<Db>
+  readonly #log: EventLog
+  readonly #runtime: Runtime
+  readonly #waiting: Waiting
+  readonly #reading: Reading<Db>
+  readonly #versions: Versions<Db>
+  readonly #projectors = new Set<Projector>()
+  #closed: Promise<void> | undefined
+
+  constructor(store: ReadModelStore<Db>, log: EventLog, runtime: Runtime) {
+    this.engine = store.engine
+    this.#store = store
+    this.#log = log
+    this.#runtime = runtime
+    this.#waiting = new Waiting(runtime.clock)
+    this.#reading = new Reading(store, log, runtime, this.#waiting)
+    this.#versions = new Versions(store, runtime.clock, this.#waiting.moved)
+  }
+
+  run(projection: AnyProjection<Db>, options: RunOptions = {}): Projector {
+    const settings = runSettings('run', options)
+    if (this.#closed) throw eventError('BANYAN_READ_MODEL_CLOSED', 'the read models are closed')
+    const projector = new RunningProjector(
+      projection,
+      {
+        store: this.#store,
+        log: this.#log,
+        runtime: this.#runtime,
+        moved: this.#waiting.moved,
+        reachHead: (signal) =>
+          this.#reading.reachHead(projection.name, projection.version, projection.select, signal),
+      },
+      settings,
+    )
+    this.#projectors.add(projector)
+    const forget = (): void => void this.#projectors.delete(projector)
+    projector.ended.then(forget, forget)
+    return projector
+  }
+
+  async rebuild(projection: AnyProjection<Db>, options: RebuildOptions = {}): Promise<Projector> {
+    const { switch: switches = false, ...rest } = options
+    const projector = this.run(projection, rest)
+    try {
+      await projector.caughtUp()
+      if (switches) await this.switch(projection.name, projection.version)
+      return projector
+    } catch (error) {
+      await projector.close()
+      throw error
+    }
+  }
+
+  query<Result>(
+    projection: string | { readonly name: string },
+    work: (context: QueryContext<Db>) => Maybe<Result>,
+    options: QueryOptions = {},
+  ): Promise<Result> {
+    return this.#reading.query(nameOf(projection), options, work)
+  }
+
+  wait(projection: string | { readonly name: string }, options: QueryOptions): Promise<Position> {
+    return this.query(projection, ({ position }) => position, options)
+  }
+
+  async list(): Promise<ProjectionStatus[]> {
+    const rows = (await this.#store.read((view) => view.rows())).map(fromRow)
+    const effects = new Map(rows.filter(({ version }) => version === EFFECTS).map((row) => [row.name, row]))
+    const found: ProjectionStatus[] = []
+    for (const row of rows)
+      if (row.version !== EFFECTS) found.push(await this.#statusOf(row, effects.get(row.name)))
+    return found
+  }
+
+  switch(name: string, version: number, options?: SwitchOptions): Promise<Switched> {
+    return this.#versions.switch(name, version, options)
+  }
+
+  undo(name: string, options?: SwitchOptions): Promise<Switched> {
+    return this.#versions.undo(name, options)
+  }
+
+  drop(name: string, version: number, options?: { force?: boolean }): Promise<void> {
+    return this.#versions.drop(name, version, options)
+  }
+
+  parked(name: string, version: number): AsyncIterable<ParkedRow> {
+    return parkedRows(this.#store, name, version)
+  }
+
+  retryParked(
+    projection: AnyProjection<Db>,
+    { key, ...options }: Pick<RunOptions, 'timeout' | 'signal'> & { key?: string } = {},
+  ): Promise<Redriven> {
+    const settings = runSettings('retryParked', options)
+    return redrive(projection, this.#store, this.#log, this.#runtime, settings, key)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#projectors].map((projector) => projector.close()))
+    await this.#store.close()
+  }
+
+  async #statusOf(row: Checkpoint, effects: Checkpoint | undefined): Promise<ProjectionStatus> {
+    const { name, version, active, state, position, owner, updated, details } = row
+    const selector = JSON.parse(details.select) as Selector
+    let lag = 0
+    for await (const { stream } of this.#log.read(selector, { from: position, limit: MOST_LAG }))
+      if (!stream.startsWith('$')) lag++
+    const parked = await countParked(this.#store, name, version)
+    return {
+      name,
+      version,
+      active,
+      state,
+      position,
+      running: owner !== '',
+      updated,
+      lag,
+      parked,
+      error: details.error,
+      effects: effects && { position: effects.position, error: effects.details.error },
+    }
+  }
+}
+
+function nameOf(projection: string | { readonly name: string }): string {
+  return typeof projection === 'string' ? projection : projection.name
+}

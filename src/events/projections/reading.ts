@@ -1,0 +1,207 @@
+import { duration, formatDuration, type Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import type { Runtime } from '../../core/runtime.js'
+import { eventError } from '../errors.js'
+import type { EventLog, Position, Selector } from '../log.js'
+import { START } from '../position.js'
+import { describeVersion, fromRow, type Checkpoint } from './checkpoint.js'
+import { tablesOf } from './handling.js'
+import type { Maybe, ReadModelStore, StoreView } from './store.js'
+import type { Waiting } from './waiting.js'
+
+/** What a query may rely on. */
+export interface QueryOptions {
+  /**
+   * `eventual`: whatever is there now. `strong`: everything that was in the log when the query began. Default `eventual`,
+   * and with `after` what that says.
+   */
+  consistency?: 'eventual' | 'strong'
+  /** Read your writes: everything up to this position, of an append or of a command. */
+  after?: Position
+  /** How long to wait for it. Default `'2s'`. */
+  timeout?: Duration
+  /** Whether a read model will do that lacks events which were parked. Default false, as they may be the ones. */
+  allowParked?: boolean
+  /** Ends the wait. */
+  signal?: AbortSignal
+}
+
+const OPTIONS: OptionTable<QueryOptions> = {
+  consistency: { kind: 'choice', values: ['eventual', 'strong'], doc: 'what a query may rely on' },
+  after: { kind: 'string', doc: 'the position that the read model must have reached' },
+  timeout: { kind: 'duration', doc: 'how long to wait for it' },
+  allowParked: { kind: 'boolean', doc: 'whether parked events may be missing' },
+  signal: { kind: 'code', type: 'object', doc: 'ends the wait' },
+}
+
+/** What a query works with: one moment of the store, to read only. */
+export interface QueryContext<Db> {
+  readonly db: Db
+  /** The name that a table of the active version has in the store. */
+  readonly table: (name: string) => string
+  /** Everything up to here is in what the query sees. */
+  readonly position: Position
+  readonly version: number
+}
+
+const TIMEOUT = '2s'
+/** How often, in ms, it is looked whether a projection of another process has moved. */
+const LOOK_FIRST_MS = 2
+const LOOK_LAST_MS = 100
+
+/** What is known of what a reader wants. */
+interface Goal {
+  readonly after: Position
+  /** The last selected event up to there: known only when it had to be looked for. */
+  needed: Position | undefined
+}
+
+/** Reads read models, as new as each reader needs them. */
+export class Reading<Db> {
+  readonly #store: ReadModelStore<Db>
+  readonly #log: EventLog
+  readonly #runtime: Runtime
+  readonly #waiting: Waiting
+
+  constructor(store: ReadModelStore<Db>, log: EventLog, runtime: Runtime, waiting: Waiting) {
+    this.#store = store
+    this.#log = log
+    this.#runtime = runtime
+    this.#waiting = waiting
+  }
+
+  /** Runs a query on a moment that is new enough: the checkpoint is read in the same moment. */
+  async query<Result>(
+    name: string,
+    options: QueryOptions,
+    work: (context: QueryContext<Db>) => Maybe<Result>,
+  ): Promise<Result> {
+    checkOptions('query', OPTIONS, options)
+    const { consistency, after, allowParked = false, signal } = options
+    if (consistency === 'eventual' && after !== undefined)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        'query: an eventual read waits for no position; leave out after',
+      )
+    const { clock } = this.#runtime
+    const timeout = duration(options.timeout ?? TIMEOUT, 'timeout')
+    const until = clock.now() + timeout
+    const goal = await this.#goalOf(consistency, after)
+    for (let pause = LOOK_FIRST_MS; ; pause = Math.min(pause * 2, LOOK_LAST_MS)) {
+      signal?.throwIfAborted()
+      const moved = this.#waiting.begin(name)
+      try {
+        const seen = await this.#store.read(async (view) => {
+          const row = await activeRow(view, name)
+          if (goal && !isReached(row, goal)) return { row }
+          if (goal && !allowParked) await mustBeComplete(view, row, goal)
+          return { row, result: await work(contextOf(view, row)) }
+        })
+        if ('result' in seen) return seen.result
+        if (goal!.needed === undefined) {
+          goal!.needed = await this.#lastSelected(
+            JSON.parse(seen.row.details.select) as Selector,
+            goal!.after,
+          )
+          continue
+        }
+        if (seen.row.state === 'failed') throw stopped(seen.row)
+        const left = until - clock.now()
+        if (left <= 0) throw tooOld(seen.row, goal!, timeout)
+        await moved.within(Math.min(pause, left), signal)
+      } finally {
+        moved.end()
+      }
+    }
+  }
+
+  /** Waits until a version has everything that is in the log now, however long that takes. */
+  async reachHead(name: string, version: number, select: Selector, signal: AbortSignal): Promise<void> {
+    const needed = await this.#lastSelected(select, await this.#log.head())
+    for (let pause = LOOK_FIRST_MS; !signal.aborted; pause = Math.min(pause * 2, LOOK_LAST_MS)) {
+      const moved = this.#waiting.begin(name)
+      try {
+        const rows = await this.#store.read((view) => view.rows(name))
+        const row = rows.find((known) => known.version === version)
+        if (row?.state === 'running' && fromRow(row).position >= needed) return
+        await moved.within(pause, signal)
+      } finally {
+        moved.end()
+      }
+    }
+  }
+
+  async #goalOf(consistency: string | undefined, after: Position | undefined): Promise<Goal | undefined> {
+    if (consistency === 'strong') {
+      const head = await this.#log.head()
+      return { after: after !== undefined && after > head ? after : head, needed: undefined }
+    }
+    if (after === undefined || after === START) return undefined
+    if (this.#log.capabilities.order !== 'log')
+      throw eventError(
+        'BANYAN_UNSUPPORTED',
+        `the ${this.#log.capabilities.driver} driver does not deliver all events in the order of their positions: a position says nothing of what is in a read model`,
+      )
+    return { after, needed: undefined }
+  }
+
+  /** Checkpoints move to events that are selected, at once; past others now and then. */
+  async #lastSelected(selector: Selector, after: Position): Promise<Position> {
+    if (after === START) return START
+    const head = await this.#log.head()
+    let last = START
+    // A position that no log of this driver can have is refused here.
+    for await (const { position } of this.#log.read(selector, { to: after, backwards: true, limit: 1 }))
+      last = position
+    if (after > head)
+      throw eventError(
+        'BANYAN_POSITION_AHEAD',
+        `position ${after} is behind the end of this log, which is at ${head}: it is of another log, or this one was restored from a backup`,
+      )
+    return last
+  }
+}
+
+/** @throws `BANYAN_PROJECTION_UNKNOWN`, `BANYAN_READ_MODEL_CORRUPT` */
+async function activeRow(view: StoreView<unknown>, name: string): Promise<Checkpoint> {
+  const row = (await view.rows(name)).find(({ active }) => active)
+  if (row) return fromRow(row)
+  throw eventError(
+    'BANYAN_PROJECTION_UNKNOWN',
+    `there is no active version of ${name} in this store; it has one once a projection of that name was run`,
+  )
+}
+
+function contextOf<Db>({ db }: StoreView<Db>, row: Checkpoint): QueryContext<Db> {
+  return { db, table: tablesOf(row), position: row.position, version: row.version }
+}
+
+function isReached({ position }: Checkpoint, { after, needed }: Goal): boolean {
+  return position >= (needed ?? after)
+}
+
+async function mustBeComplete(view: StoreView<unknown>, row: Checkpoint, { after }: Goal): Promise<void> {
+  const [first] = await view.parked(row.name, row.version, { limit: 1 })
+  if (!first || first.position > after) return
+  throw eventError(
+    'BANYAN_READ_INCOMPLETE',
+    `${describeVersion(row)} lacks events up to position ${after} that were parked, the first at ${first.position}: ${first.reason}. ` +
+      'Retry what is parked, or say allowParked where that does not matter',
+  )
+}
+
+function tooOld(row: Checkpoint, { after }: Goal, timeout: number): Error {
+  return eventError(
+    'BANYAN_READ_TOO_OLD',
+    `${describeVersion(row)} is at position ${row.position} and has not come to ${after} within ${formatDuration(timeout)}. ` +
+      (row.owner === '' ? 'Nobody runs it: start it' : 'Wait longer, or take what is there'),
+  )
+}
+
+function stopped(row: Checkpoint): Error {
+  return eventError(
+    'BANYAN_READ_TOO_OLD',
+    `${describeVersion(row)} has stopped at position ${row.position} and does not go on by itself: ${row.details.error ?? 'it has failed'}`,
+  )
+}
