@@ -242,26 +242,32 @@ export {
   type Upcaster,
   type Upcasters,
 } from './event-sourcing/index.js'
+export { eventBus, type EventBus, type EventBusOptions } from './bus/index.js'
 export {
   deadLetter,
+  pubSub,
   subscribe,
   topic,
   type Delivery,
+  type EventChannel,
   type Guarantees,
   type HandleOptions,
   type Handler,
   type HandlerContext,
   type HandlerResult,
+  type Interest,
   type LocalStatus,
   type Message,
   type Middleware,
   type Nack,
   type NewMessage,
   type Published,
+  type PubSubOptions,
   type PullOptions,
   type Subscription,
   type SubscriptionOptions,
   type Topic,
+  type Topics,
 } from './pubsub/index.js'
 export {
   projection,

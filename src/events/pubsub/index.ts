@@ -3,6 +3,7 @@
  * keys. `lanes/` is what decides that, without I/O; `ledger/` writes how far a partition is; `group/` shares partitions
  * among processes; `engine/` brings the three together.
  */
+export { pubSub, type EventChannel, type Interest, type PubSubOptions, type Topics } from './channel.js'
 export { deadLetter, type HandleOptions } from './consume.js'
 export type { Guarantees } from './guarantees.js'
 export type { Handler, HandlerContext, HandlerResult, Message, Middleware, Nack } from './message.js'

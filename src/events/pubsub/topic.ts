@@ -34,11 +34,7 @@ export interface Topic<Event extends EventShape = EventShape> {
  * event-sourced code appends to streams of that category is published too.
  */
 export function topic<Event extends EventShape = EventShape>(log: Appender, name: string): Topic<Event> {
-  if (typeof name !== 'string' || name === '' || name.includes('-') || name.startsWith('$'))
-    throw new BanyanError(
-      'BANYAN_INVALID_OPTIONS',
-      `a topic is a name without a dash that does not begin with $, got ${JSON.stringify(name)}`,
-    )
+  checkTopic(name)
   return {
     name,
     async publish(messages) {
@@ -60,4 +56,13 @@ export function topic<Event extends EventShape = EventShape>(log: Appender, name
       return { position, duplicate }
     },
   }
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` */
+export function checkTopic(name: string): void {
+  if (typeof name !== 'string' || name === '' || name.includes('-') || name.startsWith('$'))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `a topic is a name without a dash that does not begin with $, got ${JSON.stringify(name)}`,
+    )
 }

@@ -1,0 +1,64 @@
+import type { EventLog, EventShape } from '../log.js'
+import type { HandleOptions } from './consume.js'
+import type { Handler, Middleware } from './message.js'
+import type { SubscriptionOptions } from './options.js'
+import { subscribe, type Subscription } from './subscription.js'
+import { topic, type NewMessage, type Published } from './topic.js'
+
+/** The events of each topic, by name: what types a channel. */
+export type Topics<All = Record<string, EventShape>> = { readonly [Name in keyof All]: EventShape }
+
+/** What somebody wants to hear of. */
+export type Interest = Pick<SubscriptionOptions, 'name' | 'topic' | 'types' | 'tags' | 'where' | 'key'>
+
+/**
+ * What events go through from those who produce them to those who consume them: a bus inside this process (`eventBus`), or
+ * topics of a log (`pubSub`). Handlers have the same form, so that moving one from the first to the second is a change of
+ * one word.
+ */
+export interface EventChannel<All extends Topics<All>, Options extends Interest> extends AsyncDisposable {
+  /** Publishes one event, or several: all of them or none. */
+  publish<Name extends keyof All & string>(
+    topic: Name,
+    messages: NewMessage<All[Name]> | readonly NewMessage<All[Name]>[],
+  ): Promise<Published>
+  /** Has events handled: those of one key one after the other, others at the same time. */
+  subscribe<Name extends keyof All & string>(
+    options: Options & { topic: Name },
+    handler: Handler<All[Name]>,
+    handling?: Pick<HandleOptions, 'concurrency'>,
+  ): Promise<Pick<Subscription, 'name' | 'guarantees' | 'close'>>
+  /** Waits for what is being handled, and ends all subscriptions. */
+  close(): Promise<void>
+}
+
+/** Options of {@link pubSub}. */
+export interface PubSubOptions {
+  /** Around every handler, the first outermost. */
+  middleware?: readonly Middleware[]
+  /** Given to every subscription that does not say otherwise. */
+  defaults?: Omit<SubscriptionOptions, 'name' | 'topic' | 'types' | 'tags' | 'where' | 'key'>
+}
+
+/** Topics of a log, as an {@link EventChannel}: durable, shared with all processes that have the log. */
+export function pubSub<All extends Topics<All> = Topics>(
+  log: EventLog,
+  { middleware = [], defaults = {} }: PubSubOptions = {},
+): EventChannel<All, SubscriptionOptions> {
+  const running = new Set<Subscription>()
+  const close = async (): Promise<void> => {
+    await Promise.all([...running].map((subscription) => subscription.close()))
+    running.clear()
+  }
+  return {
+    publish: (name, messages) => topic(log, name).publish(messages),
+    async subscribe(options, handler, handling = {}) {
+      const subscription = await subscribe(log, { ...defaults, ...options })
+      running.add(subscription)
+      subscription.handle(handler, { ...handling, middleware })
+      return subscription
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
