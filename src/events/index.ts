@@ -6,6 +6,7 @@
 import { openKeyStore } from '../drivers/open-keys.js'
 import { openDriver, type LogSpec } from '../drivers/open-log.js'
 import { openSnapshotStore } from '../drivers/open-snapshots.js'
+import { checkOptions, type OptionTable } from '../core/options.js'
 import type { Runtime } from '../core/runtime.js'
 import { openReadModelStore, type ReadModelPlace } from '../drivers/open-read-models.js'
 import type { MemoryTables } from '../drivers/memory/read-models.js'
@@ -68,6 +69,10 @@ export async function openSubjectKeys(
   return new Keyring(store, options)
 }
 
+const SNAPSHOTS_OPTIONS: OptionTable<{ runtime?: Runtime }> = {
+  runtime: { kind: 'code', type: 'object', doc: 'time and telemetry' },
+}
+
 /**
  * Opens a store of snapshots, for `repository`: one for the states of each decider.
  *
@@ -75,9 +80,10 @@ export async function openSubjectKeys(
  *   `'postgres://user:password@host/database'`, which keeps them in a schema of their own
  * @param options.runtime - time and telemetry; default the system's
  * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_LOG_FORMAT`, `BANYAN_LOG_LOCKED`, `BANYAN_LOG_CORRUPT`,
- *   `BANYAN_LOG_UNAVAILABLE`
+ *   `BANYAN_LOG_UNAVAILABLE`; `BANYAN_INVALID_OPTIONS`
  */
 export async function openSnapshots(where: string, options: { runtime?: Runtime } = {}): Promise<Snapshots> {
+  checkOptions('openSnapshots', SNAPSHOTS_OPTIONS, options)
   return openSnapshotStore(where, options.runtime)
 }
 

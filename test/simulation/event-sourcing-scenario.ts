@@ -27,7 +27,7 @@ type Accounts = UndoableRepository<Account, AccountCommand, AccountEvent>
 interface Order {
   readonly id: string
   readonly account: string
-  readonly what: AccountCommand | 'undo' | 'redo'
+  readonly what: AccountCommand | 'undo' | 'redo' | { readonly undo: string }
 }
 
 /** What somebody was told about an order. */
@@ -91,7 +91,7 @@ export async function commandsOnAccounts(world: World, wrong: Wrong = {}): Promi
 function orderOf(world: World, id: string): Order {
   const { pick, below, chance } = world.random
   const what: Order['what'] = chance(0.35)
-    ? pick(['undo', 'undo', 'redo'])
+    ? pick(['undo', 'undo', 'redo', { undo: `h${below(HANDLERS)}-${below(COMMANDS)}` }])
     : pick([{ deposit: 1 + below(9) }, { withdraw: 1 + below(12) }, { rename: pick(['a', 'b', 'c']) }])
   return { id, account: String(below(ACCOUNTS)), what }
 }
@@ -106,6 +106,7 @@ async function untilKnown(
     try {
       if (what === 'undo') return await accounts.undo(account, { id })
       if (what === 'redo') return await accounts.redo(account, { id })
+      if ('undo' in what) return await accounts.undo(account, { id, of: what.undo })
       return await accounts.handle(account, what, { id })
     } catch (error) {
       if (!(error instanceof BanyanError) || error.code === 'BANYAN_NOT_UNDOABLE') return 'refused'
@@ -145,7 +146,7 @@ function checkDecisions(events: readonly RecordedEvent[], told: readonly Told[])
     const stream = `account-${order.account}`
     const model = models.get(stream) ?? new Model()
     models.set(stream, model)
-    const expected = model.decide(order)
+    const expected = decided(model, order)
     const actual = commit.map(({ stream, type, data }) => ({ stream, type, data }))
     const wanted = expected.map((event) => ({
       stream,
@@ -157,6 +158,16 @@ function checkDecisions(events: readonly RecordedEvent[], told: readonly Told[])
         `${id} (${JSON.stringify(order.what)}) has led to ${JSON.stringify(actual)}, and should have led to ${JSON.stringify(wanted)}`,
       )
     if (model.state.balance < 0) throw new Error(`${stream} is at ${model.state.balance} after ${id}`)
+  }
+}
+
+function decided(model: Model, order: Order): readonly AccountEvent[] {
+  try {
+    return model.decide(order)
+  } catch (error) {
+    throw new Error(`${order.id} (${JSON.stringify(order.what)}) must be refused, and is in the log`, {
+      cause: error,
+    })
   }
 }
 
@@ -198,27 +209,61 @@ function commitsOf(events: readonly RecordedEvent[]): Map<string, RecordedEvent[
   return commits
 }
 
+/** What an account knows of one of its commands. */
+interface Known {
+  /** What happened the last time it was done, and the state before that. */
+  readonly events: readonly AccountEvent[]
+  readonly before: Account
+  readonly isDone: boolean
+  /** Who has done, undone or redone it the last time. */
+  readonly by: string
+}
+
 /** One account, by one process, with its stacks in memory. */
 class Model {
   state = decider.initialState()
-  readonly #done: { events: readonly AccountEvent[]; before: Account }[] = []
-  readonly #undone: (readonly AccountEvent[])[] = []
+  readonly #known = new Map<string, Known>()
+  readonly #commandOf = new Map<string, string>()
+  #done: string[] = []
+  #undone: string[] = []
 
-  decide({ what }: Order): readonly AccountEvent[] {
-    const before = this.state
-    if (what === 'undo') {
-      const { events, before: then } = this.#done.pop()!
-      this.#undone.push(events)
-      return this.#happen(events.map((event) => inverseOf(event, then)))
+  decide({ id, what }: Order): readonly AccountEvent[] {
+    if (what === 'undo') return this.#undo(id, this.#done.at(-1)!)
+    if (what === 'redo') return this.#redo(id, this.#undone.at(-1)!)
+    if ('undo' in what) {
+      const command = this.#commandOf.get(what.undo)!
+      const { isDone, by } = this.#known.get(command)!
+      if (what.undo !== command && what.undo !== by) throw new Error(`${what.undo} was taken back twice`)
+      if (isDone) return this.#undo(id, command)
+      if (what.undo === command) throw new Error(`${command} was undone twice`)
+      return this.#redo(id, command)
     }
-    if (what === 'redo') {
-      const events = this.#undone.pop()!
-      this.#done.push({ events, before })
-      return this.#happen(events)
-    }
-    const events = [decider.decide(what, before)].flat<(AccountEvent | readonly AccountEvent[])[]>()
-    this.#undone.length = 0
-    this.#done.push({ events, before })
+    this.#undone = []
+    return this.#do(
+      id,
+      id,
+      [decider.decide(what, this.state)].flat<(AccountEvent | readonly AccountEvent[])[]>(),
+    )
+  }
+
+  #undo(id: string, command: string): readonly AccountEvent[] {
+    const known = this.#known.get(command)!
+    this.#known.set(command, { ...known, isDone: false, by: id })
+    this.#commandOf.set(id, command)
+    this.#done = this.#done.filter((each) => each !== command)
+    this.#undone.push(command)
+    return this.#happen(known.events.map((event) => inverseOf(event, known.before)))
+  }
+
+  #redo(id: string, command: string): readonly AccountEvent[] {
+    this.#undone = this.#undone.filter((each) => each !== command)
+    return this.#do(id, command, this.#known.get(command)!.events)
+  }
+
+  #do(id: string, command: string, events: readonly AccountEvent[]): readonly AccountEvent[] {
+    this.#known.set(command, { events, before: this.state, isDone: true, by: id })
+    this.#commandOf.set(id, command)
+    this.#done.push(command)
     return this.#happen(events)
   }
 
