@@ -1,4 +1,5 @@
 import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { EventLog, EventShape, Position, RecordedEvent } from '../log.js'
 import { changesBetween, type Change } from './changes.js'
 import type { Replays } from './replay.js'
@@ -22,6 +23,20 @@ export interface AuditSelection extends AuditOptions {
   stream?: string
   /** Of the streams of one category. */
   category?: string
+}
+
+const AUDIT_OPTIONS: OptionTable<AuditOptions> = {
+  actor: { kind: 'string', doc: 'who did it' },
+  correlationId: { kind: 'string', doc: 'what it belongs to' },
+  from: { kind: 'string', doc: 'only after this position' },
+  to: { kind: 'string', doc: 'only up to this position' },
+  signal: { kind: 'code', type: 'object', doc: 'ends it early' },
+}
+
+const SELECTION_OPTIONS: OptionTable<AuditSelection> = {
+  ...AUDIT_OPTIONS,
+  stream: { kind: 'string', doc: 'of one stream' },
+  category: { kind: 'string', doc: 'of the streams of one category' },
 }
 
 /** Something that has happened: when, who, why, and what it has changed. */
@@ -59,9 +74,23 @@ export interface AuditEntry {
  * what is asked for. Reads everything that is selected by stream or category: actors and correlations have no index.
  *
  * For what has changed in the states, ask a repository.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`; what `log.read` throws
  */
 export function auditTrail(log: EventLog, selection: AuditSelection = {}): AsyncIterable<AuditEntry> {
+  checkOptions('auditTrail', SELECTION_OPTIONS, selection)
   return auditEntries(log, selection)
+}
+
+/** The trail of a repository; see {@link auditEntries}. */
+export function auditOf<State, Event extends EventShape>(
+  log: EventLog,
+  where: Pick<AuditSelection, 'stream' | 'category'>,
+  options: AuditOptions,
+  replays: Replays<State, Event>,
+): AsyncIterable<AuditEntry> {
+  checkOptions('audit', AUDIT_OPTIONS, options)
+  return auditEntries(log, { ...options, ...where }, replays)
 }
 
 /** The same, with what has changed if it is known how states are made. */

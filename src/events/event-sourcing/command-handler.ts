@@ -1,9 +1,11 @@
 import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
 import type { Conflict, EventLog, EventShape, Expected, Metadata, NewEvent, Position } from '../log.js'
 import { START } from '../position.js'
 import { uuid7 } from '../uuid.js'
+import { CommandInstruments } from './instruments.js'
 import type { Loaded, Replays, Seen } from './replay.js'
 
 /** What is said with a command. */
@@ -17,6 +19,19 @@ export interface CommandOptions {
   metadata?: Metadata
   /** The revision that whoever commands has seen; at any other nothing is decided. */
   expected?: number | 'none'
+}
+
+const OPTIONS: OptionTable<CommandOptions> = {
+  id: { kind: 'string', doc: 'makes a repetition harmless' },
+  metadata: { kind: 'code', type: 'object', doc: 'of every event' },
+  expected: {
+    kind: 'either',
+    of: [
+      { kind: 'number', min: 0, integer: true, doc: 'the revision that was seen' },
+      { kind: 'choice', values: ['none'], doc: 'nothing has happened' },
+    ],
+    doc: 'what whoever commands has seen',
+  },
 }
 
 /** What came of a command. */
@@ -50,15 +65,38 @@ export class CommandHandler<State, Event extends EventShape> {
   readonly #replays: Replays<State, Event>
   readonly #retries: number
   readonly #runtime: Runtime
+  readonly #instruments: CommandInstruments
 
-  constructor(log: EventLog, replays: Replays<State, Event>, retries: number, runtime: Runtime) {
+  constructor(
+    log: EventLog,
+    replays: Replays<State, Event>,
+    { category, retries, runtime }: { category: string; retries: number; runtime: Runtime },
+  ) {
     this.#log = log
     this.#replays = replays
     this.#retries = retries
     this.#runtime = runtime
+    this.#instruments = new CommandInstruments(runtime, category)
   }
 
   async handle(
+    stream: string,
+    options: CommandOptions,
+    decide: Decide<State, Event>,
+  ): Promise<Handled<State>> {
+    checkOptions('a command', OPTIONS, options)
+    const begun = this.#instruments.begun()
+    try {
+      const result = await this.#handle(stream, options, decide)
+      this.#instruments.handled(begun, result)
+      return result
+    } catch (error) {
+      this.#instruments.failed(begun, error)
+      throw error
+    }
+  }
+
+  async #handle(
     stream: string,
     options: CommandOptions,
     decide: Decide<State, Event>,
@@ -69,6 +107,7 @@ export class CommandHandler<State, Event extends EventShape> {
       const result = await this.#try(stream, id, options, decide, seen)
       if ('state' in result) return result
       if (left <= 0) throw conflictError(stream, seen.revision, result.actual)
+      this.#instruments.retries.add(1)
       seen = await this.#replays.goOn(stream, seen)
     }
   }

@@ -121,6 +121,11 @@ export class Replays<State, Event extends EventShape> {
 
   async #untilOf(stream: string, at: Moment): Promise<ReadOptions> {
     if ('revision' in at) return { toRevision: at.revision }
+    if (!('position' in at) && !Number.isFinite(at.time))
+      throw eventError(
+        'BANYAN_INVALID_SELECTOR',
+        `a moment is { revision }, { position } or { time } in ms since the epoch, got ${JSON.stringify(at)}`,
+      )
     const to = 'position' in at ? at.position : await this.#log.positionAt(at.time + 1)
     if (to === START) return { to }
     // Where that is in the stream: a snapshot is of a revision.

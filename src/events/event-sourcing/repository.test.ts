@@ -201,22 +201,3 @@ it('with snapshots, whatever becomes of them, states are those of the events', a
     { numRuns: 60 },
   )
 })
-
-it('options of snapshots that make no sense are refused', async () => {
-  const log = await openLog('memory:')
-  const store = memorySnapshots()
-  for (const snapshots of [
-    { store, version: 1.5 },
-    { store, version: 1, every: 0 },
-    { store, version: 1, each: 5 },
-  ])
-    expect(() => repository(log, account, { category: 'account', snapshots })).toThrow(/snapshots\./)
-  await log.close()
-})
-
-it('a category with a dash, or none, is refused', async () => {
-  const log = await openLog('memory:')
-  for (const category of ['', 'a-b', undefined as unknown as string])
-    expect(() => repository(log, account, { category })).toThrow(/category/)
-  await log.close()
-})

@@ -2,7 +2,7 @@ import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { EventLog, EventShape, ReadOptions, Recorded } from '../log.js'
-import { auditEntries, type AuditEntry, type AuditOptions } from './audit.js'
+import { auditOf, type AuditEntry, type AuditOptions } from './audit.js'
 import { CommandHandler, type CommandOptions, type Handled } from './command-handler.js'
 import type { Decider } from './decider.js'
 import { stateDiff, type StateDiff } from './diff.js'
@@ -143,7 +143,7 @@ class DecidedStreams<State, Command, Event extends EventShape> implements Reposi
     this.#decider = decider
     this.#category = category
     this.replays = new Replays(log, decider, snapshots, runtime)
-    this.commands = new CommandHandler(log, this.replays, retries, runtime)
+    this.commands = new CommandHandler(log, this.replays, { category, retries, runtime })
   }
 
   streamOf(id: string): string {
@@ -170,12 +170,12 @@ class DecidedStreams<State, Command, Event extends EventShape> implements Reposi
     return stateDiff(this.#log, this.replays, this.streamOf(id), from, to)
   }
 
-  audit(id: string, options?: AuditOptions): AsyncIterable<AuditEntry> {
-    return auditEntries(this.#log, { ...options, stream: this.streamOf(id) }, this.replays)
+  audit(id: string, options: AuditOptions = {}): AsyncIterable<AuditEntry> {
+    return auditOf(this.#log, { stream: this.streamOf(id) }, options, this.replays)
   }
 
-  auditAll(options?: AuditOptions): AsyncIterable<AuditEntry> {
-    return auditEntries(this.#log, { ...options, category: this.#category }, this.replays)
+  auditAll(options: AuditOptions = {}): AsyncIterable<AuditEntry> {
+    return auditOf(this.#log, { category: this.#category }, options, this.replays)
   }
 }
 
@@ -199,14 +199,18 @@ class UndoableStreams<State, Command, Event extends EventShape>
     return super.handle(id, command, options)
   }
 
-  undo(id: string, options: UndoOptions = {}): Promise<Handled<State>> {
+  async undo(id: string, { of, ...options }: UndoOptions = {}): Promise<Handled<State>> {
+    refuseUndoMetadata(options.metadata)
     const stream = this.streamOf(id)
-    return this.commands.handle(stream, options, (seen) => this.#undoing.undo(stream, seen, options))
+    return this.commands.handle(stream, options, (seen) =>
+      this.#undoing.undo(stream, seen, options.metadata, of),
+    )
   }
 
-  redo(id: string, options: CommandOptions = {}): Promise<Handled<State>> {
+  async redo(id: string, options: CommandOptions = {}): Promise<Handled<State>> {
+    refuseUndoMetadata(options.metadata)
     const stream = this.streamOf(id)
-    return this.commands.handle(stream, options, (seen) => this.#undoing.redo(stream, seen, options))
+    return this.commands.handle(stream, options, (seen) => this.#undoing.redo(stream, seen, options.metadata))
   }
 
   undoState(id: string): Promise<UndoState> {

@@ -93,20 +93,24 @@ export class Undoing<State, Event extends EventShape> {
   }
 
   /** What takes a command back; see {@link UndoOptions.of}. */
-  async undo(stream: string, seen: Seen<State>, options: UndoOptions): Promise<Decision<Event>> {
-    const { of } = options
+  async undo(
+    stream: string,
+    seen: Seen<State>,
+    metadata: Metadata | undefined,
+    of: string | undefined,
+  ): Promise<Decision<Event>> {
     const task = await this.#ask(stream, seen, (history) =>
       of === undefined ? history.lastDone() : history.of(of),
     )
     if (!task) throw notUndoable(`nothing of ${stream} is left to undo`)
-    return this.#decide(stream, task, seen.state, options.metadata)
+    return this.#decide(stream, task, seen.state, metadata)
   }
 
   /** What does the last command again that was undone. */
-  async redo(stream: string, seen: Seen<State>, options: CommandOptions): Promise<Decision<Event>> {
+  async redo(stream: string, seen: Seen<State>, metadata: Metadata | undefined): Promise<Decision<Event>> {
     const task = await this.#ask(stream, seen, (history) => history.lastUndone())
     if (!task) throw notUndoable(`nothing of ${stream} is left to redo`)
-    return this.#decide(stream, task, seen.state, options.metadata)
+    return this.#decide(stream, task, seen.state, metadata)
   }
 
   async state(stream: string): Promise<UndoState> {
