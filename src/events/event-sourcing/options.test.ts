@@ -2,7 +2,8 @@ import { expect, it } from 'vitest'
 import { account } from '../../../test/support/account.js'
 import { recordingTelemetry } from '../../../test/support/telemetry.js'
 import { systemRuntime } from '../../core/runtime.js'
-import { auditTrail, memorySnapshots, openLog, openSnapshots, repository } from '../index.js'
+import { noTelemetry } from '../../core/telemetry.js'
+import { auditTrail, memorySnapshots, openLog, openSnapshots, repository, type Decider } from '../index.js'
 
 it('counts what came of commands, and how often they were decided again', async () => {
   const { telemetry, counts } = recordingTelemetry()
@@ -58,5 +59,43 @@ it('a category with a dash, or none, is refused', async () => {
   const log = await openLog('memory:')
   for (const category of ['', 'a-b', undefined as unknown as string])
     expect(() => repository(log, account, { category })).toThrow(/category/)
+  await log.close()
+})
+
+it('a state that JSON would change is not kept, unless it is said how', async () => {
+  interface Event {
+    type: 'Named'
+    data: string
+  }
+  const names: Decider<{ all: Set<string>; last?: string | undefined }, string, Event> = {
+    initialState: () => ({ all: new Set(), last: undefined }),
+    decide: (data) => ({ type: 'Named', data }),
+    evolve: ({ all }, { data }) => ({ all: new Set([...all, data]), last: data === '' ? undefined : data }),
+  }
+  const warnings: string[] = []
+  const telemetry = { ...noTelemetry, log: (_: string, message: string) => void warnings.push(message) }
+  const log = await openLog('memory:')
+  const store = memorySnapshots()
+  const naming = (more: object) =>
+    repository(log, names, {
+      category: 'names',
+      snapshots: { store, version: 1, every: 2, ...more },
+      runtime: { ...systemRuntime, telemetry },
+    })
+  for (const name of ['a', 'b', '']) await naming({}).handle('1', name)
+  expect((await naming({}).load('1')).state.all).toEqual(new Set(['a', 'b', '']))
+  expect(warnings.at(-1)).toBe(
+    'no snapshot of names-1 could be kept: Error: JSON changes it at "/all"; say with toJson and fromJson how it is kept',
+  )
+  expect(await store.read('names-1')).toBeUndefined()
+  warnings.length = 0
+  const said = {
+    toJson: ({ all, last }: { all: Set<string>; last?: string }) => ({ all: [...all], last }),
+    fromJson: (json: { all: string[]; last?: string }) => ({ ...json, all: new Set(json.all) }),
+  }
+  await naming(said).load('1')
+  expect(await store.read('names-1')).toMatchObject({ revision: 2, state: '{"all":["a","b",""]}' })
+  expect((await naming(said).load('1')).state.all).toEqual(new Set(['a', 'b', '']))
+  expect(warnings).toEqual([])
   await log.close()
 })

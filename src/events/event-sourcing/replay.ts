@@ -3,20 +3,7 @@ import { eventError } from '../errors.js'
 import type { EventLog, EventShape, Position, ReadOptions } from '../log.js'
 import { START } from '../position.js'
 import type { Decider } from './decider.js'
-import type { Snapshot, SnapshotStore } from './snapshots.js'
-
-/** When states are kept, and in which form. */
-export interface SnapshotOptions<State> {
-  store: SnapshotStore
-  /** A number that changes with the form of the state, and with what `evolve` makes of events. */
-  version: number
-  /** A snapshot is made when so many events had to be read behind the last one. Default 100. */
-  every?: number
-  /** The state as JSON keeps it; default as it is. */
-  toJson?: (state: State) => unknown
-  /** The opposite. */
-  fromJson?: (json: unknown) => State
-}
+import { StateCache, type SnapshotOptions } from './state-cache.js'
 
 /** A state, and when it was so. */
 export interface Loaded<State> {
@@ -42,8 +29,6 @@ export interface Seen<State> extends Loaded<State> {
   readonly commits: ReadonlyMap<string, { readonly position: Position; readonly events: number }>
 }
 
-const SNAPSHOT_EVERY = 100
-
 /** What makes states of events: a decider, or as much of it as is needed to look at things. */
 export type Evolution<State, Event extends EventShape> = Pick<
   Decider<State, never, Event>,
@@ -54,8 +39,7 @@ export type Evolution<State, Event extends EventShape> = Pick<
 export class Replays<State, Event extends EventShape> {
   readonly #log: EventLog
   readonly #decider: Evolution<State, Event>
-  readonly #snapshots: SnapshotOptions<State> | undefined
-  readonly #runtime: Runtime
+  readonly #snapshots: StateCache<State> | undefined
 
   constructor(
     log: EventLog,
@@ -65,8 +49,7 @@ export class Replays<State, Event extends EventShape> {
   ) {
     this.#log = log
     this.#decider = decider
-    this.#snapshots = snapshots
-    this.#runtime = runtime
+    this.#snapshots = snapshots && new StateCache(snapshots, runtime.telemetry)
   }
 
   async load(stream: string, at?: Moment): Promise<Seen<State>> {
@@ -74,7 +57,7 @@ export class Replays<State, Event extends EventShape> {
     if (until?.to === START) return this.#start()
     const snapshot = await this.#snapshotOf(stream, until)
     const fromIt = snapshot && (await this.#replay(stream, snapshot, until))
-    if (snapshot && !fromIt) await this.#forget(stream)
+    if (snapshot && !fromIt) await this.#snapshots?.forget(stream)
     const seen = fromIt ?? (await this.#replay(stream, this.#start(), until))!
     if (!at) await this.#keep(stream, seen)
     return seen
@@ -134,22 +117,16 @@ export class Replays<State, Event extends EventShape> {
     return { to }
   }
 
-  async #snapshotOf(stream: string, until?: ReadOptions): Promise<Seen<State> | undefined> {
-    if (!this.#snapshots) return undefined
-    const { store, version, fromJson = (json) => json as State } = this.#snapshots
+  async #snapshotOf(stream: string, until: ReadOptions = {}): Promise<Seen<State> | undefined> {
     // Nothing of the stream was there.
-    if (until?.to !== undefined) return undefined
-    try {
-      const found = await store.read(stream)
-      if (found?.version !== version || found.revision > (until?.toRevision ?? Infinity)) return undefined
-      const { revision, event } = found
-      const state = fromJson(JSON.parse(found.state))
-      return { state, revision, last: event, since: revision + 1, commits: new Map() }
-    } catch (error) {
-      // It is a cache: whatever is wrong with it, the events are there.
-      this.#runtime.telemetry.log('warn', `the snapshot of ${stream} cannot be used: ${String(error)}`)
-      return undefined
-    }
+    if (until.to !== undefined) return undefined
+    const found = await this.#snapshots?.read(stream, until.toRevision)
+    return found && { ...found, since: found.revision + 1, commits: new Map() }
+  }
+
+  async #keep(stream: string, { state, revision, last, since }: Seen<State>): Promise<void> {
+    if (revision === 'none' || last === undefined) return
+    await this.#snapshots?.write(stream, { state, revision, last }, revision + 1 - since)
   }
 
   /** What follows from a state; undefined if it is of another history: the log has another event where it ends, or none. */
@@ -204,32 +181,6 @@ export class Replays<State, Event extends EventShape> {
       throw truncated(stream, 0, revision)
     }
     throw truncated(stream, 0, last + 1)
-  }
-
-  /** A snapshot of another history, as before the log was restored: it would keep those of this one out. */
-  async #forget(stream: string): Promise<void> {
-    try {
-      await this.#snapshots?.store.delete(stream)
-    } catch (error) {
-      this.#runtime.telemetry.log('warn', `the snapshot of ${stream} cannot be deleted: ${String(error)}`)
-    }
-  }
-
-  async #keep(stream: string, { state, revision, last, since }: Seen<State>): Promise<void> {
-    if (!this.#snapshots || revision === 'none' || last === undefined) return
-    const {
-      store,
-      version,
-      every = SNAPSHOT_EVERY,
-      toJson = (state: State): unknown => state,
-    } = this.#snapshots
-    if (revision + 1 - since < every) return
-    try {
-      const snapshot: Snapshot = { revision, event: last, version, state: JSON.stringify(toJson(state)) }
-      await store.write(stream, snapshot)
-    } catch (error) {
-      this.#runtime.telemetry.log('warn', `no snapshot of ${stream} could be kept: ${String(error)}`)
-    }
   }
 }
 

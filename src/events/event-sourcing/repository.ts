@@ -6,7 +6,8 @@ import { auditOf, type AuditEntry, type AuditOptions } from './audit.js'
 import { CommandHandler, type CommandOptions, type Handled } from './command-handler.js'
 import type { Decider } from './decider.js'
 import { stateDiff, type StateDiff } from './diff.js'
-import { Replays, type Loaded, type Moment, type SnapshotOptions } from './replay.js'
+import { Replays, type Loaded, type Moment } from './replay.js'
+import type { SnapshotOptions } from './state-cache.js'
 import {
   refuseUndoMetadata,
   Undoing,
