@@ -74,7 +74,7 @@ const SNAPSHOTS_OPTIONS: OptionTable<{ runtime?: Runtime }> = {
 }
 
 /**
- * Opens a store of snapshots, for `repository`: one for the states of each decider.
+ * Opens a store of snapshots, for `repository`.
  *
  * @param where - `'memory:'`; `'sqlite:./snapshots.db'`, a directory or a file, made if it is not there;
  *   `'postgres://user:password@host/database'`, which keeps them in a schema of their own

@@ -13,7 +13,10 @@ export interface Snapshot {
   readonly state: string
 }
 
-/** Where snapshots are: a cache, which may lose any of them at any time. One store is for the states of one decider. */
+/**
+ * Where snapshots are: a cache, which may lose any of them at any time. Repositories may share one, unless they make
+ * different states of the same streams.
+ */
 export interface SnapshotStore {
   /** @throws anything; whoever reads takes it as if there were none, and says so */
   read(stream: string): Promise<Snapshot | undefined>
