@@ -11,9 +11,17 @@ export interface EventTransform {
   read?(event: RecordedEvent): RecordedEvent | Promise<RecordedEvent>
 }
 
-/** Streams of the patterns themselves: what they keep is no event of the application. */
+/** Category of messages that are not due yet: events of the application, in streams of the patterns. */
+export const SCHEDULED = '$scheduled'
+
+/** Streams of the patterns themselves, which nobody follows who follows everything. */
 export function isSystemStream(stream: string): boolean {
   return stream.startsWith('$')
+}
+
+/** What the patterns keep for themselves goes through no transforms. */
+function isPlain(stream: string): boolean {
+  return isSystemStream(stream) && !stream.startsWith(SCHEDULED)
 }
 
 /** A commit's streams with every event as the transforms leave it. */
@@ -23,7 +31,7 @@ export async function transformStreams<Append extends { stream: string; events: 
 ): Promise<Append[]> {
   const result: Append[] = []
   for (const append of streams) {
-    if (isSystemStream(append.stream)) {
+    if (isPlain(append.stream)) {
       result.push(append)
       continue
     }
@@ -44,7 +52,7 @@ export async function transformRead(
   recorded: RecordedEvent,
 ): Promise<RecordedEvent> {
   let event = recorded
-  if (isSystemStream(event.stream)) return event
+  if (isPlain(event.stream)) return event
   for (let index = transforms.length - 1; index >= 0; index--) {
     const transform = transforms[index]!
     if (transform.read) event = await transform.read(event)

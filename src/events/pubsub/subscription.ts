@@ -4,6 +4,7 @@ import { handleAll, messagesOf, takeSome, type HandleOptions } from './consume.j
 import { Group } from './group/group.js'
 import { guaranteesOf, type Guarantees } from './guarantees.js'
 import type { Handler, Message } from './message.js'
+import { deliverScheduled } from './scheduled/scheduler.js'
 import { settingsOf, type Settings, type SubscriptionOptions } from './options.js'
 
 /** How many messages are pulled, and how long they are waited for. */
@@ -65,7 +66,8 @@ export async function subscribe<Event extends EventShape = EventShape>(
   options: SubscriptionOptions,
 ): Promise<Subscription<Event>> {
   const settings = settingsOf(options)
-  return new GroupSubscription<Event>(log, settings, await Group.join(log, settings))
+  const group = await Group.join(log, settings)
+  return new GroupSubscription<Event>(log, settings, group)
 }
 
 class GroupSubscription<Event extends EventShape> implements Subscription<Event> {
@@ -76,6 +78,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
   readonly #group: Group
   readonly #closing = new AbortController()
   readonly #stops = new Set<() => void>()
+  readonly #endScheduled: () => Promise<void>
 
   constructor(log: EventLog, settings: Settings, group: Group) {
     this.name = settings.name
@@ -83,6 +86,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
     this.#log = log
     this.#settings = settings
     this.#group = group
+    this.#endScheduled = deliverScheduled(log, settings.runtime)
   }
 
   handle(handler: Handler<Event>, options: HandleOptions = {}): () => void {
@@ -118,7 +122,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
   async close(): Promise<void> {
     this.#closing.abort()
     for (const stop of this.#stops) stop()
-    await this.#group.close()
+    await Promise.all([this.#group.close(), this.#endScheduled()])
   }
 
   [Symbol.asyncDispose](): Promise<void> {

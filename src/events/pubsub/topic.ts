@@ -1,18 +1,29 @@
+import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
 import type { Appender, EventShape, NewEvent, Position } from '../log.js'
+import { uuid7 } from '../uuid.js'
+import { scheduled } from './scheduled/bucket.js'
 
 /** A message to publish. */
 export type NewMessage<Event extends EventShape = EventShape> = Omit<NewEvent, 'type' | 'data'> & {
   readonly type: Event['type']
   readonly data?: Event['data']
+  /** Not before this time, ms since the epoch: only then it is published, behind what was published until then. */
+  deliverAt?: number
+  /** Not before so much time has passed. */
+  delay?: Duration
   /** Messages of one key are handled in their order, one after the other. Without a key there is no order. */
   key?: string
 }
 
 /** Where messages were published. */
 export interface Published {
-  /** Of the last of them: a subscription or projection that has reached it has seen them all. */
+  /**
+   * Of the last of them: a subscription or projection that has reached it has seen all of them that are not to be
+   * delivered later.
+   */
   readonly position: Position
   /** They had been published before, under the same id. */
   readonly duplicate: boolean
@@ -24,7 +35,10 @@ export interface Topic<Event extends EventShape = EventShape> {
   /**
    * Publishes messages: all of them or none. Durable when it resolves. The same id again publishes nothing, for ever.
    *
-   * @throws what `append` throws
+   * What is to be delivered later is published once it is due, in the order of those times, by any process that has a
+   * subscription open on this log: late rather than never.
+   *
+   * @throws what `append` throws; `BANYAN_INVALID_OPTIONS`
    */
   publish(messages: NewMessage<Event> | readonly NewMessage<Event>[]): Promise<Published>
 }
@@ -33,7 +47,11 @@ export interface Topic<Event extends EventShape = EventShape> {
  * A topic of a log. Messages with a key are appended to the stream `topic-key`, those without to the stream `topic`: what
  * event-sourced code appends to streams of that category is published too.
  */
-export function topic<Event extends EventShape = EventShape>(log: Appender, name: string): Topic<Event> {
+export function topic<Event extends EventShape = EventShape>(
+  log: Appender,
+  name: string,
+  { runtime = systemRuntime }: { runtime?: Runtime } = {},
+): Topic<Event> {
   checkTopic(name)
   return {
     name,
@@ -42,8 +60,8 @@ export function topic<Event extends EventShape = EventShape>(log: Appender, name
         ? (messages as readonly NewMessage<Event>[])
         : [messages as NewMessage<Event>]
       const streams = new Map<string, NewEvent[]>()
-      for (const { key, ...event } of list) {
-        const stream = key === undefined ? name : `${name}-${key}`
+      for (const message of list) {
+        const { stream, event } = placeOf(name, message, runtime)
         const events = streams.get(stream)
         if (events) events.push(event)
         else streams.set(stream, [event])
@@ -56,6 +74,19 @@ export function topic<Event extends EventShape = EventShape>(log: Appender, name
       return { position, duplicate }
     },
   }
+}
+
+/** The stream that a message goes to, and what is appended there. */
+function placeOf(
+  topic: string,
+  { key, deliverAt, delay, ...event }: NewMessage,
+  { clock }: Runtime,
+): { stream: string; event: NewEvent } {
+  const stream = key === undefined ? topic : `${topic}-${key}`
+  if (deliverAt === undefined && delay === undefined) return { stream, event }
+  const now = clock.wall()
+  const due = deliverAt ?? now + duration(delay!, 'delay')
+  return scheduled(event, { due, id: event.id ?? uuid7(now), stream }, now)
 }
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
