@@ -1,34 +1,50 @@
 import type { HandlerAnswer, HandlerRequest } from '../../core/http-handler.js'
 import { fromCloudEvent, type CloudEvent, type ReceivedEvent } from '../cloudevents/index.js'
 import type { Appended, Commit, Conflicted, Expected, NewEvent, StreamAppend } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { readAppending, understood } from './cloud-request.js'
 import { commitOf } from './commit-json.js'
 import { problem } from './problem.js'
 import type { EventsSurroundings } from './surroundings.js'
+import { streamOfTopic, type PublishTarget } from './topics.js'
+
+/** What the path of an append names: a stream, a topic, or the log as a whole. */
+export interface Target {
+  readonly stream?: string
+  readonly topic?: PublishTarget
+}
 
 /**
  * Appends what a request holds as one commit. The id of the commit is `Idempotency-Key`, else that of its first event
  * if all have one, as CloudEvents do: the same request again gives the first result.
  *
- * @param stream - the stream that the path names
+ * @param target - what the path names
  * @returns 201 where it was appended, 200 where it had been before or only checked; a problem of 409 with every stream
  *   that is not as expected
  */
 export async function appendEvents(
   request: HandlerRequest,
-  stream: string | undefined,
-  { log, scope, actor, bodyBytes }: EventsSurroundings,
+  target: Target,
+  { log, scope, actor, operators, bodyBytes }: EventsSurroundings,
 ): Promise<HandlerAnswer> {
   for (const name of request.query.keys())
     throw problem(400, 'invalid-parameter', `Unknown parameter \`${name}\`: an append has none.`)
   const appending = await readAppending(request, bodyBytes)
   const given =
     'commit' in appending
-      ? commitFor(stream, commitOf(appending.commit))
-      : cloudCommit(appending.cloudEvents, stream)
-  const commit = withHeaders(request, given)
+      ? commitFor(target, commitOf(appending.commit))
+      : cloudCommit(appending.cloudEvents, target)
+  const commit = withHeaders(request, target, given)
   const { streams = [], checks = [] } = commit
-  for (const each of [...streams, ...checks]) scope.checkStream(each.stream)
+  for (const { stream } of [...streams, ...checks]) {
+    scope.checkStream(stream)
+    if (isSystemStream(stream) && !operators)
+      throw problem(
+        403,
+        'stream-not-allowed',
+        `Streams whose name begins with $ are kept by Banyan itself, as ${JSON.stringify(stream)} is.`,
+      )
+  }
   const { caller, traceparent } = request
   const around = (event: NewEvent): NewEvent =>
     traced(actor === 'caller' ? doneBy(event, caller) : event, traceparent)
@@ -64,17 +80,11 @@ function conflicted({ conflicts }: Conflicted): never {
 }
 
 /** CloudEvents as a commit: those of one stream together, in their order. */
-function cloudCommit(cloudEvents: readonly CloudEvent[], stream: string | undefined): Commit {
+function cloudCommit(cloudEvents: readonly CloudEvent[], target: Target): Commit {
   const streams = new Map<string, NewEvent[]>()
   for (const [index, each] of cloudEvents.entries()) {
     const received = understood(() => fromCloudEvent(each), 'invalid-cloudevent')
-    const name = stream ?? received.stream ?? each.subject
-    if (name === undefined)
-      throw problem(
-        400,
-        'no-stream',
-        `CloudEvent ${index} does not say its stream: append to /streams/{stream}, or give it \`banyanstream\` or \`subject\`.`,
-      )
+    const name = streamIn(target, each, received, index)
     const event = newEventOf(received)
     const events = streams.get(name)
     if (events) events.push(event)
@@ -83,13 +93,36 @@ function cloudCommit(cloudEvents: readonly CloudEvent[], stream: string | undefi
   return { streams: Array.from(streams, ([name, events]) => ({ stream: name, events })) }
 }
 
+/** The stream that a CloudEvent goes to. */
+function streamIn(
+  { stream, topic }: Target,
+  cloud: CloudEvent,
+  received: ReceivedEvent,
+  index: number,
+): string {
+  if (topic) return streamOfTopic(topic, cloud, index)
+  const name = stream ?? received.stream ?? cloud.subject
+  if (name !== undefined) return name
+  throw problem(
+    400,
+    'no-stream',
+    `CloudEvent ${index} does not say its stream: append to /streams/{stream}, or give it \`banyanstream\` or \`subject\`.`,
+  )
+}
+
 /** Where an event was in the log that it comes from says nothing of where it will be in this one. */
 function newEventOf({ id, type, data, metadata, tags, schemaVersion, time }: ReceivedEvent): NewEvent {
   return { id, type, data, metadata, tags, schemaVersion, ...(time !== undefined && { time }) }
 }
 
-/** A commit at the address of a stream is about that stream alone. */
-function commitFor(stream: string | undefined, commit: Commit): Commit {
+/** A commit at the address of a stream is about that stream alone; to a topic goes none. */
+function commitFor({ stream, topic }: Target, commit: Commit): Commit {
+  if (topic)
+    throw problem(
+      415,
+      'unsupported-media-type',
+      'What is published to a topic is a CloudEvent, or a batch of them; commits are appended at the log itself.',
+    )
   const other = stream === undefined ? undefined : commit.streams?.find((each) => each.stream !== stream)
   if (other)
     throw problem(
@@ -101,12 +134,14 @@ function commitFor(stream: string | undefined, commit: Commit): Commit {
 }
 
 /** What header fields say of a commit. */
-function withHeaders(request: HandlerRequest, commit: Commit): Commit {
+function withHeaders(request: HandlerRequest, { topic }: Target, commit: Commit): Commit {
   const { streams = [] } = commit
   const key = keyOf(request.field('idempotency-key'))
   if (key !== undefined && commit.id !== undefined && key !== commit.id)
     throw problem(400, 'invalid-commit', 'Idempotency-Key is not the id that the commit has.')
   const expected = expectedOf(request.field('expected-revision'))
+  if (expected !== undefined && topic)
+    throw problem(400, 'invalid-commit', 'Expected-Revision is for streams; a topic expects nothing.')
   if (expected === undefined) return key === undefined ? commit : { ...commit, id: key }
   const [only, ...others] = streams
   if (!only || others.length > 0)

@@ -1,9 +1,10 @@
 /**
- * The event log over HTTP: clients append CloudEvents, read them and follow what comes.
+ * The event log over HTTP: clients append CloudEvents, read them and follow what comes, publish to topics, and take the
+ * messages of subscriptions.
  *
- * A request passes: what it is about (`parameters.ts`), whether that is open to it (`scope.ts`), then appending
- * (`append.ts`), a page or lines of events (`read.ts`), or a stream of them (`follow.ts`). What is wrong becomes a
- * problem (`problem.ts`). Which server it came through does not matter: see `core/http-handler.ts`.
+ * A request passes: what it is about (`path.ts`, `parameters.ts`), whether that is open to it (`scope.ts`), then appending
+ * (`append.ts`, `topics.ts`), a page or lines of events (`read.ts`), a stream of them (`follow.ts`), or messages (`pull.ts`,
+ * `settle.ts`). What is wrong becomes a problem (`problem.ts`). Which server it came through does not matter: see `core/http-handler.ts`.
  */
 import { duration, type Duration } from '../../core/duration.js'
 import type { HandlerAnswer, HandlerRequest, HttpHandler } from '../../core/http-handler.js'
@@ -16,9 +17,14 @@ import { appendEvents } from './append.js'
 import { followEvents } from './follow.js'
 import { readParameters } from './parameters.js'
 import { problem, problemOf } from './problem.js'
+import { placeOf } from './path.js'
+import { pullMessages } from './pull.js'
 import { readBatch, readHead, readLines } from './read.js'
 import { Scope, type ScopeOptions } from './scope.js'
+import { settleDeliveries } from './settle.js'
+import type { FindSubscription } from './subscriptions.js'
 import type { EventsSurroundings } from './surroundings.js'
+import { publishTarget, type TopicRules } from './topics.js'
 
 /** How a log is offered over HTTP. */
 export interface EventsHttpOptions extends ScopeOptions {
@@ -35,6 +41,10 @@ export interface EventsHttpOptions extends ScopeOptions {
   heartbeat?: Duration
   /** The longest body of a request, in bytes; default 64 MB. */
   bodyBytes?: number
+  /** The topics that are there now; default any name that can be one. */
+  topics?: () => Readonly<Record<string, TopicRules>> | undefined
+  /** Finds the subscriptions whose messages clients take; default there are none. */
+  findSubscription?: FindSubscription
   /** Aborted when the server is about to close: those who follow or wait get what they have, and are let go. */
   closing?: AbortSignal
   /** Time and telemetry; default the system's. */
@@ -47,6 +57,9 @@ export interface EventsHttpOptions extends ScopeOptions {
  * | request | answer |
  * |---|---|
  * | `POST /`, `POST /streams/{stream}` | appends one commit: a CloudEvent, a batch of them, or a commit as JSON |
+ * | `POST /topics/{topic}` | publishes a CloudEvent or a batch of them; `partitionkey` is the key |
+ * | `POST /subscriptions/{subscription}/pull` | messages, each with the id of its delivery |
+ * | `POST /subscriptions/{subscription}/ack`, `nack`, `extend`, `reject` | what became of deliveries |
  * | `GET /`, `GET /streams/{stream}` | events: a page, lines, or a stream that goes on, by `Accept` |
  * | `HEAD /`, `HEAD /streams/{stream}` | where the log and the stream are |
  */
@@ -60,6 +73,9 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
     closing,
     scope: new Scope(options),
     actor,
+    operators: options.operators ?? false,
+    topics: options.topics ?? (() => undefined),
+    findSubscription: options.findSubscription ?? (() => undefined),
     heartbeat: duration(heartbeat, 'heartbeat'),
     bodyBytes,
   }
@@ -79,10 +95,28 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
 
 function answer(request: HandlerRequest, surroundings: EventsSurroundings): Promise<HandlerAnswer> {
   const { scope } = surroundings
-  const stream = streamOf(request.path)
+  const { stream, topic, subscription } = placeOf(request.path)
   const { method } = request
-  if (method === 'POST' && scope.allows('append')) return appendEvents(request, stream, surroundings)
-  if (!['GET', 'HEAD'].includes(method) || !scope.allows('read')) throw notAllowed(method, scope)
+  if (subscription) {
+    if (method !== 'POST' || !scope.allows('consume'))
+      throw notAllowed(method, scope.allows('consume') ? ['POST'] : [])
+    const { name, operation } = subscription
+    return operation === 'pull'
+      ? pullMessages(request, name, surroundings)
+      : settleDeliveries(request, name, operation, surroundings)
+  }
+  if (topic !== undefined) {
+    if (method !== 'POST' || !scope.allows('append'))
+      throw notAllowed(method, scope.allows('append') ? ['POST'] : [])
+    return appendEvents(request, { topic: publishTarget(topic, surroundings.topics()) }, surroundings)
+  }
+  if (method === 'POST' && scope.allows('append'))
+    return appendEvents(request, stream === undefined ? {} : { stream }, surroundings)
+  if (!['GET', 'HEAD'].includes(method) || !scope.allows('read'))
+    throw notAllowed(method, [
+      ...(scope.allows('read') ? ['GET', 'HEAD'] : []),
+      ...(scope.allows('append') ? ['POST'] : []),
+    ])
   const wanted = readParameters(request, stream)
   scope.checkSelector(wanted.selector)
   if (method === 'HEAD') return readHead(surroundings, wanted.selector.stream)
@@ -92,30 +126,9 @@ function answer(request: HandlerRequest, surroundings: EventsSurroundings): Prom
   return readBatch(request, wanted, type, surroundings)
 }
 
-/** The stream that a path names; none for the log as a whole. */
-function streamOf(path: string): string | undefined {
-  if (path === '') return undefined
-  const [, encoded] = /^\/streams\/([^/]+)$/.exec(path) ?? []
-  if (encoded === undefined)
-    throw problem(
-      404,
-      'not-found',
-      'There is nothing here. Events are at /, and those of one stream at /streams/{stream}, its name percent-encoded.',
-    )
-  try {
-    return decodeURIComponent(encoded)
-  } catch {
-    throw problem(400, 'invalid-path', 'The name of the stream is not percent-encoded as it must be.')
-  }
-}
-
-function notAllowed(method: string, scope: Scope): Error {
-  const allow = [
-    ...(scope.allows('read') ? ['GET', 'HEAD'] : []),
-    ...(scope.allows('append') ? ['POST'] : []),
-  ]
+function notAllowed(method: string, allowed: readonly string[]): Error {
   return problem(405, 'method-not-allowed', `${method} is not allowed here.`, {
-    fields: [['Allow', allow.join(', ')]],
+    fields: [['Allow', allowed.join(', ')]],
   })
 }
 

@@ -62,6 +62,7 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
   BANYAN_READ_MODEL_CORRUPT: [500, 'read-model-corrupt', 'The read model is damaged, and is not given out.'],
   BANYAN_READ_MODEL_UNAVAILABLE: [503, 'read-model-unavailable', 'The read model cannot be reached at the moment.'],
   BANYAN_READ_MODEL_CLOSED: [503, 'read-model-closed', 'The read models are being closed.'],
+  BANYAN_WEBHOOK_UNVERIFIED: [401, 'webhook-unverified'],
   BANYAN_SUBJECT_FORGOTTEN: [409, 'subject-forgotten'],
   BANYAN_SUBJECT_KEY_UNAVAILABLE: [503, 'subject-key-unavailable', 'The keys of personal data cannot be reached at the moment.'],
   BANYAN_PERSONAL_DATA_CORRUPT: [500, 'personal-data-corrupt', 'What is stored is damaged, and is not given out.'],

@@ -2,14 +2,19 @@ import { categoryOf } from '../names.js'
 import type { Selector } from '../log.js'
 import { problem } from './problem.js'
 
+/** What clients may do: append is also publishing, read is also following, consume is taking messages of subscriptions. */
+type Deed = 'append' | 'read' | 'consume'
+
 /** Which streams clients may come to. */
 export interface ScopeOptions {
-  /** What clients may do; default both. */
-  allow?: readonly ('append' | 'read')[]
+  /** What clients may do; default all of it. */
+  allow?: readonly Deed[]
   /** Only streams of these categories; default all. */
   categories?: readonly string[]
   /** Only these streams, by name or the beginning of it with `*` at its end; default all. */
   streams?: readonly string[]
+  /** Only these subscriptions, which then may follow any topic; default those whose topic is open to clients. */
+  subscriptions?: readonly string[]
 }
 
 /** What clients may do with which streams. */
@@ -19,17 +24,19 @@ export class Scope {
   readonly #names: ReadonlySet<string>
   readonly #prefixes: readonly string[]
   readonly #isWhole: boolean
+  readonly #subscriptions: ReadonlySet<string> | undefined
 
-  constructor({ allow = ['append', 'read'], categories, streams }: ScopeOptions) {
+  constructor({ allow = ['append', 'read', 'consume'], categories, streams, subscriptions }: ScopeOptions) {
     this.#allowed = new Set(allow)
     this.#categories = new Set(categories)
     this.#names = new Set(streams?.filter((each) => !each.endsWith('*')))
     this.#prefixes = streams?.filter((each) => each.endsWith('*')).map((each) => each.slice(0, -1)) ?? []
+    this.#subscriptions = subscriptions && new Set(subscriptions)
     this.#isWhole = categories === undefined && streams === undefined
   }
 
   /** Whether something may be done at all. */
-  allows(what: 'append' | 'read'): boolean {
+  allows(what: Deed): boolean {
     return this.#allowed.has(what)
   }
 
@@ -55,6 +62,22 @@ export class Scope {
         category === undefined
           ? 'Not every stream is open to clients here: say which `stream` or `category`.'
           : `The category ${JSON.stringify(category)} is not open to clients here.`,
+      )
+  }
+
+  /**
+   * @param topic - what the subscription follows
+   * @throws a problem of 403 if its messages may not be taken
+   */
+  checkSubscription(name: string, topic: string): void {
+    const isOpen = this.#subscriptions
+      ? this.#subscriptions.has(name)
+      : this.#isWhole || this.#categories.has(topic)
+    if (!isOpen)
+      throw problem(
+        403,
+        'subscription-not-allowed',
+        `The subscription ${JSON.stringify(name)} is not open to clients here.`,
       )
   }
 }

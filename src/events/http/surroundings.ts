@@ -1,6 +1,8 @@
 import type { Clock } from '../../core/clock.js'
 import type { EventLog, RecordedEvent } from '../log.js'
 import type { Scope } from './scope.js'
+import type { FindSubscription } from './subscriptions.js'
+import type { TopicRules } from './topics.js'
 
 /** What the parts of the handler work with. */
 export interface EventsSurroundings {
@@ -9,6 +11,10 @@ export interface EventsSurroundings {
   readonly closing: AbortSignal
   readonly scope: Scope
   readonly actor: 'caller' | 'given'
+  /** Whether clients are operators. */
+  readonly operators: boolean
+  readonly topics: () => Readonly<Record<string, TopicRules>> | undefined
+  readonly findSubscription: FindSubscription
   /** ms */
   readonly heartbeat: number
   readonly bodyBytes: number
