@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest'
+import { blockOf } from '../support/example.js'
+import { runSnippet } from '../support/snippet.js'
+
+test.each([
+  ['events/pub-sub.md', 0],
+  ['events/pub-sub.md', 1],
+  ['events/event-bus.md', 0],
+])('example of %s, number %i, prints what the page says', async (page, index) => {
+  expect(await runSnippet(page, { index })).toBe(blockOf(page, 'text', index))
+})
