@@ -17,12 +17,12 @@ let server: PostgresServer | undefined
 
 beforeAll(async () => {
   if (!noPostgres) server = await PostgresServer.start()
-})
+}, 60_000)
 afterEach(async () => {
   for (const each of open.splice(0)) await each.close()
   await closeLogs()
 })
-afterAll(() => server?.stop())
+afterAll(() => server?.stop(), 60_000)
 
 const PROGRAMS = 3
 const START_BALANCE = 40

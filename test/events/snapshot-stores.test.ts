@@ -24,14 +24,14 @@ let places = 0
 
 beforeAll(async () => {
   if (!noPostgres) server = await PostgresServer.start()
-})
+}, 60_000)
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((each) => each.close()))
 })
 afterAll(async () => {
   rmSync(directory, { recursive: true })
   await server?.stop()
-})
+}, 60_000)
 
 async function open(where: string): Promise<Snapshots> {
   const store = await openSnapshots(where)

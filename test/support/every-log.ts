@@ -19,8 +19,8 @@ export function onEveryLog(
     if (driver === 'postgres') {
       beforeAll(async () => {
         server = await PostgresServer.start()
-      })
-      afterAll(() => server?.stop())
+      }, 60_000)
+      afterAll(() => server?.stop(), 60_000)
     }
     afterEach(async () => {
       for (const log of opened.splice(0)) await log.close()
