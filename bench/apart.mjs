@@ -62,7 +62,7 @@ export async function runTask(module, tasks) {
   const [name = '', options = '{}'] = process.argv.slice(2)
   const task = tasks[name]
   if (!task) throw new Error(`${module} has no task ${name}; it has ${Object.keys(tasks).join(', ')}`)
-  console.log(JSON.stringify(await task(JSON.parse(options))))
+  console.log(JSON.stringify((await task(JSON.parse(options))) ?? null))
   process.exit(0)
 }
 

@@ -1,22 +1,30 @@
 // @ts-check
 /**
- * Publish and subscribe beside BullMQ and pg-boss, where what is answered is on the disk. Publishers and subscribers run in
- * processes of their own; each round of each has a server of its own, and rounds take turns.
+ * Publish and subscribe beside BullMQ and pg-boss, where what is answered is on the disk; then what keys and failures cost.
+ * Publishers and subscribers run in processes of their own; each round of each has a server or file of its own, and rounds
+ * take turns.
+ *
+ * DISTINCT_KEYS=100000 takes fewer keys for the last part, 0 leaves it out.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { start } from '../scripts/engines.mjs'
 import { tasksOf } from './apart.mjs'
 import { median, spread, table } from './measure.mjs'
 import { CONCURRENCY, KEYS } from './pubsub/contestant.mjs'
+import { lanes } from './pubsub/lanes.mjs'
 
 const ROUNDS = 3
-const ROUND_MS = 2000
+const ROUND_MS = 1500
 /** Messages a second when delivery is timed. */
 const RATE = 1000
+const DISTINCT_KEYS = Number(process.env['DISTINCT_KEYS'] ?? 1_000_000)
 
 /**
  * @typedef {object} Contestant
  * @property {string} module in `pubsub/`
- * @property {'redis' | 'postgres'} engine
+ * @property {'sqlite' | 'redis' | 'postgres'} engine
  * @property {object} [options]
  * @property {string} order
  * @property {number} messages handled in about two seconds, if there are so many
@@ -24,6 +32,8 @@ const RATE = 1000
 
 /** @type {Record<string, Contestant>} */
 const CONTESTANTS = {
+  'banyan, sqlite': { module: 'banyan', engine: 'sqlite', order: 'of a key', messages: 50_000 },
+  'banyan, postgres': { module: 'banyan', engine: 'postgres', order: 'of a key', messages: 50_000 },
   'BullMQ, Redis': { module: 'bullmq', engine: 'redis', order: 'none', messages: 30_000 },
   'pg-boss, standard': {
     module: 'pg-boss',
@@ -65,13 +75,30 @@ const ms = (/** @type {number} */ value) => value.toFixed(value < 10 ? 2 : value
 
 /** @returns {Promise<string>} tables in Markdown */
 export async function pubsub() {
+  const directory = mkdtempSync(join(tmpdir(), 'banyan-bench-pubsub-'))
+  try {
+    const parts = [
+      '## Publish and subscribe',
+      await peers(directory),
+      ...(DISTINCT_KEYS > 0 ? [await lanes(directory, DISTINCT_KEYS)] : []),
+    ]
+    return parts.join('\n\n')
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function peers(/** @type {string} */ directory) {
   /** @type {Record<string, Round[]>} */
   const rounds = {}
   for (let round = 0; round < ROUNDS; round++)
     for (const [name, contestant] of Object.entries(CONTESTANTS))
-      (rounds[name] ??= []).push(await withEngine(contestant, (where) => measure(contestant, where)))
+      (rounds[name] ??= []).push(
+        await withEngine(contestant, join(directory, `${name}-${round}`), (where) =>
+          measure(contestant, where),
+        ),
+      )
   return [
-    '## Publish and subscribe',
     `Messages of 200 B with ${KEYS} keys; redis has appendfsync always. Without notify, pg-boss looks for messages twice a second.`,
     `### Messages a second, median (spread): ${CONCURRENCY} under way`,
     table(
@@ -148,9 +175,11 @@ async function together(common, { task, ...more }) {
 /**
  * @template Result
  * @param {Contestant} contestant
+ * @param {string} path of files
  * @param {(where: string) => Promise<Result>} work
  */
-async function withEngine({ engine }, work) {
+async function withEngine({ engine }, path, work) {
+  if (engine === 'sqlite') return work(`sqlite:${path}`)
   const server = await start(engine)
   try {
     return await work(

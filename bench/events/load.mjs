@@ -64,6 +64,9 @@ export async function keepInFlight(concurrency, ms, call) {
   }
 }
 
+/** Calls that are not answered, when no more are made: some engines fail then, and none gets faster. */
+const MOST_WAITING = 1000
+
 /**
  * Makes so many calls a second for a time, whether they are answered or not, and waits for the last answer.
  *
@@ -80,7 +83,7 @@ export async function atRate(perSecond, ms, call) {
   let number = 0
   while (now() < begun + ms) {
     const due = Math.floor(((now() - begun) / 1000) * perSecond)
-    for (; number < due; number++) {
+    for (; number < due && waiting < MOST_WAITING; number++) {
       waiting++
       call(number)
         .then(() => waiting--)

@@ -6,6 +6,8 @@ const WORK = {
   standard: { batchSize: 500, localConcurrency: 2 },
   key_strict_fifo: { batchSize: 64, localConcurrency: 1 },
 }
+/** What is sent faster than it is written waits for a connection. */
+const CONNECTION_MS = 60_000
 /** What is being handled is finished within this. */
 const STOP_MS = 5000
 /** The shortest that it takes. */
@@ -21,7 +23,11 @@ const POLLING_SECONDS = 0.5
  * @returns {Promise<import('./contestant.mjs').Contestant>}
  */
 export async function open(where, name, { policy, notify = false }) {
-  const boss = new PgBoss({ connectionString: where, useListenNotify: notify })
+  const boss = new PgBoss({
+    connectionString: where,
+    connectionTimeoutMillis: CONNECTION_MS,
+    useListenNotify: notify,
+  })
   boss.on('error', console.error)
   await boss.start()
   if (!(await boss.getQueue(name))) await boss.createQueue(name, { policy, notify })
