@@ -28,6 +28,8 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_DELIVERY_ENDED` | a message that was settled too late: its deadline has passed, or another process delivers it |
  * | `BANYAN_SUBSCRIPTION_MISMATCH` | a subscription that was created otherwise, with another topic or number of partitions |
  * | `BANYAN_SUBSCRIPTION_UNKNOWN` | there is no subscription of that name |
+ * | `BANYAN_INVALID_INPUT` | the input of a command or a query is not as its schema says; nothing was done |
+ * | `BANYAN_UNKNOWN_HANDLER` | there is no command or query of that name |
  * | `BANYAN_PROJECTION_FAILED` | a projection has stopped at an event that its handler does not take; the message says which |
  * | `BANYAN_PROJECTION_UNKNOWN` | the store has no such projection, or not this version of it |
  * | `BANYAN_PROJECTION_BEHIND` | a version that would show readers older data than the one that is read |
@@ -67,6 +69,8 @@ export type EventErrorCode =
   | 'BANYAN_DELIVERY_ENDED'
   | 'BANYAN_SUBSCRIPTION_MISMATCH'
   | 'BANYAN_SUBSCRIPTION_UNKNOWN'
+  | 'BANYAN_INVALID_INPUT'
+  | 'BANYAN_UNKNOWN_HANDLER'
   | 'BANYAN_PROJECTION_FAILED'
   | 'BANYAN_PROJECTION_UNKNOWN'
   | 'BANYAN_PROJECTION_BEHIND'

@@ -316,6 +316,25 @@ export {
   type SwitchOptions,
   type View,
 } from './projections/index.js'
+export {
+  command,
+  commands,
+  queries,
+  query,
+  type Call,
+  type CallMiddleware,
+  type Command,
+  type CommandContext,
+  type CommandHandler,
+  type Commands,
+  type CommandsOptions,
+  type Done,
+  type ExecuteOptions,
+  type Queries,
+  type QueriesOptions,
+  type Query,
+  type QueryHandler,
+} from './cqrs/index.js'
 export type { MemoryTable, MemoryTables } from '../drivers/memory/read-models.js'
 export type { PostgresPool, PostgresResult, PostgresTables } from '../drivers/postgres/read-models/client.js'
 export type { SqliteTables, SqliteValue } from '../drivers/sqlite/read-models/tables.js'

@@ -219,6 +219,10 @@ class MemoryTransaction implements StoreTransaction<MemoryTables>, MemoryTables 
     this.#change((draft) => void draft.changeParked().delete(parkedId(name, version, position)))
   }
 
+  tables(prefix: string): string[] {
+    return [...this.#state.tables.keys()].filter((name) => name.startsWith(prefix))
+  }
+
   publish(views: readonly View[], retired: readonly string[]): void {
     this.#change((draft) => {
       for (const name of retired) draft.changeViews().delete(name)

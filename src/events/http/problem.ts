@@ -54,6 +54,8 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
   BANYAN_DELIVERY_ENDED: [409, 'delivery-ended'],
   BANYAN_SUBSCRIPTION_MISMATCH: [409, 'subscription-mismatch'],
   BANYAN_SUBSCRIPTION_UNKNOWN: [404, 'subscription-unknown'],
+  BANYAN_INVALID_INPUT: [422, 'invalid-input'],
+  BANYAN_UNKNOWN_HANDLER: [404, 'unknown-handler'],
   BANYAN_PROJECTION_FAILED: [500, 'projection-failed', 'A read model has stopped.'],
   BANYAN_PROJECTION_UNKNOWN: [404, 'projection-unknown'],
   BANYAN_PROJECTION_BEHIND: [409, 'projection-behind'],

@@ -120,6 +120,10 @@ class DocumentTransaction extends DocumentView implements StoreTransaction<undef
     })
   }
 
+  tables(): readonly string[] {
+    return []
+  }
+
   publish(): void {
     // There are no tables.
   }

@@ -93,6 +93,8 @@ export function projection<Event extends EventShape, Db>(
   checkOptions('projection', OPTIONS, definition as ProjectionDefinition<EventShape, unknown>)
   const { name, version, on, apply, effects = {}, schemaVersions = {}, select = {} } = definition
   checkTableName(name, 'name')
+  // Its views would have the names of tables of another one.
+  if (/_v\d+$/.test(name)) throw invalid(`the name ${name} must not end like that of a version`)
   if (!Number.isInteger(version)) throw invalid(`${name}: version is missing; the first is 1`)
   if ((on === undefined) === (apply === undefined))
     throw invalid(`${name}: a projection has either on or apply`)

@@ -56,7 +56,9 @@ export interface StoreTransaction<Db> extends StoreView<Db> {
   /** Keeps a parked event, in place of one with the same position. */
   park(row: ParkedRow): Maybe<void>
   unpark(name: string, version: number, position: Position): Maybe<void>
-  /** Makes views, each of a table, in place of others. */
+  /** The tables whose names begin so. */
+  tables(prefix: string): Maybe<readonly string[]>
+  /** Makes views, each of a table, in place of others and of those that are there. */
   publish(views: readonly View[], retired: readonly string[]): Maybe<void>
   /** Drops tables; those that are not there are no error. */
   drop(tables: readonly string[]): Maybe<void>

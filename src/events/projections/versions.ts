@@ -4,7 +4,7 @@ import { checkOptions, type OptionTable } from '../../core/options.js'
 import { eventError } from '../errors.js'
 import type { Position } from '../log.js'
 import { changed, describeVersion, fromDamagedRow, fromRow, toRow, type Checkpoint } from './checkpoint.js'
-import { tablesOf } from './handling.js'
+import { tableOf, viewOf } from './projection.js'
 import { EFFECTS, viewsOf } from './setup.js'
 import { MovedError, type CheckpointRow, type ReadModelStore, type StoreTransaction } from './store.js'
 
@@ -94,12 +94,15 @@ export class Versions<Db> {
           'BANYAN_PROJECTION_BEHIND',
           `${describeVersion(row)} is the one that is read: switch to another version first, or drop it by force`,
         )
+      // Of a row that was changed by hand it is not known which tables it had.
+      const prefix = tableOf(name, version, '')
+      const tables = await transaction.tables(prefix)
       if (row.active)
         await transaction.publish(
           [],
-          viewsOf(row).map((view) => view.name),
+          tables.map((table) => viewOf(name, table.slice(prefix.length))),
         )
-      await transaction.drop(row.details.tables.map(tablesOf(row)))
+      await transaction.drop(tables)
       await transaction.remove(name, version, row.revision)
       const effects = rows.find((known) => known.version === EFFECTS)
       if (effects && rows.length === 2) await transaction.remove(name, EFFECTS, effects.revision)

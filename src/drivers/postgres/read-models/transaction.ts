@@ -151,8 +151,18 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
     ])
   }
 
+  async tables(prefix: string): Promise<string[]> {
+    const { rows } = await this.#client.query(
+      `SELECT relname AS name FROM pg_class
+       WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid) AND starts_with(relname, $1)`,
+      [prefix],
+    )
+    return rows.map((row) => row['name'] as string)
+  }
+
   async publish(views: readonly View[], retired: readonly string[]): Promise<void> {
-    for (const name of retired) await this.#client.query(`DROP VIEW IF EXISTS "${name}"`)
+    for (const name of [...retired, ...views.map((view) => view.name)])
+      await this.#client.query(`DROP VIEW IF EXISTS "${name}"`)
     for (const { name, table } of views)
       await this.#client.query(`CREATE VIEW "${name}" AS SELECT * FROM "${table}"`)
   }

@@ -90,9 +90,14 @@ export class SqliteTransaction implements StoreTransaction<SqliteTables> {
     this.#sql.unpark.run(name, version, position)
   }
 
+  tables(prefix: string): string[] {
+    return this.#sql.tables.all(prefix, prefix).map(({ name }) => name)
+  }
+
   publish(views: readonly View[], retired: readonly string[]): void {
     const { database } = this.#connection
-    for (const name of retired) database.exec(`DROP VIEW IF EXISTS "${name}"`)
+    for (const name of [...retired, ...views.map((view) => view.name)])
+      database.exec(`DROP VIEW IF EXISTS "${name}"`)
     for (const { name, table } of views) database.exec(`CREATE VIEW "${name}" AS SELECT * FROM "${table}"`)
   }
 
@@ -141,6 +146,9 @@ function statementsOf(database: Database) {
       'DELETE FROM banyan_parked WHERE name = ? AND version = ? AND position = ?',
     ),
     unparkAll: prepare<[string, number], never>('DELETE FROM banyan_parked WHERE name = ? AND version = ?'),
+    tables: prepare<[string, string], { name: string }>(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, length(?)) = ?",
+    ),
     columns: prepare<[string], { name: string; type: string; notnull: number; pk: number }>(
       'SELECT name, type, "notnull", pk FROM pragma_table_info(?) ORDER BY cid',
     ),

@@ -1,0 +1,44 @@
+import { suggest } from '../../core/suggest.js'
+import { eventError } from '../errors.js'
+import type { StandardSchema } from '../types/standard-schema.js'
+
+/** How many problems of an input are named. */
+const MOST_PROBLEMS = 5
+
+/**
+ * What the schema makes of an input; without one the input as it is.
+ *
+ * @throws `BANYAN_INVALID_INPUT` with what is wrong where
+ */
+export async function checkInput<Input>(
+  schema: StandardSchema<unknown, Input> | undefined,
+  input: unknown,
+  what: string,
+): Promise<Input> {
+  if (!schema) return input as Input
+  const result = await schema['~standard'].validate(input)
+  if (!result.issues) return result.value
+  const problems = result.issues.slice(0, MOST_PROBLEMS).map(({ message, path = [] }) => {
+    const names = path.map((part) => String(typeof part === 'object' ? part.key : part))
+    return names.length === 0 ? message : `${names.join('.')}: ${message}`
+  })
+  const more = result.issues.length - problems.length
+  throw eventError(
+    'BANYAN_INVALID_INPUT',
+    `the input of ${what} is not valid: ${problems.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
+  )
+}
+
+/** @throws `BANYAN_UNKNOWN_HANDLER` */
+export function handlerOf<Handler>(
+  handlers: Readonly<Record<string, Handler>>,
+  name: string,
+  kind: 'command' | 'query',
+): Handler {
+  if (Object.hasOwn(handlers, name)) return handlers[name]!
+  const near = suggest(name, Object.keys(handlers))
+  throw eventError(
+    'BANYAN_UNKNOWN_HANDLER',
+    `there is no ${kind} ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}`,
+  )
+}
