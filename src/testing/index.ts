@@ -36,6 +36,12 @@ export {
   type SeenEvent,
   type Verdict,
 } from './history/index.js'
+export {
+  readModelConformance,
+  type ReadModelSetup,
+  type ReadModelStoreUnderTest,
+} from './read-models/index.js'
+export { memoryReadModels } from '../drivers/memory/read-models.js'
 export { memoryLog } from '../drivers/memory/log.js'
 export {
   faultyLog,

@@ -18,6 +18,7 @@ import {
 } from '../../src/events/index.js'
 import { openReadModelStore } from '../../src/drivers/open-read-models.js'
 import { memoryReadModels } from '../../src/drivers/memory/read-models.js'
+import { eventError } from '../../src/events/errors.js'
 import type { Maybe } from '../../src/events/projections/store.js'
 import type { PostgresServer } from '../support/postgres.js'
 
@@ -25,7 +26,7 @@ import type { PostgresServer } from '../support/postgres.js'
 export interface Sums {
   create(table: string): Maybe<unknown>
   add(table: string, key: string, amount: number): Maybe<unknown>
-  all(table: string): Maybe<[key: string, sum: number][]>
+  all(table: string): Maybe<readonly (readonly [key: string, sum: number])[]>
 }
 
 /** An engine to try everything on. */
@@ -54,8 +55,7 @@ const memory: Engine = {
       },
     })
   },
-  // Several of one place share what is stored, and are closed each for itself.
-  store: (where) => Promise.resolve({ ...sharing(stores.get(where)!), close: () => Promise.resolve() }),
+  store: (where) => Promise.resolve(sharing(stores.get(where)!)),
   sums: (db) => {
     const tables = db as MemoryTables
     return {
@@ -69,13 +69,22 @@ const memory: Engine = {
   },
 }
 
+/** Several of one place share what is stored, and are closed each for itself. */
 function sharing<Db>(store: ReadModelStore<Db>): ReadModelStore<Db> {
+  let isClosed = false
+  const open = (): ReadModelStore<Db> => {
+    if (isClosed) throw eventError('BANYAN_READ_MODEL_CLOSED', 'the read models are closed')
+    return store
+  }
   return {
     engine: store.engine,
     transactional: store.transactional,
-    read: (work) => store.read(work),
-    write: (work) => store.write(work),
-    close: () => store.close(),
+    read: async (work) => open().read(work),
+    write: async (work) => open().write(work),
+    close: () => {
+      isClosed = true
+      return Promise.resolve()
+    },
   }
 }
 

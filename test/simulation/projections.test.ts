@@ -103,7 +103,7 @@ const BUGS: Record<string, { store: (store: Store) => Store; found: RegExp }> = 
               const now = view.db.table<Row>(name)
               const shown = (before.get(name) ?? []) as [string, Row][]
               before.set(name, now.entries())
-              return { get: () => undefined, set: now.set, delete: now.delete, entries: () => shown }
+              return { ...now, get: () => undefined, entries: () => shown }
             }
             return work({
               rows: (name) => view.rows(name),

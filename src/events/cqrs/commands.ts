@@ -75,8 +75,8 @@ export type CommandHandler<Input, Result> = (
 export interface Command<Input, Result, Given = Input> {
   readonly schema: StandardSchema<Given, Input> | undefined
   readonly handler: CommandHandler<Input, Result>
-  /** For the compiler. */
-  readonly given?: Given
+  /** For the compiler: what the input is before it is checked. There is no such property. */
+  readonly given?: (input: Given) => void
 }
 
 /**
@@ -128,9 +128,9 @@ export interface Commands<Handlers extends Readonly<Record<string, AnyCommand>>>
    */
   execute<Name extends keyof Handlers & string>(
     name: Name,
-    input: Handlers[Name] extends Command<infer _, infer __, infer Given> ? Given : never,
+    input: Parameters<NonNullable<Handlers[Name]['given']>>[0],
     options?: ExecuteOptions,
-  ): Promise<Done<Handlers[Name] extends Command<infer _, infer Result, infer __> ? Result : never>>
+  ): Promise<Done<Awaited<ReturnType<Handlers[Name]['handler']>>>>
 }
 
 /** Puts commands together; `execute` is typed by their names. */

@@ -15,8 +15,8 @@ export interface Query<Input, Result, Db, Given = Input> {
   readonly projection: string
   readonly schema: StandardSchema<Given, Input> | undefined
   readonly handler: QueryHandler<Input, Result, Db>
-  /** For the compiler. */
-  readonly given?: Given
+  /** For the compiler: what the input is before it is checked. There is no such property. */
+  readonly given?: (input: Given) => void
 }
 
 /**
@@ -80,9 +80,9 @@ export interface Queries<Db, Handlers extends Readonly<Record<string, AnyQuery<D
    */
   ask<Name extends keyof Handlers & string>(
     name: Name,
-    input: Handlers[Name] extends Query<infer _, infer __, Db, infer Given> ? Given : never,
+    input: Parameters<NonNullable<Handlers[Name]['given']>>[0],
     options?: QueryOptions,
-  ): Promise<Handlers[Name] extends Query<infer _, infer Result, Db, infer __> ? Result : never>
+  ): Promise<Awaited<ReturnType<Handlers[Name]['handler']>>>
 }
 
 /** Puts queries together; `ask` is typed by their names. */
