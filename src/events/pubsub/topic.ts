@@ -86,7 +86,9 @@ function placeOf(
   if (deliverAt === undefined && delay === undefined) return { stream, event }
   const now = clock.wall()
   const due = deliverAt ?? now + duration(delay!, 'delay')
-  return scheduled(event, { due, id: event.id ?? uuid7(now), stream }, now)
+  // Also when this is tried again after it was due: it has the same id, whichever way it takes.
+  if (due <= now) return { stream, event }
+  return scheduled(event, { due, id: event.id ?? uuid7(now), stream })
 }
 
 /** @throws `BANYAN_INVALID_OPTIONS` */

@@ -34,14 +34,9 @@ export function endOf(bucket: string): number {
 /**
  * What is kept of a message until it is due, and in which stream.
  *
- * @param now - ms since the epoch: nothing is put into an hour that has passed
  * @throws `BANYAN_INVALID_OPTIONS` if it is due at a time that is none
  */
-export function scheduled(
-  message: NewEvent,
-  ticket: Ticket,
-  now: number,
-): { stream: string; event: NewEvent } {
+export function scheduled(message: NewEvent, ticket: Ticket): { stream: string; event: NewEvent } {
   const { due, id } = ticket
   if (!(due >= 0 && due < LATEST))
     throw new BanyanError(
@@ -49,7 +44,7 @@ export function scheduled(
       `deliverAt must be a time in ms since the epoch, got ${due}`,
     )
   const metadata: Metadata = { ...message.metadata, [TICKET]: ticket }
-  return { stream: bucketOf(Math.max(due, now)), event: { ...message, id: `${SCHEDULED}/${id}`, metadata } }
+  return { stream: bucketOf(due), event: { ...message, id: `${SCHEDULED}/${id}`, metadata } }
 }
 
 /** When it is due, ms since the epoch; undefined if it does not say. */
