@@ -256,7 +256,7 @@ export {
   subscribe,
   topic,
   verifyWebhook,
-  type Delivery,
+  type DeliveryGuarantee,
   type EventChannel,
   type Guarantees,
   type HandleOptions,

@@ -8,7 +8,7 @@ export { pubSub, type EventChannel, type Interest, type PubSubOptions, type Topi
 export { deadLetter, type HandleOptions } from './consume.js'
 export type { Guarantees } from './guarantees.js'
 export type { Handler, HandlerContext, HandlerResult, Message, Middleware, Nack } from './message.js'
-export type { Delivery, SubscriptionOptions } from './options.js'
+export type { DeliveryGuarantee, SubscriptionOptions } from './options.js'
 export {
   push,
   verifyWebhook,

@@ -5,7 +5,7 @@ import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { Position, RecordedEvent, Selector } from '../log.js'
 
 /** How often a message comes. */
-export type Delivery = 'at-most-once' | 'at-least-once' | 'effectively-once'
+export type DeliveryGuarantee = 'at-most-once' | 'at-least-once' | 'effectively-once'
 
 /** Options of a subscription. */
 export interface SubscriptionOptions {
@@ -32,7 +32,7 @@ export interface SubscriptionOptions {
    * `at-least-once` (default): again until it is acknowledged. `at-most-once`: acknowledged before it is handled.
    * `effectively-once`: at least once, and what the handler returns is appended to the log once for ever.
    */
-  delivery?: Delivery
+  delivery?: DeliveryGuarantee
   /** How long handling may take. Default `'30s'`. */
   deadline?: Duration
   /** How often a message is tried before it becomes a dead letter. Default 5. */
@@ -106,7 +106,7 @@ export interface Settings {
   readonly key: ((event: RecordedEvent) => string | undefined) | undefined
   readonly from: Exclude<SubscriptionOptions['from'], undefined>
   readonly partitions: number | undefined
-  readonly delivery: Delivery
+  readonly delivery: DeliveryGuarantee
   readonly deadline: number
   readonly attempts: number
   readonly backoff: { readonly base: number; readonly factor: number; readonly max: number }

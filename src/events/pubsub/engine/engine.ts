@@ -371,7 +371,7 @@ export class Engine implements SlotOwner {
         await this.#follow(signal)
         return
       } catch (error) {
-        if (this.#feeding?.signal !== signal) return
+        if (this.#feeding?.signal !== signal || this.#feeding.signal.aborted) return
         this.fault = error instanceof Error ? error.message : String(error)
         this.#settings.runtime.telemetry.log('error', `subscription ${this.#settings.name}: ${this.fault}`)
         await sleep(this.#clock, pause, signal).catch(() => undefined)
@@ -396,6 +396,7 @@ export class Engine implements SlotOwner {
         if (index !== undefined && this.#isFull && this.#slots.has(index)) await this.#room(true, signal)
         // A partition that has come meanwhile needs what this reader has passed: another one has begun.
         if (signal.aborted) return
+        this.fault = undefined
         if (index !== undefined) this.#slots.get(index)?.partition.offer(event, route!.key, route!.fault)
         this.#reached = event.position
       }
@@ -420,6 +421,8 @@ export class Engine implements SlotOwner {
     const { window, stalled } = this.#settings
     while (!signal.aborted) {
       const isStuck = mayStall && this.stalled >= stalled
+      if (isStuck)
+        this.fault = `${this.stalled} keys wait for another try, or are parked: nothing new is fetched until some of them are done`
       if (!isStuck && (this.held < window || this.#spill())) return
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
