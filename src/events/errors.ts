@@ -17,6 +17,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_INVALID_SELECTOR` | options of a read that contradict each other |
  * | `BANYAN_INVALID_POSITION` | not a position of this kind of log |
  * | `BANYAN_POSITION_AHEAD` | a position behind the end: of another log, or of this one before it was restored |
+ * | `BANYAN_POSITION_TRUNCATED` | a place in the log behind which events were removed: not everything could come again from there |
  * | `BANYAN_LOG_CLOSED` | the log was closed; nothing was done |
  * | `BANYAN_LOG_OVERLOADED` | too many appends wait; nothing was done |
  * | `BANYAN_LOG_FULL` | no space is left; nothing was appended |
@@ -28,6 +29,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_DELIVERY_ENDED` | a message that was settled too late: its deadline has passed, or another process delivers it |
  * | `BANYAN_SUBSCRIPTION_MISMATCH` | a subscription that was created otherwise, with another topic or number of partitions |
  * | `BANYAN_SUBSCRIPTION_UNKNOWN` | there is no subscription of that name |
+ * | `BANYAN_SUBSCRIPTION_IN_USE` | a subscription that processes take part in, and that is therefore not deleted |
  * | `BANYAN_INVALID_INPUT` | the input of a command or a query is not as its schema says; nothing was done |
  * | `BANYAN_UNKNOWN_HANDLER` | there is no command or query of that name |
  * | `BANYAN_PROJECTION_FAILED` | a projection has stopped at an event that its handler does not take; the message says which |
@@ -58,6 +60,7 @@ export type EventErrorCode =
   | 'BANYAN_INVALID_SELECTOR'
   | 'BANYAN_INVALID_POSITION'
   | 'BANYAN_POSITION_AHEAD'
+  | 'BANYAN_POSITION_TRUNCATED'
   | 'BANYAN_LOG_CLOSED'
   | 'BANYAN_LOG_OVERLOADED'
   | 'BANYAN_LOG_FULL'
@@ -69,6 +72,7 @@ export type EventErrorCode =
   | 'BANYAN_DELIVERY_ENDED'
   | 'BANYAN_SUBSCRIPTION_MISMATCH'
   | 'BANYAN_SUBSCRIPTION_UNKNOWN'
+  | 'BANYAN_SUBSCRIPTION_IN_USE'
   | 'BANYAN_INVALID_INPUT'
   | 'BANYAN_UNKNOWN_HANDLER'
   | 'BANYAN_PROJECTION_FAILED'

@@ -286,6 +286,23 @@ export {
   type WebhookHeaders,
 } from './pubsub/index.js'
 export {
+  subscriptions,
+  topics,
+  type Counted,
+  type DeadLetter,
+  type LaneStatus,
+  type PartitionStatus,
+  type SeekTarget,
+  type StatusOptions,
+  type SubscriptionDescription,
+  type SubscriptionInfo,
+  type Subscriptions,
+  type SubscriptionsOptions,
+  type SubscriptionStatus,
+  type TopicInfo,
+  type TopicsOptions,
+} from './pubsub/manage/index.js'
+export {
   projection,
   type AnyProjection,
   type CheckpointRow,

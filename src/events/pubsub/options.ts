@@ -120,6 +120,8 @@ export interface Settings {
 }
 
 const MAX_NAME_BYTES = 200
+/** What follows the name of a subscription in names of streams. */
+const PART = /\/(\d+|description)$/
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function settingsOf(options: SubscriptionOptions): Settings {
@@ -129,6 +131,11 @@ export function settingsOf(options: SubscriptionOptions): Settings {
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
       `the name of a subscription is text of 1 to ${MAX_NAME_BYTES} bytes, got ${JSON.stringify(name)}`,
+    )
+  if (PART.test(name))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `the name of a subscription does not end in /NUMBER or /description, as what belongs to one is called so; got ${name}`,
     )
   if (typeof topic !== 'string' || topic === '' || topic.includes('-'))
     throw new BanyanError(

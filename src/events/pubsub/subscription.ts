@@ -3,6 +3,8 @@ import type { EventLog, EventShape } from '../log.js'
 import { handleAll, messagesOf, takeSome, type HandleOptions } from './consume.js'
 import { Group } from './group/group.js'
 import { guaranteesOf, type Guarantees } from './guarantees.js'
+import { describe } from './manage/description.js'
+import { clearDeleted } from './manage/remove.js'
 import type { Handler, Message } from './message.js'
 import { deliverScheduled } from './scheduled/scheduler.js'
 import { settingsOf, type Settings, type SubscriptionOptions } from './options.js'
@@ -66,7 +68,10 @@ export async function subscribe<Event extends EventShape = EventShape>(
   options: SubscriptionOptions,
 ): Promise<Subscription<Event>> {
   const settings = settingsOf(options)
+  await clearDeleted(log, settings)
   const group = await Group.join(log, settings)
+  // Operators see less without it; that is no reason not to begin.
+  await describe(log, settings).catch(() => undefined)
   return new GroupSubscription<Event>(log, settings, group)
 }
 
