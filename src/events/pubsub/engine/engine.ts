@@ -3,6 +3,7 @@ import { isPassing } from '../../errors.js'
 import type { EventLog, Position, StreamAppend } from '../../log.js'
 import { Fifo } from '../lanes/fifo.js'
 import type { Lane } from '../lanes/lane.js'
+import type { Partition } from '../lanes/partition.js'
 import { readLedger } from '../ledger/ledger.js'
 import type { LedgerState } from '../ledger/state.js'
 import type { Settings } from '../options.js'
@@ -53,7 +54,7 @@ export class Engine implements SlotOwner {
   readonly #meter: Meter
   readonly #slots = new Map<number, Slot>()
   readonly #owners = new WeakMap<Slot, DeliveryOwner>()
-  readonly #ready = new Fifo<{ slot: Slot; lane: Lane }>()
+  readonly #ready = new Fifo<{ slot: Slot; partition: Partition; lane: Lane }>()
   readonly #takers = new Fifo<Request>()
   #hungry: Hungry[] = []
   #isRefilling = false
@@ -176,12 +177,12 @@ export class Engine implements SlotOwner {
     this.#meter.close()
   }
 
-  ready(slot: Slot, lane: Lane): void {
-    this.#ready.push({ slot, lane })
+  ready(slot: Slot, partition: Partition, lane: Lane): void {
+    this.#ready.push({ slot, partition, lane })
     this.#schedule()
   }
 
-  hungry({ index, partition }: Slot, lane: Lane): void {
+  hungry({ index }: Slot, partition: Partition, lane: Lane): void {
     this.#hungry.push({ lane, partition, index })
     if (!this.#isRefilling) void this.#refill()
   }
@@ -258,8 +259,8 @@ export class Engine implements SlotOwner {
       if (!taker) return
       const next = this.#ready.shift()
       if (!next) return
-      const { slot, lane } = next
-      const entry = slot.isOpen ? slot.partition.take(lane) : undefined
+      const { slot, partition, lane } = next
+      const entry = slot.isOpen && slot.partition === partition ? partition.take(lane) : undefined
       if (!entry) continue
       const attempts = slot.partition.attemptsOf(entry)
       if (entry.fault !== undefined || attempts >= this.#settings.attempts) {

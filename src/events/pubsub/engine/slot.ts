@@ -8,8 +8,9 @@ import type { Delivery } from './delivery.js'
 
 /** What a slot tells the engine. */
 export interface SlotOwner {
-  ready(slot: Slot, lane: Lane): void
-  hungry(slot: Slot, lane: Lane): void
+  /** A lane of a partition, which may not be the slot's any more when its turn comes. */
+  ready(slot: Slot, partition: Partition, lane: Lane): void
+  hungry(slot: Slot, partition: Partition, lane: Lane): void
   /** There is room again. */
   written(): void
   sought(slot: Slot): void
@@ -30,6 +31,7 @@ export class Slot implements LedgerOwner {
   releasing: Promise<void> | undefined
   readonly #runtime: Runtime
   readonly #owner: SlotOwner
+  #isSeeking = false
   #emptied: (() => void) | undefined
 
   /** @param wary - how many messages may have been in flight when the owner before ended */
@@ -110,13 +112,12 @@ export class Slot implements LedgerOwner {
       this.#owner.sought(this)
     }
   }
-  #isSeeking = false
-
   #partitionOf(state: LedgerState): Partition {
     this.#isSeeking = false
-    return new Partition(state, this.#runtime.clock, {
-      ready: (lane) => this.#owner.ready(this, lane),
-      hungry: (lane) => this.#owner.hungry(this, lane),
+    const partition = new Partition(state, this.#runtime.clock, {
+      ready: (lane) => this.#owner.ready(this, partition, lane),
+      hungry: (lane) => this.#owner.hungry(this, partition, lane),
     })
+    return partition
   }
 }
