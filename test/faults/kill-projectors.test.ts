@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  openLog,
+  openReadModels,
+  type EventLog,
+  type PostgresTables,
+  type SqliteTables,
+} from '../../src/events/index.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
+import { Child } from './support/child.js'
+import { Choices, SEED } from './support/seed.js'
+
+/** Processes that are killed for each engine; `BANYAN_FAULTS_KILLS` makes it more. */
+const KILLS = Number(process.env['BANYAN_FAULTS_KILLS'] ?? 24)
+const SLOTS = 3
+
+const missing = postgresMissing()
+let server: PostgresServer
+beforeAll(async () => {
+  if (!missing) server = await PostgresServer.start()
+}, 120_000)
+afterAll(async () => {
+  if (!missing) await server.stop()
+})
+
+/** Appends until nobody is to be killed any more; returns how many. */
+async function append(log: EventLog, over: AbortSignal): Promise<number> {
+  let amount = 0
+  while (!over.aborted) {
+    const events = Array.from({ length: 8 }, () => ({ type: 'Entered', data: { amount: amount++ } }))
+    await log.append({ streams: [{ stream: `ledger-${amount % 5}`, events }] })
+    await sleep(5)
+  }
+  return amount
+}
+
+/** Runs processes in one place, one after the other, and kills each in the middle of what it does. */
+async function torment(argument: object, choices: Choices, kill: () => boolean): Promise<void> {
+  for (;;) {
+    const child = new Child('projector.mjs', argument)
+    if (!choices.chance(0.1)) await child.ready
+    // Those who stand by have nothing to say.
+    await Promise.race([child.lines(2 + choices.below(20)), sleep(1500)])
+    await sleep(choices.below(30))
+    if (choices.chance(0.3) && !child.exit) {
+      // It stands still until another has taken over, and then goes on with what it was doing.
+      child.signal('SIGSTOP')
+      await sleep(400)
+      child.signal('SIGCONT')
+      await sleep(choices.below(100))
+    }
+    if (child.exit) throw child.failure(`ended with ${child.exit.code ?? child.exit.signal}`)
+    const isLast = kill()
+    child.signal(choices.chance(0.85) ? 'SIGKILL' : 'SIGTERM')
+    await child.exited
+    if (isLast) return
+  }
+}
+
+describe.each(['sqlite', 'postgres'].filter((name) => name === 'sqlite' || !missing))(
+  'read models in %s',
+  (engine) => {
+    it(
+      `have every event once after ${KILLS} of their processes were killed (seed ${SEED})`,
+      { timeout: 60_000 + KILLS * 3000 },
+      async () => {
+        const directory = mkdtempSync(join(tmpdir(), 'banyan-projectors-'))
+        const where = `sqlite:${join(directory, 'log')}`
+        const models = engine === 'sqlite' ? `sqlite:${join(directory, 'read')}` : await server.database()
+        const log = await openLog(where)
+        const over = new AbortController()
+        let kills = 0
+        const kill = (): boolean => {
+          if (++kills >= KILLS) over.abort()
+          return over.signal.aborted
+        }
+        const appending = append(log, over.signal)
+        await Promise.all(
+          Array.from({ length: SLOTS }, (_, slot) =>
+            torment({ log: where, models }, new Choices(SEED + slot), kill),
+          ),
+        )
+        const appended = await appending
+        const last = new Child('projector.mjs', { log: where, models })
+        await last.ready
+        const reader = await openReadModels<SqliteTables & PostgresTables>(models, log)
+        const rows = await reader.query(
+          'ledger',
+          async ({ db, table }) => {
+            const sql = `SELECT place, amount FROM ${table('entry')} ORDER BY place`
+            return engine === 'sqlite' ? db.all(sql) : (await db.query(sql)).rows
+          },
+          { consistency: 'strong', timeout: '60s' },
+        )
+        await last.finish()
+        const expected = []
+        for await (const { data } of log.read({ category: 'ledger' }))
+          expected.push({ place: expected.length, amount: (data as { amount: number }).amount })
+        expect(expected.length).toBe(appended)
+        expect(rows).toEqual(expected)
+        process.stdout.write(`${kills} kills, ${appended} events\n`)
+        await reader.close()
+        await log.close()
+        rmSync(directory, { recursive: true })
+      },
+    )
+  },
+)
