@@ -11,6 +11,7 @@ const parts = {
   events: async () => (await import('./events.mjs')).events(),
   'event-sourcing': async () => (await import('./event-sourcing.mjs')).eventSourcing(),
   pubsub: async () => (await import('./pubsub.mjs')).pubsub(),
+  projections: async () => (await import('./projections.mjs')).projections(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)
