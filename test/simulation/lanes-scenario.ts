@@ -1,7 +1,9 @@
 import { BanyanError } from '../../src/core/errors.js'
 import {
   subscribe,
+  subscriptions,
   topic,
+  type EventLog,
   type RecordedEvent,
   type Subscription,
   type SubscriptionOptions,
@@ -9,7 +11,7 @@ import {
 import { partitionOf } from '../../src/events/pubsub/engine/route.js'
 import { readLedger } from '../../src/events/pubsub/ledger/ledger.js'
 import { ledgerStream } from '../../src/events/pubsub/group/names.js'
-import type { World } from '../../src/testing/index.js'
+import type { SimulatedNode, World } from '../../src/testing/index.js'
 
 const PUBLISHERS = 2
 const MESSAGES = 12
@@ -82,8 +84,13 @@ function keyOf(event: RecordedEvent): string | undefined {
 }
 
 /** Publishers and consumers over a log that fails, on machines that crash; some messages cannot be handled. */
-export async function lanes(world: World, options: Partial<SubscriptionOptions> = {}): Promise<void> {
+export async function lanes(
+  world: World,
+  { operated = false, ...options }: Partial<SubscriptionOptions> & { operated?: boolean } = {},
+): Promise<void> {
   const log = world.log()
+  // Who has looked into what fails has repaired it in the end.
+  let isRepaired = false
   const { partitions = world.random.pick([1, 3, 4]), delivery } = options
   let violation: Error | undefined
   const witness = new Witness(options, (error) => (violation ??= error))
@@ -148,7 +155,7 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
           if (signal.aborted) return
           busy.delete(event.stream)
           if (kind === 'flaky' && attempt === 1) throw new Error('flaky')
-          if (kind === 'poison') throw new Error('poison')
+          if (kind === 'poison' && !isRepaired) throw new Error('poison')
           witness.ended(event)
           node.note(`has handled ${event.stream}@${event.revision}`)
           if (delivery !== 'effectively-once') return
@@ -166,9 +173,15 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
       await new Promise(() => undefined)
     })
 
+  if (operated) world.node('operator', (node) => operate(node, world, node.open(log)))
   await world.storm(`${1 + world.random.below(10)}s`)
+  isRepaired = operated
   const settled = async (): Promise<boolean> => {
     if (violation) throw violation
+    if (operated) {
+      await subscriptions(log.truth).resume('mailer')
+      await subscriptions(log.truth).redrive('mailer', 'all')
+    }
     if (published.size < PUBLISHERS * MESSAGES) return false
     const held = new Set<string>()
     const past = new Set<string>()
@@ -195,6 +208,7 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
     if (delivery === 'at-most-once') return events.every(({ id }) => past.has(id))
     return events.every(({ id, stream, data }) => {
       const isDone = (witness.messages.get(id)?.done ?? 0) > 0 && past.has(id)
+      if (operated) return isDone
       return isDone || held.has(id) || held.has(stream) || held.has((data as Body).key ?? '')
     })
   }
@@ -222,6 +236,31 @@ export async function lanes(world: World, options: Partial<SubscriptionOptions> 
   for (const { id, stream } of await everything())
     if (!effects.includes(id) && !parked.has(id) && !parked.has(stream))
       throw new Error(`${id} was handled, and has no effect`)
+}
+
+/** Redrives, moves and stops a subscription while everything goes wrong. */
+async function operate(node: SimulatedNode, world: World, log: EventLog): Promise<void> {
+  const operator = subscriptions(log, { runtime: node.runtime })
+  for (;;) {
+    await node.sleep(world.random.below(1500))
+    try {
+      const redriven = await operator.redrive('mailer', 'all')
+      if (redriven.length > 0) node.note(`has redriven ${redriven.join()}`)
+      if (world.random.chance(0.2)) {
+        // To what lies before: moved forward, it would pass over what nobody has handled.
+        const to = await operator.seek('mailer', 'start')
+        node.note(`has moved it to ${to}`)
+      }
+      if (world.random.chance(0.2)) {
+        await operator.pause('mailer')
+        await node.sleep(world.random.below(500))
+        await operator.resume('mailer')
+      }
+    } catch (error) {
+      if (!(error instanceof BanyanError)) throw error
+      node.note(`could not: ${error.message}`)
+    }
+  }
 }
 
 async function checkParked(

@@ -5,11 +5,16 @@ import { lanes } from './lanes-scenario.js'
 
 const FACTOR = Number(process.env['LANES_SEEDS'] ?? 1)
 
-const KINDS: readonly (readonly [what: string, seeds: number, options: Partial<SubscriptionOptions>])[] = [
+const KINDS: readonly (readonly [
+  what: string,
+  seeds: number,
+  options: Partial<SubscriptionOptions> & { operated?: boolean },
+])[] = [
   ['by stream', 600, {}],
   ['by a key function', 400, { key: ({ data }) => (data as { key?: string }).key }],
   ['parking single messages', 300, { park: 'message' }],
   ['with effects in the log', 400, { delivery: 'effectively-once' }],
+  ['with an operator who redrives, seeks and pauses', 400, { operated: true }],
   ['acknowledged before', 300, { delivery: 'at-most-once' }],
 ]
 
