@@ -5,6 +5,8 @@ import { version } from '../node/version.js'
 import { registerEvents } from './events/index.js'
 import { paint } from './paint.js'
 import { registerStreams } from './streams/index.js'
+import { registerSubscriptions } from './subscriptions/index.js'
+import { registerTopics } from './topics/index.js'
 import { UsageError } from './usage-error.js'
 
 /** Exit codes of the command line. */
@@ -35,6 +37,7 @@ Examples:
   banyan breaker open payments     keep calls away from a service
   banyan events tail               what happens in the event log, live
   banyan streams audit order-17    who did what to a thing, when and why
+  banyan subscriptions             what waits to be handled, and what has failed
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -186,6 +189,8 @@ program
 
 registerEvents(program)
 registerStreams(program)
+registerTopics(program)
+registerSubscriptions(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.

@@ -10,7 +10,9 @@ import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
 import { purgeReply, type CachePurge } from './cache.js'
+import { subscriptionsReply } from './subscriptions.js'
 import {
+  decoded,
   json,
   listOf,
   notAllowed,
@@ -61,6 +63,7 @@ const BODY_BYTES = 64 * 1024
  * | `PUT /api/config` | puts a configuration into force, see {@link configReply} |
  * | `POST /api/reload` | reads the file again that the node was started from |
  * | `/api/events...` | the event log: see {@link eventsReply} |
+ * | `/api/subscriptions...`, `/api/topics` | the subscriptions of the event log: see {@link subscriptionsReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -140,6 +143,8 @@ export class AdminServer {
     if (path === '/api/cache/purge') return purgeReply(request, this.#subject)
     if (path === '/api/events' || path.startsWith('/api/events/'))
       return eventsReply(request, path, this.#subject.events())
+    if (/^\/api\/(subscriptions(\/.*)?|topics)$/.test(path))
+      return subscriptionsReply(request, path, this.#subject.events())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
@@ -162,7 +167,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config or /api/events.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions or /api/topics.',
         )
     }
   }
@@ -220,13 +225,5 @@ function readOverride(text: string): Override | string {
     state,
     ...(lease === undefined ? {} : { for: lease as Duration }),
     ...(reason === undefined ? {} : { reason }),
-  }
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
   }
 }

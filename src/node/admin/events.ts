@@ -7,7 +7,16 @@ import {
   type AuditSelection,
 } from '../../events/event-sourcing/audit.js'
 import type { EventLog, StreamInfo } from '../../events/log.js'
-import { json, notAllowed, problem, readBytes, type Reply } from './reply.js'
+import {
+  json,
+  notAllowed,
+  problem,
+  queryOf,
+  readBytes,
+  refuseUnknown,
+  signalOf,
+  type Reply,
+} from './reply.js'
 
 /** The event log as operators see it. */
 export interface AdminEvents {
@@ -117,13 +126,6 @@ async function* linesOf(
   }
 }
 
-function refuseUnknown(query: URLSearchParams, known: readonly string[]): Reply | undefined {
-  const unknown = [...query.keys()].find((name) => !known.includes(name))
-  return unknown === undefined
-    ? undefined
-    : problem(400, `Unknown parameter \`${unknown}\`; known are ${known.join(', ')}.`)
-}
-
 async function* verified(request: IncomingMessage, log: EventLog): AsyncGenerator<Buffer> {
   for await (const finding of log.verify({ signal: signalOf(request) }))
     yield Buffer.from(`${JSON.stringify(finding)}\n`)
@@ -162,15 +164,4 @@ async function handled(
   }
   const { 'Content-Type': type = 'application/json', ...more } = Object.fromEntries(answer.fields)
   return { status: answer.status, type, body: answer.body, headers: more }
-}
-
-function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
-  return new URLSearchParams(url.split('?')[1] ?? '')
-}
-
-/** Aborted when the operator's connection closes. */
-function signalOf({ socket }: IncomingMessage): AbortSignal {
-  const gone = new AbortController()
-  socket.once('close', () => gone.abort())
-  return gone.signal
 }

@@ -53,6 +53,35 @@ async function collect(request: IncomingMessage, most: number): Promise<Buffer |
   return bytes <= most ? Buffer.concat(chunks) : undefined
 }
 
+/** The parameters of a request. */
+export function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(url.split('?')[1] ?? '')
+}
+
+/** What to say of a parameter that is not known, if there is one. */
+export function refuseUnknown(query: URLSearchParams, known: readonly string[]): Reply | undefined {
+  const unknown = [...query.keys()].find((name) => !known.includes(name))
+  return unknown === undefined
+    ? undefined
+    : problem(400, `Unknown parameter \`${unknown}\`; known are ${known.join(', ')}.`)
+}
+
+/** Aborted when the operator's connection closes. */
+export function signalOf({ socket }: IncomingMessage): AbortSignal {
+  const gone = new AbortController()
+  socket.once('close', () => gone.abort())
+  return gone.signal
+}
+
+/** A part of a path without its percent-encoding; undefined if that is wrong. */
+export function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
 export function listOf(names: readonly string[]): string {
   return names.length > 0
     ? `; there are ${names.map((name) => `\`${name}\``).join(', ')}.`

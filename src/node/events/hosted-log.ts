@@ -11,6 +11,7 @@ import { logSpecOf, type EventsSpec } from '../spec.js'
 import { KnownTypes } from './known-types.js'
 import { LogWatch } from './log-watch.js'
 import { LogRetention } from './retention.js'
+import { SubscriptionWatch } from './subscription-watch.js'
 
 /** What `banyan status` and `GET /api/events/stats` tell of the log. */
 export interface EventsState extends Pick<Capabilities, 'driver' | 'durable' | 'shared'>, Partial<LogStats> {
@@ -32,6 +33,7 @@ export class HostedLog {
   readonly #runtime: Runtime
   readonly #spec: EventsSpec
   readonly #watch: LogWatch
+  readonly #subscriptions: SubscriptionWatch | undefined
   readonly #retention: LogRetention | undefined
   readonly #closing = new AbortController()
   #handler: HttpHandler | undefined = undefined
@@ -42,6 +44,7 @@ export class HostedLog {
     this.#spec = spec
     this.#runtime = runtime
     this.#watch = new LogWatch(log, runtime, role !== 'worker')
+    this.#subscriptions = role === 'worker' ? undefined : new SubscriptionWatch(log, runtime)
     this.#retention = role === 'worker' ? undefined : new LogRetention(log, runtime)
     this.#retention?.follow(spec.retention)
   }
@@ -106,7 +109,7 @@ export class HostedLog {
 
   async state(): Promise<EventsState> {
     const { driver, durable, shared } = this.log.capabilities
-    const found = await this.#watch.look()
+    const [found] = await Promise.all([this.#watch.look(), this.#subscriptions?.look()])
     if (typeof found === 'string') return { driver, durable, shared, problem: found }
     return { ...found, driver, durable, shared }
   }
@@ -119,6 +122,7 @@ export class HostedLog {
   async close(): Promise<void> {
     this.endFollowers()
     this.#watch.close()
+    this.#subscriptions?.close()
     await this.#retention?.close()
     await this.log.close()
   }

@@ -20,8 +20,17 @@ export class RefusedError extends BanyanError {
  * @param path - below `/api/events`
  * @throws {@link RefusedError}; `BANYAN_ADMIN_UNREACHABLE`
  */
-export async function ask(admin: string, path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetchAdmin(admin, `/api/events${path}`, init)
+export function ask(admin: string, path: string, init: RequestInit = {}): Promise<Response> {
+  return askNode(admin, `/api/events${path}`, init)
+}
+
+/**
+ * Asks a node for what belongs to its log.
+ *
+ * @throws {@link RefusedError}; `BANYAN_ADMIN_UNREACHABLE`
+ */
+export async function askNode(admin: string, path: string, init: RequestInit = {}): Promise<Response> {
+  const response = await fetchAdmin(admin, path, init)
   if (response.ok) return response
   if (init.method === 'HEAD')
     throw new BanyanError('BANYAN_ADMIN_REFUSED', `${admin} answers ${response.status}`)

@@ -1,4 +1,6 @@
+import { toCloudEvent } from '../../cloudevents/index.js'
 import type { EventLog, RecordedEvent } from '../../log.js'
+import { DEFAULT_SOURCE } from '../../transfer/export.js'
 import type { Head } from '../ledger/state.js'
 import { pictureOf } from './picture.js'
 import { lanesOf } from './status.js'
@@ -42,6 +44,17 @@ export async function* deadLettersOf(
       attempts,
       failed,
     }
+  }
+}
+
+/** A dead letter as JSON: its message as a CloudEvent, and why that cannot be shown, if so. */
+export function deadLetterRecord({ event, ...letter }: DeadLetter): object {
+  if (!event) return letter
+  const { fault } = event
+  return {
+    ...letter,
+    event: toCloudEvent(event, { source: DEFAULT_SOURCE }),
+    ...(fault && { fault: fault.message }),
   }
 }
 
