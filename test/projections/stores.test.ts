@@ -144,6 +144,37 @@ describe('side effects', () => {
     expect((await models.list())[0]!.effects?.error).toBeUndefined()
     expect(projector.status().effectsError).toBeUndefined()
   })
+
+  it('of a process that is lost are run by another, also when nothing else is to be done', async () => {
+    await using log = await openLog('memory:')
+    const store = checkpoints()
+    let isLost = false
+    const lost: CheckpointStore = {
+      ...store,
+      replace: (...change) => (isLost ? new Promise(() => undefined) : store.replace(...change)),
+    }
+    const ran: string[] = []
+    const index = (process: string) =>
+      projection<Moved, undefined>({
+        name: 'index',
+        version: 1,
+        on: { Moved: () => undefined },
+        effects: {
+          Moved() {
+            ran.push(process)
+            if (process === 'first') isLost = true
+          },
+        },
+      })
+    const first = (await openReadModels(lost, log)).run(index('first'))
+    await first.caughtUp()
+    await move(log, 1)
+    while (ran.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    await using models = await openReadModels(store, log)
+    models.run(index('second'), { takeover: 100 })
+    while (ran.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(ran).toEqual(['first', 'second'])
+  })
 })
 
 describe('what an application has open itself', () => {

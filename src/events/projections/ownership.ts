@@ -1,6 +1,7 @@
 import { sleep, type Clock } from '../../core/clock.js'
-import type { EventLog, Selector } from '../log.js'
+import type { EventLog, Position, Selector } from '../log.js'
 import type { Checkpoint } from './checkpoint.js'
+import type { AnyProjection } from './projection.js'
 
 /** How often, in ms, one that stands by looks. */
 const LOOK_LEAST_MS = 20
@@ -11,39 +12,58 @@ export function isFree(checkpoint: Checkpoint, isNew: boolean): boolean {
   return checkpoint.owner === '' && (isNew || checkpoint.state !== 'failed')
 }
 
+/** What one that stands by sees of a version. */
+export interface Sight {
+  readonly row: Checkpoint
+  /** The cursor of its side effects, if it has some and is the active one. */
+  readonly effects: Checkpoint | undefined
+}
+
 /**
- * Waits while another one runs a version: until it is given up, or its checkpoint has not moved for some time although
- * there is something to do. No heartbeat is written for that: who is slower than this loses nothing but the work of one
+ * Waits while another one runs a version: until it is given up, or has not gone on for some time although there is
+ * something to do. No heartbeat is written for that: who is slower than this loses nothing but the work of one
  * transaction, as its checkpoint cannot be moved any more.
  *
- * @param look - the present row; undefined if it is gone
+ * @param look - what is there now; undefined if the version is gone
+ * @param isBehind - whether there is something to do
  * @param takeover - ms
  * @returns the row to take over, or undefined if it is to be looked at anew
  */
 export async function standBy(
-  look: () => Promise<Checkpoint | undefined>,
-  log: EventLog,
-  select: Selector,
+  look: () => Promise<Sight | undefined>,
+  isBehind: (sight: Sight) => Promise<boolean>,
   takeover: number,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Checkpoint | undefined> {
   const pause = Math.min(Math.max(takeover / 8, LOOK_LEAST_MS), LOOK_MOST_MS)
-  let seen: number | undefined
+  let seen: string | undefined
   let since = clock.now()
   for (;;) {
-    const row = await look()
-    if (!row || isFree(row, false)) return undefined
-    const stands = row.revision === seen && row.state !== 'failed' && (await isBehind(log, select, row))
+    const sight = await look()
+    if (!sight || isFree(sight.row, false)) return undefined
+    const { row, effects } = sight
+    const now = `${row.revision} ${effects?.revision ?? ''}`
+    const stands = now === seen && row.state !== 'failed' && (await isBehind(sight))
     if (!stands) since = clock.now()
     else if (clock.now() - since >= takeover) return row
-    seen = row.revision
+    seen = now
     await sleep(clock, pause, signal)
   }
 }
 
-/** Whether there is something that a checkpoint has not reached. */
-async function isBehind(log: EventLog, select: Selector, { position }: Checkpoint): Promise<boolean> {
-  for await (const _ of log.read(select, { from: position, limit: 1 })) return true
+/** Whether a version, or its side effects, have not come to everything that is there for them. */
+export async function isBehind(
+  log: EventLog,
+  { select, effects }: Pick<AnyProjection<never>, 'select' | 'effects'>,
+  sight: Sight,
+): Promise<boolean> {
+  if (await hasMore(log, select, sight.row.position)) return true
+  if (!sight.effects || !effects) return false
+  return hasMore(log, { ...select, types: Object.keys(effects) }, sight.effects.position)
+}
+
+async function hasMore(log: EventLog, select: Selector, from: Position): Promise<boolean> {
+  for await (const { stream } of log.read(select, { from })) if (!stream.startsWith('$')) return true
   return false
 }

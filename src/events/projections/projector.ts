@@ -15,9 +15,9 @@ import { Following, type ProjectorContext } from './following.js'
 import { Handling, reasonOf } from './handling.js'
 import { ProjectionInstruments } from './instruments.js'
 import type { RunSettings } from './options.js'
-import { isFree, standBy } from './ownership.js'
+import { isBehind, isFree, standBy, type Sight } from './ownership.js'
 import type { AnyProjection } from './projection.js'
-import { setUp } from './setup.js'
+import { EFFECTS, setUp } from './setup.js'
 import { MovedError } from './store.js'
 import { verify } from './verification.js'
 
@@ -182,8 +182,9 @@ export class RunningProjector<Db> implements Projector {
       if (row.owner !== this.#id && !isFree(row, isNew)) {
         this.#state = 'standby'
         const { takeover } = this.#settings
-        const look = (): Promise<Checkpoint | undefined> => this.#look()
-        free = await standBy(look, log, this.#projection.select, takeover, runtime.clock, signal)
+        const look = (): Promise<Sight | undefined> => this.#see()
+        const behind = (sight: Sight): Promise<boolean> => isBehind(log, this.#projection, sight)
+        free = await standBy(look, behind, takeover, runtime.clock, signal)
         if (!free) continue
         const version = describeVersion(this)
         runtime.telemetry.log('warn', `${version} has not moved for ${takeover} ms and is taken over`)
@@ -203,9 +204,14 @@ export class RunningProjector<Db> implements Projector {
   }
 
   async #look(): Promise<Checkpoint | undefined> {
+    return (await this.#see())?.row
+  }
+
+  async #see(): Promise<Sight | undefined> {
     const rows = await this.#context.store.read((view) => view.rows(this.name))
     const row = rows.find(({ version }) => version === this.version)
-    return row && fromRow(row)
+    const effects = row?.active ? rows.find(({ version }) => version === EFFECTS) : undefined
+    return row && { row: fromRow(row), effects: effects && fromRow(effects) }
   }
 
   /** Waits until it is worth another try, or stops. */
