@@ -21,8 +21,8 @@ const drivers = ['memory', 'sqlite', ...(postgresMissing() ? [] : ['postgres'])]
 let server: PostgresServer | undefined
 beforeAll(async () => {
   if (drivers.includes('postgres')) server = await PostgresServer.start()
-})
-afterAll(() => server?.[Symbol.asyncDispose]())
+}, 120_000)
+afterAll(() => server?.[Symbol.asyncDispose](), 120_000)
 afterEach(closeLogs)
 
 /** What handlers do with messages whose data says so. */
@@ -263,6 +263,22 @@ describe.each(drivers)('subscriptions on %s', (driver) => {
     await shop.nothingWaits()
     expect([...new Set(shop.handled)].sort()).toEqual(['1.a', '2.a', '2.b', '3.b'])
     expect(await shop.deadLetters()).toHaveLength(2)
+  })
+
+  it('deliver nothing that they have sought past, though it was in memory', async () => {
+    const shop = await Shop.open(driver)
+    const subscription = await shop.create({ partitions: 1 })
+    await shop.publish('1.a', '2.a', '3.a')
+    const [message] = await subscription.pull({ wait: '20s' })
+    const ended = new Promise((resolve) => message!.signal.addEventListener('abort', resolve))
+    await shop.manage.seek('billing', 'end')
+    await ended
+    await shop.publish('1.b')
+    const [next] = await subscription.pull({ wait: '20s' })
+    expect(next!.event.id).toBe('1.b')
+    await expect(message!.ack()).rejects.toMatchObject({ code: 'BANYAN_DELIVERY_ENDED' })
+    await next!.ack()
+    expect((await shop.status()).waiting.count).toBe(0)
   })
 
   it('seek to a time', async () => {

@@ -48,7 +48,8 @@ function render(letter: DeadLetter, now: number, long: boolean): string {
     paint('gray', `position ${shortPosition(head.position)}`),
     event ? dataText(event.data) : paint('red', 'truncated'),
   ].join('  ')
-  return `${clip(why, lineWidth())}\n${clip(what.trimEnd(), lineWidth())}`
+  const lines = [why, what.trimEnd(), ...(event?.fault ? [`  ${printable(event.fault.message)}`] : [])]
+  return lines.map((line) => clip(line, lineWidth())).join('\n')
 }
 
 function dataText(data: unknown): string {
