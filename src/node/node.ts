@@ -6,6 +6,7 @@ import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
 import { diffSpecs } from './config/diff.js'
 import type { EventsState, HostedLog } from './events/hosted-log.js'
+import type { PreparedSubscriptions } from './events/subscriptions.js'
 import { hostLog } from './events/index.js'
 import type { ConfigProblem } from './config/problem.js'
 import { type Applied, Configuration, hashOf, type ConfigurationState, type Origin } from './configuration.js'
@@ -67,6 +68,8 @@ export class Node implements Running {
   #spec: NodeSpec
   #phase: NodePhase = 'starting'
   #control: Control | undefined = undefined
+  /** What begins with the start. */
+  #subscriptions: PreparedSubscriptions | undefined
 
   private constructor(
     spec: NodeSpec,
@@ -74,10 +77,12 @@ export class Node implements Running {
     clock: Clock,
     observation: Observation,
     events: HostedLog | undefined,
+    subscriptions: PreparedSubscriptions | undefined,
     gateway: Gateway,
     origin: Origin,
   ) {
     this.#spec = spec
+    this.#subscriptions = subscriptions
     this.#log = log
     this.#clock = clock
     this.#startedAt = clock.now()
@@ -130,7 +135,8 @@ export class Node implements Running {
         ...{ runtime, limits, trust, onReport, ...counts },
         ...(hosted && { events: (route, closing) => hosted!.handlerOf(route, closing) }),
       })
-      return new Node(spec, log, clock, observation, hosted, gateway, origin)
+      const subscriptions = await hosted?.prepareTopics(spec, gateway)
+      return new Node(spec, log, clock, observation, hosted, subscriptions, gateway, origin)
     } catch (error) {
       await hosted?.close()
       await observation.close()
@@ -159,7 +165,9 @@ export class Node implements Running {
       admin.commit()
       const listeners = await this.#listeners.prepare(this.#spec.listen)
       listeners.commit(0)
+      this.#subscriptions?.commit()
     } catch (error) {
+      await this.#subscriptions?.discard()
       await this.#gateway.close()
       await this.#admin.close()
       await this.#events?.close()
@@ -274,7 +282,7 @@ export class Node implements Running {
     })
     // Those who follow events would wait for ever; what they have not seen they get where they go on.
     this.#events?.endFollowers()
-    await this.#gateway.close(cut.signal)
+    await Promise.all([this.#events?.stopPushing(cut.signal), this.#gateway.close(cut.signal)])
     cut.abort()
     await this.#admin.close()
     await this.#events?.close()
@@ -302,6 +310,8 @@ export class Node implements Running {
       const observation = await this.#observation.prepare(spec)
       discards.unshift(() => observation.discard())
       const changeEvents = spec.events && (await this.#events?.prepare(spec.events))
+      const topics = await this.#events?.prepareTopics(spec, this.#gateway)
+      discards.unshift(() => topics?.discard())
       const admin = await this.#admin.prepare(spec.admin)
       discards.unshift(() => admin.discard())
       const listeners = await this.#listeners.prepare(spec.listen)
@@ -312,6 +322,7 @@ export class Node implements Running {
       observation.commit()
       gateway.commit()
       changeEvents?.()
+      topics?.commit()
       listeners.commit(duration(drain.grace, 'drain.grace'))
       admin.commit()
     } catch (error) {

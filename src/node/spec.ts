@@ -1,7 +1,8 @@
 import type { Duration } from '../core/duration.js'
 import type { Bytes } from '../core/bytes.js'
 import type { GatewaySpec } from '../traffic/gateway/spec.js'
-import type { LogSpec, RetentionOptions } from '../events/index.js'
+import type { LogSpec, PushOptions, RetentionOptions, SubscriptionOptions } from '../events/index.js'
+import type { SecretSpec } from '../traffic/gateway/filters/access/spec.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
 import type { ListenerSpec } from '../traffic/http/listener-spec.js'
@@ -37,6 +38,39 @@ export interface EventTypesSpec {
   checkReads?: boolean
 }
 
+/** `topics.<name>`. */
+export interface TopicSpec {
+  /** Types of events that clients publish there. Default: any. */
+  types?: string[]
+}
+
+/** `subscriptions.<name>`: see `subscribe` of `banyan/events`. */
+export interface SubscriptionSpec extends Omit<
+  SubscriptionOptions,
+  'name' | 'where' | 'key' | 'from' | 'drain' | 'runtime'
+> {
+  /** A JMESPath expression that reads `id`, `type`, `stream`, `data`, `metadata`, `tags`. Default: the stream. */
+  key?: string
+  /** `start`, `end`, a time of ISO 8601, or a position. Default `end`. */
+  from?: string
+  /** Where messages are sent. Default: clients pull them. */
+  push?: PushSpec
+}
+
+/** `subscriptions.<name>.push`: see `push` of `banyan/events`. */
+export interface PushSpec extends Pick<PushOptions, 'format' | 'source' | 'headers' | 'concurrency'> {
+  /** The service that gets the messages, under its policy. */
+  service?: string
+  /** With `service`: where. Default `/`. */
+  path?: string
+  /** With `service`: the Host that it sees. Default: that of its first endpoint. */
+  host?: string
+  /** In place of `service`: where, without a policy. */
+  url?: string
+  /** Signs requests; several while one replaces another. */
+  secret?: SecretSpec | SecretSpec[]
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -48,6 +82,10 @@ export interface NodeSpec extends GatewaySpec {
   accessLog?: boolean | AccessLogSpec
   /** The event log that it hosts. Default none. */
   events?: EventsSpec
+  /** What is published, by name; with it no other topics are there. Default: any name. */
+  topics?: Readonly<Record<string, TopicSpec>>
+  /** Who gets what is published, by name. */
+  subscriptions?: Readonly<Record<string, SubscriptionSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -60,8 +98,10 @@ export interface NodeSpec extends GatewaySpec {
 
 /** The part of it that concerns the gateway, which knows of no event log: a change of that changes none of its filters. */
 export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {
-  const gateway: GatewaySpec & Pick<NodeSpec, 'events'> = { ...spec }
+  const gateway: GatewaySpec & Pick<NodeSpec, 'events' | 'topics' | 'subscriptions'> = { ...spec }
   delete gateway.events
+  delete gateway.topics
+  delete gateway.subscriptions
   return gateway
 }
 

@@ -55,7 +55,8 @@ export interface SubscriptionOptions {
   runtime?: Runtime
 }
 
-const OPTIONS: OptionTable<SubscriptionOptions> = {
+/** What a subscription accepts. */
+export const subscriptionOptions: OptionTable<SubscriptionOptions> = {
   name: { kind: 'string', doc: 'what it is called' },
   topic: { kind: 'string', doc: 'what it follows' },
   types: { kind: 'list', of: { kind: 'string', doc: 'a type' }, doc: 'only of these types' },
@@ -125,7 +126,7 @@ const PART = /\/(\d+|description)$/
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function settingsOf(options: SubscriptionOptions): Settings {
-  checkOptions('a subscription', OPTIONS, options)
+  checkOptions('a subscription', subscriptionOptions, options)
   const { name, topic, types, tags, where, key, backoff = {} } = options
   if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES)
     throw new BanyanError(

@@ -182,6 +182,8 @@ function toSpec(config: ConfigInput): NodeSpec {
     quotas,
     accessLog = false,
     events,
+    topics,
+    subscriptions,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -200,6 +202,10 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(quotas && { quotas: quotas as NonNullable<NodeSpec['quotas']> }),
     accessLog: accessLog as NonNullable<NodeSpec['accessLog']>,
     ...(events && { events: events as NonNullable<NodeSpec['events']> }),
+    ...(topics && { topics: topics as NonNullable<NodeSpec['topics']> }),
+    ...(subscriptions && {
+      subscriptions: subscriptions as unknown as NonNullable<NodeSpec['subscriptions']>,
+    }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined
       ? {}

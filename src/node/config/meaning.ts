@@ -8,6 +8,7 @@ import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, checkTransform, servicesOfAggregate } from './meaning-of-shaping.js'
 import { checkEvents, checkEventsOfRoute } from './meaning-of-events.js'
+import { checkSubscription, checkTopics, isPushedTo } from './meaning-of-pubsub.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
 import { checkUpstreams } from './meaning-of-upstreams.js'
@@ -37,6 +38,8 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     checkRoutes(config),
     checkEvents(config),
     ...namesOf(routes).map((name) => checkEventsOfRoute(config, name)),
+    checkTopics(config),
+    ...namesOf(config.subscriptions).map((name) => checkSubscription(config, name, unknown)),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),
     ...namesOf(config.authenticators).map((name) => checkAuthenticator(config, name)),
@@ -97,7 +100,7 @@ function* checkService(config: ConfigInput, name: string): Generator<MeaningProb
       ({ service }) => service === name,
     ),
   )
-  if (!isUsed) yield warning(path, `the service \`${name}\` is used by no route`)
+  if (!isUsed && !isPushedTo(config, name)) yield warning(path, `the service \`${name}\` is used by no route`)
 }
 
 type Endpoint = ConfigInput['services'][string]['endpoints'][number]

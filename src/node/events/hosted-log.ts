@@ -7,11 +7,13 @@ import { eventsOverHttp, type EventsHttpOptions } from '../../events/http/index.
 import type { Capabilities, EventLog, LogStats } from '../../events/log.js'
 import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
-import { logSpecOf, type EventsSpec } from '../spec.js'
+import { logSpecOf, type EventsSpec, type NodeSpec } from '../spec.js'
 import { KnownTypes } from './known-types.js'
 import { LogWatch } from './log-watch.js'
+import type { ServiceRequests } from './push-sender.js'
 import { LogRetention } from './retention.js'
 import { SubscriptionWatch } from './subscription-watch.js'
+import { HostedSubscriptions, type PreparedSubscriptions } from './subscriptions.js'
 
 /** What `banyan status` and `GET /api/events/stats` tell of the log. */
 export interface EventsState extends Pick<Capabilities, 'driver' | 'durable' | 'shared'>, Partial<LogStats> {
@@ -37,6 +39,8 @@ export class HostedLog {
   readonly #retention: LogRetention | undefined
   readonly #closing = new AbortController()
   #handler: HttpHandler | undefined = undefined
+  #topics: NodeSpec['topics'] = undefined
+  #messages: HostedSubscriptions | undefined = undefined
 
   private constructor(log: EventLog, types: KnownTypes, spec: EventsSpec, runtime: Runtime, role: LogRole) {
     this.log = log
@@ -85,6 +89,29 @@ export class HostedLog {
   }
 
   /**
+   * Takes part in the subscriptions of a configuration, and makes its topics ready.
+   *
+   * @param requests - asks services
+   * @throws {@link BanyanError} that says which subscription cannot be had; nothing has changed then
+   */
+  async prepareTopics(spec: NodeSpec, requests: ServiceRequests): Promise<PreparedSubscriptions> {
+    this.#messages ??= new HostedSubscriptions(this.log, this.#runtime, requests)
+    const subscriptions = await this.#messages.prepare(spec)
+    return {
+      commit: () => {
+        this.#topics = spec.topics
+        subscriptions.commit()
+      },
+      discard: () => subscriptions.discard(),
+    }
+  }
+
+  /** Sends no more messages, and waits for those on their way until `cut` aborts. */
+  async stopPushing(cut: AbortSignal): Promise<void> {
+    await this.#messages?.stop(cut)
+  }
+
+  /**
    * What answers a route with `events`.
    *
    * @param closing - ends those who follow there
@@ -123,6 +150,7 @@ export class HostedLog {
     this.endFollowers()
     this.#watch.close()
     this.#subscriptions?.close()
+    await this.#messages?.close()
     await this.#retention?.close()
     await this.log.close()
   }
@@ -132,6 +160,8 @@ export class HostedLog {
     const bodyBytes = commitBytes === undefined ? undefined : bytes(commitBytes)
     return eventsOverHttp(this.log, {
       ...options,
+      topics: () => this.#topics,
+      findSubscription: (name) => this.#messages?.find(name),
       ...(bodyBytes !== undefined && { bodyBytes }),
       runtime: this.#runtime,
     })

@@ -1,5 +1,5 @@
 import { BanyanError, withoutStack } from '../../core/errors.js'
-import { CallerDeadlineError } from '../errors.js'
+import { CallerDeadlineError, rejected } from '../errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { Resolver } from '../discovery/resolver.js'
 import type { HttpLimits } from '../http/limits.js'
@@ -25,6 +25,7 @@ import type { ListenerSpec } from '../http/listener-spec.js'
 import { Listener } from './listener.js'
 import { maxForwards } from './max-forwards.js'
 import { dropOwn } from './own-fields.js'
+import { ownRequest, type OwnRequest } from './own-request.js'
 import { rateLimitKey, type BuiltPolicies, type RateStores } from './policies.js'
 import { MemoryQuotaStore, type QuotaStore } from './quota-store.js'
 import type { EventsProvider } from './responders/events/spec.js'
@@ -262,6 +263,25 @@ export class Gateway {
     await listener.close(signal)
     this.#listeners.delete(listener)
     this.#claimFields()
+  }
+
+  /**
+   * Asks a service of the configuration in force, under its policies, for no client but ourselves.
+   *
+   * @returns the head of the answer, its body still on its way; take it, or discard it
+   * @throws {@link BanyanError} `BANYAN_NO_ENDPOINT` also if there is no such service; what policies and endpoints throw
+   */
+  async request(name: string, request: OwnRequest): Promise<UpstreamAnswer> {
+    const generation = this.#generation
+    const service = generation.services.get(name)
+    if (!service || this.#closed)
+      throw rejected('BANYAN_NO_ENDPOINT', `there is no service \`${name}\` now`, name)
+    generation.enter()
+    try {
+      return await ownRequest(service, request, this.#via, this.#runtime.clock)
+    } finally {
+      generation.leave()
+    }
   }
 
   /**

@@ -9,6 +9,7 @@
  */
 export { Gateway, type GatewayOptions, type GatewayState } from './gateway.js'
 export type { HeaderEdits } from './header-edits.js'
+export type { OwnRequest } from './own-request.js'
 export type { EndpointState } from './endpoint.js'
 export type { Listener } from './listener.js'
 export type { RouteState } from './route.js'

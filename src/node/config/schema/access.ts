@@ -14,14 +14,14 @@ const fieldName = z.string().refine(isToken, 'is not a valid header name')
 const scopes = z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be scopes without blanks'))
 const claims = z.record(z.string(), z.unknown())
 
-const webUrl = z.string().refine((url) => {
+export const webUrl = z.string().refine((url) => {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   return (
     parsed !== undefined && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.hash === ''
   )
 }, 'must be an http or https URL, without credentials')
 
-const secret = z
+export const secret = z
   .union([z.strictObject({ env: text }), z.strictObject({ file: text })])
   .meta({ description: 'Where the secret is: `env` names an environment variable, `file` a file.' })
 

@@ -7,6 +7,7 @@ import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
 import { bytes, name, network, oneOrMore } from './parts.js'
 import { policy } from './policy.js'
+import { subscription, topic } from './pubsub.js'
 import { quota } from './quota.js'
 import { route } from './route.js'
 import { service } from './service.js'
@@ -38,6 +39,13 @@ export const configSchema = z.strictObject({
   maintenance: maintenance.optional(),
   routes: z.record(name, route).meta({ description: 'Which requests go where, by name.' }),
   events: events.optional(),
+  topics: z.record(name, topic).optional().meta({
+    description: 'What is published, by name; with it, no other topics are there. Default: any name.',
+  }),
+  subscriptions: z
+    .record(name, subscription)
+    .optional()
+    .meta({ description: 'Who gets what is published, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema

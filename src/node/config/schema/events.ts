@@ -6,7 +6,7 @@ import { atLeastOne, bytes } from './parts.js'
 
 const count = z.int().min(1)
 
-const uriReference = z.string().refine(isUriReference, 'must be a URI reference such as /shop/events')
+export const uriReference = z.string().refine(isUriReference, 'must be a URI reference such as /shop/events')
 
 const directory = z.string().min(1, 'must name a directory').meta({
   description: 'Where the schemas are: `OrderPlaced.schema.json`, `OrderPlaced.v2.schema.json`, ...',
@@ -124,9 +124,12 @@ const streamName = z
 /** `routes.<name>.events`. */
 export const eventsOfRoute = z
   .strictObject({
-    allow: atLeastOne(z.enum(['append', 'read']))
+    allow: atLeastOne(z.enum(['append', 'read', 'consume']))
       .optional()
-      .meta({ description: 'What clients may do; reading includes following. Default both.' }),
+      .meta({
+        description:
+          'What clients may do: append and publish, read and follow, take messages of subscriptions. Default all of it.',
+      }),
     categories: atLeastOne(
       streamName.refine((text) => !text.includes('-'), 'must not have a `-`: it ends there'),
     )
@@ -134,6 +137,9 @@ export const eventsOfRoute = z
       .meta({ description: 'Only streams of these categories. Default: all.' }),
     streams: atLeastOne(streamName).optional().meta({
       description: 'Only these streams, by name or its beginning with `*` at the end. Default: all.',
+    }),
+    subscriptions: atLeastOne(z.string()).optional().meta({
+      description: 'Only messages of these subscriptions. Default: of all whose topic is open to clients.',
     }),
     source: uriReference.optional().meta({
       description: '`source` of the CloudEvents that clients read. Default: the path of the route.',

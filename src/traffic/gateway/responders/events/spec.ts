@@ -3,12 +3,17 @@ import type { HttpHandler } from '../../../../core/http-handler.js'
 
 /** `routes.<name>.events`: clients append to the event log, read and follow it. */
 export interface EventsRouteSpec {
-  /** What clients may do here: `append`, `read` (which is also following). Default both. */
-  allow?: ('append' | 'read')[]
+  /**
+   * What clients may do here: `append` (also publishing), `read` (also following), `consume` (taking messages of
+   * subscriptions). Default all of it.
+   */
+  allow?: ('append' | 'read' | 'consume')[]
   /** Only streams of these categories. Default: all. */
   categories?: string[]
   /** Only these streams, by name or the beginning of it with `*` at its end. Default: all. */
   streams?: string[]
+  /** Only messages of these subscriptions. Default: of all whose topic is open to clients. */
+  subscriptions?: string[]
   /** What CloudEvents say as their `source` if the events do not. Default: the path of the route. */
   source?: string
   /**
