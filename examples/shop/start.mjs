@@ -1,5 +1,5 @@
 // @ts-check
-import { fork, spawn } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 /** @param {string} path relative to this file */
@@ -7,16 +7,26 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
 const GATEWAY = 'http://127.0.0.1:8080'
 const ADMIN = 'http://127.0.0.1:8081'
-/** Where the event log is; remove it to begin anew. */
-const DATA = process.env['SHOP_DATA'] ?? here('data')
+const ENV = {
+  ...process.env,
+  /** Where everything is kept; remove it to begin anew. */
+  SHOP_DATA: process.env['SHOP_DATA'] ?? here('data'),
+  SHOP_PAGE: here('page'),
+  GATEWAY,
+  ADMIN,
+  NOTIFICATIONS: 'http://127.0.0.1:4006',
+  /** For playing, as the key below: `echo whsec_$(openssl rand -base64 32)` makes a real one. */
+  NOTIFICATIONS_SECRET: 'whsec_dGhpcyBzZWNyZXQgaXMgZm9yIHBsYXlpbmcgb25seQ==',
+}
 /** @type {{ name: string, port: number, key?: string }[]} */
 const SERVICES = [
   { name: 'storefront', port: 4000 },
   { name: 'catalog', port: 4001 },
   { name: 'catalog', port: 4002 },
   { name: 'payments', port: 4003 },
-  { name: 'orders', port: 4004, key: 'shop-orders-key' },
+  { name: 'orders', port: 4004 },
   { name: 'shipping', port: 4005, key: 'shop-shipping-key' },
+  { name: 'notifications', port: 4006 },
 ]
 
 // One service alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001
@@ -31,10 +41,10 @@ if (only) {
 
 async function startEverything() {
   const children = await Promise.all(SERVICES.map((service) => startService(service, true)))
-  const node = spawn(process.execPath, [here('../../dist/cli/main.js'), 'up', '-c', here('banyan.yaml')], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+  const node = fork(here('../../dist/cli/main.js'), ['up', '-c', here('banyan.yaml')], {
+    execArgv: ['--import', import.meta.resolve('./leave.mjs')],
     detached: true,
-    env: { ...process.env, SHOP_DATA: DATA },
+    env: ENV,
   })
   const stop = (/** @type {NodeJS.Signals} */ signal) => node.kill(signal)
   process.on('SIGINT', () => stop('SIGINT'))
@@ -48,7 +58,7 @@ async function startEverything() {
   await answering(`${ADMIN}/readyz`, node)
   const pids = children.map((child, index) => {
     const { name, port } = /** @type {{ name: string, port: number }} */ (SERVICES[index])
-    return `    ${name.padEnd(10)} http://127.0.0.1:${port}   pid ${child.pid}`
+    return `    ${name.padEnd(13)} http://127.0.0.1:${port}   pid ${child.pid}`
   })
   const failing = 'http://127.0.0.1:4003/payments/failing'
   const ideas = [
@@ -58,11 +68,11 @@ async function startEverything() {
     ['node examples/shop/start.mjs catalog 4001', 'and comes back'],
     [`curl -X PUT ${failing}/0.9`, 'payments get much worse; the breaker opens'],
     [`curl -X PUT ${failing}/0`, 'and well again'],
-    [`curl -X POST ${GATEWAY}/orders/fig`, 'an order: an event in the log, and soon a parcel'],
-    [
-      `curl -N -H 'X-Api-Key: shop-visitor-key' -H 'Accept: text/event-stream' '${GATEWAY}/events?from=end'`,
-      'what happens, live',
-    ],
+    [`curl -X POST '${GATEWAY}/orders/fig?customer=ada'`, 'an order, and what becomes of it:'],
+    [`curl -X POST ${GATEWAY}/orders/ORDER/pay`, 'it is shipped in ten seconds; or /cancel, /undo, /redo'],
+    [`curl '${GATEWAY}/orders/ORDER?revision=0'`, 'as it was; /audit tells who did what'],
+    [`curl -X POST '${GATEWAY}/orders/fig?customer=nobody'`, 'a message that cannot be delivered'],
+    [`npx banyan subscriptions show notifications -a ${ADMIN}`, 'is parked, and says why; all others flow'],
   ]
   console.log(`
   The shop is open:  ${GATEWAY}
@@ -70,7 +80,7 @@ async function startEverything() {
 ${pids.join('\n')}
 
   Try, in another terminal:
-${ideas.map(([command = '', effect]) => `    ${command.padEnd(62)} ${effect}`).join('\n')}
+${ideas.map(([command = '', effect]) => `    ${command.padEnd(75)} ${effect}`).join('\n')}
 
   Ctrl-C stops everything.
 `)
@@ -87,7 +97,7 @@ ${ideas.map(([command = '', effect]) => `    ${command.padEnd(62)} ${effect}`).j
 function startService({ name, port, key }, detached = false) {
   const child = fork(here(`services/${name}.mjs`), {
     detached,
-    env: { ...process.env, PORT: String(port), GATEWAY, ADMIN, SHOP_DATA: DATA, EVENTS_KEY: key ?? '' },
+    env: { ...ENV, PORT: String(port), EVENTS_KEY: key ?? '' },
   })
   return new Promise((resolve, reject) => {
     child.once('message', () => resolve(child))

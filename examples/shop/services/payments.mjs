@@ -1,6 +1,6 @@
 // @ts-check
 import { setTimeout as wait } from 'node:timers/promises'
-import { startService } from './service.mjs'
+import { problem, startService } from './service.mjs'
 
 /** What share of the calls fails, and of the rest, what share takes much longer than usual. */
 let failing = Number(process.env['FAILING'] ?? 0.2)
@@ -14,6 +14,6 @@ startService('payments', async (request, url) => {
     return { failing }
   }
   await wait(Math.random() < slow ? 400 : 5 + Math.random() * 10)
-  if (Math.random() < failing) throw { status: 503, detail: 'the payment provider is not available' }
+  if (Math.random() < failing) throw problem(503, 'the payment provider is not available')
   return { paid: true, reference: Math.random().toString(36).slice(2, 10) }
 })

@@ -1,35 +1,37 @@
 // @ts-check
 import { createServer } from 'node:http'
 
+/** @typedef {import('node:http').IncomingMessage} Request */
+/** @typedef {import('node:http').ServerResponse} Response */
+
 /**
  * A service of the example: answers JSON, says which process answered, and leaves when it is asked to.
  *
  * @param {string} name
- * @param {(request: import('node:http').IncomingMessage, url: URL) => unknown} answer returns what to send as JSON,
- *   or throws `{ status, detail }`
+ * @param {(request: Request, url: URL, response: Response) => unknown} answer returns what to send as JSON, or throws a
+ *   {@link problem}
+ * @param {() => unknown} close what is to be closed in the end
  */
-export function startService(name, answer) {
+export function startService(name, answer, close = () => undefined) {
   const port = Number(process.env['PORT'])
+  const servedBy = `${name} on ${port}, pid ${process.pid}`
   const server = createServer((request, response) => {
     void (async () => {
-      request.resume()
       let status = 200
+      let type = 'application/json'
       let body
       try {
-        body = await answer(request, new URL(request.url ?? '/', 'http://localhost'))
+        body = await answer(request, new URL(request.url ?? '/', 'http://localhost'), response)
       } catch (error) {
-        const { status: failed = 500, detail = 'something went wrong' } = /** @type {any} */ (error)
-        status = failed
-        body = { error: detail }
+        const { status: failed, message } = /** @type {{ status?: number, message: string }} */ (error)
+        if (!failed) console.error(`${name}:`, error)
+        status = failed ?? 500
+        type = 'application/problem+json'
+        body = { status, detail: failed ? message : 'something went wrong' }
       }
       if (response.destroyed) return
-      response.writeHead(status, { 'Content-Type': 'application/json' })
-      response.end(
-        JSON.stringify({
-          .../** @type {object} */ (body),
-          servedBy: `${name} on ${port}, pid ${process.pid}`,
-        }),
-      )
+      response.writeHead(status, { 'Content-Type': type })
+      response.end(JSON.stringify({ .../** @type {object} */ (body), servedBy }))
     })()
   })
   server.listen(port, '127.0.0.1', () => process.send?.('ready'))
@@ -37,11 +39,23 @@ export function startService(name, answer) {
     console.error(`${name}: cannot listen on port ${port}: ${error.message}`)
     process.exit(1)
   })
-  process.on('SIGTERM', () => {
-    server.close(() => process.exit(0))
+  const leave = () => {
+    server.close(() => void Promise.resolve(close()).finally(() => process.exit(0)))
     server.closeIdleConnections()
-  })
+  }
+  process.once('SIGTERM', leave)
+  // The runner is gone, killed perhaps.
+  process.once('disconnect', leave)
   // Ctrl-C reaches every process of the terminal; the runner decides when this one stops.
   process.on('SIGINT', () => undefined)
-  process.on('disconnect', () => process.exit(0))
+}
+
+/**
+ * To be thrown: what the client is told, as a problem document (RFC 9457).
+ *
+ * @param {number} status
+ * @param {string} detail
+ */
+export function problem(status, detail) {
+  return Object.assign(new Error(detail), { status })
 }

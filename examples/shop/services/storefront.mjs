@@ -1,42 +1,38 @@
 // @ts-check
-import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { openLog, subscriptions } from 'banyan/events'
 import { startTraffic } from '../traffic.mjs'
+import { problem, startService } from './service.mjs'
 
-const { PORT: port, GATEWAY: gateway = '', ADMIN: admin = '' } = process.env
-const page = readFileSync(new URL('../page.html', import.meta.url))
+const { GATEWAY: gateway = '', ADMIN: admin = '', NOTIFICATIONS: notifications = '' } = process.env
+
+// How far a subscription is stands in the log: whoever has that open can see it, and let it go on.
+const log = await openLog(`sqlite:${process.env['SHOP_DATA'] ?? 'data'}`)
+const operator = subscriptions(log)
 
 /** @type {ReturnType<typeof startTraffic> | undefined} */
 let traffic
 
-/** The page of the shop: shows what the gateway sees and what clients get, and switches the traffic on and off. */
-const server = createServer((request, response) => {
-  void (async () => {
-    request.resume()
-    const path = (request.url ?? '/').split('?')[0]
-    if (path === '/') {
-      response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(page)
-    } else if (path === '/live') {
-      const state = await fetch(`${admin}/api/state`).then(
-        (answer) => answer.json(),
-        () => undefined,
-      )
-      json(200, { state, clients: traffic?.take() ?? {}, traffic: traffic !== undefined })
-    } else if (path === '/traffic' && request.method === 'POST') {
-      if (traffic) traffic.stop()
-      traffic = traffic ? undefined : startTraffic({ url: gateway, perSecond: 100 })
-      json(200, { traffic: traffic !== undefined })
-    } else {
-      json(404, { error: 'there is nothing here' })
+/** What the page shows of the inside: what the gateway sees, what is parked. And what it lets people do there. */
+startService(
+  'storefront',
+  async (request, url) => {
+    switch (`${request.method} ${url.pathname}`) {
+      case 'GET /shop/live': {
+        const { services } = /** @type {any} */ (await (await fetch(`${admin}/api/state`)).json())
+        return { services, clients: traffic?.take() ?? {}, traffic: traffic !== undefined }
+      }
+      case 'POST /shop/traffic':
+        if (traffic) traffic.stop()
+        traffic = traffic ? undefined : startTraffic({ url: gateway, perSecond: 100 })
+        return { traffic: traffic !== undefined }
+      case 'GET /shop/notifications':
+        return operator.status('notifications', { lanes: 5 })
+      case 'POST /shop/mend':
+        await fetch(`${notifications}/notifications/addresses/nobody`, { method: 'PUT' })
+        return { redriven: await operator.redrive('notifications', 'all') }
+      default:
+        throw problem(404, 'there is nothing here')
     }
-    /** @param {number} status @param {unknown} value */
-    function json(status, value) {
-      response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value))
-    }
-  })()
-})
-
-server.listen(Number(port), '127.0.0.1', () => process.send?.('ready'))
-process.on('SIGTERM', () => process.exit(0))
-process.on('SIGINT', () => undefined)
-process.on('disconnect', () => process.exit(0))
+  },
+  () => log.close(),
+)

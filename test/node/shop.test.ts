@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Shop } from '../support/shop.js'
+
+const shop = new Shop()
+
+beforeAll(() => shop.open(), 60_000)
+afterAll(async () => {
+  await shop.close()
+  shop.remove()
+})
+
+/** Things that come by themselves, soon. */
+const soon = { timeout: 20_000, interval: 50 }
+
+const place = async (sku: string, customer: string) => {
+  const { headers, body } = await shop.post(`/orders/${sku}?customer=${customer}`)
+  return { order: String(body['order']), position: headers.get('Log-Position')! }
+}
+
+const statusOf = async (order: string): Promise<unknown> =>
+  (await shop.ask(`/orders/${order}`)).body['status']
+
+const catalogueAt = async (position: string): Promise<Record<string, { ordered: number; paid: number }>> => {
+  const { body } = await shop.ask('/catalog/', { headers: { 'Log-Position': position } })
+  const items = body['items'] as { sku: string; ordered: number; paid: number }[]
+  return Object.fromEntries(items.map((item) => [item.sku, item]))
+}
+
+const told = async (): Promise<string[]> => {
+  const { body } = await shop.ask('/notifications/')
+  const list = body['notifications'] as { to: string; text: string }[]
+  return list.map(({ to, text }) => `${to}: ${text}`).reverse()
+}
+
+const parked = async (): Promise<{ key: string; reason: string; heldBack: { count: number } }[]> => {
+  const { body } = await shop.ask('/shop/notifications')
+  return (
+    body['lanes'] as { state: string; key: string; reason: string; heldBack: { count: number } }[]
+  ).filter(({ state }) => state === 'parked')
+}
+
+describe('the example shop', () => {
+  test('an order is placed once, and the catalogue shows it to whoever has placed it', async () => {
+    const before = await catalogueAt('0')
+    const { order, position } = await place('banyan', 'ada')
+    expect((await catalogueAt(position))['banyan']!.ordered).toBe(before['banyan']!.ordered + 1)
+
+    const twice = { method: 'POST', headers: { 'Idempotency-Key': 'request-1' } }
+    const [first, second] = [await shop.ask('/orders/fig', twice), await shop.ask('/orders/fig', twice)]
+    expect(second.body['order']).toBe(first.body['order'])
+    expect(first.body['order']).not.toBe(order)
+  })
+
+  test('what is paid is shipped, which cannot be undone; an order can be seen as it was', async () => {
+    const { order } = await place('root', 'ada')
+    await shop.post(`/orders/${order}/pay`)
+    await expect.poll(() => statusOf(order), soon).toBe('shipped')
+    expect((await shop.post(`/orders/${order}/undo`)).status).toBe(409)
+    expect((await shop.ask(`/orders/${order}?revision=0`)).body).toMatchObject({
+      status: 'placed',
+      customer: 'ada',
+    })
+    const { body } = await shop.ask(`/orders/${order}/audit`)
+    expect(body['audit']).toMatchObject([
+      { type: 'OrderPlaced', actor: 'ada' },
+      { type: 'OrderPaid', actor: 'guest' },
+      { type: 'OrderShipped', actor: 'shipping', changes: [{ path: '/status' }, { path: '/parcel' }] },
+    ])
+  })
+
+  test('the last command is undone and done again, and the catalogue follows', async () => {
+    const { order } = await place('banyan', 'bob')
+    const { headers } = await shop.post(`/orders/${order}/cancel`)
+    const cancelled = await catalogueAt(headers.get('Log-Position')!)
+    const undone = await shop.post(`/orders/${order}/undo`)
+    expect(undone.body['status']).toBe('placed')
+    const { ordered } = (await catalogueAt(undone.headers.get('Log-Position')!))['banyan']!
+    expect(ordered).toBe(cancelled['banyan']!.ordered + 1)
+    expect((await shop.post(`/orders/${order}/redo`)).body['status']).toBe('cancelled')
+    expect((await shop.post(`/orders/${order}/pay`)).status).toBe(409)
+  })
+
+  test('an order can be looked back at from the command line, with its decider', async () => {
+    const { order } = await place('fig', 'ada')
+    await shop.post(`/orders/${order}/cancel`)
+    const back = ['time-travel', `order-${order}`, '--at-revision', '0', '-d', shop.decider, '--json']
+    const { stdout } = await shop.banyan('streams', ...back)
+    expect(JSON.parse(stdout)).toMatchObject({ state: { status: 'placed', sku: 'fig', customer: 'ada' } })
+  })
+
+  test('only shipping ships', async () => {
+    const { order } = await place('fig', 'ada')
+    expect((await shop.post(`/orders/${order}/ship`)).status).toBe(401)
+  })
+
+  test('customers are told; what cannot be delivered is parked, alone, until it is redriven', async () => {
+    const { order: lost } = await place('fig', 'nobody')
+    await shop.post(`/orders/${lost}/cancel?customer=nobody`)
+    await expect
+      .poll(parked, soon)
+      .toMatchObject([{ key: `order-${lost}`, reason: 'answered with 422: nobody knows where nobody lives' }])
+    const { order } = await place('fig', 'bob')
+    await expect.poll(told, soon).toContain(`bob: fig: order placed (order-${order})`)
+
+    // What its operators see, and do.
+    const shown = await shop.banyan('subscriptions', 'show', 'notifications')
+    expect(shown.stdout).toMatch(new RegExp(`order-${lost} +parked .* 1 .*nobody knows where nobody lives`))
+    await shop.findAddress('nobody')
+    expect(await shop.banyan('subscriptions', 'redrive', 'notifications', '--all')).toMatchObject({ code: 0 })
+    await expect
+      .poll(told, soon)
+      .toEqual(
+        expect.arrayContaining([
+          `nobody: fig: order placed (order-${lost})`,
+          `nobody: fig: order cancelled (order-${lost})`,
+        ]),
+      )
+    expect(await parked()).toEqual([])
+  })
+
+  test('the page lets nobody be found, and what was parked go on', async () => {
+    await shop.close()
+    await shop.open()
+    const { order } = await place('fig', 'nobody')
+    await expect.poll(parked, soon).toMatchObject([{ key: `order-${order}` }])
+    expect((await shop.post('/shop/mend')).body['redriven']).toEqual([`=order-${order}`])
+    await expect.poll(told, soon).toContain(`nobody: fig: order placed (order-${order})`)
+  })
+
+  test('the page is there', async () => {
+    const page = await fetch(shop.url)
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('The banyan shop')])
+    expect((await shop.ask('/shop/live')).body).toMatchObject({ services: { orders: {} } })
+  })
+
+  test('everything goes on after a kill of all of it, where it was', async () => {
+    const { order, position } = await place('root', 'ada')
+    const before = await catalogueAt(position)
+    for (const name of ['catalog', 'orders', 'shipping', 'notifications']) shop.kill(name)
+    await shop.close('SIGKILL')
+    await shop.open()
+    expect(await statusOf(order)).toBe('placed')
+    expect(await catalogueAt(position)).toMatchObject(before)
+    const paid = await shop.post(`/orders/${order}/pay`)
+    // The process that made the read model is gone; soon another one is sure of it.
+    await expect
+      .poll(() => catalogueAt(paid.headers.get('Log-Position')!), soon)
+      .toMatchObject({ root: { paid: before['root']!.paid + 1 } })
+    await expect.poll(() => statusOf(order), soon).toBe('shipped')
+    await expect.poll(told, soon).toContain(`ada: root: order shipped (order-${order})`)
+  }, 60_000)
+})
