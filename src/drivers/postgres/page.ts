@@ -57,6 +57,8 @@ export function pageStatement(query: Query, schema: string): PageStatement {
     query.before === undefined ? NOWHERE : parsePosition(query.before) - 1,
   )
   const range = { after: parsePosition(query.after), last, direction: backwards ? 'DESC' : 'ASC' }
+  if (stream !== undefined && !tags && !types && !backwards)
+    return streamStatement(query, stream, range, schema)
 
   const filters: string[] = []
   if (types) filters.push(`type = ANY (${values.add(textArray(types))}::text[])`)
@@ -90,6 +92,21 @@ interface Range {
   readonly after: number
   readonly last: number
   readonly direction: string
+}
+
+/** What commands wait for: a stream from its start, or from a revision. A function of the database keeps its plan. */
+function streamStatement(
+  { fromRevision = 0, toRevision = NOWHERE, limit }: Query,
+  stream: string,
+  { after, last }: Range,
+  schema: string,
+): PageStatement {
+  const upTo = last < NOWHERE ? last : null
+  return {
+    text: `SELECT * FROM "${schema}".read_stream($1, $2, $3, $4, $5, $6, $7)`,
+    values: [stream, after, upTo, fromRevision, toRevision, limit, PAGE_BYTES],
+    most: limit + 1,
+  }
 }
 
 /**
