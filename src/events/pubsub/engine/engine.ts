@@ -41,6 +41,8 @@ const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 10_000
 /** How often a cursor is written that has passed only what is not for the subscription: for what it holds back in the log. */
 const PASSED_MS = 3_600_000
+/** The same, if some of it was of the topic: a partition without messages should not seem to be far behind. */
+const OTHERS_MS = 30_000
 
 /**
  * Brings messages from the log through the lanes of the partitions that this process owns to whoever takes them, and
@@ -384,6 +386,7 @@ export class Engine implements SlotOwner {
     const { selector } = this.#settings
     const options = { from: this.#reached!, signal, faults: 'give' as const }
     let passedAt = this.#clock.now()
+    let hasOthers = false
     for await (const { events, position, truncated } of this.#log.follow(selector, options)) {
       this.fault = undefined
       if (truncated)
@@ -400,16 +403,19 @@ export class Engine implements SlotOwner {
         this.fault = undefined
         if (index !== undefined) this.#slots.get(index)?.partition.offer(event, route!.key, route!.fault)
         this.#reached = event.position
+        hasOthers ||= route !== undefined
       }
       if (signal.aborted) return
       this.#reached = position
-      const isPassed = this.#clock.now() - passedAt >= PASSED_MS
+      const isPassed = this.#clock.now() - passedAt >= (hasOthers ? OTHERS_MS : PASSED_MS)
       for (const slot of this.#slots.values()) {
         slot.partition.reached(position)
         if (isPassed) slot.partition.touch()
         if (isPassed) void slot.ledger.write()
       }
-      if (isPassed) passedAt = this.#clock.now()
+      if (!isPassed) continue
+      passedAt = this.#clock.now()
+      hasOthers = false
     }
   }
 

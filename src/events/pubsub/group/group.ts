@@ -43,6 +43,7 @@ export class Group {
   readonly #clock: Clock
   readonly #closing = new AbortController()
   readonly #claiming = new Set<number>()
+  readonly #claims = new Set<Promise<void>>()
   /** Partitions whose ledger may name this member though it does not work on them. */
   readonly #doubtful = new Set<number>()
   readonly #suspicion: Suspicion
@@ -105,6 +106,7 @@ export class Group {
     this.#closing.abort()
     this.#evicting?.cancel()
     this.#suspicion.close()
+    await Promise.all(this.#claims)
     await this.engine.close()
     await this.#append([{ type: 'Left', data: { member: this.#member } }]).catch(() => undefined)
     memberLeft(this.#member)
@@ -129,7 +131,8 @@ export class Group {
       try {
         const options = { from: this.#position, signal }
         for await (const { events, position } of this.#log.follow<GroupEvent>({ stream }, options)) {
-          for (const event of events) this.#apply(event)
+          // What was done to the ledgers before it counts before it.
+          for (const event of events) await this.#apply(event)
           this.#position = position
           await this.#reconcile()
         }
@@ -141,10 +144,11 @@ export class Group {
     }
   }
 
-  #apply(event: GroupEvent & { revision: number }): void {
+  async #apply(event: GroupEvent & { revision: number }): Promise<void> {
     if (event.revision <= Number(this.#state.revision)) return
     this.#state.apply(event)
-    if (event.type === 'Told') for (const partition of event.data.partitions) void this.engine.look(partition)
+    if (event.type === 'Told')
+      await Promise.all(event.data.partitions.map((partition) => this.engine.look(partition)))
     if (event.type === 'Paused' || event.type === 'Resumed') this.engine.pause(this.#state.isPaused)
   }
 
@@ -178,7 +182,13 @@ export class Group {
   }
 
   /** Takes what this member is to work on, or gives back what it is not. */
-  async #claim(partition: number): Promise<void> {
+  #claim(partition: number): Promise<void> {
+    const claim = this.#tryToClaim(partition).finally(() => this.#claims.delete(claim))
+    this.#claims.add(claim)
+    return claim
+  }
+
+  async #tryToClaim(partition: number): Promise<void> {
     if (this.engine.partitions.includes(partition)) return
     if (this.#claiming.has(partition)) {
       this.#isOutdated = true

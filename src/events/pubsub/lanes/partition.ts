@@ -267,14 +267,18 @@ export class Partition {
   redriven(names: readonly string[]): void {
     for (const name of names) {
       const lane = this.#lanes.get(name)
-      if (lane && redrive(lane.record)) this.#goOn(lane)
+      if (!lane || !redrive(lane.record)) continue
+      this.#dirty.add(lane)
+      this.#goOn(lane)
     }
   }
 
   /** A parked lane goes on behind the message that failed. */
   skipped(name: string, position: Position): void {
     const lane = this.#lanes.get(name)
-    if (lane && skip(lane.record, position)) this.#goOn(lane)
+    if (!lane || !skip(lane.record, position)) return
+    this.#dirty.add(lane)
+    this.#goOn(lane)
   }
 
   /** The cursor is to be written although nothing was settled. */

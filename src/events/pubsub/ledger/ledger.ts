@@ -26,10 +26,15 @@ const EVENT_LANES = 10_000
 const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 2000
 
-/** Reads how far a partition is. */
+/** Reads how far a partition is: from the last time that everything was written. */
 export async function readLedger(log: EventLog, stream: string, from: Position): Promise<LedgerState> {
+  const events: Recorded<LedgerEvent>[] = []
+  for await (const event of log.read<LedgerEvent>({ stream }, { backwards: true })) {
+    events.push(event)
+    if (event.type === 'Kept') break
+  }
   const state = new LedgerState(from)
-  for await (const event of log.read<LedgerEvent>({ stream })) state.apply(event)
+  for (const event of events.reverse()) state.apply(event)
   return state
 }
 
@@ -99,7 +104,7 @@ export class Ledger {
    */
   async release(also: StreamAppend): Promise<boolean> {
     await this.write()
-    if (!this.#isLost) await this.#append([{ type: 'Released', data: { owner: this.#id } }], [also])
+    if (!this.#isLost) await this.#append(() => [{ type: 'Released', data: { owner: this.#id } }], [also])
     const isReleased = !this.#isLost
     this.stop()
     return isReleased
@@ -121,7 +126,7 @@ export class Ledger {
   async #write(): Promise<void> {
     const change = this.#isLost ? undefined : this.#owner.change()
     if (!change) return
-    await this.#append([{ type: 'Progressed', data: change }])
+    await this.#append((isSought) => (isSought ? [] : [{ type: 'Progressed', data: change }]))
     this.#owner.written()
     const isOld = this.#runtime.clock.now() - this.#keptAt > KEEP_MS
     if ((++this.#steps >= KEEP_EVERY || isOld) && !this.#isLost) await this.#keep()
@@ -130,42 +135,54 @@ export class Ledger {
   async #keep(): Promise<void> {
     this.#steps = 0
     this.#keptAt = this.#runtime.clock.now()
-    const kept = { ...this.#owner.everything(), owner: this.#id }
-    const { lanes = [], ...rest } = kept
-    const events: LedgerEvent[] = [{ type: 'Kept', data: rest }]
-    for (let first = 0; first < lanes.length; first += EVENT_LANES)
-      events.push({
-        type: 'Progressed',
-        data: { cursor: kept.cursor, lanes: lanes.slice(first, first + EVENT_LANES) },
-      })
-    await this.#append(events)
-    if (this.#isLost) return
-    const beforeRevision = this.#revision - events.length + 1
+    let kept: Kept = { cursor: '' }
+    const events = (isSought: boolean): LedgerEvent[] => {
+      if (isSought) return []
+      const { lanes = [], ...rest } = (kept = this.#owner.everything())
+      const parts: LedgerEvent[] = [{ type: 'Kept', data: { ...rest, owner: this.#id } }]
+      for (let first = 0; first < lanes.length; first += EVENT_LANES)
+        parts.push({
+          type: 'Progressed',
+          data: { cursor: kept.cursor, lanes: lanes.slice(first, first + EVENT_LANES) },
+        })
+      return parts
+    }
+    const count = await this.#append(events)
+    if (count === 0 || this.#isLost) return
+    const { cursor, lanes = [] } = kept
+    const beforeRevision = this.#revision - count + 1
     await this.#patiently(async () => {
-      if (this.#hold !== undefined) await this.#log.hold(this.#hold, heldFrom({ cursor: kept.cursor, lanes }))
+      if (this.#hold !== undefined) await this.#log.hold(this.#hold, heldFrom({ cursor, lanes }))
       await this.#log.truncate({ stream: this.stream, beforeRevision })
     })
   }
 
-  /** Appends a step behind all others. Resolves also if the partition is lost meanwhile. */
-  async #append(events: readonly LedgerEvent[], also: readonly StreamAppend[] = []): Promise<void> {
-    const id = uuid7(this.#runtime.clock.wall())
+  /**
+   * Appends a step behind all others. Resolves also if the partition is lost meanwhile.
+   *
+   * @param events - made anew when others have written first; told whether one of them has sought: what was settled before
+   *   that is to be done again
+   * @returns how many events were appended
+   */
+  async #append(
+    events: (isSought: boolean) => readonly LedgerEvent[],
+    also: readonly StreamAppend[] = [],
+  ): Promise<number> {
+    let isSought = false
     while (!this.#isLost) {
-      const result = await this.#patiently(() =>
-        this.#log.append({
-          id,
-          streams: [{ stream: this.stream, expected: this.#revision, events }, ...also],
-        }),
-      )
-      if (!result) return
+      const made = events(isSought)
+      if (made.length === 0) return 0
+      const id = uuid7(this.#runtime.clock.wall())
+      const streams = [{ stream: this.stream, expected: this.#revision, events: made }, ...also]
+      const result = await this.#patiently(() => this.#log.append({ id, streams }))
+      if (!result) return 0
       if (result.ok) {
         this.#revision = result.streams[0]!.revision
-        return
+        return made.length
       }
-      const sought = await this.#catchUp()
-      // What was settled before is to be done again.
-      if (sought && events[0]!.type !== 'Released') return
+      isSought = (await this.#catchUp()) || isSought
     }
+    return 0
   }
 
   /** @returns whether somebody has sought */
