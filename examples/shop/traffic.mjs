@@ -32,7 +32,7 @@ export function startTraffic({ url, perSecond }) {
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedAt) / 1000) * perSecond)
     for (; sent < due; sent++) {
-      if (sent % 20 === 7) send('POST', '/orders/fig')
+      if (sent % 20 === 7) send('POST', `/orders/fig?customer=${sent % 40 === 7 ? 'cleo' : 'dan'}`)
       else if (sent % 3 === 2) send('POST', '/payments/charge')
       else send('GET', ['/catalog/', '/catalog/fig', '/catalog/banyan'][sent % 3] ?? '/catalog/')
     }
