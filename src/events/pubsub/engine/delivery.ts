@@ -61,6 +61,10 @@ export class Delivery implements Message {
     return this.#abort.signal
   }
 
+  get hasEnded(): boolean {
+    return this.#ending !== undefined
+  }
+
   /** The time for it begins. */
   begin(): void {
     this.begun = this.#owner.clock.now()

@@ -2,7 +2,7 @@ import { sleep, type Clock } from '../../../core/clock.js'
 import { isPassing } from '../../errors.js'
 import type { EventLog, Position, StreamAppend } from '../../log.js'
 import { Fifo } from '../lanes/fifo.js'
-import type { Lane } from '../lanes/lane.js'
+import type { Entry, Lane } from '../lanes/lane.js'
 import type { Partition } from '../lanes/partition.js'
 import { readLedger } from '../ledger/ledger.js'
 import type { LedgerState } from '../ledger/state.js'
@@ -58,6 +58,10 @@ export class Engine implements SlotOwner {
   readonly #owners = new WeakMap<Slot, DeliveryOwner>()
   readonly #ready = new Fifo<{ slot: Slot; partition: Partition; lane: Lane }>()
   readonly #takers = new Fifo<Request>()
+  /** Deliveries that were written down, and that nobody has yet. */
+  #prepared: Delivery[] = []
+  /** How many are being written down. */
+  #preparing = 0
   #hungry: Hungry[] = []
   #isRefilling = false
   #isScheduled = false
@@ -259,24 +263,63 @@ export class Engine implements SlotOwner {
     while (!this.#isPaused) {
       const taker = this.#nextTaker()
       if (!taker) return
+      const delivery = this.#nextPrepared() ?? this.#nextDelivery()
+      if (!delivery) return
+      this.#takers.shift()
+      delivery.begin()
+      taker(delivery)
+    }
+  }
+
+  /** One that was written down, unless it has ended since. */
+  #nextPrepared(): Delivery | undefined {
+    for (let delivery = this.#prepared.shift(); delivery; delivery = this.#prepared.shift())
+      if (!delivery.hasEnded) return delivery
+    return undefined
+  }
+
+  /** The next one that can be handed over at once; begins to prepare others, for no more takers than there are. */
+  #nextDelivery(): Delivery | undefined {
+    while (this.#preparing < this.#takers.length) {
       const next = this.#ready.shift()
-      if (!next) return
+      if (!next) return undefined
       const { slot, partition, lane } = next
       const entry = slot.isOpen && slot.partition === partition ? partition.take(lane) : undefined
       if (!entry) continue
-      const attempts = slot.partition.attemptsOf(entry)
+      const attempts = partition.attemptsOf(entry)
       if (entry.fault !== undefined || attempts >= this.#settings.attempts) {
         const reason = entry.fault ?? `${attempts} times the process ended while it was handled`
-        slot.partition.fail(entry, { reason, then: this.#park })
+        partition.fail(entry, { reason, then: this.#park })
         this.#meter.ended('dead-lettered', 0)
         void slot.ledger.write()
         continue
       }
       const delivery = new Delivery(this.#owners.get(slot)!, entry, attempts + 1)
       slot.deliveries.add(delivery)
-      this.#takers.shift()
-      this.#hand(slot, delivery, taker)
+      if (!this.#mustBeWritten(slot, entry)) return delivery
+      this.#preparing++
+      void slot.ledger.write().then(() => this.#isPrepared(slot, delivery))
     }
+    return undefined
+  }
+
+  /** Notes what has to be durable before a message is handed over, if anything has. */
+  #mustBeWritten(slot: Slot, entry: Entry): boolean {
+    if (this.#settings.delivery === 'at-most-once') slot.partition.acknowledge(entry)
+    else if (slot.wary > 0) {
+      slot.wary--
+      slot.partition.mark(entry)
+    } else return false
+    return true
+  }
+
+  #isPrepared(slot: Slot, delivery: Delivery): void {
+    this.#preparing--
+    if (!slot.deliveries.has(delivery)) return
+    // Whoever has the partition next delivers it.
+    if (!slot.isOpen) slot.left(delivery)
+    else this.#prepared.push(delivery)
+    this.#schedule()
   }
 
   /** The first that still wants a message. */
@@ -289,32 +332,14 @@ export class Engine implements SlotOwner {
     return undefined
   }
 
-  #hand(slot: Slot, delivery: Delivery, taker: Taker): void {
-    const isAcknowledged = this.#settings.delivery === 'at-most-once'
-    const isMarked = !isAcknowledged && slot.wary > 0
-    if (isMarked) {
-      slot.wary--
-      slot.partition.mark(delivery.entry)
-    }
-    if (isAcknowledged) slot.partition.acknowledge(delivery.entry)
-    if (!isMarked && !isAcknowledged) {
-      delivery.begin()
-      taker(delivery)
-      return
-    }
-    void slot.ledger.write().then(() => {
-      // Lost meanwhile: whoever has it now delivers it.
-      if (!slot.deliveries.has(delivery)) {
-        this.take(taker)
-        return
-      }
-      delivery.begin()
-      taker(delivery)
-    })
-  }
-
   async #drain(slot: Slot): Promise<void> {
     const { drain } = this.#settings
+    // Nobody has those yet.
+    this.#prepared = this.#prepared.filter((delivery) => {
+      if (!slot.deliveries.has(delivery)) return true
+      slot.left(delivery)
+      return false
+    })
     const drained = slot.drained()
     const timer = this.#clock.schedule(this.#clock.now() + drain, () =>
       slot.drop('the subscription has ended, and did not wait for it any longer'),

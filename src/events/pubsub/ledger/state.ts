@@ -86,6 +86,8 @@ export class LedgerState {
         return
       case 'Released':
         this.owner = undefined
+        // Whoever releases it has ended what was begun.
+        this.started.clear()
         return
       case 'Kept':
         this.owner = event.data.owner
