@@ -50,7 +50,7 @@ function logText(events: NonNullable<NodeSpec['events']>): string {
 }
 
 /** What the node would do. */
-function summary({ listen, admin, routes, services, events }: NodeSpec): string {
+function summary({ listen, admin, routes, services, events, projections = {} }: NodeSpec): string {
   const rows = Object.entries(routes).map(([name, { match, to, policy, events: fromLog }]) => {
     const targets = typeof to === 'string' ? [{ service: to }] : (to ?? [])
     const where = targets.map((target: { service: string; weight?: number }) =>
@@ -76,6 +76,10 @@ function summary({ listen, admin, routes, services, events }: NodeSpec): string 
     `listens on  ${listen.map(listenText).join(', ')}`,
     `admin on    ${admin === false ? 'nowhere' : admin}`,
     ...(events ? [`event log   ${logText(events)}`] : []),
+    ...Object.entries(projections).map(
+      ([name, { module, store }], index) =>
+        `${index === 0 ? 'read models' : '           '} ${name} of ${[module].flat().join(', ')}, in ${String(redact(store))}`,
+    ),
     '',
     table(['ROUTE', 'METHOD', 'PATH', 'SERVICE', { heading: 'ENDPOINTS', right: true }, 'POLICY'], rows),
   ].join('\n')

@@ -4,6 +4,7 @@ import { BanyanError } from '../core/errors.js'
 import { version } from '../node/version.js'
 import { registerEvents } from './events/index.js'
 import { paint } from './paint.js'
+import { registerProjections } from './projections/index.js'
 import { registerStreams } from './streams/index.js'
 import { registerSubscriptions } from './subscriptions/index.js'
 import { registerTopics } from './topics/index.js'
@@ -38,6 +39,7 @@ Examples:
   banyan events tail               what happens in the event log, live
   banyan streams audit order-17    who did what to a thing, when and why
   banyan subscriptions             what waits to be handled, and what has failed
+  banyan projections status        how far read models are
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -191,6 +193,7 @@ registerEvents(program)
 registerStreams(program)
 registerTopics(program)
 registerSubscriptions(program)
+registerProjections(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.

@@ -95,7 +95,8 @@ function foldersOf(file: string): string[] {
   }
 }
 
-function fingerprint(files: readonly string[]): string {
+/** The same as long as the content of all files is. */
+export function fingerprint(files: readonly string[]): string {
   const hash = createHash('sha256')
   for (const file of files) {
     hash.update(file)

@@ -16,6 +16,8 @@ import type { Log } from './log.js'
 import type { Explanation } from './explain/explanation.js'
 import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
+import { ProjectionHost } from './projections/index.js'
+import type { ProjectionControl } from './projections/state.js'
 import { gatewaySpecOf, type NodeSpec } from './spec.js'
 import { version } from './version.js'
 
@@ -61,6 +63,7 @@ export class Node implements Running {
   readonly #gateway: Gateway
   readonly #observation: Observation
   readonly #events: HostedLog | undefined
+  readonly #projections: ProjectionHost
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -78,6 +81,7 @@ export class Node implements Running {
     observation: Observation,
     events: HostedLog | undefined,
     subscriptions: PreparedSubscriptions | undefined,
+    projections: ProjectionHost,
     gateway: Gateway,
     origin: Origin,
   ) {
@@ -88,6 +92,7 @@ export class Node implements Running {
     this.#startedAt = clock.now()
     this.#observation = observation
     this.#events = events
+    this.#projections = projections
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
@@ -96,6 +101,7 @@ export class Node implements Running {
         ready: () => this.#phase === 'ready',
         state: () => this.fullState(),
         events: () => events,
+        projections: () => projections.control,
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
         breakers: () => this.breakers,
@@ -131,12 +137,13 @@ export class Node implements Running {
       const { limits, trust, events } = spec
       const role = (spec.workers ?? 1) === 1 ? 'alone' : 'worker'
       hosted = events && (await hostLog(events, runtime, log, role))
+      const projections = await ProjectionHost.open(spec, hosted?.log, runtime)
       const gateway = await Gateway.open(gatewaySpecOf(spec), {
         ...{ runtime, limits, trust, onReport, ...counts },
         ...(hosted && { events: (route, closing) => hosted!.handlerOf(route, closing) }),
       })
       const subscriptions = await hosted?.prepareTopics(spec, gateway)
-      return new Node(spec, log, clock, observation, hosted, subscriptions, gateway, origin)
+      return new Node(spec, log, clock, observation, hosted, subscriptions, projections, gateway, origin)
     } catch (error) {
       await hosted?.close()
       await observation.close()
@@ -166,6 +173,7 @@ export class Node implements Running {
       const listeners = await this.#listeners.prepare(this.#spec.listen)
       listeners.commit(0)
       this.#subscriptions?.commit()
+      this.#projections.begin()
     } catch (error) {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
@@ -214,6 +222,11 @@ export class Node implements Running {
   /** Forgets answers that are kept; see {@link Gateway.purge}. */
   purge(which: Parameters<Gateway['purge']>[0]): number {
     return this.#gateway.purge(which)
+  }
+
+  /** Its projections, if it ever had some. */
+  get projections(): ProjectionControl | undefined {
+    return this.#projections.control
   }
 
   /** The configuration in force. */
@@ -285,6 +298,7 @@ export class Node implements Running {
     await Promise.all([this.#events?.stopPushing(cut.signal), this.#gateway.close(cut.signal)])
     cut.abort()
     await this.#admin.close()
+    await this.#projections.close()
     await this.#events?.close()
     await this.#observation.close()
     this.#phase = 'stopped'
@@ -312,6 +326,7 @@ export class Node implements Running {
       const changeEvents = spec.events && (await this.#events?.prepare(spec.events))
       const topics = await this.#events?.prepareTopics(spec, this.#gateway)
       discards.unshift(() => topics?.discard())
+      const changeProjections = await this.#projections.prepare(spec)
       const admin = await this.#admin.prepare(spec.admin)
       discards.unshift(() => admin.discard())
       const listeners = await this.#listeners.prepare(spec.listen)
@@ -323,6 +338,7 @@ export class Node implements Running {
       gateway.commit()
       changeEvents?.()
       topics?.commit()
+      changeProjections()
       listeners.commit(duration(drain.grace, 'drain.grace'))
       admin.commit()
     } catch (error) {

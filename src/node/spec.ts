@@ -1,7 +1,13 @@
 import type { Duration } from '../core/duration.js'
 import type { Bytes } from '../core/bytes.js'
 import type { GatewaySpec } from '../traffic/gateway/spec.js'
-import type { LogSpec, PushOptions, RetentionOptions, SubscriptionOptions } from '../events/index.js'
+import type {
+  LogSpec,
+  PushOptions,
+  RetentionOptions,
+  RunOptions,
+  SubscriptionOptions,
+} from '../events/index.js'
 import type { SecretSpec } from '../traffic/gateway/filters/access/spec.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
@@ -71,6 +77,14 @@ export interface PushSpec extends Pick<PushOptions, 'format' | 'source' | 'heade
   secret?: SecretSpec | SecretSpec[]
 }
 
+/** `projections.<name>`: a read model that the node makes of the events of its log. */
+export interface ProjectionSpec extends Omit<RunOptions, 'signal'> {
+  /** Modules that export it, each one version: a path, with the name of an export behind a `#` if it has several. */
+  module: string | readonly string[]
+  /** Where the read model is: `sqlite:./read`, `postgres://...`, `memory:`. */
+  store: string
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -86,6 +100,8 @@ export interface NodeSpec extends GatewaySpec {
   topics?: Readonly<Record<string, TopicSpec>>
   /** Who gets what is published, by name. */
   subscriptions?: Readonly<Record<string, SubscriptionSpec>>
+  /** Read models that it makes of events, by name. Default none. */
+  projections?: Readonly<Record<string, ProjectionSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -96,12 +112,13 @@ export interface NodeSpec extends GatewaySpec {
   }
 }
 
-/** The part of it that concerns the gateway, which knows of no event log: a change of that changes none of its filters. */
+/** Kinds that are about the event log. */
+const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections'] as const
+
+/** The part of it that concerns the gateway, which knows of no events: a change of those changes none of its filters. */
 export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {
-  const gateway: GatewaySpec & Pick<NodeSpec, 'events' | 'topics' | 'subscriptions'> = { ...spec }
-  delete gateway.events
-  delete gateway.topics
-  delete gateway.subscriptions
+  const gateway: GatewaySpec = { ...spec }
+  for (const kind of EVENTS_KINDS) Reflect.deleteProperty(gateway, kind)
   return gateway
 }
 

@@ -9,6 +9,8 @@ import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
+import type { ProjectionControl } from '../projections/state.js'
+import { projectionsReply } from './projections.js'
 import { purgeReply, type CachePurge } from './cache.js'
 import { subscriptionsReply } from './subscriptions.js'
 import {
@@ -33,6 +35,8 @@ export interface AdminSubject extends ConfigSubject {
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>
   /** The event log that is hosted here, if there is one. */
   events(): (AdminEvents & { readonly problem: string | undefined }) | undefined
+  /** The projections of its configuration, if it has some. */
+  projections(): ProjectionControl | undefined
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
@@ -64,6 +68,7 @@ const BODY_BYTES = 64 * 1024
  * | `POST /api/reload` | reads the file again that the node was started from |
  * | `/api/events...` | the event log: see {@link eventsReply} |
  * | `/api/subscriptions...`, `/api/topics` | the subscriptions of the event log: see {@link subscriptionsReply} |
+ * | `/api/projections...` | read models: see {@link projectionsReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -145,6 +150,8 @@ export class AdminServer {
       return eventsReply(request, path, this.#subject.events())
     if (/^\/api\/(subscriptions(\/.*)?|topics)$/.test(path))
       return subscriptionsReply(request, path, this.#subject.events())
+    if (path === '/api/projections' || path.startsWith('/api/projections/'))
+      return projectionsReply(request, path, this.#subject.projections())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
@@ -167,7 +174,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions or /api/topics.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics or /api/projections.',
         )
     }
   }

@@ -38,7 +38,8 @@ function checkPlace(path: string): MeaningProblem[] {
   return []
 }
 
-function isInstalled(name: string): boolean {
+/** Whether a package can be loaded. */
+export function isInstalled(name: string): boolean {
   try {
     import.meta.resolve(name)
     return true

@@ -8,6 +8,7 @@ import { DEFAULT_ADMIN } from '../address.js'
 import { checkBuild, checkMeaning, checkMeaningOfMisshapen } from './meaning.js'
 import { checkDocuments } from './check-documents.js'
 import { checkEventLog } from './check-events.js'
+import { checkProjections } from './check-projections.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -37,7 +38,7 @@ export type Loaded =
 interface Read {
   /** As the user gave it. */
   file: string
-  /** Everything that was read: the file, and what it imports. */
+  /** Everything that was read: the file, and what it imports; modules of projections, and what those import. */
   files: readonly string[]
 }
 
@@ -83,24 +84,25 @@ export async function checkWhole(file: string, source: Source): Promise<Loaded> 
 
 /** What takes a library to check, asked only of a configuration that is fine otherwise. */
 async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Promise<Loaded> {
-  const { file, files, spec, warnings } = loaded
+  const { file, spec, warnings } = loaded
+  const projections = await checkProjections(spec)
+  const files = [...new Set([...loaded.files, ...projections.files])]
+  const found = [...(await checkRules(spec)), ...(await checkEventLog(spec)), ...projections.problems]
   const problems: ConfigProblem[] = [
-    ...[...(await checkRules(spec)), ...(await checkEventLog(spec))].map(
-      ({ severity, path, at, message }) => ({
-        severity,
-        file,
-        path,
-        message,
-        ...source.locate(path, at),
-      }),
-    ),
+    ...found.map(({ severity, path, at, message }) => ({
+      severity,
+      file,
+      path,
+      message,
+      ...source.locate(path, at),
+    })),
     ...(await checkDocuments(spec)).map((found) => ({
       file,
       ...source.locate(found.path, 'value'),
       ...found,
     })),
   ]
-  if (problems.length === 0) return loaded
+  if (problems.length === 0) return { ...loaded, files }
   return { ok: false, file, files, problems: [...warnings, ...problems] }
 }
 
@@ -184,6 +186,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     events,
     topics,
     subscriptions,
+    projections,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -206,6 +209,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(subscriptions && {
       subscriptions: subscriptions as unknown as NonNullable<NodeSpec['subscriptions']>,
     }),
+    ...(projections && { projections: projections as NonNullable<NodeSpec['projections']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined
       ? {}

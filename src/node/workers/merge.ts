@@ -82,6 +82,8 @@ export function mergeBreakers<B extends { state: string }>(breakers: readonly B[
 /** Gauges that do not add up. */
 const GAUGES: Readonly<Record<string, 'max' | 'min'>> = {
   banyan_circuit_breaker_state: 'max',
+  // Those that stand by know of no lag.
+  banyan_projection_lag_seconds: 'max',
   banyan_tls_certificate_expiry_seconds: 'min',
 }
 

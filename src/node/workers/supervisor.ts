@@ -25,6 +25,7 @@ import type { NodePhase, NodeState } from '../node.js'
 import type { NodeSpec } from '../spec.js'
 import { CommonCounts } from './counts.js'
 import { Crew } from './crew.js'
+import { CrewProjections } from './projections.js'
 import { mergeBreakers, mergeMetrics, mergeStates } from './merge.js'
 
 /**
@@ -78,6 +79,7 @@ export class Supervisor implements Running {
         breakers: () => this.#breakers(),
         control: () => this.#control,
         events: () => this.#events,
+        projections: () => (this.#spec.projections ? new CrewProjections(this.#crew) : undefined),
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>

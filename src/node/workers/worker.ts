@@ -49,6 +49,10 @@ const channel: Channel = new Channel(
     release: ({ name }: { name: string }) => node!.breakers.get(name)?.release(),
     explain: (id: string | undefined) => node!.explain(id),
     purge: (which: CachePurge) => node!.purge(which),
+    projections: ({ call, args }: { call: string; args: unknown[] }) => {
+      const own = node!.projections as unknown as Record<string, (...args: unknown[]) => unknown> | undefined
+      return own?.[call]?.(...args)
+    },
     reopenLogs: () => node!.reopenLogs(),
     stop: () => node?.stop(hurry.signal),
     hurry: () => hurry.abort(),

@@ -8,6 +8,7 @@ import { maintenance } from './maintenance.js'
 import { bytes, name, network, oneOrMore } from './parts.js'
 import { policy } from './policy.js'
 import { subscription, topic } from './pubsub.js'
+import { projectionName, projection } from './projection.js'
 import { quota } from './quota.js'
 import { route } from './route.js'
 import { service } from './service.js'
@@ -46,6 +47,10 @@ export const configSchema = z.strictObject({
     .record(name, subscription)
     .optional()
     .meta({ description: 'Who gets what is published, by name.' }),
+  projections: z
+    .record(projectionName, projection)
+    .optional()
+    .meta({ description: 'Read models that this node makes of the events of its log, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema
