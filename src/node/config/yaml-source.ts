@@ -2,7 +2,6 @@ import {
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   parse,
   parseDocument,
   visit,
@@ -40,11 +39,11 @@ export function readYaml(
   text: string,
   env: Readonly<Record<string, string | undefined>> | undefined,
 ): Source {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
+  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: true })
+  // The parser's own counter misses lines of some files that are no YAML.
   const place = (offset: number): { line: number; column: number } => {
-    const { line, col } = lines.linePos(offset)
-    return { line: Math.max(1, line), column: Math.max(1, col) }
+    const before = text.slice(0, offset)
+    return { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n') }
   }
   const broken = [...document.errors, ...document.warnings].find(({ code }) => code !== 'DUPLICATE_KEY')
   const found = [
