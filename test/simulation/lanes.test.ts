@@ -10,12 +10,12 @@ const KINDS: readonly (readonly [
   seeds: number,
   options: Partial<SubscriptionOptions> & { operated?: boolean },
 ])[] = [
-  ['by stream', 600, {}],
-  ['by a key function', 400, { key: ({ data }) => (data as { key?: string }).key }],
-  ['parking single messages', 300, { park: 'message' }],
-  ['with effects in the log', 400, { delivery: 'effectively-once' }],
-  ['with an operator who redrives, seeks and pauses', 400, { operated: true }],
-  ['acknowledged before', 300, { delivery: 'at-most-once' }],
+  ['by stream', 400, {}],
+  ['by a key function', 250, { key: ({ data }) => (data as { key?: string }).key }],
+  ['parking single messages', 150, { park: 'message' }],
+  ['with effects in the log', 250, { delivery: 'effectively-once' }],
+  ['with an operator who redrives, seeks and pauses', 300, { operated: true }],
+  ['acknowledged before', 150, { delivery: 'at-most-once' }],
 ]
 
 describe('three consumers that crash, over a log that fails', () => {

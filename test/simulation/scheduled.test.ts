@@ -55,7 +55,7 @@ it(
   'publishes what was scheduled once, and not before its time, whatever crashes',
   { timeout: 120_000 },
   async () => {
-    const { seeds } = await simulate({ seeds: 400, run: schedule, timeLimit: '8h', stepLimit: 10_000_000 })
-    if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(400)
+    const { seeds } = await simulate({ seeds: 200, run: schedule, timeLimit: '8h', stepLimit: 10_000_000 })
+    if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(200)
   },
 )
