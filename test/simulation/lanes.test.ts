@@ -3,6 +3,7 @@ import type { SubscriptionOptions } from '../../src/events/index.js'
 import { simulate } from '../../src/testing/index.js'
 import { lanes } from './lanes-scenario.js'
 
+/** `LANES_SEEDS=10` runs ten times as many. */
 const FACTOR = Number(process.env['LANES_SEEDS'] ?? 1)
 
 const KINDS: readonly (readonly [
