@@ -120,6 +120,9 @@ describe('an event bus', () => {
     await expect(
       bus.publish('order', [{ type: 'Placed' }, { type: 'Placed', data: { at: Number.NaN } }]),
     ).rejects.toMatchObject({ code: 'BANYAN_INVALID_EVENT' })
+    await expect(
+      bus.publish('order', [{ type: 'Placed' }, { type: 'Placed', delay: '1h' }]),
+    ).rejects.toMatchObject({ code: 'BANYAN_UNSUPPORTED' })
     await bus.idle()
     expect(seen).toHaveLength(2)
   })

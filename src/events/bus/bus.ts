@@ -124,7 +124,12 @@ class MemoryBus implements EventBus {
   }
 
   /** Makes the event anew for each who hears of it: what one does to it is not seen by the others. */
-  #eventOf(topic: string, { key, ...message }: NewMessage): () => RecordedEvent {
+  #eventOf(topic: string, { key, delay, deliverAt, ...message }: NewMessage): () => RecordedEvent {
+    if ((delay ?? deliverAt) !== undefined)
+      throw eventError(
+        'BANYAN_UNSUPPORTED',
+        'an event bus brings events at once, as it would forget those that are due later; publish to a topic of a log',
+      )
     const { type, data, metadata = {}, tags = [], schemaVersion = 1 } = message
     const now = this.#runtime.clock.wall()
     const number = ++this.#published
