@@ -7,7 +7,7 @@ import type { Partition } from '../lanes/partition.js'
 import { readLedger } from '../ledger/ledger.js'
 import type { LedgerState } from '../ledger/state.js'
 import type { Settings } from '../options.js'
-import { Delivery, type DeliveryOwner, type Verdict } from './delivery.js'
+import { Delivery, type Verdict } from './delivery.js'
 import { Meter } from './meter.js'
 import { refill, type Hungry } from './refill.js'
 import { partitionOf, routeOf } from './route.js'
@@ -55,7 +55,6 @@ export class Engine implements SlotOwner {
   readonly #context: EngineContext
   readonly #meter: Meter
   readonly #slots = new Map<number, Slot>()
-  readonly #owners = new WeakMap<Slot, DeliveryOwner>()
   readonly #ready = new Fifo<{ slot: Slot; partition: Partition; lane: Lane }>()
   readonly #takers = new Fifo<Request>()
   /** Deliveries that were written down, and that nobody has yet. */
@@ -112,20 +111,16 @@ export class Engine implements SlotOwner {
    */
   own(index: number, state: LedgerState, isClean: boolean): void {
     const { ledgerOf, holdOf, member } = this.#context
-    const { window, hold, runtime, name } = this.#settings
+    const { window, hold, runtime, name, deadline } = this.#settings
     const slot = new Slot(index, this.#log, ledgerOf(index), state, this, {
       id: member(),
       hold: hold ? holdOf(index) : undefined,
       wary: isClean ? 0 : window,
       runtime,
+      subscription: name,
+      deadline,
     })
     this.#slots.set(index, slot)
-    this.#owners.set(slot, {
-      subscription: name,
-      clock: this.#clock,
-      deadline: this.#settings.deadline,
-      ended: (delivery, verdict) => this.#ended(slot, delivery, verdict),
-    })
     slot.begin()
     // One reader for all partitions: it goes back to the one that is furthest behind, the others pass what they had.
     if (this.#reached === undefined || state.cursor < this.#reached) this.#feedAnew()
@@ -213,9 +208,8 @@ export class Engine implements SlotOwner {
     this.#context.lost(slot.index)
   }
 
-  #ended(slot: Slot, delivery: Delivery, verdict: Verdict): Promise<void> {
+  ended(slot: Slot, delivery: Delivery, verdict: Verdict): Promise<void> {
     const { entry } = delivery
-    slot.left(delivery)
     const took = this.#clock.now() - delivery.begun
     if (this.#settings.delivery === 'at-most-once') {
       slot.partition.free(entry)
@@ -294,7 +288,7 @@ export class Engine implements SlotOwner {
         void slot.ledger.write()
         continue
       }
-      const delivery = new Delivery(this.#owners.get(slot)!, entry, attempts + 1)
+      const delivery = new Delivery(slot, entry, attempts + 1)
       slot.deliveries.add(delivery)
       if (!this.#mustBeWritten(slot, entry)) return delivery
       this.#preparing++

@@ -1,10 +1,11 @@
+import type { Clock } from '../../../core/clock.js'
 import type { Runtime } from '../../../core/runtime.js'
 import type { EventLog } from '../../log.js'
 import { Partition } from '../lanes/partition.js'
 import type { Lane } from '../lanes/lane.js'
 import { Ledger, type LedgerOwner } from '../ledger/ledger.js'
 import type { Kept, LedgerEvent, LedgerState, Progress } from '../ledger/state.js'
-import type { Delivery } from './delivery.js'
+import type { Delivery, DeliveryOwner, Verdict } from './delivery.js'
 
 /** What a slot tells the engine. */
 export interface SlotOwner {
@@ -15,11 +16,16 @@ export interface SlotOwner {
   written(): void
   sought(slot: Slot): void
   lost(slot: Slot, why: unknown): void
+  /** @returns resolves when it is durable */
+  ended(slot: Slot, delivery: Delivery, verdict: Verdict): Promise<void>
 }
 
 /** A partition that this process owns: its lanes, its ledger, and what is in flight of it. */
-export class Slot implements LedgerOwner {
+export class Slot implements LedgerOwner, DeliveryOwner {
   readonly index: number
+  readonly subscription: string
+  readonly deadline: number
+  readonly clock: Clock
   readonly ledger: Ledger
   readonly deliveries = new Set<Delivery>()
   partition: Partition
@@ -29,7 +35,6 @@ export class Slot implements LedgerOwner {
   wary: number
   /** It is being given up. */
   releasing: Promise<void> | undefined
-  readonly #runtime: Runtime
   readonly #owner: SlotOwner
   #isSeeking = false
   #emptied: (() => void) | undefined
@@ -41,11 +46,20 @@ export class Slot implements LedgerOwner {
     stream: string,
     state: LedgerState,
     owner: SlotOwner,
-    options: { id: string; hold: string | undefined; wary: number; runtime: Runtime },
+    options: {
+      id: string
+      hold: string | undefined
+      wary: number
+      runtime: Runtime
+      subscription: string
+      deadline: number
+    },
   ) {
     this.index = index
+    this.subscription = options.subscription
+    this.deadline = options.deadline
+    this.clock = options.runtime.clock
     this.#owner = owner
-    this.#runtime = options.runtime
     this.wary = options.wary
     this.partition = this.#partitionOf(state)
     this.ledger = new Ledger(log, stream, state, {
@@ -104,6 +118,11 @@ export class Slot implements LedgerOwner {
     this.#owner.written()
   }
 
+  ended(delivery: Delivery, verdict: Verdict): Promise<void> {
+    this.left(delivery)
+    return this.#owner.ended(this, delivery, verdict)
+  }
+
   told(event: LedgerEvent): void {
     if (event.type === 'Redriven') this.partition.redriven(event.data.lanes)
     else if (event.type === 'Skipped') this.partition.skipped(event.data.lane, event.data.position)
@@ -114,7 +133,7 @@ export class Slot implements LedgerOwner {
   }
   #partitionOf(state: LedgerState): Partition {
     this.#isSeeking = false
-    const partition = new Partition(state, this.#runtime.clock, {
+    const partition = new Partition(state, this.clock, {
       ready: (lane) => this.#owner.ready(this, partition, lane),
       hungry: (lane) => this.#owner.hungry(this, partition, lane),
     })
