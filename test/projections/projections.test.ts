@@ -287,6 +287,7 @@ describe.each(engines(missing ? undefined : () => server))('versions in $name', 
     await bench.move(1, 1)
     const models = await bench.models()
     const first = models.run(bench.sums())
+    await first.caughtUp()
     const second = await models.rebuild(tenfold(bench, 2))
     await second.close()
     await bench.move(1, 2)

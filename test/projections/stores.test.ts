@@ -269,6 +269,37 @@ describe('what an application has open itself', () => {
   )
 })
 
+it.each(['its own pool', 'a pool of the application'])(
+  'a connection of %s that breaks between two statements fails the query, and nothing else',
+  async (whose) => {
+    await using log = await openLog('memory:')
+    const own = await PostgresServer.start()
+    const pool = new pg.Pool({ connectionString: own.url() })
+    // The application listens to connections that nobody uses, and nobody to those in use.
+    pool.on('error', () => undefined)
+    const models = await openReadModels(
+      whose === 'its own pool' ? (own.url() as `postgres:${string}`) : pool,
+      log,
+    )
+    const sums = projection<Moved, PostgresTables>({
+      name: 'balance',
+      version: 1,
+      setup: ({ db, table }) => db.query(`CREATE TABLE ${table('sum')} AS SELECT 0 AS sum`),
+      on: { Moved: () => undefined },
+    })
+    await models.run(sums).caughtUp()
+    const broken = models.query(sums, async ({ db, table }) => {
+      await own.crash()
+      for (;;) await db.query(`SELECT * FROM ${table('sum')}`)
+    })
+    expect(await errorOf(broken)).toMatchObject({ code: 'BANYAN_READ_MODEL_UNAVAILABLE' })
+    await models.close()
+    await pool.end()
+    await own.stop()
+  },
+  60_000,
+)
+
 it('a place that holds no read models is refused with what to give', async () => {
   await using log = await openLog('memory:')
   const client = new pg.Client()

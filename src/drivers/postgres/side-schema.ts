@@ -36,6 +36,8 @@ export class SideSchema {
     })
     // A connection that is lost while nobody uses it is replaced by the next that is needed.
     pool.on('error', () => undefined)
+    // One that breaks while it is used tells whoever uses it, and everybody: without a listener that ends the process.
+    pool.on('connect', (client) => void client.on('error', () => undefined))
     const opened = new SideSchema(pool, kind)
     try {
       await opened.durably((client) => prepare(client, kind))

@@ -85,6 +85,7 @@ class PostgresReadModels implements ReadModelStore<PostgresTables> {
     let failed: Error | undefined
     try {
       client = await this.#pool.connect()
+      client.on('error', lost)
       await client.query(begin)
       const result = await work(client)
       const { command } = await client.query('COMMIT')
@@ -97,9 +98,15 @@ class PostgresReadModels implements ReadModelStore<PostgresTables> {
       failed = error instanceof Error ? error : new Error(String(error))
       throw passingFault(error) ?? error
     } finally {
+      client?.off('error', lost)
       client?.release(failed)
     }
   }
+}
+
+/** One that breaks tells whoever uses it, and everybody: without a listener that ends the process. */
+function lost(): void {
+  // Its next statement fails.
 }
 
 async function within<Result>(
