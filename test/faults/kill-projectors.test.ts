@@ -108,5 +108,48 @@ describe.each(['sqlite', 'postgres'].filter((name) => name === 'sqlite' || !miss
         rmSync(directory, { recursive: true })
       },
     )
+
+    it('are taken over from a process that was killed, however long one may stand still', async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'banyan-projectors-'))
+      const where = `sqlite:${join(directory, 'log')}`
+      const models = engine === 'sqlite' ? `sqlite:${join(directory, 'read')}` : await server.database()
+      const log = await openLog(where)
+      const append = (amount: number): Promise<unknown> =>
+        log.append({ streams: [{ stream: 'ledger-1', events: [{ type: 'Entered', data: { amount } }] }] })
+      await append(0)
+
+      const argument = { log: where, models, takeover: 3_600_000 }
+      const killed = new Child('projector.mjs', argument)
+      await killed.lines(2)
+      const reader = await openReadModels<SqliteTables & PostgresTables>(models, log)
+      const count = (): Promise<number> =>
+        reader.query(
+          'ledger',
+          async ({ db, table }) => {
+            const sql = `SELECT count(*) AS count FROM ${table('entry')}`
+            const [row] = engine === 'sqlite' ? db.all(sql) : (await db.query(sql)).rows
+            return Number((row as { count: unknown }).count)
+          },
+          { consistency: 'strong', timeout: '10s' },
+        )
+      expect(await count()).toBe(1)
+      killed.signal('SIGKILL')
+      await killed.exited
+      expect(await reader.list()).toMatchObject([{ running: false }])
+
+      const successor = new Child('projector.mjs', argument)
+      await append(16)
+      expect(await count()).toBe(2)
+      const standby = new Child('projector.mjs', argument)
+      await standby.ready
+      successor.signal('SIGKILL')
+      await successor.exited
+      await append(32)
+      expect(await count()).toBe(3)
+      await standby.finish()
+      await reader.close()
+      await log.close()
+      rmSync(directory, { recursive: true })
+    })
   },
 )

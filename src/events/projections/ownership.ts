@@ -1,5 +1,6 @@
 import { sleep, type Clock } from '../../core/clock.js'
 import type { EventLog, Position, Selector } from '../log.js'
+import { isGone } from '../owner.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { AnyProjection } from './projection.js'
 
@@ -12,6 +13,11 @@ export function isFree(checkpoint: Checkpoint, isNew: boolean): boolean {
   return checkpoint.owner === '' && (isNew || checkpoint.state !== 'failed')
 }
 
+/** Whether somebody runs a version, as far as is known. */
+export function isRun({ owner }: Pick<Checkpoint, 'owner'>): boolean {
+  return owner !== '' && !isGone(owner)
+}
+
 /** What one that stands by sees of a version. */
 export interface Sight {
   readonly row: Checkpoint
@@ -20,8 +26,8 @@ export interface Sight {
 }
 
 /**
- * Waits while another one runs a version: until it is given up, or has not gone on for some time although there is
- * something to do. No heartbeat is written for that: who is slower than this loses nothing but the work of one
+ * Waits while another one runs a version: until it is given up, its process on this machine has ended, or it has
+ * not gone on for some time although there is something to do. No heartbeat is written for that: who is slower than this loses nothing but the work of one
  * transaction, as its checkpoint cannot be moved any more.
  *
  * @param look - what is there now; undefined if the version is gone
@@ -43,6 +49,7 @@ export async function standBy(
     const sight = await look()
     if (!sight || isFree(sight.row, false)) return undefined
     const { row, effects } = sight
+    if (!isRun(row)) return row
     const now = `${row.revision} ${effects?.revision ?? ''}`
     const stands = now === seen && row.state !== 'failed' && (await isBehind(sight))
     if (!stands) since = clock.now()

@@ -1,5 +1,6 @@
 import { sleep } from '../../core/clock.js'
 import type { Position } from '../log.js'
+import { newOwner, ownerLeft } from '../owner.js'
 import { changed, describeVersion, fromRow, toRow, withError, type Checkpoint } from './checkpoint.js'
 import { Effects } from './effects.js'
 import {
@@ -15,7 +16,7 @@ import { Following, type ProjectorContext } from './following.js'
 import { Handling, reasonOf } from './handling.js'
 import { ProjectionInstruments } from './instruments.js'
 import type { RunSettings } from './options.js'
-import { isBehind, isFree, standBy, type Sight } from './ownership.js'
+import { isBehind, isFree, isRun, standBy, type Sight } from './ownership.js'
 import type { AnyProjection } from './projection.js'
 import { EFFECTS, setUp } from './setup.js'
 import { MovedError } from './store.js'
@@ -83,7 +84,7 @@ export class RunningProjector<Db> implements Projector {
     this.#projection = projection
     this.#context = context
     this.#settings = settings
-    this.#id = Math.floor(runtime.random.next() * 2 ** 48).toString(36)
+    this.#id = newOwner(runtime.random)
     const handling = new Handling(projection, settings.timeout, runtime.clock, signal)
     this.#following = new Following(projection, context, settings, handling, signal)
     this.#instruments = new ProjectionInstruments(runtime, this.name, this.version, this.#following.lag)
@@ -139,6 +140,7 @@ export class RunningProjector<Db> implements Projector {
       await Promise.all([this.#run(), this.#effects?.run()])
     } finally {
       signal?.removeEventListener('abort', onAbort)
+      ownerLeft(this.#id)
       this.#instruments.close()
     }
   }
@@ -187,7 +189,8 @@ export class RunningProjector<Db> implements Projector {
         free = await standBy(look, behind, takeover, runtime.clock, signal)
         if (!free) continue
         const version = describeVersion(this)
-        runtime.telemetry.log('warn', `${version} has not moved for ${takeover} ms and is taken over`)
+        const why = isRun(free) ? `has not moved for ${takeover} ms` : 'was run by a process that has ended,'
+        runtime.telemetry.log('warn', `${version} ${why} and is taken over`)
       }
       await verify(free, this.#projection, store, log)
       const state = free.details.built ? 'running' : 'rebuilding'

@@ -4,6 +4,7 @@ import { eventError } from '../errors.js'
 import type { EventLog, Position, Selector } from '../log.js'
 import { fromRow, type Checkpoint } from './checkpoint.js'
 import { runSettings, type RunOptions } from './options.js'
+import { isRun } from './ownership.js'
 import { countParked, parkedRows } from './parking.js'
 import type { AnyProjection } from './projection.js'
 import { RunningProjector, type Projector } from './projector.js'
@@ -265,7 +266,7 @@ class StoredReadModels<Db> implements ReadModels<Db> {
   }
 
   async #statusOf(row: Checkpoint, effects: Checkpoint | undefined): Promise<ProjectionStatus> {
-    const { name, version, active, state, position, owner, updated, details } = row
+    const { name, version, active, state, position, updated, details } = row
     const selector = JSON.parse(details.select) as Selector
     let lag = 0
     for await (const { stream } of this.#log.read(selector, { from: position, limit: MOST_LAG }))
@@ -277,7 +278,7 @@ class StoredReadModels<Db> implements ReadModels<Db> {
       active,
       state,
       position,
-      running: owner !== '',
+      running: isRun(row),
       updated,
       lag,
       parked,

@@ -7,6 +7,7 @@ import type { EventLog, Position, Selector } from '../log.js'
 import { START } from '../position.js'
 import { describeVersion, fromRow, type Checkpoint } from './checkpoint.js'
 import { tablesOf } from './handling.js'
+import { isRun } from './ownership.js'
 import type { Maybe, ReadModelStore, StoreView } from './store.js'
 import type { Waiting } from './waiting.js'
 
@@ -195,7 +196,7 @@ function tooOld(row: Checkpoint, { after }: Goal, timeout: number): Error {
   return eventError(
     'BANYAN_READ_TOO_OLD',
     `${describeVersion(row)} is at position ${row.position} and has not come to ${after} within ${formatDuration(timeout)}. ` +
-      (row.owner === '' ? 'Nobody runs it: start it' : 'Wait longer, or take what is there'),
+      (isRun(row) ? 'Wait longer, or take what is there' : 'Nobody runs it: start it'),
   )
 }
 

@@ -4,6 +4,7 @@ import { checkOptions, type OptionTable } from '../../core/options.js'
 import { eventError } from '../errors.js'
 import type { Position } from '../log.js'
 import { changed, describeVersion, fromDamagedRow, fromRow, toRow, type Checkpoint } from './checkpoint.js'
+import { isRun } from './ownership.js'
 import { tableOf, viewOf } from './projection.js'
 import { EFFECTS, viewsOf } from './setup.js'
 import { MovedError, type CheckpointRow, type ReadModelStore, type StoreTransaction } from './store.js'
@@ -172,6 +173,6 @@ function behind(next: Checkpoint, active: Checkpoint | undefined, timeout: numbe
   return eventError(
     'BANYAN_PROJECTION_BEHIND',
     `${describeVersion(next)} ${why}, and was so for ${formatDuration(timeout)}: who reads would see older data. ` +
-      `${next.owner === '' ? 'Nobody runs it; run it' : 'Wait for it'}, or switch by force`,
+      `${isRun(next) ? 'Wait for it' : 'Nobody runs it; run it'}, or switch by force`,
   )
 }

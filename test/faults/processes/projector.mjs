@@ -2,11 +2,11 @@
 /**
  * Runs a projection until it is told to end. It prints "." for each batch that it has handled.
  *
- * Its argument is JSON: `log` and `models`, where they are.
+ * Its argument is JSON: `log` and `models`, where they are, and `takeover`, in ms.
  */
 import { openLog, openReadModels, projection } from 'banyan/events'
 
-const { log: where, models: place } = JSON.parse(process.argv[2] ?? '{}')
+const { log: where, models: place, takeover = 200 } = JSON.parse(process.argv[2] ?? '{}')
 process.stdin.on('end', () => process.exit(1)).resume()
 
 const isSqlite = place.startsWith('sqlite:')
@@ -29,7 +29,7 @@ const projector = models.run(
       },
     },
   }),
-  { takeover: 200, batch: 64 },
+  { takeover, batch: 64 },
 )
 process.once('SIGTERM', () => void models.close().then(() => process.exit(0)))
 process.stdout.write('ready\n')

@@ -1,11 +1,11 @@
 import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import { eventError, isPassing } from '../../errors.js'
 import type { EventLog, Position } from '../../log.js'
+import { isGone, newOwner, ownerLeft } from '../../owner.js'
 import { START } from '../../position.js'
 import { Engine } from '../engine/engine.js'
 import { heldFrom, readLedger } from '../ledger/ledger.js'
 import type { Settings } from '../options.js'
-import { isGone, memberLeft, newMember } from './member.js'
 import { groupStream, holdName, ledgerStream } from './names.js'
 import { GroupState, type GroupEvent } from './state.js'
 import { Suspicion } from './suspicion.js'
@@ -62,7 +62,7 @@ export class Group {
     this.#clock = settings.runtime.clock
     this.#state = state
     this.#position = position
-    this.#member = newMember(settings.runtime.random)
+    this.#member = newOwner(settings.runtime.random)
     this.#keptAt = this.#clock.now()
     const { name } = settings
     this.engine = new Engine(log, settings, {
@@ -109,7 +109,7 @@ export class Group {
     await Promise.all(this.#claims)
     await this.engine.close()
     await this.#append([{ type: 'Left', data: { member: this.#member } }]).catch(() => undefined)
-    memberLeft(this.#member)
+    ownerLeft(this.#member)
     await this.#watching
   }
 
@@ -176,8 +176,8 @@ export class Group {
   async #joinAnew(): Promise<void> {
     this.engine.abandon()
     this.#doubtful.clear()
-    memberLeft(this.#member)
-    this.#member = newMember(this.#settings.runtime.random)
+    ownerLeft(this.#member)
+    this.#member = newOwner(this.#settings.runtime.random)
     await this.#join()
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../core/clock.js'
 import type { EventLog, Position } from '../../log.js'
-import { isGone } from '../group/member.js'
+import { isGone } from '../../owner.js'
 import type { GroupState } from '../group/state.js'
 import type { Head, LaneRecord } from '../ledger/state.js'
 import { descriptionOf, type SubscriptionDescription } from './description.js'
