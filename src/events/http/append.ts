@@ -5,6 +5,7 @@ import { isSystemStream } from '../transform.js'
 import { readAppending, understood } from './cloud-request.js'
 import { commitOf } from './commit-json.js'
 import { problem } from './problem.js'
+import { keptUntilDue, refuseTime, timed } from './schedule.js'
 import type { EventsSurroundings } from './surroundings.js'
 import { streamOfTopic, type PublishTarget } from './topics.js'
 
@@ -12,6 +13,13 @@ import { streamOfTopic, type PublishTarget } from './topics.js'
 export interface Target {
   readonly stream?: string
   readonly topic?: PublishTarget
+}
+
+/** A commit as a request asks for it: events in the streams that they are for. */
+interface Asked {
+  readonly commit: Commit
+  /** When messages are to be delivered that are not to be there at once, ms since the epoch, by their id. */
+  readonly due: ReadonlyMap<string, number>
 }
 
 /**
@@ -25,16 +33,16 @@ export interface Target {
 export async function appendEvents(
   request: HandlerRequest,
   target: Target,
-  { log, scope, actor, operators, bodyBytes }: EventsSurroundings,
+  { log, clock, scope, actor, operators, bodyBytes }: EventsSurroundings,
 ): Promise<HandlerAnswer> {
   for (const name of request.query.keys())
     throw problem(400, 'invalid-parameter', `Unknown parameter \`${name}\`: an append has none.`)
   const appending = await readAppending(request, bodyBytes)
-  const given =
+  const given: Asked =
     'commit' in appending
-      ? commitFor(target, commitOf(appending.commit))
-      : cloudCommit(appending.cloudEvents, target)
-  const commit = withHeaders(request, target, given)
+      ? { commit: commitFor(target, commitOf(appending.commit)), due: new Map() }
+      : cloudCommit(appending.cloudEvents, target, clock.wall())
+  const commit = withHeaders(request, target, given.commit)
   const { streams = [], checks = [] } = commit
   for (const { stream } of [...streams, ...checks]) {
     scope.checkStream(stream)
@@ -48,26 +56,31 @@ export async function appendEvents(
   const { caller, traceparent } = request
   const around = (event: NewEvent): NewEvent =>
     traced(actor === 'caller' ? doneBy(event, caller) : event, traceparent)
-  const result = await log.append({
-    ...commit,
-    streams: streams.map((each) => ({ ...each, events: each.events.map(around) })),
-  })
-  return result.ok ? appended(request, result) : conflicted(result)
+  const appends = streams.map((each) => ({ ...each, events: each.events.map(around) }))
+  const result = await log.append({ ...commit, streams: keptUntilDue(appends, given.due) })
+  return result.ok ? appended(request, result, given.due.size) : conflicted(result)
 }
 
-function appended({ base }: HandlerRequest, { id, position, streams, duplicate }: Appended): HandlerAnswer {
+/** @param scheduled - how many messages are to be delivered later: where they are until then is nobody's business */
+function appended(
+  { base }: HandlerRequest,
+  { id, position, streams: all, duplicate }: Appended,
+  scheduled: number,
+): HandlerAnswer {
+  const streams = scheduled === 0 ? all : all.filter(({ stream }) => !isSystemStream(stream))
   const [first, ...others] = streams
   const fields: [string, string][] = [
     ['Content-Type', 'application/json'],
     ['Cache-Control', 'no-store'],
     ['Log-Position', position],
   ]
-  if (first && others.length === 0) {
+  if (first && others.length + scheduled === 0) {
     fields.push(['Location', `${base}/streams/${encodeURIComponent(first.stream)}`])
     fields.push(['Stream-Revision', String(first.revision)])
   }
-  const body = Buffer.from(JSON.stringify({ id, position, streams, duplicate }))
-  return { status: duplicate || streams.length === 0 ? 200 : 201, fields, body }
+  const told = { id, position, streams, ...(scheduled > 0 && { scheduled }), duplicate }
+  const body = Buffer.from(JSON.stringify(told))
+  return { status: duplicate || all.length === 0 ? 200 : 201, fields, body }
 }
 
 function conflicted({ conflicts }: Conflicted): never {
@@ -80,17 +93,22 @@ function conflicted({ conflicts }: Conflicted): never {
 }
 
 /** CloudEvents as a commit: those of one stream together, in their order. */
-function cloudCommit(cloudEvents: readonly CloudEvent[], target: Target): Commit {
+function cloudCommit(cloudEvents: readonly CloudEvent[], target: Target, now: number): Asked {
   const streams = new Map<string, NewEvent[]>()
+  const times = new Map<string, number>()
   for (const [index, each] of cloudEvents.entries()) {
-    const received = understood(() => fromCloudEvent(each), 'invalid-cloudevent')
-    const name = streamIn(target, each, received, index)
+    if (!target.topic) refuseTime(each, index)
+    const { cloud, due } = timed(each, index, now)
+    const received = understood(() => fromCloudEvent(cloud), 'invalid-cloudevent')
+    const name = streamIn(target, cloud, received, index)
     const event = newEventOf(received)
+    if (due !== undefined) times.set(received.id, due)
     const events = streams.get(name)
     if (events) events.push(event)
     else streams.set(name, [event])
   }
-  return { streams: Array.from(streams, ([name, events]) => ({ stream: name, events })) }
+  const appends = Array.from(streams, ([name, events]) => ({ stream: name, events }))
+  return { commit: { streams: appends }, due: times }
 }
 
 /** The stream that a CloudEvent goes to. */

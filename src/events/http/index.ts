@@ -3,7 +3,7 @@
  * messages of subscriptions.
  *
  * A request passes: what it is about (`path.ts`, `parameters.ts`), whether that is open to it (`scope.ts`), then appending
- * (`append.ts`, `topics.ts`), a page or lines of events (`read.ts`), a stream of them (`follow.ts`), or messages (`pull.ts`,
+ * (`append.ts`, `topics.ts`, `schedule.ts`), a page or lines of events (`read.ts`), a stream of them (`follow.ts`), or messages (`pull.ts`,
  * `settle.ts`). What is wrong becomes a problem (`problem.ts`). Which server it came through does not matter: see `core/http-handler.ts`.
  */
 import { duration, type Duration } from '../../core/duration.js'
@@ -57,7 +57,7 @@ export interface EventsHttpOptions extends ScopeOptions {
  * | request | answer |
  * |---|---|
  * | `POST /`, `POST /streams/{stream}` | appends one commit: a CloudEvent, a batch of them, or a commit as JSON |
- * | `POST /topics/{topic}` | publishes a CloudEvent or a batch of them; `partitionkey` is the key |
+ * | `POST /topics/{topic}` | publishes a CloudEvent or a batch of them; `partitionkey` is the key, `banyandeliverat` or `banyandelay` when |
  * | `POST /subscriptions/{subscription}/pull` | messages, each with the id of its delivery |
  * | `POST /subscriptions/{subscription}/ack`, `nack`, `extend`, `reject` | what became of deliveries |
  * | `GET /`, `GET /streams/{stream}` | events: a page, lines, or a stream that goes on, by `Accept` |

@@ -5,6 +5,7 @@ import type { Runtime } from '../../core/runtime.js'
 import { noTelemetry, type Telemetry } from '../../core/telemetry.js'
 import { eventsOverHttp, type EventsHttpOptions } from '../../events/http/index.js'
 import type { Capabilities, EventLog, LogStats } from '../../events/log.js'
+import { deliverScheduled } from '../../events/pubsub/scheduled/scheduler.js'
 import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
 import { logSpecOf, type EventsSpec, type NodeSpec } from '../spec.js'
@@ -37,6 +38,8 @@ export class HostedLog {
   readonly #watch: LogWatch
   readonly #subscriptions: SubscriptionWatch | undefined
   readonly #retention: LogRetention | undefined
+  /** Messages that clients schedule are published also if nobody has subscribed here: others may read their topic. */
+  readonly #endScheduled: (() => Promise<void>) | undefined
   readonly #closing = new AbortController()
   #handler: HttpHandler | undefined = undefined
   #topics: NodeSpec['topics'] = undefined
@@ -51,6 +54,7 @@ export class HostedLog {
     this.#subscriptions = role === 'worker' ? undefined : new SubscriptionWatch(log, runtime)
     this.#retention = role === 'worker' ? undefined : new LogRetention(log, runtime)
     this.#retention?.follow(spec.retention)
+    this.#endScheduled = role === 'worker' ? undefined : deliverScheduled(log, runtime)
   }
 
   /**
@@ -152,6 +156,7 @@ export class HostedLog {
     this.#subscriptions?.close()
     await this.#messages?.close()
     await this.#retention?.close()
+    await this.#endScheduled?.()
     await this.log.close()
   }
 
