@@ -66,6 +66,22 @@ describe.each(databases)('a read model in $name that was changed by hand', (engi
     expect(await errorOf(models.switch('balance', 1))).toMatchObject({ code: 'BANYAN_READ_MODEL_CORRUPT' })
   })
 
+  it('is listed with what is wrong, and the other versions as they are', async () => {
+    await using bench = await prepared()
+    const models = await bench.models()
+    await models.rebuild(bench.sums({ version: 2 }), { switch: true })
+    await tamper(bench.where, "UPDATE banyan_projection SET position = '9' WHERE version = 1")
+    expect(await models.list()).toMatchObject([
+      {
+        ...{ version: 1, active: false, state: 'failed', lag: undefined, parked: 0 },
+        error: expect.stringContaining('its checksum does not fit') as string,
+      },
+      { version: 2, active: true, state: 'running', lag: 0, error: undefined },
+    ])
+    await models.drop('balance', 1)
+    expect(await models.list()).toMatchObject([{ version: 2 }])
+  })
+
   it('is seen while it runs: the projector does not move a checkpoint that is not its own', async () => {
     await using bench = await prepared()
     const models = await bench.models()
@@ -109,6 +125,9 @@ describe.each(engines(missing ? undefined : () => server))('a read model in $nam
     await using shorter = await openLog('memory:')
     const one = await bench.models({}, shorter)
     expect(await errorOf(one.run(bench.sums()).ended)).toMatchObject({ code: 'BANYAN_POSITION_AHEAD' })
+    const [{ lag, error: listed } = { lag: 0, error: '' }] = await one.list()
+    expect(lag).toBeUndefined()
+    expect(listed).toContain('behind the end')
 
     await using other = await openLog('memory:')
     const events = [1, 2, 3, 4].map((by) => ({ type: 'Moved', data: { by } }))

@@ -207,6 +207,9 @@ describe.each(engines(missing ? undefined : () => server))('parking in $name', (
       { key: 'account-1', type: 'Moved', attempts: 2, reason: 'two is broken' },
       { key: 'account-1', type: 'Moved', attempts: 0, reason: 'an earlier event of its key is parked' },
     ])
+    const behind = []
+    for await (const row of models.parked('balance', 1, { after: parked[0]!.position })) behind.push(row)
+    expect(behind).toEqual(parked.slice(1))
     expect(await models.list()).toMatchObject([{ parked: 2, state: 'running', lag: 0 }])
     // A token is a promise that this read model cannot keep now.
     expect(await errorOf(bench.read(models, { after: token }))).toMatchObject({

@@ -67,7 +67,7 @@ async function untilBuilt(
     if (!found)
       throw eventError('BANYAN_PROJECTION_FAILED', `version ${version} of ${name} was dropped meanwhile`)
     if (stored?.state === 'running') return
-    if (stored && systemClock.now() - told >= TELL_MS) {
+    if (stored?.lag !== undefined && systemClock.now() - told >= TELL_MS) {
       told = systemClock.now()
       note(`at position ${stored.position}, ${countText(stored.lag)} events or more to go`)
     }

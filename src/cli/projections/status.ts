@@ -86,7 +86,7 @@ function numbers({ stored }: VersionState, wall: number): string[] {
   if (!stored) return ['-', '-', '-']
   const { lag, parked, updated } = stored
   return [
-    lag >= MOST_LAG ? paint('yellow', `${countText(MOST_LAG)}+`) : countText(lag),
+    lag === undefined ? '?' : lag >= MOST_LAG ? paint('yellow', `${countText(MOST_LAG)}+`) : countText(lag),
     parked > 0 ? paint('red', countText(parked)) : '0',
     `${formatDuration(Math.max(0, wall - updated))} ago`,
   ]

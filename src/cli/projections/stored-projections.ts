@@ -73,8 +73,7 @@ export class StoredProjections implements ProjectionControl, AsyncDisposable {
     const { models, versions } = await this.#of(name)
     const chosen = version ?? (versions.find(({ active }) => active) ?? versions.at(-1)!).version
     const parked: ParkedRow[] = []
-    for await (const row of models.parked(name, chosen)) {
-      if (after !== undefined && row.position <= after) continue
+    for await (const row of models.parked(name, chosen, after === undefined ? {} : { after })) {
       parked.push(row)
       if (parked.length === limit) break
     }

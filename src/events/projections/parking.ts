@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.js'
-import type { RecordedEvent } from '../log.js'
+import type { Position, RecordedEvent } from '../log.js'
 import type { AnyProjection } from './projection.js'
 import type { ParkedRow, ReadModelStore, StoreTransaction } from './store.js'
 
@@ -62,13 +62,14 @@ export class Parking<Db> {
   }
 }
 
-/** What is parked of a version, by position. */
+/** What is parked of a version, by position: all of it, or what is behind one. */
 export async function* parkedRows(
   store: ReadModelStore<unknown>,
   name: string,
   version: number,
+  { after: first }: { after?: Position } = {},
 ): AsyncGenerator<ParkedRow, void, undefined> {
-  let after: string | undefined
+  let after = first
   for (;;) {
     const query = { limit: PAGE, ...(after !== undefined && { after }) }
     const rows = await store.read((view) => view.parked(name, version, query))

@@ -1,17 +1,15 @@
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { eventError } from '../errors.js'
-import type { EventLog, Position, Selector } from '../log.js'
-import { fromRow, type Checkpoint } from './checkpoint.js'
+import type { EventLog, Position } from '../log.js'
 import { runSettings, type RunOptions } from './options.js'
-import { isRun } from './ownership.js'
-import { countParked, parkedRows } from './parking.js'
+import { parkedRows } from './parking.js'
 import type { AnyProjection } from './projection.js'
 import { RunningProjector, type Projector } from './projector.js'
 import { Reading, type QueryContext, type QueryOptions } from './reading.js'
 import { redrive, type Redriven } from './redrive.js'
-import { EFFECTS } from './setup.js'
-import type { Maybe, ParkedRow, ProjectionState, ReadModelStore } from './store.js'
+import { statusesOf, type ProjectionStatus } from './status.js'
+import type { Maybe, ParkedRow, ReadModelStore } from './store.js'
 import { Versions, type Switched, type SwitchOptions } from './versions.js'
 import { Waiting } from './waiting.js'
 
@@ -70,7 +68,7 @@ export interface ReadModels<Db> extends AsyncDisposable {
    */
   wait(projection: string | { readonly name: string }, options: QueryOptions): Promise<Position>
 
-  /** Every version of every projection of the store, by name and version. */
+  /** Every version of every projection of the store, by name and version; one that is damaged says so as its `error`. */
   list(): Promise<ProjectionStatus[]>
 
   /**
@@ -90,8 +88,12 @@ export interface ReadModels<Db> extends AsyncDisposable {
    */
   drop(name: string, version: number, options?: { force?: boolean }): Promise<void>
 
-  /** What is parked of a version, in the order of the log. */
-  parked(name: string, version: number): AsyncIterable<ParkedRow>
+  /**
+   * What is parked of a version, in the order of the log.
+   *
+   * @param options.after - only behind this position; default from the first
+   */
+  parked(name: string, version: number, options?: { after?: Position }): AsyncIterable<ParkedRow>
 
   /**
    * Tries parked events again, those of one key in their order.
@@ -112,29 +114,6 @@ export interface RebuildOptions extends RunOptions {
   /** Whether the new version is read as soon as it has caught up. Default false. */
   switch?: boolean
 }
-
-/** A version of a projection. */
-export interface ProjectionStatus {
-  readonly name: string
-  readonly version: number
-  readonly active: boolean
-  readonly state: ProjectionState
-  readonly position: Position
-  /** Whether some process runs it, or did until it crashed. */
-  readonly running: boolean
-  /** When its checkpoint was moved, in ms since the epoch. */
-  readonly updated: number
-  /** Selected events that it does not have yet, counted up to 10,000. */
-  readonly lag: number
-  /** Events that are parked. */
-  readonly parked: number
-  readonly error: string | undefined
-  /** How far side effects are, which are those of the active version. */
-  readonly effects: { readonly position: Position; readonly error: string | undefined } | undefined
-}
-
-/** How far a lag is counted. */
-const MOST_LAG = 10_000
 
 /** @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_UNSUPPORTED` */
 export function readModels<Db>(
@@ -218,13 +197,8 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     return this.query(projection, ({ position }) => position, options)
   }
 
-  async list(): Promise<ProjectionStatus[]> {
-    const rows = (await this.#store.read((view) => view.rows())).map(fromRow)
-    const effects = new Map(rows.filter(({ version }) => version === EFFECTS).map((row) => [row.name, row]))
-    const found: ProjectionStatus[] = []
-    for (const row of rows)
-      if (row.version !== EFFECTS) found.push(await this.#statusOf(row, effects.get(row.name)))
-    return found
+  list(): Promise<ProjectionStatus[]> {
+    return statusesOf(this.#store, this.#log)
   }
 
   switch(name: string, version: number, options?: SwitchOptions): Promise<Switched> {
@@ -239,8 +213,8 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     return this.#versions.drop(name, version, options)
   }
 
-  parked(name: string, version: number): AsyncIterable<ParkedRow> {
-    return parkedRows(this.#store, name, version)
+  parked(name: string, version: number, options?: { after?: Position }): AsyncIterable<ParkedRow> {
+    return parkedRows(this.#store, name, version, options)
   }
 
   retryParked(
@@ -263,28 +237,6 @@ class StoredReadModels<Db> implements ReadModels<Db> {
   async #close(): Promise<void> {
     await Promise.all([...this.#projectors].map((projector) => projector.close()))
     await this.#store.close()
-  }
-
-  async #statusOf(row: Checkpoint, effects: Checkpoint | undefined): Promise<ProjectionStatus> {
-    const { name, version, active, state, position, updated, details } = row
-    const selector = JSON.parse(details.select) as Selector
-    let lag = 0
-    for await (const { stream } of this.#log.read(selector, { from: position, limit: MOST_LAG }))
-      if (!stream.startsWith('$')) lag++
-    const parked = await countParked(this.#store, name, version)
-    return {
-      name,
-      version,
-      active,
-      state,
-      position,
-      running: isRun(row),
-      updated,
-      lag,
-      parked,
-      error: details.error,
-      effects: effects && { position: effects.position, error: effects.details.error },
-    }
   }
 }
 

@@ -159,8 +159,7 @@ export class HostedProjection {
     const { models } = this.#wanted.store
     const chosen = version ?? (await this.#activeOr(models, this.newest()))
     const parked: ParkedRow[] = []
-    for await (const row of models.parked(this.name, chosen)) {
-      if (after !== undefined && row.position <= after) continue
+    for await (const row of models.parked(this.name, chosen, after === undefined ? {} : { after })) {
       parked.push(row)
       if (parked.length === limit) break
     }
