@@ -116,6 +116,69 @@ async function withDeadLetter(driver: string, isRunning: boolean): Promise<Shop>
   return shop
 }
 
+describe.each(drivers)('a message that is released on %s', (driver) => {
+  it('comes again before the rest of its key, and uses up no tries', async () => {
+    const shop = await Shop.open(driver)
+    await shop.publish('1.a', '1.b')
+    const billing = await shop.create({ attempts: 2 })
+    for (let time = 0; time < 10; time++) {
+      const [message] = await billing.pull({ max: 2, wait: '20s' })
+      expect([message!.event.id, message!.attempt]).toEqual(['1.a', 1])
+      await message!.release()
+      await expect(message!.ack()).rejects.toMatchObject({ code: 'BANYAN_DELIVERY_ENDED' })
+    }
+    for (const id of ['1.a', '1.b']) {
+      const [message] = await billing.pull({ wait: '20s' })
+      expect([message!.event.id, message!.attempt]).toEqual([id, 1])
+      await message!.ack()
+    }
+    expect(await shop.nothingWaits()).toMatchObject({ lanes: [] })
+  })
+
+  it('becomes a dead letter in the end if nobody ever keeps it', async () => {
+    const shop = await Shop.open(driver)
+    await shop.publish('1.a')
+    const billing = await shop.create({ attempts: 2, backoff: { base: 1 } })
+    let taken = 0
+    for await (const message of billing.messages()) {
+      taken++
+      await message.release()
+      if (taken === 22) break
+    }
+    const { lanes } = await shop.until(({ stalled }) => stalled.parked === 1)
+    expect(lanes).toMatchObject([{ attempts: 2, reason: 'it was released again and again' }])
+  })
+
+  it('that was written down as begun is not, after a crash', async () => {
+    const shop = await Shop.open(driver)
+    const first = await shop.create({ attempts: 2, partitions: 1, takeover: '200ms', drain: 1 })
+    await shop.publish('1.a')
+    // Its ledger says that it was begun once and not ended, and that its owner is gone.
+    await first.close()
+    const [message] = await collect(shop.log.read({ category: 'order' }))
+    const { position } = message!
+    const started = [[position, 1]]
+    await shop.log.append({
+      streams: [
+        {
+          stream: '$subscription-billing/0',
+          events: [
+            { type: 'Claimed', data: { owner: 'gone' } },
+            { type: 'Progressed', data: { cursor: START, started } },
+          ],
+        },
+      ],
+    })
+    const second = await shop.create({ attempts: 3 })
+    const [taken] = await second.pull({ wait: '20s' })
+    expect(taken!.attempt).toBe(2)
+    await taken!.release()
+    const steps = await collect(shop.log.read({ stream: '$subscription-billing/0' }))
+    const counts = steps.map(({ data }) => (data as { started?: unknown }).started).filter(Boolean)
+    expect(counts).toEqual([started, [[position, 2]], [[position, 1]]])
+  })
+})
+
 describe.each(drivers)('subscriptions on %s', (driver) => {
   it('are listed, with who takes part', async () => {
     const shop = await Shop.open(driver)

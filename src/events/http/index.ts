@@ -59,7 +59,7 @@ export interface EventsHttpOptions extends ScopeOptions {
  * | `POST /`, `POST /streams/{stream}` | appends one commit: a CloudEvent, a batch of them, or a commit as JSON |
  * | `POST /topics/{topic}` | publishes a CloudEvent or a batch of them; `partitionkey` is the key, `banyandeliverat` or `banyandelay` when |
  * | `POST /subscriptions/{subscription}/pull` | messages, each with the id of its delivery |
- * | `POST /subscriptions/{subscription}/ack`, `nack`, `extend`, `reject` | what became of deliveries |
+ * | `POST /subscriptions/{subscription}/ack`, `nack`, `release`, `extend`, `reject` | what became of deliveries |
  * | `GET /`, `GET /streams/{stream}` | events: a page, lines, or a stream that goes on, by `Accept` |
  * | `HEAD /`, `HEAD /streams/{stream}` | where the log and the stream are |
  */

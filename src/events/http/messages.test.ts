@@ -228,7 +228,20 @@ describe('pulling', () => {
     await parts.next()
     await parts.return?.()
     await runtime.clock.advance(0)
-    expect(await pull({ max: 5, wait: '1s' })).toMatchObject([{ key: 'orders-1' }, { key: 'orders-2' }])
+    expect(await pull({ max: 5, wait: '1s' })).toMatchObject([
+      { key: 'orders-1', attempt: 1 },
+      { key: 'orders-2', attempt: 1 },
+    ])
+  })
+
+  test('released it comes again at once, and that was no try', async () => {
+    const { orders, pull, say } = await setUp({}, { attempts: 1 })
+    await orders.publish({ type: 'A', key: '1' })
+    for (let time = 0; time < 3; time++) {
+      const [{ delivery, attempt } = { delivery: '', attempt: 0 }] = await pull()
+      expect(attempt).toBe(1)
+      expect(await say('release', { deliveries: [delivery] })).toMatchObject({ status: 200 })
+    }
   })
 
   test('a delivery that has ended settles nothing, and every other is settled all the same', async () => {

@@ -1,7 +1,7 @@
 import { problem } from './problem.js'
 
 /** What can be asked of a subscription. */
-const OPERATIONS = ['pull', 'ack', 'nack', 'extend', 'reject'] as const
+const OPERATIONS = ['pull', 'ack', 'nack', 'release', 'extend', 'reject'] as const
 
 export type Operation = (typeof OPERATIONS)[number]
 

@@ -15,7 +15,8 @@ const PART_LENGTH = 64 * 1024
 
 /**
  * Gives messages of a subscription to a client: what is there, or what comes first while it waits. Messages whose answer
- * the client has not taken in full are delivered again at once.
+ * the client has not taken in full are delivered again at once, and that
+ * was no try.
  */
 export async function pullMessages(
   request: HandlerRequest,
@@ -70,9 +71,8 @@ function textOf(
   return `${JSON.stringify(head).slice(0, -1)},"event":${eventText(event)}}`
 }
 
-/** Nobody will handle them. */
+/** Nobody has begun with them. */
 function giveBack(messages: readonly Message[]): void {
-  for (const message of messages)
-    // It may have ended meanwhile: then it comes again anyway.
-    message.nack({ delay: 0, reason: 'the client has gone before it had it' }).catch(() => undefined)
+  // One may have ended meanwhile: then it comes again anyway.
+  for (const message of messages) message.release().catch(() => undefined)
 }

@@ -22,6 +22,7 @@ type Settling = Exclude<Operation, 'pull'>
 const NAMES: Readonly<Record<Settling, readonly string[]>> = {
   ack: [],
   nack: ['delay', 'reason'],
+  release: [],
   extend: ['time'],
   reject: ['reason'],
 }
@@ -75,6 +76,7 @@ function settling(
     deliveries.settle(id, operation, end)
   const reason = (): string | undefined => body.text('reason', LONGEST_REASON)
   if (operation === 'ack') return settle((message) => message.ack())
+  if (operation === 'release') return settle((message) => message.release())
   if (operation === 'nack') {
     const [delay, why] = [body.time('delay', LONGEST_DELAY), reason()]
     const how = { ...(delay !== undefined && { delay }), ...(why !== undefined && { reason: why }) }

@@ -60,6 +60,12 @@ export interface Message<Event extends EventShape = EventShape> extends HandlerC
   ack(): Promise<void>
   /** It was not handled; it is tried again later, until its attempts are used up. */
   nack(how?: Nack): Promise<void>
+  /**
+   * Nobody has begun with it, as whoever took it is leaving: it comes again at once, and this was no try, as `released` is
+   * none in AMQP 1.0. After ten in a row the next is a failed try: a message that makes everybody leave who takes it becomes
+   * a dead letter in the end, too.
+   */
+  release(): Promise<void>
   /** It will never be handled: it becomes a dead letter at once. */
   reject(reason: string): Promise<void>
 }

@@ -10,6 +10,8 @@ export type Verdict =
   | { readonly is: 'handled' }
   | { readonly is: 'failed'; readonly reason: string; readonly delay?: number | undefined }
   | { readonly is: 'rejected'; readonly reason: string }
+  /** Nobody has begun with it. */
+  | { readonly is: 'released' }
 
 /** Who is told what became of it. */
 export interface DeliveryOwner {
@@ -85,6 +87,11 @@ export class Delivery implements Message {
     this.#mustGoOn()
     const ms = delay === undefined ? undefined : duration(delay, 'nack: delay')
     await this.end({ is: 'failed', reason, delay: ms }, 'it was given back')
+  }
+
+  async release(): Promise<void> {
+    this.#mustGoOn()
+    await this.end({ is: 'released' }, 'it was released')
   }
 
   async reject(reason: string): Promise<void> {

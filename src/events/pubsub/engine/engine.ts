@@ -37,6 +37,8 @@ export interface EngineContext {
   readonly lost: (partition: number) => void
 }
 
+/** Whoever releases a message more often in a row than this has begun with it: else one that nobody keeps would come for ever. */
+const MOST_RELEASES = 10
 const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 10_000
 /** How often a cursor is written that has passed only what is not for the subscription: for what it holds back in the log. */
@@ -220,11 +222,14 @@ export class Engine implements SlotOwner {
     if (verdict.is === 'handled') {
       slot.partition.settle(entry)
       this.#meter.ended('handled', took)
+    } else if (verdict.is === 'released' && entry.releases < MOST_RELEASES) {
+      slot.partition.putBack(entry)
+      this.#meter.ended('released', took)
     } else {
       const isLast = verdict.is === 'rejected' || delivery.attempt >= this.#settings.attempts
       const delay = verdict.is === 'failed' ? verdict.delay : undefined
       slot.partition.fail(entry, {
-        reason: verdict.reason,
+        reason: verdict.is === 'released' ? 'it was released again and again' : verdict.reason,
         then: isLast ? this.#park : (delay ?? this.#backoff(delivery.attempt)),
       })
       this.#meter.ended(isLast ? 'dead-lettered' : 'failed', took)

@@ -10,7 +10,7 @@ export class Meter {
   /**
    * | metric | unit | meaning |
    * |---|---|---|
-   * | `banyan.subscription.deliveries` | `{delivery}` | deliveries that ended, by `banyan.outcome`: `handled`, `failed`, `dead-lettered`, `dropped` |
+   * | `banyan.subscription.deliveries` | `{delivery}` | deliveries that ended, by `banyan.outcome`: `handled`, `failed`, `dead-lettered`, `dropped`, `released` |
    * | `banyan.subscription.duration` | s | from delivery to its end |
    * | `banyan.subscription.held` | `{message}` | messages in memory |
    * | `banyan.subscription.stalled` | `{lane}` | keys that wait for another try, or are parked |
@@ -58,4 +58,5 @@ const OUTCOMES = {
   failed: { 'banyan.outcome': 'failed' },
   'dead-lettered': { 'banyan.outcome': 'dead-lettered' },
   dropped: { 'banyan.outcome': 'dropped' },
+  released: { 'banyan.outcome': 'released' },
 }

@@ -13,6 +13,8 @@ export interface Entry {
   readonly fault: string | undefined
   /** Whether the cursor may pass it: it is settled, or its lane has a record. */
   passed: boolean
+  /** How often in a row it was released. */
+  releases: number
 }
 
 /** The messages of one key, in order, one of them in flight at most. */

@@ -217,6 +217,7 @@ export class Partition {
       return
     }
     this.#leave(entry)
+    entry.releases = 0
     lane.isBusy = false
     const record = this.#recordOf(lane)
     Object.assign(record, { head, attempts, reason, failed })
@@ -233,9 +234,13 @@ export class Partition {
     this.#advance()
   }
 
-  /** A message was not handled, and that says nothing of it. */
+  /** Nobody has begun with a message: it is next again. */
   putBack(entry: Entry): void {
+    const { position } = entry.event
+    entry.releases++
     entry.lane.isBusy = false
+    // It was written down as begun.
+    if (this.#marks.delete(position)) this.#newMarks.push([position, this.#started.get(position) ?? 0])
     this.#goOn(entry.lane)
   }
 
@@ -328,7 +333,7 @@ export class Partition {
   }
 
   #enqueue(lane: Lane, { event, before, fault }: LogMessage): void {
-    const entry: Entry = { event, lane, before, fault, passed: lane.record !== undefined }
+    const entry: Entry = { event, lane, before, fault, passed: lane.record !== undefined, releases: 0 }
     lane.queue.push(entry)
     this.#held++
     if (!entry.passed) this.#open.push(entry)

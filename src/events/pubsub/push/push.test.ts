@@ -352,6 +352,15 @@ test('cutting a close short breaks off what is under way, and that is no failed 
   expect(await lanes()).toEqual({})
 })
 
+test('closing leaves messages that wait for their endpoint to whoever comes next, at once', async () => {
+  const { clock, publish, pushed, subscription, up } = await setUp(status(204))
+  up(false)
+  await publish(['1', 1], ['2', 2])
+  await clock.advance('10m')
+  await clock.settle(pushed.close())
+  expect(await clock.settle(subscription.pull({ max: 2 }))).toMatchObject([{ attempt: 1 }, { attempt: 1 }])
+})
+
 test.each<[Partial<PushOptions>, string]>([
   [{ url: 'ftp://shop.example' }, 'push: url must be an http or https URL'],
   [{ url: 'http://me:secret@shop.example' }, 'push: url must be an http or https URL without credentials'],

@@ -116,7 +116,8 @@ class Pusher implements Push {
   async #deliver(message: Message): Promise<void> {
     try {
       const verdict = await this.#sendOn(message)
-      if (verdict) await settle(message, verdict)
+      // Without a verdict it is for whoever comes next, unless it has ended.
+      await (verdict ? settle(message, verdict) : message.release())
     } catch (error) {
       // It has ended in the meantime: it comes again.
       if (error instanceof BanyanError && error.code === 'BANYAN_DELIVERY_ENDED') return
@@ -128,7 +129,7 @@ class Pusher implements Push {
     }
   }
 
-  /** Sends a message until it is known what becomes of it; undefined if that is for others to say. */
+  /** Sends a message until it is known what becomes of it; undefined if this is being closed, or it has ended. */
   async #sendOn(message: Message): Promise<Verdict | undefined> {
     const request = new PushRequest(message, this.#request)
     const before = this.#accepted
