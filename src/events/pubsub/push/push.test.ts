@@ -211,6 +211,23 @@ describe('an endpoint', () => {
     expect(await lanes()).toEqual({})
   })
 
+  test.each([
+    ['fetch failed', 'connect ECONNREFUSED ::1:4001', 'fetch failed (connect ECONNREFUSED ::1:4001)'],
+    [
+      'mailer: connect ECONNREFUSED ::1:4001',
+      'connect ECONNREFUSED ::1:4001',
+      'mailer: connect ECONNREFUSED ::1:4001',
+    ],
+  ])('is told of once: %s', async (message, cause, told) => {
+    const code = { code: 'ECONNREFUSED' }
+    const { clock, publish, pushed } = await setUp(() =>
+      Promise.reject(Object.assign(new Error(message, { cause: new Error(cause) }), code)),
+    )
+    await publish(['1', 1])
+    await clock.advance('1m')
+    expect(pushed.status()).toMatchObject({ unavailable: { reason: `not answered: ${told}` } })
+  })
+
   test('that breaks off in the middle fails the try', async () => {
     const { clock, got, publish, lanes } = await setUp(() =>
       Promise.reject(Object.assign(new TypeError('fetch failed'), { cause: { code: 'UND_ERR_SOCKET' } })),

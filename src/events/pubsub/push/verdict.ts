@@ -81,7 +81,10 @@ function codeOf(error: unknown): unknown {
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? `${error.message} (${messageOf(error.cause)})` : error.message
+  if (!(error.cause instanceof Error)) return error.message
+  const why = messageOf(error.cause)
+  // Many who wrap an error say what it says.
+  return error.message.includes(why) ? error.message : `${error.message} (${why})`
 }
 
 /** What a problem document says, after a colon. */
