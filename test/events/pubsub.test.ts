@@ -152,7 +152,7 @@ describe.each(Object.keys(engines))('a subscription on %s', (engine) => {
     ])
     expect(await records(log)).toEqual([
       expect.objectContaining({
-        lane: '=order-bad',
+        lane: 'order-bad',
         state: 'parked',
         attempts: 3,
         reason: 'no such customer',

@@ -179,6 +179,30 @@ describe.each(drivers)('a message that is released on %s', (driver) => {
   })
 })
 
+describe.each(drivers)('lanes on %s', (driver) => {
+  it('are named by their keys, also by one that looks like a position', async () => {
+    const shop = await Shop.open(driver)
+    await shop.publish('.a!', '2.b!', '@.c!')
+    const [first] = await collect(shop.log.read({ category: 'order' }))
+    const key = `@${first!.position}`
+    await shop.run({
+      key: ({ stream }) => (stream === 'order-@' ? key : stream === 'order' ? undefined : stream),
+    })
+    const { lanes } = await shop.until(({ stalled }) => stalled.parked === 3)
+    const names = lanes.map((each) => [each.lane, each.key, each.head?.id])
+    expect(names.sort()).toEqual([
+      [key, undefined, '.a!'],
+      [`@${key}`, key, '@.c!'],
+      ['order-2', 'order-2', '2.b!'],
+    ])
+    shop.isRepaired = true
+    for (const [lane, , id] of names) {
+      expect(await shop.manage.redrive('billing', [lane!])).toEqual([lane])
+      await shop.until(() => shop.handled.at(-1) === id)
+    }
+  })
+})
+
 describe.each(drivers)('subscriptions on %s', (driver) => {
   it('are listed, with who takes part', async () => {
     const shop = await Shop.open(driver)
@@ -240,7 +264,7 @@ describe.each(drivers)('subscriptions on %s', (driver) => {
     expect({ waiting, age }).toEqual({ waiting: { count: 0, isComplete: true }, age: 0 })
     const byId = new Map(lanes.map((lane) => [lane.head?.id, lane]))
     expect(byId.get('1.b!')).toMatchObject({
-      lane: '=order-1',
+      lane: 'order-1',
       key: 'order-1',
       state: 'parked',
       attempts: 1,
@@ -262,7 +286,7 @@ describe.each(drivers)('subscriptions on %s', (driver) => {
   it.each([true, false])('redrive one lane, or all; running: %s', async (isRunning) => {
     const shop = await withDeadLetter(driver, isRunning)
     shop.isRepaired = true
-    expect(await shop.manage.redrive('billing', ['=order-1', '=order-2', '=order-9'])).toEqual(['=order-1'])
+    expect(await shop.manage.redrive('billing', ['order-1', 'order-2', 'order-9'])).toEqual(['order-1'])
     if (!isRunning) {
       expect((await shop.status()).waiting.count).toBe(2)
       await shop.run()

@@ -123,7 +123,7 @@ describe('the example shop', () => {
     await shop.open()
     const { order } = await place('fig', 'nobody')
     await expect.poll(parked, soon).toMatchObject([{ key: `order-${order}` }])
-    expect((await shop.post('/shop/mend')).body['redriven']).toEqual([`=order-${order}`])
+    expect((await shop.post('/shop/mend')).body['redriven']).toEqual([`order-${order}`])
     await expect.poll(told, soon).toContain(`nobody: fig: order placed (order-${order})`)
   })
 

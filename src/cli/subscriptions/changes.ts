@@ -112,20 +112,17 @@ export async function remove(
   })
 }
 
-/** Lanes as people name them: by the key, or as a status shows those without one. */
-async function lanesOf(log: EventLog, keys: readonly string[]): Promise<string[]> {
+/** Lanes as a status shows them: without the zeros that positions begin with. */
+async function lanesOf(log: EventLog, names: readonly string[]): Promise<string[]> {
   const { length } = await log.head()
-  return keys.map((key) => {
-    if (key.startsWith('=')) return key
-    return /^@\d+$/.test(key) ? `@${key.slice(1).padStart(length, '0')}` : `=${key}`
-  })
+  return names.map((name) => (/^@\d+$/.test(name) ? `@${name.slice(1).padStart(length, '0')}` : name))
 }
 
 async function letterOf(manage: Subscriptions, name: string, lane: string): Promise<DeadLetter> {
   for await (const letter of manage.deadLetters(name)) if (letter.lane === lane) return letter
   throw eventError(
     'BANYAN_CONFLICT',
-    `${printable(lane.replace(/^=/, ''))} of ${printable(name)} is not parked: there is nothing to skip`,
+    `${printable(lane)} of ${printable(name)} is not parked: there is nothing to skip`,
   )
 }
 

@@ -14,9 +14,9 @@ export function messagesText({ count, isComplete }: Counted): string {
   return isComplete ? countOf(count, 'message') : `${countText(count)}+ messages`
 }
 
-/** A lane as people name it: its key, or where its one message is. */
+/** A lane by its name, with the position of its one message in short. */
 export function laneText({ lane, key }: Pick<LaneStatus, 'lane' | 'key'>): string {
-  return key === undefined ? `@${shortPosition(lane.slice(1))}` : printable(key)
+  return key === undefined ? `@${shortPosition(lane.slice(1))}` : printable(lane)
 }
 
 /** Where the message of a lane is. */

@@ -118,5 +118,5 @@ function reach(portions: Iterable<Portion>): ReadOptions {
 }
 
 function nameOf({ lane, index }: { lane: string | Lane; index: number }): string {
-  return `${index}${typeof lane === 'string' ? lane : lane.name}`
+  return `${index} ${typeof lane === 'string' ? lane : lane.name}`
 }

@@ -19,7 +19,7 @@ export interface Entry {
 
 /** The messages of one key, in order, one of them in flight at most. */
 export class Lane {
-  /** `=key`, or `@position` of a message that has none. */
+  /** See {@link laneName}. */
   readonly name: string
   readonly key: string | undefined
   /** Its messages in memory; the first is the one in flight, if one is. */
@@ -49,7 +49,11 @@ export class Lane {
   }
 }
 
-/** The name of the lane of a message. */
+/**
+ * The name of the lane of a message: its key, or `@position` if it has none. A key that begins with `@` gets another one in
+ * front, so that it is nobody's position.
+ */
 export function laneName(key: string | undefined, position: Position): string {
-  return key === undefined ? `@${position}` : `=${key}`
+  if (key === undefined) return `@${position}`
+  return key.startsWith('@') ? `@${key}` : key
 }

@@ -6,7 +6,7 @@ import { START } from '../../position.js'
  * wherever the cursor is.
  */
 export interface LaneRecord {
-  /** Name of the lane: `=key`, or `@position` of a message without a key. */
+  /** Name of the lane: its key, or `@position` of a message without a key. */
   readonly lane: string
   readonly key?: string
   /** `behind`: its messages are read from the log when its turn comes; `retrying`: at `due`; `parked`: not by itself. */

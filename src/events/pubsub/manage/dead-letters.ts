@@ -7,7 +7,7 @@ import { lanesOf } from './status.js'
 
 /** A message that was given up, with the lane that it parks. */
 export interface DeadLetter {
-  /** `=key`, or `@position` of a message that holds back nothing else. */
+  /** Its key, or `@position` of a message that holds back nothing else. */
   readonly lane: string
   readonly key?: string
   readonly partition: number

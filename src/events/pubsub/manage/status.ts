@@ -47,7 +47,7 @@ export interface PartitionStatus {
 
 /** A lane that does not simply go on: the messages of a key, or one without a key. */
 export interface LaneStatus {
-  /** `=key`, or `@position` of a message without a key. */
+  /** Its name: the key (with another `@` in front if it begins with one), or `@position` of a message without a key. */
   readonly lane: string
   readonly key?: string
   readonly partition: number

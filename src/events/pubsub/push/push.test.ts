@@ -125,7 +125,7 @@ describe('an answer of', () => {
     await publish(['bad', 1], ['bad', 2], ['good', 3])
     await clock.advance('1m')
     expect(got.map(({ data }) => data)).toEqual([1, 3])
-    expect(await lanes()).toMatchObject({ '=orders-bad': { state: 'parked', reason } })
+    expect(await lanes()).toMatchObject({ 'orders-bad': { state: 'parked', reason } })
   })
 
   test.each([500, 501, 408, 425, 301, 304])('%i is a failed try', async (code) => {
@@ -134,7 +134,7 @@ describe('an answer of', () => {
     await clock.advance('1m')
     expect(got.map(({ attempt }) => attempt)).toEqual([1, 2, 3])
     expect(await lanes()).toMatchObject({
-      '=orders-1': { state: 'parked', attempts: 3, reason: `answered with ${code}` },
+      'orders-1': { state: 'parked', attempts: 3, reason: `answered with ${code}` },
     })
   })
 
@@ -179,7 +179,7 @@ describe('an answer of', () => {
       await clock.advance('40s')
     }
     expect(await lanes()).toMatchObject({
-      '=orders-bad': { state: 'parked', reason: `answered with ${code}` },
+      'orders-bad': { state: 'parked', reason: `answered with ${code}` },
     })
     expect(got.filter(({ key }) => key !== 'bad').map(({ data }) => data)).toEqual(
       Array.from({ length: 20 }, (_, index) => index),
@@ -235,7 +235,7 @@ describe('an endpoint', () => {
     await publish(['1', 1])
     await clock.advance('1m')
     expect(got).toHaveLength(3)
-    expect(await lanes()).toMatchObject({ '=orders-1': { state: 'parked', attempts: 3 } })
+    expect(await lanes()).toMatchObject({ 'orders-1': { state: 'parked', attempts: 3 } })
   })
 
   test('that is slower than the deadline is given up, and the message tried again', async () => {
