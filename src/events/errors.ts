@@ -29,6 +29,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_DELIVERY_ENDED` | a message that was settled too late: its deadline has passed, or another process delivers it |
  * | `BANYAN_SUBSCRIPTION_MISMATCH` | a subscription that was created otherwise, with another topic or number of partitions |
  * | `BANYAN_SUBSCRIPTION_UNKNOWN` | there is no subscription of that name |
+ * | `BANYAN_SUBSCRIPTION_DELETED` | an operator has deleted the subscription that this takes part in |
  * | `BANYAN_SUBSCRIPTION_IN_USE` | a subscription that processes take part in, and that is therefore not deleted |
  * | `BANYAN_INVALID_INPUT` | the input of a command or a query is not as its schema says; nothing was done |
  * | `BANYAN_UNKNOWN_HANDLER` | there is no command or query of that name |
@@ -72,6 +73,7 @@ export type EventErrorCode =
   | 'BANYAN_DELIVERY_ENDED'
   | 'BANYAN_SUBSCRIPTION_MISMATCH'
   | 'BANYAN_SUBSCRIPTION_UNKNOWN'
+  | 'BANYAN_SUBSCRIPTION_DELETED'
   | 'BANYAN_SUBSCRIPTION_IN_USE'
   | 'BANYAN_INVALID_INPUT'
   | 'BANYAN_UNKNOWN_HANDLER'

@@ -438,6 +438,38 @@ describe.each(drivers)('subscriptions on %s', (driver) => {
     await expect(shop.status()).rejects.toMatchObject({ code: 'BANYAN_SUBSCRIPTION_UNKNOWN' })
   })
 
+  it('that are deleted end whoever takes part, each with an error, and can be begun anew', async () => {
+    const shop = await Shop.open(driver)
+    const deleted = expect.objectContaining({ code: 'BANYAN_SUBSCRIPTION_DELETED' }) as Error
+    await shop.publish('1.a', '2.a')
+    const billing = await shop.create()
+    const [message] = await billing.pull({ wait: '20s' })
+    const others = [await shop.create(), await shop.create()]
+    const handled: string[] = []
+    others[0]!.handle(({ id }) => void handled.push(id))
+    const iterated = expect(collect(others[1]!.messages())).rejects.toEqual(deleted)
+    await shop.until(({ members }) => members.length === 3)
+    await shop.manage.delete('billing', { force: true })
+
+    await iterated
+    for (const each of [billing, ...others]) {
+      await expect(each.ended).rejects.toEqual(deleted)
+      await expect(each.pull({ wait: '20s' })).rejects.toEqual(deleted)
+      expect(each.status()).toMatchObject({
+        partitions: [],
+        fault: expect.stringContaining('deleted') as string,
+      })
+    }
+    await expect(message!.ack()).rejects.toMatchObject({ code: 'BANYAN_DELIVERY_ENDED' })
+    expect((await shop.log.stats()).holds).toEqual([])
+
+    handled.length = 0
+    await shop.run({ partitions: 2 })
+    expect(await shop.nothingWaits()).toMatchObject({ members: { length: 1 }, partitions: 2 })
+    expect([shop.handled.sort(), handled]).toEqual([['1.a', '2.a'], []])
+    await billing.close()
+  })
+
   it.each([['start' as const], ['end' as const]])(
     'begin anew at the %s under a name that was deleted',
     async (from) => {

@@ -55,6 +55,7 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
   BANYAN_DELIVERY_ENDED: [409, 'delivery-ended'],
   BANYAN_SUBSCRIPTION_MISMATCH: [409, 'subscription-mismatch'],
   BANYAN_SUBSCRIPTION_UNKNOWN: [404, 'subscription-unknown'],
+  BANYAN_SUBSCRIPTION_DELETED: [410, 'subscription-deleted'],
   BANYAN_SUBSCRIPTION_IN_USE: [409, 'subscription-in-use'],
   BANYAN_INVALID_INPUT: [422, 'invalid-input'],
   BANYAN_UNKNOWN_HANDLER: [404, 'unknown-handler'],

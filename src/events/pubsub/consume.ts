@@ -107,16 +107,21 @@ async function append(
   }
 }
 
-/** Messages one by one, as they are asked for. */
+/**
+ * Messages one by one, as they are asked for.
+ *
+ * @param ended - when it aborts, its reason is thrown; `signal` aborts with it
+ */
 export async function* messagesOf<Event extends EventShape>(
   engine: Engine,
   signal: AbortSignal,
+  ended: AbortSignal,
 ): AsyncGenerator<Message<Event>, void, undefined> {
   while (!signal.aborted) {
     const delivery = await takeOne(engine, signal)
-    if (!delivery) return
-    yield delivery as unknown as Message<Event>
+    if (delivery) yield delivery as unknown as Message<Event>
   }
+  ended.throwIfAborted()
 }
 
 /** The next message; undefined if the signal aborts first. */

@@ -23,6 +23,8 @@ export interface Subscription<Event extends EventShape = EventShape> extends Asy
   readonly name: string
   /** What it promises, with the scope of each promise. */
   readonly guarantees: Guarantees
+  /** Resolves when this was closed; rejects with `BANYAN_SUBSCRIPTION_DELETED` when an operator has deleted the subscription. */
+  readonly ended: Promise<void>
   /**
    * Handles messages, of different keys at the same time, those of one key one after the other. A message is acknowledged
    * when its handler has returned, and tried again when that has thrown.
@@ -30,9 +32,16 @@ export interface Subscription<Event extends EventShape = EventShape> extends Asy
    * @returns stops it; what is being handled goes on
    */
   handle(handler: Handler<Event>, options?: HandleOptions): () => void
-  /** Messages as they are asked for; each is to be acknowledged. Ends with the signal, or when this is closed. */
+  /**
+   * Messages as they are asked for; each is to be acknowledged. Ends with the signal, or when this is closed; throws
+   * `BANYAN_SUBSCRIPTION_DELETED`.
+   */
   messages(options?: { signal?: AbortSignal }): AsyncIterable<Message<Event>>
-  /** Several messages at once. */
+  /**
+   * Several messages at once.
+   *
+   * @throws `BANYAN_SUBSCRIPTION_DELETED`
+   */
   pull(options?: PullOptions): Promise<readonly Message<Event>[]>
   /** What it does in this process. */
   status(): LocalStatus
@@ -78,12 +87,14 @@ export async function subscribe<Event extends EventShape = EventShape>(
 class GroupSubscription<Event extends EventShape> implements Subscription<Event> {
   readonly name: string
   readonly guarantees: Guarantees
+  readonly ended: Promise<void>
   readonly #log: EventLog
   readonly #settings: Settings
   readonly #group: Group
   readonly #closing = new AbortController()
   readonly #stops = new Set<() => void>()
   readonly #endScheduled: () => Promise<void>
+  #closed!: () => void
 
   constructor(log: EventLog, settings: Settings, group: Group) {
     this.name = settings.name
@@ -92,6 +103,15 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
     this.#settings = settings
     this.#group = group
     this.#endScheduled = deliverScheduled(log, settings.runtime)
+    this.ended = new Promise((resolve, reject) => {
+      this.#closed = resolve
+      group.ended.addEventListener('abort', () => {
+        for (const stop of this.#stops) stop()
+        reject(group.ended.reason as Error)
+      })
+    })
+    // Told as a fault besides: nobody has to wait for it.
+    this.ended.catch(() => undefined)
   }
 
   handle(handler: Handler<Event>, options: HandleOptions = {}): () => void {
@@ -105,7 +125,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
   }
 
   messages({ signal }: { signal?: AbortSignal } = {}): AsyncIterable<Message<Event>> {
-    return messagesOf<Event>(this.#group.engine, this.#until(signal))
+    return messagesOf<Event>(this.#group.engine, this.#until(signal), this.#group.ended)
   }
 
   async pull({ max = 1, wait = 0, signal }: PullOptions = {}): Promise<readonly Message<Event>[]> {
@@ -115,6 +135,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
     const until = AbortSignal.any([waiting.signal, this.#until(signal)])
     const taken = await takeSome(this.#group.engine, max, until)
     timer.cancel()
+    if (taken.length === 0) this.#group.ended.throwIfAborted()
     return taken as unknown as readonly Message<Event>[]
   }
 
@@ -128,6 +149,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
     this.#closing.abort()
     for (const stop of this.#stops) stop()
     await Promise.all([this.#group.close(), this.#endScheduled()])
+    this.#closed()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -135,6 +157,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
   }
 
   #until(signal: AbortSignal | undefined): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
+    const own = [this.#closing.signal, this.#group.ended]
+    return AbortSignal.any(signal ? [...own, signal] : own)
   }
 }

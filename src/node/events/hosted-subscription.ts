@@ -37,6 +37,7 @@ export class HostedSubscription {
   readonly #subscription: Subscription
   readonly #options: PushOptions | undefined
   #push: Push | undefined
+  #isDeleted = false
 
   private constructor(
     name: string,
@@ -49,6 +50,7 @@ export class HostedSubscription {
     this.spec = spec
     this.#subscription = subscription
     this.#options = options
+    subscription.ended.catch(() => (this.#isDeleted = true))
     const { topic, deadline = '30s' } = spec
     this.pulled = spec.push
       ? undefined
@@ -86,10 +88,16 @@ export class HostedSubscription {
     }
   }
 
+  /** Whether it goes on with this specification as it is. */
+  isSame(spec: SubscriptionSpec): boolean {
+    return !this.#isDeleted && isDeepStrictEqual(this.spec, spec)
+  }
+
   /** Whether another specification asks for the same, and only sends it otherwise. */
   isShared(spec: SubscriptionSpec): boolean {
     const own = { ...this.spec, push: undefined }
     return (
+      !this.#isDeleted &&
       this.spec.push !== undefined &&
       spec.push !== undefined &&
       isDeepStrictEqual(own, { ...spec, push: undefined })

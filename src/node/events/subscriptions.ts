@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Runtime } from '../../core/runtime.js'
 import type { EventLog } from '../../events/log.js'
 import type { PulledSubscription } from '../../events/http/subscriptions.js'
@@ -57,8 +56,9 @@ export class HostedSubscriptions {
     try {
       for (const [name, spec] of Object.entries(subscriptions)) {
         const before = this.#now.get(name)
-        const isSame = before && isDeepStrictEqual(before.spec, spec)
-        const each = isSame ? before : await HostedSubscription.open(name, spec, context, before)
+        const each = before?.isSame(spec)
+          ? before
+          : await HostedSubscription.open(name, spec, context, before)
         if (each !== before) opened.push(each)
         next.set(name, each)
       }

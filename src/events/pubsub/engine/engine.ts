@@ -146,10 +146,14 @@ export class Engine implements SlotOwner {
     if (!isReleased) this.#context.lost(slot.index)
   }
 
-  /** Gives all partitions up at once: others have taken them. */
-  abandon(): void {
+  /**
+   * Gives all partitions up at once.
+   *
+   * @param why - told to who has something in flight
+   */
+  abandon(why: string): void {
     for (const slot of this.#slots.values()) {
-      slot.drop('another process has taken the partition over')
+      slot.drop(why)
       this.#remove(slot)
     }
   }

@@ -42,6 +42,7 @@ export class Group {
   readonly #settings: Settings
   readonly #clock: Clock
   readonly #closing = new AbortController()
+  readonly #ended = new AbortController()
   readonly #claiming = new Set<number>()
   readonly #claims = new Set<Promise<void>>()
   /** Partitions whose ledger may name this member though it does not work on them. */
@@ -54,6 +55,7 @@ export class Group {
   #member: string
   #watching: Promise<void> | undefined
   #evicting: Timer | undefined
+  #leaving: Promise<void> | undefined
   #keptAt: number
 
   private constructor(log: EventLog, settings: Settings, state: GroupState, position: Position) {
@@ -101,16 +103,44 @@ export class Group {
     return this.#state
   }
 
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return this.#watching
+  /** Aborts when the subscription was deleted, with the error that says so. */
+  get ended(): AbortSignal {
+    return this.#ended.signal
+  }
+
+  close(): Promise<void> {
+    return (this.#leaving ??= this.#leave())
+  }
+
+  async #leave(): Promise<void> {
+    this.#stop()
+    await Promise.all(this.#claims)
+    await this.engine.close()
+    if (!this.ended.aborted)
+      await this.#append([{ type: 'Left', data: { member: this.#member } }]).catch(() => undefined)
+    ownerLeft(this.#member)
+    await this.#watching
+  }
+
+  /** Begins nothing more. */
+  #stop(): void {
     this.#closing.abort()
     this.#evicting?.cancel()
     this.#suspicion.close()
-    await Promise.all(this.#claims)
-    await this.engine.close()
-    await this.#append([{ type: 'Left', data: { member: this.#member } }]).catch(() => undefined)
-    ownerLeft(this.#member)
-    await this.#watching
+  }
+
+  /** There is nothing to take part in any more. */
+  #end(): void {
+    const { name, runtime } = this.#settings
+    const error = eventError(
+      'BANYAN_SUBSCRIPTION_DELETED',
+      `subscription ${name} was deleted by an operator: nothing is delivered any more, and what is in flight does not count. Subscribe again for a new one of this name`,
+    )
+    if (!this.#closing.signal.aborted) runtime.telemetry.log('error', error.message)
+    this.#stop()
+    this.engine.fault = error.message
+    this.engine.abandon('an operator has deleted the subscription')
+    this.#ended.abort(error)
   }
 
   /** Comes, and asks whoever is there already to say so. */
@@ -132,7 +162,10 @@ export class Group {
         const options = { from: this.#position, signal }
         for await (const { events, position } of this.#log.follow<GroupEvent>({ stream }, options)) {
           // What was done to the ledgers before it counts before it.
-          for (const event of events) await this.#apply(event)
+          for (const event of events) {
+            await this.#apply(event)
+            if (this.ended.aborted) return
+          }
           this.#position = position
           await this.#reconcile()
         }
@@ -150,6 +183,7 @@ export class Group {
     if (event.type === 'Told')
       await Promise.all(event.data.partitions.map((partition) => this.engine.look(partition)))
     if (event.type === 'Paused' || event.type === 'Resumed') this.engine.pause(this.#state.isPaused)
+    if (event.type === 'Deleted') this.#end()
   }
 
   /** Makes what this process does what the state of the group says it should. */
@@ -174,7 +208,7 @@ export class Group {
   }
 
   async #joinAnew(): Promise<void> {
-    this.engine.abandon()
+    this.engine.abandon('another process has taken the partition over')
     this.#doubtful.clear()
     ownerLeft(this.#member)
     this.#member = newOwner(this.#settings.runtime.random)

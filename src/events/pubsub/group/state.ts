@@ -18,6 +18,8 @@ export type GroupEvent =
   | { type: 'Resumed'; data: Record<string, never> }
   /** Everything, in place of all before it. */
   | { type: 'Kept'; data: KeptGroup }
+  /** It is not there any more, until it is created anew: whoever takes part ends. */
+  | { type: 'Deleted'; data: Record<string, never> }
 
 /** A {@link GroupState} as JSON. */
 export interface KeptGroup {
@@ -54,6 +56,9 @@ export class GroupState {
         this.topic = event.data.topic
         this.from = event.data.from
         this.partitions = Array.from({ length: event.data.partitions }, () => undefined)
+        // Who has come to the one of this name that was deleted meanwhile.
+        this.members = []
+        this.asked.clear()
         return
       case 'Joined':
         this.members.push(event.data.member)
@@ -86,6 +91,12 @@ export class GroupState {
         this.isPaused = event.data.isPaused
         this.members = [...event.data.members]
         this.partitions = event.data.partitions.map((member) => member ?? undefined)
+        return
+      case 'Deleted':
+        this.isPaused = false
+        this.members = []
+        this.partitions = []
+        this.asked.clear()
         return
       case 'Freed':
       case 'Told':

@@ -18,7 +18,6 @@ import { positionOf } from './seek.js'
 export async function removeSubscription(log: EventLog, name: string, force: boolean): Promise<void> {
   const { ledgers } = await changeGroup(log, name, async (picture) => {
     if (!force) mustBeUnused(picture)
-    const { topic, from } = picture.group
     const ended: StreamAppend[] = []
     for (const [partition, { revision, owner = '' }] of picture.ledgers.entries())
       if (revision !== 'none')
@@ -26,9 +25,7 @@ export async function removeSubscription(log: EventLog, name: string, force: boo
           stream: ledgerStream(name, partition),
           events: [{ type: 'Released', data: { owner } }],
         })
-    // Without a partition it is not there; whoever still takes part has nothing to do.
-    const nothing = { topic, from, isPaused: false, members: [], partitions: [] }
-    const revisions = await appendToGroup(log, picture, [{ type: 'Kept', data: nothing }], ended)
+    const revisions = await appendToGroup(log, picture, [{ type: 'Deleted', data: {} }], ended)
     return revisions ? picture : undefined
   })
   await log.release(holdName(name))

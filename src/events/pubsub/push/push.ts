@@ -86,7 +86,12 @@ class Pusher implements Push {
     )
     const { signal } = this.#closing
     const work = async (): Promise<void> => {
-      for await (const message of subscription.messages({ signal })) await this.#deliver(message)
+      try {
+        for await (const message of subscription.messages({ signal })) await this.#deliver(message)
+      } catch (error) {
+        // It was deleted, and says so itself.
+        this.#unavailable = { reason: (error as Error).message, since: runtime.clock.wall() }
+      }
     }
     this.#workers = Promise.all(Array.from({ length: concurrency }, work))
   }
