@@ -94,7 +94,8 @@ export function encodeCommit(commit: Commit, limits: Limits, clock: Clock): Enco
   return { id, digest: digestOf(id, streams), streams, checks, recorded, events: ordinal, bytes }
 }
 
-function defaultId(streams: readonly StreamAppend[], clock: Clock): string {
+/** The id of a commit that was given none. */
+export function defaultId(streams: readonly StreamAppend[], clock: Clock): string {
   // What is no stream or no event is told of later, where it stands.
   const given = streams as readonly (Partial<StreamAppend> | null)[]
   const first = (given[0]?.events?.[0] as NewEvent | null | undefined)?.id

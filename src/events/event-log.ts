@@ -19,6 +19,7 @@ import type {
   Finding,
   FollowOptions,
   LogStats,
+  PendingEvent,
   Position,
   ReadOptions,
   Recorded,
@@ -145,7 +146,7 @@ export class DriverLog implements EventLog {
     return result
   }
 
-  within(transaction: unknown): TransactionAppender {
+  within(transaction: unknown, { events = false }: { events?: boolean } = {}): TransactionAppender {
     const driver = this.#driver
     if (!driver.appendWithin)
       throw eventError(
@@ -159,7 +160,13 @@ export class DriverLog implements EventLog {
         const outcome = await driver.appendWithin!(transaction, encoded)
         if (outcome.kind !== 'appended') return refused(encoded, outcome)
         const { duplicate, revisions } = outcome
-        return { ok: true, id: encoded.id, streams: revisionsOf(encoded, revisions), duplicate }
+        const result = {
+          ok: true,
+          id: encoded.id,
+          streams: revisionsOf(encoded, revisions),
+          duplicate,
+        } as const
+        return events ? { ...result, events: await this.#pendingOf(encoded, outcome) } : result
       },
     }
   }
@@ -367,6 +374,23 @@ export class DriverLog implements EventLog {
       this.#instruments.ended(begun, 'error')
       throw error
     }
+  }
+
+  /** What a commit has appended, as it will be read. */
+  async #pendingOf(
+    { id, streams }: EncodedCommit,
+    { duplicate, revisions }: Outcome & { kind: 'appended' },
+  ): Promise<PendingEvent[]> {
+    if (duplicate) return []
+    const events: PendingEvent[] = []
+    for (const [index, { stream, events: encoded }] of streams.entries())
+      for (const [number, event] of encoded.entries()) {
+        const revision = revisions[index]! - encoded.length + 1 + number
+        const stored = { ...event, commit: id, stream, revision, position: START, recorded: 0 }
+        const { position, recorded, ...pending } = await transformRead(this.#transforms, decodeEvent(stored))
+        events.push(pending)
+      }
+    return events
   }
 
   #encode(commit: Commit): EncodedCommit {

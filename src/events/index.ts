@@ -326,6 +326,7 @@ export {
   type ReadModelStore,
   type RebuildOptions,
   type Redriven,
+  type InlineOptions,
   type RunOptions,
   type StoreTransaction,
   type StoreView,

@@ -67,9 +67,10 @@ export interface EventLog extends Appender, AsyncDisposable {
    * in the log once that transaction commits; the position they get is known only then.
    *
    * @param transaction - the driver's client with a transaction open, as `pg`'s `Client` for PostgreSQL
+   * @param options.events - whether results have the events as readers will see them; default false
    * @throws `BANYAN_UNSUPPORTED` if `capabilities.transactions` is false
    */
-  within(transaction: unknown): TransactionAppender
+  within(transaction: unknown, options?: { events?: boolean }): TransactionAppender
 
   /**
    * Removes events for good: those of a stream below a revision, or those of a category or of the whole log up to a
@@ -269,7 +270,15 @@ export interface Conflict {
 }
 
 /** {@link AppendResult} inside a transaction: there is no position before it commits. */
-export type TransactionResult = Omit<Appended, 'position'> | Conflicted
+export type TransactionResult =
+  | (Omit<Appended, 'position'> & {
+      /** What was appended now, if it was asked for; empty for a duplicate. */
+      readonly events?: readonly PendingEvent[]
+    })
+  | Conflicted
+
+/** A {@link RecordedEvent} whose transaction has not committed. */
+export type PendingEvent = Omit<RecordedEvent, 'position' | 'recorded'>
 
 /** Which events. What is left out does not matter; what is given must all be true. */
 export interface Selector {

@@ -2,7 +2,7 @@ import { suggest } from '../core/suggest.js'
 import type { Query } from './driver.js'
 import { eventError } from './errors.js'
 import type { FollowOptions, ReadOptions, Selector } from './log.js'
-import { checkName, MAX_STREAM_BYTES } from './names.js'
+import { categoryOf, checkName, MAX_STREAM_BYTES } from './names.js'
 import { START } from './position.js'
 
 const READ_OPTIONS = ['from', 'to', 'fromRevision', 'toRevision', 'limit', 'backwards', 'faults', 'signal']
@@ -55,6 +55,17 @@ export function followedPart(selector: Selector, options: FollowOptions): Part {
   checkObject(options, 'options', 'leave them out for none')
   checkOptionNames(options, FOLLOW_OPTIONS, 'following')
   return queryOf(selector, {})
+}
+
+/** Whether an event is one of those that a selector means. */
+export function isSelected(
+  { stream, category, tags = [], types }: Selector,
+  event: { readonly stream: string; readonly type: string; readonly tags?: readonly string[] },
+): boolean {
+  if (stream !== undefined && stream !== event.stream) return false
+  if (category !== undefined && category !== categoryOf(event.stream)) return false
+  if (types && !types.includes(event.type)) return false
+  return tags.every((tag) => event.tags?.includes(tag))
 }
 
 /** How many events are wanted; `Infinity` by default. */

@@ -13,6 +13,7 @@ import {
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Child } from './support/child.js'
 import { Choices, SEED } from './support/seed.js'
+import { torment } from './support/torment.js'
 
 /** Processes that are killed for each engine; `BANYAN_FAULTS_KILLS` makes it more. */
 const KILLS = Number(process.env['BANYAN_FAULTS_KILLS'] ?? 24)
@@ -38,29 +39,6 @@ async function append(log: EventLog, over: AbortSignal): Promise<number> {
   return amount
 }
 
-/** Runs processes in one place, one after the other, and kills each in the middle of what it does. */
-async function torment(argument: object, choices: Choices, kill: () => boolean): Promise<void> {
-  for (;;) {
-    const child = new Child('projector.mjs', argument)
-    if (!choices.chance(0.1)) await child.ready
-    // Those who stand by have nothing to say.
-    await Promise.race([child.lines(2 + choices.below(20)), sleep(1500)])
-    await sleep(choices.below(30))
-    if (choices.chance(0.3) && !child.exit) {
-      // It stands still until another has taken over, and then goes on with what it was doing.
-      child.signal('SIGSTOP')
-      await sleep(400)
-      child.signal('SIGCONT')
-      await sleep(choices.below(100))
-    }
-    if (child.exit) throw child.failure(`ended with ${child.exit.code ?? child.exit.signal}`)
-    const isLast = kill()
-    child.signal(choices.chance(0.85) ? 'SIGKILL' : 'SIGTERM')
-    await child.exited
-    if (isLast) return
-  }
-}
-
 describe.each(['sqlite', 'postgres'].filter((name) => name === 'sqlite' || !missing))(
   'read models in %s',
   (engine) => {
@@ -81,7 +59,7 @@ describe.each(['sqlite', 'postgres'].filter((name) => name === 'sqlite' || !miss
         const appending = append(log, over.signal)
         await Promise.all(
           Array.from({ length: SLOTS }, (_, slot) =>
-            torment({ log: where, models }, new Choices(SEED + slot), kill),
+            torment('projector.mjs', { log: where, models }, new Choices(SEED + slot), kill),
           ),
         )
         const appended = await appending

@@ -22,6 +22,10 @@ export interface CheckpointDetails {
   readonly built?: boolean
   /** The last event that was handled: another log has another one there. */
   readonly last?: { readonly position: Position; readonly id: string }
+  /** Ids of events behind the position that are in the read model already, see `ahead.ts`. */
+  readonly ahead?: readonly string[]
+  /** How many of its changes were inline appends. */
+  readonly inlined?: number
   /** The version that was active before. */
   readonly before?: number
   /** What has stopped it, or stops its side effects. */

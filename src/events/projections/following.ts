@@ -1,13 +1,14 @@
 import type { Runtime } from '../../core/runtime.js'
 import type { Batch, EventLog, Position, RecordedEvent } from '../log.js'
-import { changed, describeVersion, toRow, type Checkpoint } from './checkpoint.js'
+import { Ahead } from './ahead.js'
+import { changed, describeVersion, fromRow, toRow, type Checkpoint } from './checkpoint.js'
 import { CarefulError, isPassing, truncatedError } from './failures.js'
 import { HandlerError, reasonOf, type Handling } from './handling.js'
 import type { ProjectionInstruments } from './instruments.js'
 import type { RunSettings } from './options.js'
 import { Parking } from './parking.js'
 import type { AnyProjection } from './projection.js'
-import { MovedError, type ReadModelStore } from './store.js'
+import { MovedError, type ReadModelStore, type StoreTransaction } from './store.js'
 
 /** What a projector works with. */
 export interface ProjectorContext<Db> {
@@ -137,34 +138,51 @@ export class Following<Db> {
     isLast: boolean,
   ): Promise<{ count: number; next: Checkpoint }> {
     const { store, runtime } = this.#context
-    const row = this.row!
     const until = runtime.clock.now() + this.#settings.transactionTime
     return store.write(async (transaction) => {
-      const locked = await transaction.lock(row.name, row.version)
-      if (locked?.revision !== row.revision) throw new MovedError()
-      const kept = events.filter((event) => !this.#parking.isBehind(event))
+      const row = await this.#lock(transaction)
+      const ahead = new Ahead(row)
+      const fresh = ahead.without(events).filter(({ position }) => position > row.position)
+      const kept = fresh.filter((event) => !this.#parking.isBehind(event))
       const handled = kept.length === 0 ? 0 : await this.#handling.handle(transaction.db, kept, until)
       const count = handled === kept.length ? events.length : events.indexOf(kept[handled]!)
-      if (kept.length < events.length)
-        for (const event of events.slice(0, count))
-          if (this.#parking.isBehind(event))
+      if (kept.length < fresh.length)
+        for (const event of fresh)
+          if (events.indexOf(event) < count && this.#parking.isBehind(event))
             await this.#parking.park(transaction, event, 0, 'an earlier event of its key is parked')
-      const next = this.#after(batch, events.slice(0, count), isLast && count === events.length)
+      const next = this.#after(row, ahead, batch, events.slice(0, count), isLast && count === events.length)
       if (next !== row) await transaction.put(toRow(next), row.revision)
       return { count, next }
     })
   }
 
-  /** The row after some events; the same one if nothing has changed. */
-  #after(batch: Batch, events: readonly RecordedEvent[], isWhole: boolean): Checkpoint {
+  /** The row as it is: inline appends may have moved it on, and nobody else. */
+  async #lock(transaction: StoreTransaction<Db>): Promise<Checkpoint> {
     const row = this.row!
+    const found = await transaction.lock(row.name, row.version)
+    if (found?.revision === row.revision) return row
+    const locked = found && fromRow(found)
+    const inlined = (locked?.details.inlined ?? 0) - (row.details.inlined ?? 0)
+    if (locked?.owner !== row.owner || locked.revision !== row.revision + inlined) throw new MovedError()
+    return locked
+  }
+
+  /** The row after some events; the same one if nothing has changed. */
+  #after(
+    row: Checkpoint,
+    ahead: Ahead,
+    batch: Batch,
+    events: readonly RecordedEvent[],
+    isWhole: boolean,
+  ): Checkpoint {
     const last = events.at(-1)
-    const position = isWhole ? batch.position : (last?.position ?? row.position)
+    const reached = isWhole ? batch.position : (last?.position ?? row.position)
+    const position = reached > row.position ? reached : row.position
     const state = isWhole && batch.caughtUp ? 'running' : row.state
     if (position === row.position && state === row.state) return row
     const details = {
-      ...row.details,
-      ...(last && { last: { position: last.position, id: last.id } }),
+      ...ahead.moved(row.details, events),
+      ...(last && last.position > row.position && { last: { position: last.position, id: last.id } }),
       ...(state === 'running' && { built: true }),
     }
     return changed(row, this.#context.runtime.clock.wall(), { position, state, details })
@@ -183,16 +201,19 @@ export class Following<Db> {
 
   async #park({ event, cause, message }: HandlerError): Promise<void> {
     const { store, runtime } = this.#context
-    const row = this.row!
     const { position, id } = event
-    const details = { ...row.details, last: { position, id } }
-    const next = changed(row, runtime.clock.wall(), { position, details })
-    await store.write(async (transaction) => {
+    const next = await store.write(async (transaction) => {
+      const row = await this.#lock(transaction)
+      // It has succeeded meanwhile, before something was appended.
+      if (row.position >= position) throw new MovedError()
+      const details = { ...new Ahead(row).moved(row.details, [event]), last: { position, id } }
+      const moved = changed(row, runtime.clock.wall(), { position, details })
       await this.#parking.park(transaction, event, this.#settings.attempts, reasonOf(cause))
-      await transaction.put(toRow(next), row.revision)
+      await transaction.put(toRow(moved), row.revision)
+      return moved
     })
     this.#parking.parked(event)
-    runtime.telemetry.log('error', `${describeVersion(row)} has parked ${message}`)
+    runtime.telemetry.log('error', `${describeVersion(next)} has parked ${message}`)
     this.#moveTo(next)
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import { formatDuration } from '../../core/duration.js'
 import { eventError } from '../errors.js'
 import type { RecordedEvent } from '../log.js'
+import { describeEvent } from './pending.js'
 import { tableOf, type AnyProjection, type ProjectionContext } from './projection.js'
 import { isPromise, type Maybe } from './store.js'
 
@@ -154,10 +155,6 @@ export function tablesOf({ name, version }: { name: string; version: number }): 
     if (full === undefined) known.set(table, (full = tableOf(name, version, table)))
     return full
   }
-}
-
-export function describeEvent({ type, stream, revision, position }: RecordedEvent): string {
-  return `${type} at ${stream}@${revision} (position ${position})`
 }
 
 /** What was thrown, in words. */

@@ -5,6 +5,7 @@
  * bring a store (`store.ts`).
  */
 export { atLeastOnce, type CheckpointStore } from './at-least-once.js'
+export type { InlineOptions } from './inline/options.js'
 export type { RunOptions } from './options.js'
 export {
   projection,

@@ -2,6 +2,8 @@ import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { eventError } from '../errors.js'
 import type { EventLog, Position } from '../log.js'
+import { InlineLog } from './inline/inline-log.js'
+import { inlineSettings, type InlineOptions } from './inline/options.js'
 import { runSettings, type RunOptions } from './options.js'
 import { parkedRows } from './parking.js'
 import type { AnyProjection } from './projection.js'
@@ -37,6 +39,25 @@ export interface ReadModels<Db> extends AsyncDisposable {
    * see events at least once.
    */
   run(projection: AnyProjection<Db>, options?: RunOptions): Projector
+
+  /**
+   * The log, whose appends bring read models along in the same transaction: what was appended is read by every query that
+   * begins afterwards. For a log and read models in one PostgreSQL database.
+   *
+   * Guarantee: events and read model both or neither; if a handler fails nothing is appended. Every event is handled once,
+   * in the order of its stream; of different streams, an event that somebody else appends at the same moment may come in
+   * another order than in the log. Handlers must not ask for `position` and `recorded`, which are not known yet. Appends
+   * with the same projection come one after the other, in any process, many of them in one transaction.
+   *
+   * Run the projection as well: what is appended elsewhere comes to the read model that way. `close` of what is returned
+   * leaves the log open.
+   *
+   * @param projections - which; others are not touched
+   * @throws `BANYAN_UNSUPPORTED` on other engines; there a query takes `after`, the position of the append. Its `append`
+   *   throws as that of the log does, and `BANYAN_PROJECTION_FAILED`, `BANYAN_PROJECTION_BEHIND`,
+   *   `BANYAN_READ_MODEL_CORRUPT`
+   */
+  inline(projections: AnyProjection<Db> | readonly AnyProjection<Db>[], options?: InlineOptions): EventLog
 
   /**
    * Runs a new version beside the one that is read, until it has everything that is in the log.
@@ -170,6 +191,23 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     const forget = (): void => void this.#projectors.delete(projector)
     projector.ended.then(forget, forget)
     return projector
+  }
+
+  inline(
+    projections: AnyProjection<Db> | readonly AnyProjection<Db>[],
+    options: InlineOptions = {},
+  ): EventLog {
+    const settings = inlineSettings(options)
+    if (this.#closed) throw eventError('BANYAN_READ_MODEL_CLOSED', 'the read models are closed')
+    const { driver, transactions } = this.#log.capabilities
+    if (!transactions || !this.#store.join)
+      throw eventError(
+        'BANYAN_UNSUPPORTED',
+        `inline projections need the event log and the read models in one PostgreSQL database; these are ${driver} and ${this.engine}. ` +
+          'Run the projection, and query it after the position that the append returns: that reads what was written too',
+      )
+    const list = 'name' in projections ? [projections] : projections
+    return new InlineLog(list, this.#store, this.#log, this.#runtime, settings)
   }
 
   async rebuild(projection: AnyProjection<Db>, options: RebuildOptions = {}): Promise<Projector> {

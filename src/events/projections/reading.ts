@@ -5,6 +5,8 @@ import type { Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
 import type { EventLog, Position, Selector } from '../log.js'
 import { START } from '../position.js'
+import { isSystemStream } from '../transform.js'
+import { Ahead } from './ahead.js'
 import { describeVersion, fromRow, type Checkpoint } from './checkpoint.js'
 import { tablesOf } from './handling.js'
 import { isRun } from './ownership.js'
@@ -107,6 +109,11 @@ export class Reading<Db> {
           )
           continue
         }
+        if (await this.#hasAhead(seen.row, goal!)) {
+          // Every later row has them too, at this position or behind it.
+          goal!.needed = seen.row.position
+          continue
+        }
         if (seen.row.state === 'failed') throw stopped(seen.row)
         const left = until - clock.now()
         if (left <= 0) throw tooOld(seen.row, goal!, timeout)
@@ -145,6 +152,16 @@ export class Reading<Db> {
         `the ${this.#log.capabilities.driver} driver does not deliver all events in the order of their positions: a position says nothing of what is in a read model`,
       )
     return { after, needed: undefined }
+  }
+
+  /** Whether inline appends have brought everything that is missing up to the goal. */
+  async #hasAhead(row: Checkpoint, { after }: Goal): Promise<boolean> {
+    const ahead = new Ahead(row)
+    if (ahead.size === 0) return false
+    const selector = JSON.parse(row.details.select) as Selector
+    for await (const event of this.#log.read(selector, { from: row.position, to: after }))
+      if (!isSystemStream(event.stream) && !ahead.has(event)) return false
+    return true
   }
 
   /** Checkpoints move to events that are selected, at once; past others now and then. */

@@ -1,5 +1,7 @@
 import { BanyanError } from '../../core/errors.js'
 import type { EventLog, Position, Selector } from '../log.js'
+import { isSystemStream } from '../transform.js'
+import { Ahead } from './ahead.js'
 import { fromDamagedRow, fromRow, type Checkpoint } from './checkpoint.js'
 import { isRun } from './ownership.js'
 import { countParked } from './parking.js'
@@ -87,11 +89,13 @@ function checkpointOf(row: CheckpointRow): { checkpoint: Checkpoint; damage?: st
   }
 }
 
-async function lagOf(log: EventLog, { position, details: { select } }: Checkpoint): Promise<number> {
+async function lagOf(log: EventLog, checkpoint: Checkpoint): Promise<number> {
+  const { position, details } = checkpoint
+  const ahead = new Ahead(checkpoint)
   const options = { from: position, limit: MOST_LAG, faults: 'give' as const }
   let lag = 0
-  for await (const { stream } of log.read(JSON.parse(select) as Selector, options))
-    if (!stream.startsWith('$')) lag++
+  for await (const event of log.read(JSON.parse(details.select) as Selector, options))
+    if (!isSystemStream(event.stream) && !ahead.has(event)) lag++
   return lag
 }
 

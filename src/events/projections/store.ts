@@ -22,6 +22,17 @@ export interface ReadModelStore<Db> {
    * @throws what the work throws, {@link MovedError}, `BANYAN_READ_MODEL_UNAVAILABLE`
    */
   write<Result>(work: (transaction: StoreTransaction<Db>) => Maybe<Result>): Promise<Result>
+  /**
+   * Runs work inside a transaction of the application's, in the same database; nothing of it has happened if it throws.
+   * Missing if the store has none that a log can append in.
+   *
+   * @param transaction - what `EventLog.within` takes
+   * @throws what the work throws, {@link MovedError}; errors of the client as they are
+   */
+  join?<Result>(
+    transaction: unknown,
+    work: (transaction: StoreTransaction<Db>) => Promise<Result>,
+  ): Promise<Result>
   close(): Promise<void>
 }
 
@@ -42,6 +53,8 @@ export interface StoreView<Db> {
 
 /** A transaction of a store. */
 export interface StoreTransaction<Db> extends StoreView<Db> {
+  /** What `EventLog.within` takes; missing if no log can append in this transaction. */
+  readonly client?: unknown
   /** A row that nobody else changes before this transaction ends. */
   lock(name: string, version: number): Maybe<CheckpointRow | undefined>
   /**

@@ -4,6 +4,7 @@ import { passingFault, type PostgresClient, type PostgresPool, type PostgresTabl
 import { PostgresTransaction, SCHEMA } from './transaction.js'
 
 const CONNECTIONS = 10
+const JOINED = 'banyan_joined'
 /** Serialises those who make the tables at the same time. */
 const SCHEMA_LOCK = 0x42524d31
 
@@ -73,6 +74,25 @@ class PostgresReadModels implements ReadModelStore<PostgresTables> {
     return this.#transact('BEGIN ISOLATION LEVEL READ COMMITTED', (client) => within(client, work))
   }
 
+  async join<Result>(
+    transaction: unknown,
+    work: (transaction: StoreTransaction<PostgresTables>) => Promise<Result>,
+  ): Promise<Result> {
+    if (this.#closed) throw closed()
+    // Whoever goes on after an error must not commit half of it.
+    const client = transaction as PostgresClient
+    await client.query(`SAVEPOINT ${JOINED}`)
+    try {
+      const result = await within(client, work)
+      await client.query(`RELEASE SAVEPOINT ${JOINED}`)
+      return result
+    } catch (error) {
+      // If that fails too, so does everything else in the transaction.
+      await client.query(`ROLLBACK TO SAVEPOINT ${JOINED}`).catch(() => undefined)
+      throw error
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
@@ -80,7 +100,7 @@ class PostgresReadModels implements ReadModelStore<PostgresTables> {
   }
 
   async #transact<Result>(begin: string, work: (client: PostgresClient) => Promise<Result>): Promise<Result> {
-    if (this.#closed) throw eventError('BANYAN_READ_MODEL_CLOSED', 'the read models are closed')
+    if (this.#closed) throw closed()
     let client: PostgresClient | undefined
     let failed: Error | undefined
     try {
@@ -107,6 +127,10 @@ class PostgresReadModels implements ReadModelStore<PostgresTables> {
 /** One that breaks tells whoever uses it, and everybody: without a listener that ends the process. */
 function lost(): void {
   // Its next statement fails.
+}
+
+function closed(): Error {
+  return eventError('BANYAN_READ_MODEL_CLOSED', 'the read models are closed')
 }
 
 async function within<Result>(

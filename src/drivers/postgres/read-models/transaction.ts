@@ -43,23 +43,23 @@ const UNIQUE_VIOLATION = '23505'
 /** What a transaction of the store can do on a client where one is open. */
 export class PostgresTransaction implements StoreTransaction<PostgresTables> {
   readonly db: TransactionTables
-  readonly #client: PostgresClient
+  readonly client: PostgresClient
 
   constructor(client: PostgresClient) {
-    this.#client = client
+    this.client = client
     this.db = new TransactionTables(client)
   }
 
   async rows(name?: string): Promise<CheckpointRow[]> {
     const { rows } =
       name === undefined
-        ? await this.#client.query('SELECT * FROM banyan_projection ORDER BY name, version')
-        : await this.#client.query('SELECT * FROM banyan_projection WHERE name = $1 ORDER BY version', [name])
+        ? await this.client.query('SELECT * FROM banyan_projection ORDER BY name, version')
+        : await this.client.query('SELECT * FROM banyan_projection WHERE name = $1 ORDER BY version', [name])
     return rows.map(rowOf)
   }
 
   async parked(name: string, version: number, { after = '', key, limit }: ParkedQuery): Promise<ParkedRow[]> {
-    const { rows } = await this.#client.query(
+    const { rows } = await this.client.query(
       `SELECT * FROM banyan_parked WHERE name = $1 AND version = $2 AND position > $3 AND key = coalesce($4, key)
        ORDER BY position LIMIT $5`,
       [name, version, after, key ?? null, limit],
@@ -68,7 +68,7 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
   }
 
   async describe(tables: readonly string[]): Promise<(string | undefined)[]> {
-    const { rows } = await this.#client.query(
+    const { rows } = await this.client.query(
       `SELECT relname AS table, string_agg(
          attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END,
          ', ' ORDER BY attnum) AS columns
@@ -83,7 +83,7 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
   }
 
   async lock(name: string, version: number): Promise<CheckpointRow | undefined> {
-    const { rows } = await this.#client.query(
+    const { rows } = await this.client.query(
       'SELECT * FROM banyan_projection WHERE name = $1 AND version = $2 FOR UPDATE',
       [name, version],
     )
@@ -96,12 +96,12 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
     try {
       const { rowCount } =
         previous === undefined
-          ? await this.#client.query(
+          ? await this.client.query(
               `INSERT INTO banyan_projection (revision, position, active, state, owner, updated, details, checksum, name, version)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
               values,
             )
-          : await this.#client.query(
+          : await this.client.query(
               `UPDATE banyan_projection SET revision = $1, position = $2, active = $3, state = $4, owner = $5, updated = $6,
                  details = $7, checksum = $8
                WHERE name = $9 AND version = $10 AND revision = $11`,
@@ -115,12 +115,12 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
   }
 
   async remove(name: string, version: number, previous: number): Promise<void> {
-    const { rowCount } = await this.#client.query(
+    const { rowCount } = await this.client.query(
       'DELETE FROM banyan_projection WHERE name = $1 AND version = $2 AND revision = $3',
       [name, version, previous],
     )
     if (rowCount !== 1) throw new MovedError()
-    await this.#client.query('DELETE FROM banyan_parked WHERE name = $1 AND version = $2', [name, version])
+    await this.client.query('DELETE FROM banyan_parked WHERE name = $1 AND version = $2', [name, version])
   }
 
   async park({
@@ -134,7 +134,7 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
     reason,
     time,
   }: ParkedRow): Promise<void> {
-    await this.#client.query(
+    await this.client.query(
       `INSERT INTO banyan_parked (name, version, position, key, stream, type, attempts, reason, time)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
        ON CONFLICT (name, version, position) DO UPDATE SET attempts = $7, reason = $8, time = $9`,
@@ -144,7 +144,7 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
   }
 
   async unpark(name: string, version: number, position: string): Promise<void> {
-    await this.#client.query('DELETE FROM banyan_parked WHERE name = $1 AND version = $2 AND position = $3', [
+    await this.client.query('DELETE FROM banyan_parked WHERE name = $1 AND version = $2 AND position = $3', [
       name,
       version,
       position,
@@ -152,7 +152,7 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
   }
 
   async tables(prefix: string): Promise<string[]> {
-    const { rows } = await this.#client.query(
+    const { rows } = await this.client.query(
       `SELECT relname AS name FROM pg_class
        WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid) AND starts_with(relname, $1)`,
       [prefix],
@@ -162,13 +162,13 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
 
   async publish(views: readonly View[], retired: readonly string[]): Promise<void> {
     for (const name of [...retired, ...views.map((view) => view.name)])
-      await this.#client.query(`DROP VIEW IF EXISTS "${name}"`)
+      await this.client.query(`DROP VIEW IF EXISTS "${name}"`)
     for (const { name, table } of views)
-      await this.#client.query(`CREATE VIEW "${name}" AS SELECT * FROM "${table}"`)
+      await this.client.query(`CREATE VIEW "${name}" AS SELECT * FROM "${table}"`)
   }
 
   async drop(tables: readonly string[]): Promise<void> {
-    for (const table of tables) await this.#client.query(`DROP TABLE IF EXISTS "${table}"`)
+    for (const table of tables) await this.client.query(`DROP TABLE IF EXISTS "${table}"`)
   }
 }
 
