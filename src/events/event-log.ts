@@ -387,8 +387,7 @@ export class DriverLog implements EventLog {
       for (const [number, event] of encoded.entries()) {
         const revision = revisions[index]! - encoded.length + 1 + number
         const stored = { ...event, commit: id, stream, revision, position: START, recorded: 0 }
-        const { position, recorded, ...pending } = await transformRead(this.#transforms, decodeEvent(stored))
-        events.push(pending)
+        events.push(await transformRead(this.#transforms, decodeEvent(stored)))
       }
     return events
   }

@@ -171,6 +171,6 @@ function isOfAll(error: unknown): boolean {
 
 function withoutEvents(result: TransactionResult): TransactionResult {
   if (!result.ok) return result
-  const { events, ...rest } = result
-  return rest
+  const { ok, id, streams, duplicate } = result
+  return { ok, id, streams, duplicate }
 }

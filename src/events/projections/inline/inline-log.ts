@@ -11,6 +11,7 @@ import type {
   Finding,
   FollowOptions,
   LogStats,
+  NewEvent,
   Position,
   ReadOptions,
   Recorded,
@@ -153,7 +154,9 @@ export class InlineLog<Db> implements EventLog {
       ({ stream, events }) =>
         Array.isArray(events) &&
         this.#models.some(({ projection }) =>
-          events.some((event) => isSelected(projection.select, { ...event, stream })),
+          (events as readonly NewEvent[]).some((event) =>
+            isSelected(projection.select, { ...event, stream }),
+          ),
         ),
     )
   }
