@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../core/clock.js'
 import { Gateway, type GatewayOptions, type GatewayState } from '../traffic/gateway/gateway.js'
 import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
+import type { SubscriptionStatus } from '../events/pubsub/manage/index.js'
 import { diffSpecs } from './config/diff.js'
 import type { EventsState, HostedLog } from './events/hosted-log.js'
 import type { PreparedSubscriptions } from './events/subscriptions.js'
@@ -17,7 +18,8 @@ import type { Explanation } from './explain/explanation.js'
 import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
 import { ProjectionHost } from './projections/index.js'
-import type { ProjectionControl } from './projections/state.js'
+import type { HostedProjectionState, ProjectionControl } from './projections/state.js'
+import { ProjectionWatch } from './projections/watch.js'
 import { gatewaySpecOf, type NodeSpec } from './spec.js'
 import { version } from './version.js'
 
@@ -42,6 +44,10 @@ export interface NodeState extends GatewayState {
   config: ConfigurationState
   /** The event log that the node hosts. */
   events?: EventsState
+  /** How far the subscriptions of that log are, whoever runs them; the first 100. */
+  subscriptions?: Readonly<Record<string, SubscriptionStatus>>
+  /** How far the projections of the node are. */
+  projections?: Readonly<Record<string, HostedProjectionState>>
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -64,6 +70,7 @@ export class Node implements Running {
   readonly #observation: Observation
   readonly #events: HostedLog | undefined
   readonly #projections: ProjectionHost
+  readonly #projectionWatch: ProjectionWatch
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -93,6 +100,7 @@ export class Node implements Running {
     this.#observation = observation
     this.#events = events
     this.#projections = projections
+    this.#projectionWatch = new ProjectionWatch(clock)
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
@@ -255,8 +263,15 @@ export class Node implements Running {
 
   /** With what takes asking others. */
   async fullState(): Promise<NodeState> {
-    const events = await this.#events?.state()
-    return { ...this.state(), ...(events && { events }) }
+    const [events, projections] = await Promise.all([
+      this.#events?.state(),
+      this.#projectionWatch.look(this.projections),
+    ])
+    return {
+      ...this.state(),
+      ...(events && { events, subscriptions: this.#events!.subscriptions }),
+      ...(this.projections && { projections }),
+    }
   }
 
   /**

@@ -126,6 +126,8 @@ describe('with a node', () => {
       const text = await printed(cwd, ...args, '--admin', admin)
       expect(`$ ${command}\n${text}`).toBe(`$ ${command}\n${general(output)}`)
     }
+    const status = new Running(process.execPath, [MAIN, 'status', '--once', '--admin', admin], { cwd })
+    expect((await status.ended).stdout).toMatch(/^PROJECTION .*\ncatalogue +\d .*running/m)
     node.signal('SIGTERM')
     expect((await node.ended).code).toBe(0)
   })

@@ -31,7 +31,7 @@ async function start(projections: object) {
 describe('projections of a configuration', () => {
   test('are run, and told with what the store has and what the node does', async () => {
     const spec = { module: workshop.sums('sums'), store: workshop.store() }
-    const { projections, sell } = await start({ sums: spec })
+    const { projections, sell, admin } = await start({ sums: spec })
     await sell(1, 2, 3)
     await projections.until('sums', 1, hasAll)
     expect(await projections.get('/sums')).toMatchObject({
@@ -58,6 +58,11 @@ describe('projections of a configuration', () => {
     })
     const { body } = await projections.get()
     expect(body['projections']).toMatchObject([{ name: 'sums' }])
+    const state = (await (await fetch(`${admin}/api/state`)).json()) as object
+    expect(state).toMatchObject({
+      subscriptions: {},
+      projections: { sums: { versions: [{ version: 1, stored: { active: true, lag: 0 } }] } },
+    })
   })
 
   test('are measured, and one that has stopped does not make the node unready', async () => {

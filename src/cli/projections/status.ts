@@ -1,24 +1,10 @@
-import { formatDuration } from '../../core/duration.js'
 import { systemClock } from '../../core/clock.js'
 import { suggest } from '../../core/suggest.js'
 import { eventError } from '../../events/errors.js'
-import type { HostedProjectionState, VersionState } from '../../node/projections/state.js'
-import { countText } from '../events/show/numbers.js'
-import { printable } from '../events/show/printable.js'
+import type { HostedProjectionState } from '../../node/projections/state.js'
 import { lineWidth } from '../output.js'
-import { paint, table, type Column } from '../paint.js'
 import { onProjections, type ProjectionPlace } from './place.js'
-
-/** So far a lag is counted. */
-const MOST_LAG = 10_000
-
-const right = (heading: string, dispensable?: number): Column => ({
-  heading,
-  right: true,
-  ...(dispensable !== undefined && { dispensable }),
-})
-
-const COLUMNS = ['PROJECTION', right('VERSION'), 'READ', 'STATE', right('LAG'), right('PARKED'), right('MOVED', 1), 'PROBLEM'] // prettier-ignore
+import { projectionsTable } from './table.js'
 
 /** `banyan projections status`. */
 export async function status(
@@ -30,7 +16,8 @@ export async function status(
     const found = name === undefined ? all : all.filter((each) => each.name === name)
     if (name !== undefined && found.length === 0) throw unknown(name, all)
     if (options.json) output.json({ projections: found })
-    else output.add(render(found, systemClock.wall(), lineWidth()))
+    else if (found.length === 0) output.add('no projections')
+    else output.add(projectionsTable(found, systemClock.wall(), lineWidth()))
   })
 }
 
@@ -39,65 +26,4 @@ function unknown(name: string, all: readonly HostedProjectionState[]): Error {
   const near = suggest(name, names)
   const hint = near ? `, did you mean ${near}?` : names.length > 0 ? `; there are ${names.join(', ')}` : ''
   return eventError('BANYAN_PROJECTION_UNKNOWN', `there is no projection ${name}${hint}`)
-}
-
-/**
- * A line for each version.
- *
- * @param wall - ms since the epoch
- */
-function render(projections: readonly HostedProjectionState[], wall: number, width: number): string {
-  if (projections.length === 0) return 'no projections'
-  const rows = projections.flatMap(({ name, problem, versions }) =>
-    versions.map((version, index) => [
-      index > 0 ? '' : paint('bold', name),
-      String(version.version),
-      version.stored?.active ? paint('green', 'yes') : problem === undefined ? 'no' : '?',
-      stateText(version, problem === undefined),
-      ...numbers(version, wall),
-      problemText(problem, version),
-    ]),
-  )
-  return table(COLUMNS, rows, width)
-}
-
-/** What this node does about it, or else what is known of it. */
-function stateText({ stored, here }: VersionState, isAsked: boolean): string {
-  switch (here?.state) {
-    case 'running':
-      return stored?.state === 'rebuilding' ? paint('yellow', 'rebuilding') : paint('green', 'running')
-    case 'retrying':
-      return paint('yellow', here.attempts > 1 ? `retrying (${here.attempts})` : 'retrying')
-    case 'starting':
-    case 'failed':
-      return paint(here.state === 'failed' ? 'red' : 'yellow', here.state)
-    case 'standby':
-      return 'standing by'
-    case 'closed':
-    case undefined:
-      break
-  }
-  if (stored === undefined) return paint('yellow', isAsked ? 'not built' : 'waiting')
-  if (stored.state === 'failed') return paint('red', 'failed')
-  return stored.running ? (stored.state === 'rebuilding' ? 'rebuilding' : 'running') : 'stopped'
-}
-
-function numbers({ stored }: VersionState, wall: number): string[] {
-  if (!stored) return ['-', '-', '-']
-  const { lag, parked, updated } = stored
-  return [
-    lag === undefined ? '?' : lag >= MOST_LAG ? paint('yellow', `${countText(MOST_LAG)}+`) : countText(lag),
-    parked > 0 ? paint('red', countText(parked)) : '0',
-    `${formatDuration(Math.max(0, wall - updated))} ago`,
-  ]
-}
-
-function problemText(problem: string | undefined, { stored, here }: VersionState): string {
-  const effects = here?.effectsError ?? stored?.effects?.error
-  const text =
-    here?.error ??
-    stored?.error ??
-    problem ??
-    (effects === undefined ? undefined : `side effects: ${effects}`)
-  return text === undefined ? '' : printable(text)
 }

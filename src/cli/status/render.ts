@@ -2,6 +2,8 @@ import { formatDuration } from '../../core/duration.js'
 import { formatProblem } from '../../node/config/problem.js'
 import type { NodeState } from '../../node/node.js'
 import type { EndpointState, RouteState, ServiceState } from '../../traffic/gateway/index.js'
+import { projectionsTable } from '../projections/table.js'
+import { subscriptionsTable } from '../subscriptions/table.js'
 import { clip, paint, table, type Column } from '../paint.js'
 import { bytesText, countOf } from '../events/show/numbers.js'
 import { stateText } from './state-text.js'
@@ -22,6 +24,8 @@ const MOST_PROBLEMS = 5
  */
 export function render(state: NodeState, wall: number, width: number): string {
   const { services, routes } = state
+  const subscriptions = Object.values(state.subscriptions ?? {})
+  const projections = Object.values(state.projections ?? {})
   const limits = limitRows(state)
   const problems = lastProblems(state, wall).slice(0, MOST_PROBLEMS)
   const sections = [
@@ -30,6 +34,8 @@ export function render(state: NodeState, wall: number, width: number): string {
       .join('\n'),
     table(SERVICE_COLUMNS, serviceRows(services, wall), width),
     table(ROUTE_COLUMNS, routeRows(routes), width),
+    ...(subscriptions.length > 0 ? [subscriptionsTable(subscriptions, width)] : []),
+    ...(projections.length > 0 ? [projectionsTable(projections, wall, width)] : []),
     ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),
     ...(problems.length > 0 ? [table(PROBLEM_COLUMNS, problems, width)] : []),
     clip(paint('gray', 'rates and latencies of the last 10 s; see also: banyan explain'), width),

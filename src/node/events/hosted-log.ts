@@ -5,6 +5,7 @@ import type { Runtime } from '../../core/runtime.js'
 import { noTelemetry, type Telemetry } from '../../core/telemetry.js'
 import { eventsOverHttp, type EventsHttpOptions } from '../../events/http/index.js'
 import type { Capabilities, EventLog, LogStats } from '../../events/log.js'
+import type { SubscriptionStatus } from '../../events/pubsub/manage/index.js'
 import { deliverScheduled } from '../../events/pubsub/scheduled/scheduler.js'
 import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
@@ -143,6 +144,11 @@ export class HostedLog {
     const [found] = await Promise.all([this.#watch.look(), this.#subscriptions?.look()])
     if (typeof found === 'string') return { driver, durable, shared, problem: found }
     return { ...found, driver, durable, shared }
+  }
+
+  /** How far the subscriptions of the log are, as of the last {@link HostedLog.state}. */
+  get subscriptions(): Readonly<Record<string, SubscriptionStatus>> {
+    return this.#subscriptions?.statuses ?? {}
   }
 
   /** Ends what never ends by itself: those who follow are told to come back elsewhere. */

@@ -56,6 +56,11 @@ export class SubscriptionWatch {
     await raceWithTimer(clock, this.#looking, PATIENCE_MS)
   }
 
+  /** As they were when somebody has looked last, by name. */
+  get statuses(): Readonly<Record<string, SubscriptionStatus>> {
+    return Object.fromEntries(Array.from(this.#shown, ([name, { status }]) => [name, status]))
+  }
+
   close(): void {
     this.#closing.abort()
     for (const { hide } of this.#shown.values()) hide()

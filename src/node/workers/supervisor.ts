@@ -22,6 +22,7 @@ import type { Explanation } from '../explain/explanation.js'
 import type { Log } from '../log.js'
 import { Metrics } from '../metrics.js'
 import type { NodePhase, NodeState } from '../node.js'
+import { ProjectionWatch } from '../projections/watch.js'
 import type { NodeSpec } from '../spec.js'
 import { CommonCounts } from './counts.js'
 import { Crew } from './crew.js'
@@ -42,6 +43,7 @@ export class Supervisor implements Running {
   readonly #configuration: Configuration
   readonly #counts: CommonCounts
   readonly #runtime: Runtime
+  readonly #projectionWatch: ProjectionWatch
   /** What operators hold breakers at, so that a new worker holds them too. */
   readonly #overrides = new Map<string, { override: Override; until: number }>()
   #spec: NodeSpec
@@ -56,6 +58,7 @@ export class Supervisor implements Running {
     this.#clock = clock
     this.#metrics = new Metrics(log)
     this.#runtime = { clock, random: systemRandom, telemetry: this.#metrics }
+    this.#projectionWatch = new ProjectionWatch(clock)
     this.#counts = new CommonCounts(this.#runtime)
     this.#crew = new Crew({
       log,
@@ -79,7 +82,7 @@ export class Supervisor implements Running {
         breakers: () => this.#breakers(),
         control: () => this.#control,
         events: () => this.#events,
-        projections: () => (this.#spec.projections ? new CrewProjections(this.#crew) : undefined),
+        projections: () => this.#projections,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>
@@ -95,6 +98,10 @@ export class Supervisor implements Running {
 
   get configuration(): ConfigurationState {
     return this.#configuration.state
+  }
+
+  get #projections(): CrewProjections | undefined {
+    return this.#spec.projections && new CrewProjections(this.#crew)
   }
 
   controlledBy(control: Control): void {
@@ -144,12 +151,14 @@ export class Supervisor implements Running {
     const answers = await this.#crew.ask<NodeState>('state')
     const merged = mergeStates(answers.map(({ answer }) => answer))
     const workers = answers.map(({ pid, answer }) => ({ pid, connections: answer.connections }))
-    const events = await this.#events?.state()
+    const projections = this.#projections
+    const [events, seen] = await Promise.all([this.#events?.state(), this.#projectionWatch.look(projections)])
     return {
       ...merged,
       node: { ...merged.node, pid: process.pid, phase: this.#phase },
       config: this.#configuration.state,
-      ...(events && { events }),
+      ...(events && { events, subscriptions: this.#events!.subscriptions }),
+      ...(projections && { projections: seen }),
       workers,
       restarts: this.#crew.restarts,
     }
