@@ -5,7 +5,8 @@ import { runSnippet } from '../support/snippet.js'
 
 test.each([
   ['events/projections.md', 0],
-  ['events/projections.md', 2],
+  ['events/projections.md', 1],
+  ['events/projections.md', 3],
   ['events/cqrs.md', 0],
   ['events/cqrs.md', 1],
 ])('example of %s, number %i, prints what the page says', async (page, index) => {
@@ -19,8 +20,8 @@ test.skipIf(postgresMissing())(
     try {
       const edit = (code: string): string =>
         code.replace('postgres://app:secret@localhost/shop', server.url())
-      expect(await runSnippet('events/projections.md', { index: 1, edit })).toBe(
-        blockOf('events/projections.md', 'text', 1),
+      expect(await runSnippet('events/projections.md', { index: 2, edit })).toBe(
+        blockOf('events/projections.md', 'text', 2),
       )
     } finally {
       await server.stop()

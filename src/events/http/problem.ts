@@ -62,7 +62,8 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
   BANYAN_PROJECTION_FAILED: [500, 'projection-failed', 'A read model has stopped.'],
   BANYAN_PROJECTION_UNKNOWN: [404, 'projection-unknown'],
   BANYAN_PROJECTION_BEHIND: [409, 'projection-behind'],
-  BANYAN_READ_TOO_OLD: [503, 'read-too-old', 'The read model is not as new as was asked for yet.'],
+  // Not of 5xx: nothing is broken, and who comes too early must not open breakers for everybody else.
+  BANYAN_READ_TOO_OLD: [409, 'read-too-old', 'The read model is not as new as was asked for yet.'],
   BANYAN_READ_INCOMPLETE: [503, 'read-incomplete', 'The read model lacks events that could not be handled.'],
   BANYAN_READ_MODEL_CORRUPT: [500, 'read-model-corrupt', 'The read model is damaged, and is not given out.'],
   BANYAN_READ_MODEL_UNAVAILABLE: [503, 'read-model-unavailable', 'The read model cannot be reached at the moment.'],
@@ -94,6 +95,6 @@ export function problemOf(error: unknown, inside: boolean): HandlerProblem | und
     kind,
     detail,
     ...(extensions && { extensions }),
-    ...(status === 503 && { retryAfter: SOON }),
+    ...((status === 503 || kind === 'read-too-old') && { retryAfter: SOON }),
   }
 }
