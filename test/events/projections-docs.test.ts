@@ -1,3 +1,6 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { blockOf } from '../support/example.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
@@ -29,3 +32,35 @@ test.skipIf(postgresMissing())(
   },
   60_000,
 )
+
+test('a projection in checked JavaScript has the types that the page gives it', () => {
+  const directory = join(import.meta.dirname, '../../.cache/checked')
+  mkdirSync(directory, { recursive: true })
+  const code = blockOf('events/projections.md', 'js')
+  const mistaken = code.replace('data.price', 'data.prize').replace('db.run(`DELETE', 'db.ran(`DELETE')
+  const files = [code, mistaken].map((text, index) => {
+    const file = join(directory, `${index}.mjs`)
+    writeFileSync(file, text)
+    return file
+  })
+  const program = ts.createProgram(files, {
+    allowJs: true,
+    noEmit: true,
+    skipLibCheck: true,
+    strict: true,
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    types: ['node'],
+  })
+  const [right, wrong] = files.map((file) =>
+    program
+      .getSemanticDiagnostics(program.getSourceFile(file))
+      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' ')),
+  )
+  rmSync(directory, { recursive: true })
+  expect(right).toEqual([])
+  expect(wrong).toEqual([
+    expect.stringContaining("'prize' does not exist on type '{ price: number; }'"),
+    expect.stringContaining("'ran' does not exist on type 'SqliteTables'"),
+  ])
+}, 60_000)
