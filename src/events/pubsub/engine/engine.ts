@@ -1,3 +1,4 @@
+import { backoffWait } from '../../../core/backoff.js'
 import { sleep, type Clock } from '../../../core/clock.js'
 import { isPassing } from '../../errors.js'
 import type { EventLog, Position, StreamAppend } from '../../log.js'
@@ -245,11 +246,9 @@ export class Engine implements SlotOwner {
     return this.#settings.park === 'key' ? 'park-key' : 'park-message'
   }
 
-  /** Half of it by chance, so that what failed together does not come back together. */
   #backoff(attempt: number): number {
-    const { base, factor, max } = this.#settings.backoff
-    const wait = Math.min(max, base * factor ** (attempt - 1))
-    return wait * (1 - this.#settings.runtime.random.next() / 2)
+    const { backoff, runtime } = this.#settings
+    return backoffWait(backoff, attempt, 'equal', runtime.random)
   }
 
   /** Not at once: whoever says that something is ready is in the middle of its work. */

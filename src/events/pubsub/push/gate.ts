@@ -1,9 +1,9 @@
+import { backoffWait } from '../../../core/backoff.js'
 import type { Clock, Timer } from '../../../core/clock.js'
 import type { Random } from '../../../core/random.js'
 import { Fifo } from '../lanes/fifo.js'
 
-const FIRST_PAUSE_MS = 1000
-const LONGEST_PAUSE_MS = 30_000
+const PAUSES = { base: 1000, factor: 2, max: 30_000 }
 /** An endpoint that asks for less is left alone for so long. */
 const LEAST_PAUSE_MS = 100
 
@@ -107,10 +107,12 @@ export class Gate {
     const was = this.#isOpen
     this.#isOpen = false
     this.#isTrialDue = false
-    const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#pauses++)
-    // Half of it by chance, so that many that wait for one endpoint do not come together.
+    this.#pauses++
+    // By chance, so that many that wait for one endpoint do not come together.
     const wait =
-      after === undefined ? longest * (1 - this.#random.next() / 2) : Math.max(LEAST_PAUSE_MS, after)
+      after === undefined
+        ? backoffWait(PAUSES, this.#pauses, 'equal', this.#random)
+        : Math.max(LEAST_PAUSE_MS, after)
     this.#timer?.cancel()
     this.#timer = this.#clock.schedule(this.#clock.now() + wait, () => {
       this.#isTrialDue = true

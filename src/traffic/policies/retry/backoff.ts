@@ -1,3 +1,4 @@
+import { backoffWait } from '../../../core/backoff.js'
 import { duration, type Duration } from '../../../core/duration.js'
 import type { OptionTable } from '../../../core/options.js'
 import type { Random } from '../../../core/random.js'
@@ -46,16 +47,13 @@ export function backoff(options: BackoffOptions, random: Random): () => Backoff 
   const base = duration(options.base ?? '25ms', 'backoff: base')
   const max = Math.max(base, duration(options.max ?? '1s', 'backoff: max'))
   const { factor = 2, jitter = 'full' } = options
-  return () => {
-    let wait = base
+  if (jitter === 'decorrelated')
     return () => {
-      if (jitter === 'decorrelated') {
-        wait = Math.min(max, base + random.next() * (3 * wait - base))
-        return wait
-      }
-      const longest = wait
-      wait = Math.min(max, wait * factor)
-      return jitter === 'none' ? longest : random.next() * longest
+      let wait = base
+      return () => (wait = Math.min(max, base + random.next() * (3 * wait - base)))
     }
+  return () => {
+    let failures = 0
+    return () => backoffWait({ base, factor, max }, ++failures, jitter, random)
   }
 }
