@@ -1,9 +1,38 @@
-import { defineConfig } from 'vitest/config'
+import { availableParallelism } from 'node:os'
+import { defineConfig, defineProject } from 'vitest/config'
+
+/** Tests that hold the machine to something: how long a disk makes an event loop wait, what a node does under load. */
+const ALONE = ['test/faults/slow-disk.test.ts', 'test/soak/**/*.test.ts']
+
+const limits = { testTimeout: 60_000, hookTimeout: 120_000 }
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
-    testTimeout: 30_000,
+    projects: [
+      defineProject({
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts'],
+          isolate: false,
+          sequence: { groupOrder: 1 },
+          ...limits,
+        },
+      }),
+      defineProject({
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: ALONE,
+          sequence: { groupOrder: 2 },
+          ...limits,
+        },
+      }),
+      defineProject({
+        test: { name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 3 }, ...limits },
+      }),
+    ],
+    // Many tests wait for a process, a disk or a timer; one more than there are cores keeps these at work.
+    maxWorkers: availableParallelism() + 1,
   },
 })

@@ -5,20 +5,20 @@ import { describe, test } from 'vitest'
 import { openLog } from '../../src/events/index.js'
 import { ensure } from '../../scripts/engines.mjs'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
+import { SEED, times } from '../support/effort.js'
 import {
   expectNothingChanged,
   expectNothingSilent,
   expectVerifyFinds,
   flipBit,
-  summaryOf,
   tryOut,
   type Outcome,
 } from './support/flips.js'
-import { Choices, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
 import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a log of its own. */
-const FLIPS = Number(process.env['BANYAN_FAULTS_FLIPS'] ?? 16)
+const FLIPS = times(16)
 const TIMEOUT = 90_000 + FLIPS * 2000
 
 describe.skipIf(postgresMissing())(`postgres, a flipped bit (seed ${SEED})`, () => {
@@ -68,7 +68,6 @@ async function flipBits(where: string, checksums?: 'with checksums'): Promise<Ou
     const log = { driver: 'postgres', url, schema, retryFor: '1s', answerWithin: '5s' } as const
     outcomes.push(await tryOut(log, truth, damage[index]!))
   }
-  process.stdout.write(`${summaryOf(outcomes)}\n`)
   return outcomes
 }
 

@@ -4,20 +4,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openLog } from '../../src/events/index.js'
+import { SEED, times } from '../support/effort.js'
 import {
   expectNothingChanged,
   expectNothingSilent,
   expectVerifyFindsAll,
   flipBit,
-  summaryOf,
   tryOut,
   type Outcome,
 } from './support/flips.js'
-import { Choices, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
 import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a fresh copy. */
-const FLIPS = Number(process.env['BANYAN_FAULTS_FLIPS'] ?? 60)
+const FLIPS = times(60)
 const TIMEOUT = 60_000 + FLIPS * 1000
 const COMMITS = 150
 
@@ -70,7 +70,6 @@ test.each(['are in the indexes', 'are not in the indexes yet'])(
         damaged[at]! ^= 1 << bit
         outcomes.push(await tryIn(root, { 'events.db': damaged }, truth, `bit ${bit} of byte ${at}`))
       }
-    process.stdout.write(`${summaryOf(outcomes)}\n`)
     expectNothingChanged(outcomes)
     expectVerifyFindsAll(outcomes)
     expectNothingSilent(outcomes)
@@ -90,7 +89,6 @@ async function flipBits(
     const { bytes, about } = flipBit(files[damaged]!, choices)
     outcomes.push(await tryIn(root, { ...files, [damaged]: bytes }, truth, `${about} of ${damaged}`))
   }
-  process.stdout.write(`${summaryOf(outcomes)}\n`)
   expectNothingChanged(outcomes)
   expectVerifyFindsAll(outcomes)
   expectNothingSilent(outcomes)

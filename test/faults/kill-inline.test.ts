@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openLog, openReadModels, type PostgresTables } from '../../src/events/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
-import { Choices, SEED } from './support/seed.js'
+import { SEED, times } from '../support/effort.js'
+import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
-/** Processes that are killed; `BANYAN_FAULTS_KILLS` makes it more. */
-const KILLS = Number(process.env['BANYAN_FAULTS_KILLS'] ?? 16)
+/** Processes that are killed. */
+const KILLS = times(16)
 const SLOTS = 3
 
 const missing = postgresMissing()

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openLog } from '../../src/events/index.js'
+import { SEED } from '../support/effort.js'
 import { Child } from './support/child.js'
 import { faultyDisk, faultyDiskMissing } from './support/disk.js'
 import { judge } from './support/judge.js'
-import { Choices, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
 
 /** A process that is killed, and when. */
 interface Moment {
@@ -101,20 +102,12 @@ async function killAll(moments: readonly Moment[], made: boolean, beside?: 'besi
   }
 
   const log = beside && first ? first : await openLog(where)
-  const { verdict } = await judge(
+  await judge(
     log,
     histories.filter((file) => existsSync(file)),
   )
   await log.close()
   const phases = readFileSync(killed, 'utf8').trimEnd().split('\n')
-  if (moments.length > 1) process.stdout.write(`${summaryOf(phases)}: ${verdict.summary}\n`)
   rmSync(root, { recursive: true })
   return phases
-}
-
-/** In what, and how often. */
-function summaryOf(phases: readonly string[]): string {
-  const counts = new Map<string, number>()
-  for (const phase of phases) counts.set(phase, (counts.get(phase) ?? 0) + 1)
-  return `killed ${[...counts].map(([phase, count]) => `${count} times in a ${phase}`).join(', ')}`
 }

@@ -6,10 +6,14 @@ import { describe, expect, test } from 'vitest'
 import { openLog } from '../../src/events/index.js'
 import type { SeenEvent } from '../../src/testing/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
+import { SEED, times } from '../support/effort.js'
 import { isTransactional } from './processes/workload.mjs'
 import { Conductor } from './support/conductor.js'
 import { judge } from './support/judge.js'
-import { Choices, KILLS, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
+
+/** How many processes are killed. */
+const KILLS = times(200)
 
 /**
  * Writers and followers are killed with SIGKILL at random moments, and so are the processes of the server: the one behind
@@ -41,9 +45,6 @@ describe.skipIf(postgresMissing())('postgres', () => {
       const log = await openLog(where)
       const { verdict, history, events } = await judge(log, conductor.histories)
       await log.close()
-      process.stdout.write(
-        `${conductor.kills} kills, ${conductor.starts} processes started; of the server ${JSON.stringify(killed)}: ${verdict.summary}\n`,
-      )
       await expectEffects(server, where, events)
       expect(conductor.kills).toBeGreaterThanOrEqual(KILLS)
       expect(Math.min(...Object.values(killed))).toBeGreaterThan(0)

@@ -11,12 +11,13 @@ import {
   type SqliteTables,
 } from '../../src/events/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
+import { SEED, times } from '../support/effort.js'
 import { Child } from './support/child.js'
-import { Choices, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
-/** Processes that are killed for each engine; `BANYAN_FAULTS_KILLS` makes it more. */
-const KILLS = Number(process.env['BANYAN_FAULTS_KILLS'] ?? 24)
+/** Processes that are killed for each engine. */
+const KILLS = times(24)
 const SLOTS = 3
 
 const missing = postgresMissing()
@@ -80,7 +81,6 @@ describe.each(['sqlite', 'postgres'].filter((name) => name === 'sqlite' || !miss
           expected.push({ place: expected.length, amount: (data as { amount: number }).amount })
         expect(expected.length).toBe(appended)
         expect(rows).toEqual(expected)
-        process.stdout.write(`${kills} kills, ${appended} events\n`)
         await reader.close()
         await log.close()
         rmSync(directory, { recursive: true })

@@ -6,14 +6,15 @@ import { openLog, topic, type EventLog } from '../../src/events/index.js'
 import { ledgerStream } from '../../src/events/pubsub/group/names.js'
 import { readLedger } from '../../src/events/pubsub/ledger/ledger.js'
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { SEED, times } from '../support/effort.js'
 import { Child } from './support/child.js'
-import { Choices, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
 
 const CONSUMERS = 3
 const PARTITIONS = 4
 const MESSAGES = 600
 const KEYS = 24
-const KILLS = Number(process.env['BANYAN_FAULTS_KILLS'] ?? 40)
+const KILLS = times(40)
 const DEADLINE_MS = 60_000
 
 const noPostgres = postgresMissing()
@@ -66,7 +67,7 @@ async function parkedKeys(log: EventLog): Promise<Map<string, number>> {
 
 /**
  * Processes take part in one subscription and are killed with SIGKILL at random moments, now and then all at once, while
- * messages are published. `BANYAN_FAULTS_SEED` repeats a plan, `BANYAN_FAULTS_KILLS` makes it longer.
+ * messages are published.
  */
 describe.each(['sqlite', 'postgres'])('consumers on %s', (engine) => {
   const here = engine === 'postgres' && noPostgres ? test.skip : test
@@ -144,10 +145,6 @@ describe.each(['sqlite', 'postgres'])('consumers on %s', (engine) => {
         const kept = wanted.filter(({ stream, revision }) => !(revision >= (parked.get(stream) ?? Infinity)))
         expect(effects.sort()).toEqual(kept.map(({ id }) => id).sort())
       }
-      const again = deeds(journals).filter(({ what }) => what === 'done').length - done.size
-      process.stdout.write(
-        `${killed} kills, ${started} processes: ${done.size} of ${wanted.length} handled, ${again} of them again, ${parked.size} keys parked\n`,
-      )
       await log.close()
     },
   )

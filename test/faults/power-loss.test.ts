@@ -4,14 +4,15 @@ import { dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openLog } from '../../src/events/index.js'
 import { checkHistory, loggedEvents, readHistory } from '../../src/testing/index.js'
+import { SEED, times } from '../support/effort.js'
 import { Child } from './support/child.js'
 import { faultyDisk, faultyDiskMissing } from './support/disk.js'
 import { problems } from './support/judge.js'
 import { afterPowerLoss, readTrace, type DiskEntry } from './support/power-loss.js'
-import { Choices, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
 
 /** How often the power fails. */
-const FAILURES = Number(process.env['BANYAN_FAULTS_POWER'] ?? 48)
+const FAILURES = times(48)
 const TIMEOUT = 90_000 + FAILURES * 1000
 
 /**
@@ -24,11 +25,11 @@ describe.skipIf(faultyDiskMissing())(`after a loss of power (seed ${SEED})`, () 
   })
 
   test('also while the WAL is copied into the file', { timeout: TIMEOUT }, async () => {
-    await failEverywhere({}, FAILURES / 4, 'at a checkpoint')
+    await failEverywhere({}, times(12), 'at a checkpoint')
   })
 
   test.each([20, 60, 140])('also if sync %i had failed before', { timeout: TIMEOUT }, async (syncFails) => {
-    const codes = await failEverywhere({ syncFails }, FAILURES / 4)
+    const codes = await failEverywhere({ syncFails }, times(12))
     // Whether it is in the log is open then, and the process is told so.
     for (const code of codes) expect(code).toBe('BANYAN_OUTCOME_UNKNOWN')
   })

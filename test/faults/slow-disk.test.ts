@@ -31,7 +31,6 @@ async function lag(syncMs: number): Promise<Lag> {
 describe.skipIf(faultyDiskMissing())('a disk that takes 20 ms to sync', () => {
   test('makes appends wait, and not the event loop', { timeout: 60_000 }, async () => {
     const measured = await lag(SYNC_MS)
-    process.stdout.write(`${JSON.stringify(measured)}\n`)
     // Nobody is answered before the disk has said that it has it.
     expect(measured.waited.min).toBeGreaterThan(SYNC_MS)
     // A sync on the event loop would hold it up for each group. A busy machine holds up any process now and then.

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openLog, type Commit, type EventLog } from '../../src/events/index.js'
+import { SEED } from '../support/effort.js'
 import { problems } from './support/judge.js'
-import { Choices, SEED } from './support/seed.js'
+import { Choices } from './support/choices.js'
 
 const COMMITS = 12
 /** Of a WAL: https://sqlite.org/fileformat2.html#walformat */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { METHODS } from 'node:http'
 import { describe, expect, test } from 'vitest'
+import { times } from '../support/effort.js'
 import { mutated, readPieces, validRequest, validResponse, type Reading } from '../support/http-messages.js'
 import { NodeRequestReader, readResponseWithNode } from '../support/node-parser.js'
 
@@ -138,8 +139,8 @@ function compare(kind: 'request' | 'response', bytes: Buffer, ours: Reading, the
   expect(listed, why).toBeDefined()
 }
 
-/** `RUNS=500000 npx vitest run test/protocol/differential` looks for longer. */
-const RUNS = Number(process.env['RUNS'] ?? 3_000)
+/** `BANYAN_TEST_FACTOR=100 npx vitest run test/protocol/differential` looks for longer. */
+const RUNS = times(3_000)
 
 describe('against the parser of Node', () => {
   const node = new NodeRequestReader()

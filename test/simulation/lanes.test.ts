@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { SubscriptionOptions } from '../../src/events/index.js'
 import { simulate } from '../../src/testing/index.js'
+import { times } from '../support/effort.js'
 import { lanes } from './lanes-scenario.js'
-
-/** `LANES_SEEDS=10` runs ten times as many. */
-const FACTOR = Number(process.env['LANES_SEEDS'] ?? 1)
 
 const KINDS: readonly (readonly [
   what: string,
@@ -25,8 +23,8 @@ describe('three consumers that crash, over a log that fails', () => {
     { timeout: 300_000 },
     async (_, count, options) => {
       const run = (world: Parameters<typeof lanes>[0]): Promise<void> => lanes(world, options)
-      const { seeds } = await simulate({ seeds: count * FACTOR, run, stepLimit: 2_000_000 })
-      if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(count * FACTOR)
+      const { seeds } = await simulate({ seeds: times(count), run, stepLimit: 2_000_000 })
+      if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(count))
     },
   )
 })

@@ -2,9 +2,10 @@ import { expect, it } from 'vitest'
 import type { MemoryTables } from '../../src/drivers/memory/read-models.js'
 import type { ReadModelStore, StoreTransaction } from '../../src/events/projections/index.js'
 import { simulate, SimulationError } from '../../src/testing/index.js'
+import { times } from '../support/effort.js'
 import { projectorsAndReaders } from './projections.js'
 
-const SEEDS = 2000
+const SEEDS = times(2000)
 
 it(
   'events are in read models once and in order, and reads as new as they were asked for, whatever crashes; thousands of seeds',

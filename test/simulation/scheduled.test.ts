@@ -3,7 +3,9 @@ import { BanyanError } from '../../src/core/errors.js'
 import { topic } from '../../src/events/index.js'
 import { deliverScheduled } from '../../src/events/pubsub/scheduled/scheduler.js'
 import { simulate, type World } from '../../src/testing/index.js'
+import { times } from '../support/effort.js'
 
+const SEEDS = times(200)
 const MESSAGES = 15
 /** How far the wall clocks of nodes are off, at most, in ms. */
 const SKEW = 1000
@@ -55,7 +57,7 @@ it(
   'publishes what was scheduled once, and not before its time, whatever crashes',
   { timeout: 120_000 },
   async () => {
-    const { seeds } = await simulate({ seeds: 200, run: schedule, timeLimit: '8h', stepLimit: 10_000_000 })
-    if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(200)
+    const { seeds } = await simulate({ seeds: SEEDS, run: schedule, timeLimit: '8h', stepLimit: 10_000_000 })
+    if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(SEEDS)
   },
 )

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Selector } from '../../../src/events/log.js'
 import { Child } from './child.js'
-import { Choices } from './seed.js'
+import { Choices } from './choices.js'
 
 /** Long enough for a server that recovers on a busy machine. */
 const READY_MS = 30_000

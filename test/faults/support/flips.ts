@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { BanyanError } from '../../../src/core/errors.js'
 import { openLog, type EventLog, type LogSpec } from '../../../src/events/index.js'
 import { problems } from './judge.js'
-import type { Choices } from './seed.js'
+import type { Choices } from './choices.js'
 import { inspect, inspectStreams, repeatAll, type Truth } from './truth.js'
 
 /** What came of one flip. */
@@ -97,13 +97,4 @@ export function expectVerifyFindsAll(outcomes: readonly Outcome[]): void {
 /** The first of many. */
 function list(outcomes: readonly Outcome[], what: (outcome: Outcome) => readonly string[]): string[] {
   return outcomes.flatMap((outcome) => what(outcome).map((each) => `${outcome.about}: ${each}`)).slice(0, 20)
-}
-
-/** Figures of many flips. */
-export function summaryOf(outcomes: readonly Outcome[]): string {
-  const count = (what: (outcome: Outcome) => boolean): number => outcomes.filter(what).length
-  return (
-    `${outcomes.length} flips: ${count(({ found }) => found)} found by opening or verify, ` +
-    `${count(({ told }) => told.length > 0)} met by reading, ${count(({ silent }) => silent.length > 0)} silent`
-  )
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Choices } from './seed.js'
+import type { Choices } from './choices.js'
 
 /** One entry of a trace of `disk.c`. */
 export type DiskEntry =

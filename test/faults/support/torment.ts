@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from './child.js'
-import type { Choices } from './seed.js'
+import type { Choices } from './choices.js'
 
 /**
  * Runs processes in one place, one after the other, and kills each in the middle of what it does.

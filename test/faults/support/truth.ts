@@ -8,7 +8,7 @@ import type {
   RecordedEvent,
   Selector,
 } from '../../../src/events/index.js'
-import { Choices } from './seed.js'
+import { Choices } from './choices.js'
 
 /** A log whose every event is known, and all ways to read it. */
 export interface Truth {
