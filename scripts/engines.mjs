@@ -205,6 +205,14 @@ function engineOf(name) {
   return engine
 }
 
+/** Locked by the process that installs something. */
+const INSTALLING = join(tmpdir(), 'banyan-engines.lock')
+
+/** Somebody else may be using apt. */
+const INSTALL = `
+apt-get update -qq
+apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$0"`
+
 /**
  * Installs an engine if it is not there.
  *
@@ -214,22 +222,17 @@ function engineOf(name) {
 export function ensure(name) {
   const engine = engineOf(name)
   const { command, packageName } = engine
+  // Tests run side by side: what another process is still installing is not to be started.
+  if (existsSync(INSTALLING)) execFileSync('flock', [INSTALLING, 'true'])
   const known = find(engine)
   if (known) return known
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  /** @param {string[]} args */
-  const apt = (...args) => {
-    // Tests run side by side, and apt lets one in at a time.
-    const wait = ['-o', 'DPkg::Lock::Timeout=300']
-    const [program = 'apt-get', ...rest] = [...sudo, 'apt-get', ...wait, ...args]
-    execFileSync(program, rest, {
+  const [program = 'flock', ...args] = [...sudo, 'flock', INSTALLING, 'sh', '-ec', INSTALL, packageName]
+  try {
+    execFileSync(program, args, {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     })
-  }
-  try {
-    apt('update', '-qq')
-    apt('install', '-y', '-qq', '--no-install-recommends', packageName)
   } catch (error) {
     throw new Error(
       `${command} is needed and could not be installed; install the package ${packageName} by hand`,
