@@ -168,7 +168,9 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     this.#log = log
     this.#runtime = runtime
     this.#waiting = new Waiting(runtime.clock)
-    this.#reading = new Reading(store, log, runtime, this.#waiting)
+    const isRun = (name: string): boolean =>
+      [...this.#projectors].some((projector) => projector.name === name)
+    this.#reading = new Reading(store, log, runtime, this.#waiting, isRun)
     this.#versions = new Versions(store, runtime.clock, this.#waiting.moved)
   }
 

@@ -11,6 +11,7 @@ import { describeVersion, fromRow, type Checkpoint } from './checkpoint.js'
 import { tablesOf } from './handling.js'
 import { isRun } from './ownership.js'
 import type { Maybe, ReadModelStore, StoreView } from './store.js'
+import { mustBeOf } from './verification.js'
 import type { Waiting } from './waiting.js'
 
 /** What a query may rely on. */
@@ -66,8 +67,17 @@ export class Reading<Db> {
   readonly #log: EventLog
   readonly #runtime: Runtime
   readonly #waiting: Waiting
+  readonly #isRun: (name: string) => boolean
 
-  constructor(store: ReadModelStore<Db>, log: EventLog, runtime: Runtime, waiting: Waiting) {
+  /** @param isRun - whether this process runs a projection */
+  constructor(
+    store: ReadModelStore<Db>,
+    log: EventLog,
+    runtime: Runtime,
+    waiting: Waiting,
+    isRun: (name: string) => boolean,
+  ) {
+    this.#isRun = isRun
     this.#store = store
     this.#log = log
     this.#runtime = runtime
@@ -97,13 +107,25 @@ export class Reading<Db> {
       try {
         const seen = await this.#store.read(async (view) => {
           const row = await activeRow(view, name)
+          if (!row) return {}
           if (goal && !isReached(row, goal)) return { row }
           if (goal && !allowParked) await mustBeComplete(view, row, goal)
           return { row, result: await work(contextOf(view, row)) }
         })
-        if ('result' in seen) return seen.result
+        const left = until - clock.now()
+        if (!seen.row) {
+          // Whoever runs it makes its tables first.
+          if (left <= 0 || !(goal || this.#isRun(name))) throw unknown(name)
+          await moved.within(Math.min(pause, left), signal)
+          continue
+        }
+        if ('result' in seen) {
+          if (goal) await mustBeOf(seen.row, this.#log)
+          return seen.result
+        }
         if (goal!.needed === undefined) {
-          goal!.needed = await this.#lastSelected(
+          goal!.needed = await this.#neededFor(
+            seen.row.position,
             JSON.parse(seen.row.details.select) as Selector,
             goal!.after,
           )
@@ -115,8 +137,11 @@ export class Reading<Db> {
           continue
         }
         if (seen.row.state === 'failed') throw stopped(seen.row)
-        const left = until - clock.now()
-        if (left <= 0) throw tooOld(seen.row, goal!, timeout)
+        if (left <= 0) {
+          // It may be for more than time.
+          await mustBeOf(seen.row, this.#log)
+          throw tooOld(seen.row, goal!, timeout)
+        }
         await moved.within(Math.min(pause, left), signal)
       } finally {
         moved.end()
@@ -126,13 +151,15 @@ export class Reading<Db> {
 
   /** Waits until a version has everything that is in the log now, however long that takes. */
   async reachHead(name: string, version: number, select: Selector, signal: AbortSignal): Promise<void> {
-    const needed = await this.#lastSelected(select, await this.#log.head())
+    const head = await this.#log.head()
+    let needed: Position | undefined
     for (let pause = LOOK_FIRST_MS; !signal.aborted; pause = Math.min(pause * 2, LOOK_LAST_MS)) {
       const moved = this.#waiting.begin(name)
       try {
         const rows = await this.#store.read((view) => view.rows(name))
         const row = rows.find((known) => known.version === version)
-        if (row?.state === 'running' && fromRow(row).position >= needed) return
+        if (row) needed ??= await this.#neededFor(fromRow(row).position, select, head)
+        if (row?.state === 'running' && row.position >= needed!) return
         await moved.within(pause, signal)
       } finally {
         moved.end()
@@ -164,7 +191,22 @@ export class Reading<Db> {
     return true
   }
 
-  /** Checkpoints move to events that are selected, at once; past others now and then. */
+  /**
+   * Which position is enough. Checkpoints move to events that are selected, at once; past others now and then. So the last
+   * that is selected will do, unless there was another that is gone, which was never in the read model.
+   */
+  async #neededFor(position: Position, selector: Selector, after: Position): Promise<Position> {
+    const last = await this.#lastSelected(selector, after)
+    if (last > position || position >= after) return last
+    for await (const { truncated } of this.#log.follow(selector, {
+      from: position,
+      batch: 1,
+      faults: 'give',
+    }))
+      return truncated ? after : last
+    return last
+  }
+
   async #lastSelected(selector: Selector, after: Position): Promise<Position> {
     if (after === START) return START
     const head = await this.#log.head()
@@ -181,11 +223,14 @@ export class Reading<Db> {
   }
 }
 
-/** @throws `BANYAN_PROJECTION_UNKNOWN`, `BANYAN_READ_MODEL_CORRUPT` */
-async function activeRow(view: StoreView<unknown>, name: string): Promise<Checkpoint> {
+/** @throws `BANYAN_READ_MODEL_CORRUPT` */
+async function activeRow(view: StoreView<unknown>, name: string): Promise<Checkpoint | undefined> {
   const row = (await view.rows(name)).find(({ active }) => active)
-  if (row) return fromRow(row)
-  throw eventError(
+  return row && fromRow(row)
+}
+
+function unknown(name: string): Error {
+  return eventError(
     'BANYAN_PROJECTION_UNKNOWN',
     `there is no active version of ${name} in this store; it has one once a projection of that name was run`,
   )

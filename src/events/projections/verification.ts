@@ -1,5 +1,7 @@
 import { eventError } from '../errors.js'
-import type { EventLog } from '../log.js'
+import type { EventLog, Position, RecordedEvent, Selector } from '../log.js'
+import { START } from '../position.js'
+import { isSystemStream } from '../transform.js'
 import { describeVersion, type Checkpoint } from './checkpoint.js'
 import type { AnyProjection } from './projection.js'
 import type { ReadModelStore } from './store.js'
@@ -29,7 +31,7 @@ export async function verify(
 ): Promise<void> {
   mustSelectTheSame(checkpoint, projection)
   await mustHaveTables(checkpoint, store)
-  await mustBeOf(checkpoint, projection, log)
+  await mustBeOf(checkpoint, log)
 }
 
 function mustSelectTheSame(checkpoint: Checkpoint, projection: AnyProjection<never>): void {
@@ -60,29 +62,42 @@ async function mustHaveTables(checkpoint: Checkpoint, store: ReadModelStore<unkn
   }
 }
 
-/** A position says little by itself: a log that was restored, or another one, has something else there. */
-async function mustBeOf(
-  checkpoint: Checkpoint,
-  projection: AnyProjection<never>,
-  log: EventLog,
-): Promise<void> {
+/**
+ * Refuses a read model that has not seen what this log has up to its position. A position says little by itself: a log that
+ * was restored, or another one, has something else there. But the last selected event up to it must be the one that was
+ * handled last, by its id; and what stands before that event stood there when it was appended.
+ *
+ * @throws `BANYAN_READ_MODEL_CORRUPT`, `BANYAN_POSITION_AHEAD`
+ */
+export async function mustBeOf(checkpoint: Checkpoint, log: EventLog): Promise<void> {
   const { position, details } = checkpoint
-  const head = await log.head()
+  const { last } = details
+  if (position === START) return
+  const select = JSON.parse(details.select) as Selector
+  const [head, there] = await Promise.all([log.head(), lastUpTo(log, select, position)])
   if (position > head)
     throw eventError(
       'BANYAN_POSITION_AHEAD',
       `${describeVersion(checkpoint)} is at position ${position}, behind the end of the log, which is at ${head}: ` +
         'it was made of another log, or this one was restored from a backup. Drop this version, and build it anew',
     )
-  const { last } = details
-  if (!last) return
-  for await (const event of log.read(projection.select, { to: last.position, backwards: true, limit: 1 })) {
-    // What stands before it was truncated then, and it with it.
-    if (event.position < last.position || event.id === last.id) continue
-    throw eventError(
-      'BANYAN_READ_MODEL_CORRUPT',
-      `${describeVersion(checkpoint)} has handled event ${last.id} at position ${last.position}, where this log has ${event.id}: ` +
-        'it was made of another log, or this one was restored from a backup and went on. Drop this version, and build it anew',
-    )
-  }
+  // What was handled last may have been truncated, with everything before it.
+  if (!there || there.id === last?.id || (last && there.position < last.position)) return
+  throw eventError(
+    'BANYAN_READ_MODEL_CORRUPT',
+    `${describeVersion(checkpoint)} has handled ${last ? `event ${last.id} at position ${last.position}` : 'no event'} last, ` +
+      `where this log has ${there.id} at ${there.position}: ` +
+      'it was made of another log, or this one was restored from a backup and went on. Drop this version, and build it anew',
+  )
+}
+
+/** The last of the selected events up to a position; undefined if there is none, or not so much of the log. */
+async function lastUpTo(
+  log: EventLog,
+  select: Selector,
+  position: Position,
+): Promise<RecordedEvent | undefined> {
+  const options = { to: position, backwards: true, faults: 'give' } as const
+  for await (const event of log.read(select, options)) if (!isSystemStream(event.stream)) return event
+  return undefined
 }
