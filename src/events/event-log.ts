@@ -34,10 +34,10 @@ import type {
   VerifyOptions,
 } from './log.js'
 import { checkName, MAX_STREAM_BYTES } from './names.js'
-import { followedPart, limitOf, queryOf, startOf } from './query.js'
+import { followedPart, limitOf, queryOf, startOf, type Part } from './query.js'
 import { START } from './position.js'
 import { ReadAhead } from './read-ahead.js'
-import { transformRead, transformStreams, type EventTransform } from './transform.js'
+import { storedTypesOf, transformRead, transformStreams, type EventTransform } from './transform.js'
 import { Turns } from './turns.js'
 
 /** Options of {@link openLog}. */
@@ -100,6 +100,8 @@ export class DriverLog implements EventLog {
   readonly #runtime: Runtime
   readonly #instruments: LogInstruments
   readonly #transforms: readonly EventTransform[]
+  /** Whether a type is not always shown as it is stored. */
+  readonly #renames: boolean
   readonly #turns: Turns
   readonly #closing = new AbortController()
   /** Resolves when the last append that goes through transforms was handed over. */
@@ -112,6 +114,7 @@ export class DriverLog implements EventLog {
     this.capabilities = driver.capabilities
     this.#runtime = options.runtime ?? systemRuntime
     this.#transforms = options.transforms ?? []
+    this.#renames = this.#transforms.some((transform) => transform.storedTypes !== undefined)
     this.#turns = new Turns(this.#runtime.clock)
     this.#limits = {
       eventBytes: bytes(options.eventBytes ?? '16MB', 'eventBytes'),
@@ -175,7 +178,7 @@ export class DriverLog implements EventLog {
     selector: Selector = {},
     options: ReadOptions = {},
   ): AsyncGenerator<Recorded<Event>, void, undefined> {
-    let part = queryOf(selector, options)
+    let part = this.#stored(queryOf(selector, options))
     let after = startOf(options)
     let before: Position | undefined
     let left = limitOf(options)
@@ -197,7 +200,9 @@ export class DriverLog implements EventLog {
       left -= page.events.length
       // Whoever asks for a second page will want more.
       if (!page.end && pages > 1) ahead.begin(left, next)
-      const { events, fault } = await this.#decode(page, options.faults)
+      const { events, fault } = await this.#decode(page, selector, options.faults)
+      // What is not shown does not count.
+      left += page.events.length - events.length
       for (const event of events) yield event as Recorded<Event>
       if (fault) throw fault.error
       if (page.end) return
@@ -208,7 +213,7 @@ export class DriverLog implements EventLog {
     selector: Selector = {},
     options: FollowOptions = {},
   ): AsyncGenerator<Batch<Recorded<Event>>, void, undefined> {
-    const part = followedPart(selector, options)
+    const part = this.#stored(followedPart(selector, options))
     const limit = limitOf({ limit: options.batch ?? PAGE_EVENTS }) || 1
     this.#mustBeOpen()
     const signal = options.signal
@@ -236,7 +241,7 @@ export class DriverLog implements EventLog {
       if (!page) return
       position = page.position
       if (!page.end) ahead.begin(limit, next)
-      const { events, fault } = await this.#decode(page, options.faults)
+      const { events, fault } = await this.#decode(page, selector, options.faults)
       if (fault) {
         // What is before it is handled once, and not again with each try.
         const last = events.at(-1)?.position
@@ -401,9 +406,17 @@ export class DriverLog implements EventLog {
     return this.#encode({ ...commit, streams })
   }
 
+  /** A query for what is shown as one for what is stored. */
+  #stored(part: Part): Part {
+    return part.types && this.#renames
+      ? { ...part, types: storedTypesOf(this.#transforms, part.types) }
+      : part
+  }
+
   /** The events of a page, up to the first that cannot be shown. */
   async #decode(
     page: Page,
+    { types }: Selector,
     faults: ReadOptions['faults'] = 'throw',
   ): Promise<{ events: readonly RecordedEvent[]; fault?: { error: unknown } }> {
     const events: RecordedEvent[] = []
@@ -420,7 +433,8 @@ export class DriverLog implements EventLog {
             }),
           )
       }
-      return { events }
+      if (!types || !this.#renames) return { events }
+      return { events: events.filter(({ type, fault }) => fault !== undefined || types.includes(type)) }
     } catch (error) {
       return { events, fault: { error } }
     } finally {

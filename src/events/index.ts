@@ -232,7 +232,7 @@ export {
   type Inverses,
   type Loaded,
   type Moment,
-  type Renamed,
+  type Renaming,
   type Repository,
   type RepositoryOptions,
   type Snapshot,

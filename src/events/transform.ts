@@ -9,6 +9,19 @@ export interface EventTransform {
   write?(event: NewEvent, stream: string): NewEvent | Promise<NewEvent>
   /** What is read instead. */
   read?(event: RecordedEvent): RecordedEvent | Promise<RecordedEvent>
+  /**
+   * For one that gives events another type when they are read: the types of what is stored that it may show as this one,
+   * itself included. Whoever selects by type means what is shown.
+   */
+  storedTypes?(type: string): readonly string[]
+}
+
+/** Types as readers know them, as those of what is stored. */
+export function storedTypesOf(transforms: readonly EventTransform[], types: readonly string[]): string[] {
+  let stored = new Set(types)
+  for (const transform of transforms)
+    if (transform.storedTypes) stored = new Set([...stored].flatMap((type) => transform.storedTypes!(type)))
+  return [...stored]
 }
 
 /** Category of messages that are not due yet: events of the application, in streams of the patterns. */

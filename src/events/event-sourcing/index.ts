@@ -12,7 +12,7 @@ export type { StateDiff } from './diff.js'
 export { repository, type Repository, type RepositoryOptions, type UndoableRepository } from './repository.js'
 export type { Loaded, Moment } from './replay.js'
 export type { SnapshotOptions } from './state-cache.js'
-export { renamed, upcasters, type Renamed, type Upcaster, type Upcasters } from './upcasters.js'
+export { renamed, upcasters, type Renaming, type Upcaster, type Upcasters } from './upcasters.js'
 export { memorySnapshots, type Snapshot, type Snapshots, type SnapshotStore } from './snapshots.js'
 export {
   undoable,

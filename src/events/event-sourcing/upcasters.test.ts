@@ -1,6 +1,17 @@
 import { afterEach, expect, it } from 'vitest'
 import { closeLogs, collect, newDirectory } from '../../../test/support/logs.js'
-import { archive, exportEvents, fileLines, openLog, START, type EventLog } from '../index.js'
+import {
+  archive,
+  exportEvents,
+  fileLines,
+  openLog,
+  openReadModels,
+  projection,
+  START,
+  type EventLog,
+  type MemoryTables,
+  type ReadOptions,
+} from '../index.js'
 import { memorySnapshots, renamed, repository, upcasters } from './index.js'
 
 const open: EventLog[] = []
@@ -73,7 +84,7 @@ it('appends at the newest version what says none', async () => {
 it('follows an event whose type was renamed, into the chain of its new one', async () => {
   const log = await logWith([{ type: 'OrderMade', data: { price: 3 } }], {
     ...placed,
-    OrderMade: { 1: (data: unknown) => renamed('OrderPlaced', data) },
+    OrderMade: { 1: renamed('OrderPlaced') },
   })
   expect(await read(log)).toEqual([['OrderPlaced', { total: 3, currency: 'EUR' }, 3]])
 })
@@ -131,11 +142,47 @@ it('does not guess what a newer program has meant', async () => {
   })
 })
 
-it('says where upcasters lead in a circle, and which step is missing', async () => {
-  const log = await logWith([{ type: 'A', data: {} }], {
-    A: { 1: (data: unknown) => renamed('B', data) },
-    B: { 1: (data: unknown) => renamed('A', data) },
+it('selects events by the type under which they are shown', async () => {
+  const made = Array.from({ length: 20 }, (_, price) => ({ type: 'OrderMade', data: { price } }))
+  const log = await logWith([{ type: 'OrderBegun', data: { price: 100 } }, { type: 'Other' }, ...made], {
+    ...placed,
+    OrderBegun: { 1: renamed('OrderMade') },
+    OrderMade: { 1: renamed('OrderPlaced', (data: { price: number }) => ({ total: data.price }), 2) },
   })
-  await expect(read(log)).rejects.toThrow('lead in a circle, for order-1@0')
+  const totals = async (options?: ReadOptions): Promise<number[]> =>
+    (
+      await collect(log.read<{ type: string; data: { total: number } }>({ types: ['OrderPlaced'] }, options))
+    ).map(({ data }) => data.total)
+  expect(await totals()).toEqual([100, ...made.keys()])
+  expect(await totals({ limit: 2 })).toEqual([100, 0])
+  expect(await totals({ limit: 2, backwards: true })).toEqual([19, 18])
+  for (const type of ['OrderMade', 'OrderBegun'])
+    expect(await collect(log.read({ types: [type] }, { limit: 1 }))).toEqual([])
+  for await (const { events, caughtUp } of log.follow({ types: ['OrderPlaced'] }, { batch: 100 })) {
+    expect([events.length, caughtUp]).toEqual([21, true])
+    break
+  }
+  const models = await openReadModels('memory:', log)
+  const sums = projection<{ type: 'OrderPlaced'; data: { total: number } }, MemoryTables>({
+    name: 'sums',
+    version: 1,
+    schemaVersions: { OrderPlaced: 3 },
+    setup: ({ db, table }) => db.create(table('sum')),
+    on: {
+      OrderPlaced: ({ data }, { db, table }) => {
+        const rows = db.table<number>(table('sum'))
+        rows.set('all', (rows.get('all') ?? 0) + data.total)
+      },
+    },
+  })
+  await models.run(sums).caughtUp()
+  expect(await models.query(sums, ({ db, table }) => db.table(table('sum')).get('all'))).toBe(290)
+  await models.close()
+})
+
+it('refuses steps that lead in a circle, and says which is missing', () => {
+  expect(() => upcasters({ A: { 1: renamed('B') }, B: { 1: renamed('A') } })).toThrow(
+    'the steps of A lead in a circle',
+  )
   expect(() => upcasters({ A: { 1: () => ({}), 3: () => ({}) } })).toThrow('and none for 2')
 })

@@ -3,7 +3,7 @@ import { eventError } from '../errors.js'
 import type { NewEvent, RecordedEvent } from '../log.js'
 import type { EventTransform } from '../transform.js'
 
-/** Makes data of one version what the next version would have been; it may give the event another type, too. */
+/** Makes data of one version what the next version would have been. */
 export type Upcaster = (
   // Old forms have no types any more.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -11,29 +11,26 @@ export type Upcaster = (
   event: RecordedEvent,
 ) => unknown
 
-/** Another type, and its data. */
-export class Renamed {
+/** A step that gives events another type, too: see {@link renamed}. */
+export interface Renaming {
   readonly type: string
-  readonly data: unknown
   readonly schemaVersion: number
-
-  constructor(type: string, data: unknown, schemaVersion: number) {
-    this.type = type
-    this.data = data
-    this.schemaVersion = schemaVersion
-  }
+  readonly step: Upcaster
 }
 
-/** What an {@link Upcaster} gives back where an event has another type since. */
-export function renamed(type: string, data: unknown, schemaVersion = 1): Renamed {
-  return new Renamed(type, data, schemaVersion)
+/**
+ * A step for events that have another type since. Whoever selects events by type gets them under the new one, and no more
+ * under the old one.
+ *
+ * @param step - makes the data of the new type; default as it is
+ * @param schemaVersion - of the new type, which that has; default 1
+ */
+export function renamed(type: string, step: Upcaster = (data: unknown) => data, schemaVersion = 1): Renaming {
+  return { type, step, schemaVersion }
 }
 
 /** For each type the steps, each under the version that it takes: `{ OrderPlaced: { 1: toVersion2, 2: toVersion3 } }`. */
-export type Upcasters = Readonly<Record<string, Readonly<Record<number, Upcaster>>>>
-
-/** Steps that an event may take, renaming included; more are a circle. */
-const MOST_STEPS = 100
+export type Upcasters = Readonly<Record<string, Readonly<Record<number, Upcaster | Renaming>>>>
 
 /**
  * Brings events to their newest version when they are read, one step after the other, and says the newest version of what
@@ -42,12 +39,14 @@ const MOST_STEPS = 100
  *
  * What it refuses to read: `BANYAN_EVENT_NEWER`, an event of a version that these steps do not know.
  *
- * @throws `BANYAN_INVALID_OPTIONS` if a step is missing between two others
+ * @throws `BANYAN_INVALID_OPTIONS` if a step is missing between two others, or renamings lead in a circle
  */
 export function upcasters(chains: Upcasters): EventTransform {
   const newest = new Map<string, number>()
   for (const [type, steps] of Object.entries(chains)) newest.set(type, newestOf(type, steps))
+  for (const type of newest.keys()) mustEnd(chains, type)
   return {
+    storedTypes: (type) => [...sourcesOf(chains, type)],
     write(event: NewEvent): NewEvent {
       const version = newest.get(event.type)
       return version === undefined || event.schemaVersion !== undefined
@@ -56,16 +55,20 @@ export function upcasters(chains: Upcasters): EventTransform {
     },
     read(recorded: RecordedEvent): RecordedEvent {
       let event = recorded
-      for (let step = 0; newest.has(event.type); step++) {
+      while (newest.has(event.type)) {
         const version = newest.get(event.type)!
         if (event.schemaVersion === version) break
         if (event.schemaVersion > version) throw newer(event, version)
-        if (step === MOST_STEPS) throw circle(recorded)
-        const data = chains[event.type]![event.schemaVersion]!(event.data, event)
+        const step = chains[event.type]![event.schemaVersion]!
         event =
-          data instanceof Renamed
-            ? { ...event, type: data.type, data: data.data, schemaVersion: data.schemaVersion }
-            : { ...event, data, schemaVersion: event.schemaVersion + 1 }
+          typeof step === 'function'
+            ? { ...event, data: step(event.data, event), schemaVersion: event.schemaVersion + 1 }
+            : {
+                ...event,
+                type: step.type,
+                data: step.step(event.data, event),
+                schemaVersion: step.schemaVersion,
+              }
       }
       return event
     },
@@ -73,10 +76,10 @@ export function upcasters(chains: Upcasters): EventTransform {
 }
 
 /** Steps go from the first version without a gap. */
-function newestOf(type: string, steps: Readonly<Record<number, Upcaster>>): number {
+function newestOf(type: string, steps: Upcasters[string]): number {
   const versions = Object.keys(steps).map(Number)
   for (let version = 1; version <= versions.length; version++)
-    if (typeof steps[version] !== 'function')
+    if (!isStep(steps[version]))
       throw new BanyanError(
         'BANYAN_INVALID_OPTIONS',
         `upcasters: ${type} has steps for the versions ${versions.join(', ')}, and none for ${version}; a step stands under the version that it takes, from 1 on`,
@@ -92,9 +95,30 @@ function newer({ type, schemaVersion, stream, revision }: RecordedEvent, known: 
   )
 }
 
-function circle({ type, stream, revision }: RecordedEvent): Error {
-  return eventError(
-    'BANYAN_INVALID_EVENT',
-    `the upcasters of ${type} lead in a circle, for ${stream}@${revision}`,
-  )
+/** Types that events may have had which have this one now, itself included. */
+function sourcesOf(chains: Upcasters, type: string): Set<string> {
+  const sources = new Set([type])
+  for (const source of sources)
+    for (const [before, steps] of Object.entries(chains))
+      if (Object.values(steps).some((step) => typeof step !== 'function' && step.type === source))
+        sources.add(before)
+  return sources
+}
+
+function mustEnd(chains: Upcasters, first: string): void {
+  const seen = new Set<string>()
+  let [type, version] = [first, 1]
+  for (;;) {
+    const step = chains[type]?.[version]
+    if (!step) return
+    if (seen.has(`${version} ${type}`))
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `upcasters: the steps of ${first} lead in a circle`)
+    seen.add(`${version} ${type}`)
+    if (typeof step === 'function') version++
+    else [type, version] = [step.type, step.schemaVersion]
+  }
+}
+
+function isStep(step: Upcaster | Renaming | undefined): boolean {
+  return typeof (typeof step === 'object' ? step.step : step) === 'function'
 }
