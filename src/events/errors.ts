@@ -14,7 +14,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_CONFLICT` | a command that came too late: others have appended to its stream |
  * | `BANYAN_HISTORY_TRUNCATED` | a state cannot be told, as events that made it were removed |
  * | `BANYAN_NOT_UNDOABLE` | there is nothing to undo or redo, it was done already, or an event of it has no inverse |
- * | `BANYAN_INVALID_SELECTOR` | options of a read that contradict each other |
+ * | `BANYAN_INVALID_SELECTOR` | what to read or to remove is not said as it must be: a name that is not known, a number that is none, parts that contradict each other |
  * | `BANYAN_INVALID_POSITION` | not a position of this kind of log |
  * | `BANYAN_POSITION_AHEAD` | a position behind the end: of another log, or of this one before it was restored |
  * | `BANYAN_POSITION_TRUNCATED` | a place in the log behind which events were removed: not everything could come again from there |

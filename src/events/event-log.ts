@@ -34,6 +34,7 @@ import type {
   VerifyOptions,
 } from './log.js'
 import { checkName, MAX_STREAM_BYTES } from './names.js'
+import { checkPosition, checkStreamsOptions, checkTime, checkTruncation } from './places.js'
 import { followedPart, limitOf, queryOf, startOf, type Part } from './query.js'
 import { START } from './position.js'
 import { ReadAhead } from './read-ahead.js'
@@ -272,6 +273,7 @@ export class DriverLog implements EventLog {
 
   async positionAt(time: number): Promise<Position> {
     this.#mustBeOpen()
+    checkTime(time)
     return this.#driver.positionAt(time)
   }
 
@@ -282,6 +284,7 @@ export class DriverLog implements EventLog {
   }
 
   async *streams(options: StreamsOptions = {}): AsyncGenerator<StreamInfo, void, undefined> {
+    checkStreamsOptions(options)
     const { category, signal } = options
     let { after } = options
     let left = options.limit ?? Infinity
@@ -303,18 +306,22 @@ export class DriverLog implements EventLog {
   }
 
   async truncate(what: Truncation): Promise<TruncateResult> {
+    checkTruncation(what)
     // Who comes with a position of another log would remove everything of this one.
     await this.#mustBeReached('upTo' in what ? what.upTo : START)
     return this.#driver.truncate(what)
   }
 
   async hold(name: string, position: Position): Promise<void> {
+    checkName(name, 'the name of a hold', 'BANYAN_INVALID_SELECTOR')
+    checkPosition(position, 'the position of a hold')
     await this.#mustBeReached(position)
     return this.#driver.hold(name, position)
   }
 
   async release(name: string): Promise<void> {
     this.#mustBeOpen()
+    checkName(name, 'the name of a hold', 'BANYAN_INVALID_SELECTOR')
     return this.#driver.release(name)
   }
 

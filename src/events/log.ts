@@ -78,7 +78,8 @@ export interface EventLog extends Appender, AsyncDisposable {
    * what a hold keeps.
    *
    * @returns how many events were removed, and which hold kept others, if one did
-   * @throws `BANYAN_POSITION_AHEAD`: nothing was removed
+   * @throws `BANYAN_INVALID_SELECTOR`, `BANYAN_INVALID_POSITION`, if it is not exactly one of the forms of
+   *   {@link Truncation}; `BANYAN_POSITION_AHEAD`: nothing was removed
    */
   truncate(what: Truncation): Promise<TruncateResult>
 
@@ -360,7 +361,7 @@ export interface StreamInfo {
   readonly firstRevision: number
 }
 
-/** What to remove. */
+/** What to remove; the whole log only by its own form. */
 export type Truncation =
   | { stream: string; beforeRevision: number }
   | { category: string; upTo: Position }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { EventLog, Position, RecordedEvent, Selector, Truncation } from '../log.js'
+import { checkTruncation } from '../places.js'
 import { readEvents } from './commits.js'
 import { commitsOf, DEFAULT_SOURCE, linesOf } from './export.js'
 import { fileLines, writeLines } from './files.js'
@@ -57,10 +58,11 @@ interface Plan {
  * if that was complete, else anew (what is left of the old one ends in `.part.gz`). Removes exactly what is in the file.
  *
  * @param what - as for `log.truncate`; holds are respected
- * @throws what `writeLines` and `log.read` throw: nothing was removed then
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_INVALID_SELECTOR`, `BANYAN_INVALID_POSITION`; what `writeLines` and `log.read` throw: nothing was removed then
  */
 export async function archive(log: EventLog, what: Truncation, options: ArchiveOptions): Promise<Archived> {
   checkOptions('archive', OPTIONS, options)
+  checkTruncation(what)
   const { directory, source = DEFAULT_SOURCE, signal } = options
   const plan = planOf(what)
   const hold = await lowestHold(log)
