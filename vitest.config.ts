@@ -34,5 +34,7 @@ export default defineConfig({
     ],
     // Many tests wait for a process, a disk or a timer; one more than there are cores keeps these at work.
     maxWorkers: availableParallelism() + 1,
+    // What is logged on the way of a test that passes is expected; of one that fails it is evidence.
+    silent: 'passed-only',
   },
 })

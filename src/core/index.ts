@@ -9,6 +9,7 @@ export { BanyanError, type BanyanErrorOptions } from './errors.js'
 export type { Unsubscribe } from './observers.js'
 export { seededRandom, systemRandom, type Random } from './random.js'
 export { systemRuntime, type Runtime } from './runtime.js'
+export { stderrTelemetry } from './stderr-telemetry.js'
 export {
   noTelemetry,
   type Attributes,

@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from './clock.js'
 import { systemRandom, type Random } from './random.js'
-import { noTelemetry, type Telemetry } from './telemetry.js'
+import { stderrTelemetry } from './stderr-telemetry.js'
+import type { Telemetry } from './telemetry.js'
 
 /**
  * What a pattern takes from the world: time, chance, and a place to report to. Everything accepts a `runtime`;
@@ -12,5 +13,5 @@ export interface Runtime {
   readonly telemetry: Telemetry
 }
 
-/** Real time, `Math.random`, no telemetry; the default. */
-export const systemRuntime: Runtime = { clock: systemClock, random: systemRandom, telemetry: noTelemetry }
+/** Real time, `Math.random`, warnings and errors to stderr, no metrics; the default. */
+export const systemRuntime: Runtime = { clock: systemClock, random: systemRandom, telemetry: stderrTelemetry }

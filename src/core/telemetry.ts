@@ -82,7 +82,7 @@ export interface Telemetry {
 const nothing = (): void => undefined
 const noInstrument: Counter & Histogram = { add: nothing, record: nothing }
 
-/** Reports nothing and costs nothing measurable; the default. */
+/** Reports nothing and costs nothing measurable. */
 export const noTelemetry: Telemetry = {
   counter: () => noInstrument,
   histogram: () => noInstrument,

@@ -27,11 +27,25 @@ export async function runSnippet(
     cwd?: string
   } = {},
 ): Promise<string> {
-  const { index = 0, edit = (code: string) => code, env = {} } = options
+  const { index = 0, edit = (code: string) => code } = options
+  const { stdout } = await runCode(edit(blockOf(page, 'ts', index)), options)
+  return stdout
+}
+
+/**
+ * Runs TypeScript in a process of its own, against the built package.
+ *
+ * @returns what it printed
+ * @throws if the process ends with an error, with what it printed
+ */
+export async function runCode(
+  code: string,
+  { env = {}, cwd }: { env?: Record<string, string>; cwd?: string } = {},
+): Promise<{ stdout: string; stderr: string }> {
   const directory = join(DIRECTORY, randomUUID())
   mkdirSync(directory, { recursive: true })
   const file = join(directory, 'snippet.mjs')
-  const { outputText } = ts.transpileModule(edit(blockOf(page, 'ts', index)), {
+  const { outputText } = ts.transpileModule(code, {
     compilerOptions: {
       target: ts.ScriptTarget.ES2022,
       module: ts.ModuleKind.ESNext,
@@ -40,12 +54,11 @@ export async function runSnippet(
   })
   writeFileSync(file, outputText)
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [file], {
-      cwd: options.cwd ?? directory,
+    return await promisify(execFile)(process.execPath, [file], {
+      cwd: cwd ?? directory,
       env: { ...process.env, ...env },
       timeout: 25_000,
     })
-    return stdout
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -95,7 +95,10 @@ class MemoryBus implements EventBus {
     const failed = (error: unknown, event: RecordedEvent): void => {
       if (onError) onError(error, event, interest.name)
       else
-        this.#runtime.telemetry.log('error', `${interest.name} has failed with ${event.id}: ${String(error)}`)
+        this.#runtime.telemetry.log(
+          'error',
+          `event bus: ${interest.name} has failed with ${event.id} of ${event.stream}: ${String(error)}`,
+        )
     }
     const run = withMiddleware(handler, middleware)
     const listener = new Listener(interest, run, { concurrency, failed })

@@ -233,13 +233,22 @@ export class Engine implements SlotOwner {
     } else {
       const isLast = verdict.is === 'rejected' || delivery.attempt >= this.#settings.attempts
       const delay = verdict.is === 'failed' ? verdict.delay : undefined
+      const reason = verdict.is === 'released' ? 'it was released again and again' : verdict.reason
       slot.partition.fail(entry, {
-        reason: verdict.is === 'released' ? 'it was released again and again' : verdict.reason,
+        reason,
         then: isLast ? this.#park : (delay ?? this.#backoff(delivery.attempt)),
       })
+      if (isLast) this.#tellDead(entry, reason)
       this.#meter.ended(isLast ? 'dead-lettered' : 'failed', took)
     }
     return slot.ledger.write()
+  }
+
+  #tellDead({ event }: Entry, reason: string): void {
+    this.#settings.runtime.telemetry.log(
+      'error',
+      `subscription ${this.#settings.name}: ${event.id} of ${event.stream} is a dead letter: ${reason}`,
+    )
   }
 
   get #park(): 'park-key' | 'park-message' {
@@ -292,6 +301,7 @@ export class Engine implements SlotOwner {
       if (entry.fault !== undefined || attempts >= this.#settings.attempts) {
         const reason = entry.fault ?? `${attempts} times the process ended while it was handled`
         partition.fail(entry, { reason, then: this.#park })
+        this.#tellDead(entry, reason)
         this.#meter.ended('dead-lettered', 0)
         void slot.ledger.write()
         continue
