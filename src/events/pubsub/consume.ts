@@ -56,6 +56,11 @@ export function handleAll(
   }
 }
 
+/** What cannot be written down comes again, and whoever writes has said so. */
+function isTold(): void {
+  // Nothing is left to do.
+}
+
 async function handleOne(
   log: EventLog,
   settings: Settings,
@@ -65,11 +70,11 @@ async function handleOne(
   try {
     const result: unknown = await handler(delivery.event, delivery)
     if (settings.delivery === 'effectively-once') await append(log, settings, delivery, result)
-    void delivery.end({ is: 'handled' }, 'it was handled')
+    await delivery.end({ is: 'handled' }, 'it was handled').catch(isTold)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     const is = error instanceof DeadLetterError ? 'rejected' : 'failed'
-    void delivery.end({ is, reason }, 'handling it has failed')
+    await delivery.end({ is, reason }, 'handling it has failed').catch(isTold)
   }
 }
 

@@ -42,7 +42,7 @@ export type Middleware = (
 export interface Nack {
   /** Until it is tried again; default as the backoff says. */
   delay?: Duration
-  /** Why, for people. */
+  /** Why, for people. The first 1,000 characters are kept. */
   reason?: string
 }
 
@@ -54,8 +54,9 @@ export interface Message<Event extends EventShape = EventShape> extends HandlerC
   /**
    * It was handled. Resolves when that is durable.
    *
-   * @throws `BANYAN_DELIVERY_ENDED` if its deadline has passed, or the subscription was taken over: it is, or was,
-   *   delivered again
+   * @throws `BANYAN_DELIVERY_ENDED` if that was not written, as its deadline has passed, the log was closed or does not take
+   *   it, another process has taken over, or an operator has moved the subscription: it is, or was, delivered again. The
+   *   same is true of `nack`, `release` and `reject`
    */
   ack(): Promise<void>
   /** It was not handled; it is tried again later, until its attempts are used up. */

@@ -4,11 +4,18 @@ import { eventError } from '../../errors.js'
 import type { EventShape, Recorded } from '../../log.js'
 import type { Entry } from '../lanes/lane.js'
 import type { Message, Nack } from '../message.js'
+import type { Isolation } from './isolation.js'
 
 /** What became of a delivery. */
 export type Verdict =
   | { readonly is: 'handled' }
-  | { readonly is: 'failed'; readonly reason: string; readonly delay?: number | undefined }
+  | {
+      readonly is: 'failed'
+      readonly reason: string
+      readonly delay?: number | undefined
+      /** Its deadline has passed. */
+      readonly isLate?: boolean
+    }
   | { readonly is: 'rejected'; readonly reason: string }
   /** Nobody has begun with it. */
   | { readonly is: 'released' }
@@ -19,7 +26,11 @@ export interface DeliveryOwner {
   readonly clock: Clock
   /** ms */
   readonly deadline: number
-  /** @returns resolves when that is durable */
+  readonly isolation: Isolation
+  /**
+   * @returns resolves when that is durable
+   * @throws `BANYAN_DELIVERY_ENDED` if it never will be
+   */
   ended(delivery: Delivery, verdict: Verdict): Promise<void>
 }
 
@@ -28,6 +39,8 @@ export class Delivery implements Message {
   readonly entry: Entry
   readonly attempt: number
   readonly id: string
+  /** No other message is handled meanwhile. */
+  readonly isAlone: boolean
   /** When, on the monotonic clock. */
   begun = 0
   /** Told when it ends, also if nobody has said what became of it: what handles it may never come back. */
@@ -36,9 +49,11 @@ export class Delivery implements Message {
   #abort: AbortController | undefined
   #timer: Timer | undefined
   #ending: string | undefined
+  #hasBegun = false
 
-  constructor(owner: DeliveryOwner, entry: Entry, attempt: number) {
+  constructor(owner: DeliveryOwner, entry: Entry, attempt: number, isAlone = false) {
     this.#owner = owner
+    this.isAlone = isAlone
     this.entry = entry
     this.attempt = attempt
     this.id = `${entry.event.position}.${attempt}`
@@ -67,9 +82,15 @@ export class Delivery implements Message {
     return this.#ending !== undefined
   }
 
+  get hasBegun(): boolean {
+    return this.#hasBegun
+  }
+
   /** The time for it begins. */
   begin(): void {
     this.begun = this.#owner.clock.now()
+    this.#hasBegun = true
+    this.#owner.isolation.begin()
     this.#startTimer(this.#owner.deadline)
   }
 
@@ -110,6 +131,7 @@ export class Delivery implements Message {
     if (this.#ending !== undefined) return false
     this.#ending = how
     this.#timer?.cancel()
+    if (this.#hasBegun) this.#owner.isolation.end()
     this.#abort?.abort(ended(how))
     this.onEnd?.()
     return true
@@ -119,7 +141,9 @@ export class Delivery implements Message {
     const { clock } = this.#owner
     this.#timer?.cancel()
     this.#timer = clock.schedule(clock.now() + ms, () => {
-      void this.end({ is: 'failed', reason: `it was not handled within ${ms} ms` }, 'its deadline has passed')
+      const reason = `it was not handled within ${ms} ms`
+      // What cannot be written is told by whoever writes it.
+      this.end({ is: 'failed', reason, isLate: true }, 'its deadline has passed').catch(() => undefined)
     })
   }
 
@@ -128,9 +152,11 @@ export class Delivery implements Message {
   }
 }
 
-function ended(how: string): Error {
+/** What is said of a delivery that has ended counts no more. */
+export function ended(how: string, cause?: unknown): Error {
   return eventError(
     'BANYAN_DELIVERY_ENDED',
     `this delivery has ended, as ${how}; what comes of it now does not count`,
+    cause,
   )
 }

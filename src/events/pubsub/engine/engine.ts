@@ -1,14 +1,16 @@
 import { backoffWait } from '../../../core/backoff.js'
-import { sleep, type Clock } from '../../../core/clock.js'
+import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import { isPassing } from '../../errors.js'
 import type { EventLog, Position, StreamAppend } from '../../log.js'
 import { Fifo } from '../lanes/fifo.js'
 import type { Entry, Lane } from '../lanes/lane.js'
 import type { Partition } from '../lanes/partition.js'
-import { readLedger } from '../ledger/ledger.js'
+import { shortened } from '../lanes/reason.js'
+import { readLedger, TAKEN_OVER } from '../ledger/ledger.js'
 import type { LedgerState } from '../ledger/state.js'
 import type { Settings } from '../options.js'
-import { Delivery, type Verdict } from './delivery.js'
+import { Delivery, ended, type Verdict } from './delivery.js'
+import { Isolation, type Isolated } from './isolation.js'
 import { Meter } from './meter.js'
 import { refill, type Hungry } from './refill.js'
 import { partitionOf, routeOf } from './route.js'
@@ -20,6 +22,20 @@ export type Taker = (delivery: Delivery) => void
 /** A taker, until it is served or does not want to be any more. */
 interface Request {
   taker: Taker | undefined
+}
+
+/** A lane with a message that may be delivered. */
+interface Ready {
+  readonly slot: Slot
+  readonly partition: Partition
+  readonly lane: Lane
+}
+
+/** A message that is tried alone. */
+interface Alone {
+  readonly slot: Slot
+  readonly delivery: Delivery
+  isWritten: boolean
 }
 
 /** What an engine works with, besides its settings. */
@@ -51,19 +67,24 @@ const OTHERS_MS = 30_000
  * Brings messages from the log through the lanes of the partitions that this process owns to whoever takes them, and
  * writes down what became of them.
  */
-export class Engine implements SlotOwner {
+export class Engine implements SlotOwner, Isolated {
   readonly #log: EventLog
   readonly #settings: Settings
   readonly #clock: Clock
   readonly #context: EngineContext
   readonly #meter: Meter
+  readonly #isolation: Isolation
   readonly #slots = new Map<number, Slot>()
-  readonly #ready = new Fifo<{ slot: Slot; partition: Partition; lane: Lane }>()
+  readonly #ready = new Fifo<Ready>()
   readonly #takers = new Fifo<Request>()
   /** Deliveries that were written down, and that nobody has yet. */
   #prepared: Delivery[] = []
   /** How many are being written down. */
   #preparing = 0
+  /** What is tried alone, or about to be. */
+  #alone: Alone | undefined
+  /** Until it does not wait to be alone any longer, or does not let others wait. */
+  #patience: Timer | undefined
   #hungry: Hungry[] = []
   #isRefilling = false
   #isScheduled = false
@@ -72,20 +93,34 @@ export class Engine implements SlotOwner {
   #reached: Position | undefined
   #waiting: (() => void)[] = []
   readonly #closing = new AbortController()
+  /** Partitions whose ledgers cannot be written, with why. */
+  readonly #refused = new Map<number, string>()
   /** Why nothing is read at the moment. */
-  fault: string | undefined
+  #fault: string | undefined
 
   constructor(log: EventLog, settings: Settings, context: EngineContext) {
     this.#log = log
     this.#settings = settings
     this.#context = context
     this.#clock = settings.runtime.clock
+    this.#isolation = Isolation.of(this.#clock)
+    this.#isolation.join(this)
     this.#meter = new Meter(
       settings.runtime,
       settings.name,
       () => this.held,
       () => this.stalled,
     )
+  }
+
+  /** Why something is not done at the moment. */
+  get fault(): string | undefined {
+    const [refused] = this.#refused.values()
+    return this.#fault ?? refused
+  }
+
+  set fault(fault: string | undefined) {
+    this.#fault = fault
   }
 
   /** Messages in memory that are not settled for good. */
@@ -141,6 +176,7 @@ export class Engine implements SlotOwner {
     const { drain } = this.#settings
     // What cannot be written now is not waited for: it is done again by whoever comes next.
     const timer = this.#clock.schedule(this.#clock.now() + drain, () => slot.ledger.stop())
+    slot.partition.rest()
     const isReleased = await slot.ledger.release(this.#context.freed(slot.index))
     timer.cancel()
     this.#remove(slot)
@@ -182,7 +218,13 @@ export class Engine implements SlotOwner {
     this.#stopFeeding()
     this.#closing.abort()
     await Promise.all([...this.#slots.keys()].map((index) => this.release(index)))
+    this.#patience?.cancel()
+    this.#isolation.leave(this)
     this.#meter.close()
+  }
+
+  awake(): void {
+    this.#schedule()
   }
 
   ready(slot: Slot, partition: Partition, lane: Lane): void {
@@ -206,34 +248,43 @@ export class Engine implements SlotOwner {
   }
 
   lost(slot: Slot, why: unknown): void {
+    const isTaken = why === TAKEN_OVER
+    const how = howLost(why)
     this.#settings.runtime.telemetry.log(
-      'warn',
-      `subscription ${this.#settings.name} does not work on partition ${slot.index} any more: ${String(why)}`,
+      isTaken ? 'warn' : 'error',
+      `subscription ${this.#settings.name} does not work on partition ${slot.index} any more: ${how}`,
     )
-    slot.drop('another process has taken the partition over')
+    if (!isTaken) this.#refused.set(slot.index, `partition ${slot.index}: ${how}`)
+    slot.drop(how)
     this.#remove(slot)
     this.#context.lost(slot.index)
   }
 
-  ended(slot: Slot, delivery: Delivery, verdict: Verdict): Promise<void> {
+  async ended(slot: Slot, delivery: Delivery, verdict: Verdict): Promise<void> {
     const { entry } = delivery
     const took = this.#clock.now() - delivery.begun
     if (this.#settings.delivery === 'at-most-once') {
       slot.partition.free(entry)
       this.written()
       this.#meter.ended(verdict.is === 'handled' ? 'handled' : 'dropped', took)
-      return Promise.resolve()
+      return
     }
     if (verdict.is === 'handled') {
       slot.partition.settle(entry)
       this.#meter.ended('handled', took)
+    } else if (delivery.isAlone && verdict.is === 'failed' && verdict.isLate) {
+      // It may have waited for what was not begun as it was alone.
+      slot.partition.acquit(entry)
+      slot.partition.putBack(entry)
+      this.#meter.ended('released', took)
     } else if (verdict.is === 'released' && entry.releases < MOST_RELEASES) {
       slot.partition.putBack(entry)
       this.#meter.ended('released', took)
     } else {
       const isLast = verdict.is === 'rejected' || delivery.attempt >= this.#settings.attempts
       const delay = verdict.is === 'failed' ? verdict.delay : undefined
-      const reason = verdict.is === 'released' ? 'it was released again and again' : verdict.reason
+      const why = verdict.is === 'released' ? 'it was released again and again' : verdict.reason
+      const reason = shortened(why)
       slot.partition.fail(entry, {
         reason,
         then: isLast ? this.#park : (delay ?? this.#backoff(delivery.attempt)),
@@ -241,7 +292,8 @@ export class Engine implements SlotOwner {
       if (isLast) this.#tellDead(entry, reason)
       this.#meter.ended(isLast ? 'dead-lettered' : 'failed', took)
     }
-    return slot.ledger.write()
+    if (await slot.ledger.write()) this.#refused.delete(slot.index)
+    else throw ended(howLost(slot.ledger.fault), slot.ledger.fault)
   }
 
   #tellDead({ event }: Entry, reason: string): void {
@@ -271,15 +323,127 @@ export class Engine implements SlotOwner {
   }
 
   #deliver(): void {
-    while (!this.#isPaused) {
-      const taker = this.#nextTaker()
-      if (!taker) return
-      const delivery = this.#nextPrepared() ?? this.#nextDelivery()
+    for (;;) {
+      const taker = this.#isPaused ? undefined : this.#nextTaker()
+      if (!taker) {
+        if (this.#isolation.wants(this) && !isBusy(this.#alone)) this.#standBack()
+        return
+      }
+      const delivery = this.#isolation.isWanted
+        ? this.#nextAlone()
+        : (this.#nextPrepared() ?? this.#nextDelivery())
       if (!delivery) return
       this.#takers.shift()
       delivery.begin()
       taker(delivery)
     }
+  }
+
+  /**
+   * What was in flight when a process ended without a word is suspected of that, and tried alone: so it is known which one it
+   * was, and no other one is ever given up for it. Those that are suspected least come first.
+   */
+  #nextAlone(): Delivery | undefined {
+    if (!this.#isolation.hasTurn(this)) return undefined
+    if (this.#alone?.delivery.hasEnded) this.#alone = undefined
+    if (this.#alone) {
+      const { delivery, isWritten } = this.#alone
+      if (!isWritten) return undefined
+      this.#patient(() => this.#noLongerAlone())
+      return delivery
+    }
+    const suspect = this.#nextSuspect()
+    if (!suspect) {
+      this.#patience?.cancel()
+      this.#isolation.yield(this)
+      return undefined
+    }
+    const { slot, entry } = suspect
+    const { partition } = slot
+    const delivery = new Delivery(slot, entry, partition.attemptsOf(entry) + 1, true)
+    const alone: Alone = { slot, delivery, isWritten: false }
+    this.#alone = alone
+    slot.deliveries.add(delivery)
+    partition.mark(entry, true)
+    this.#patient(() => this.#standBack())
+    void slot.ledger.write().then(() => {
+      alone.isWritten = true
+      if (!slot.isOpen) this.#forget(slot, delivery)
+      this.#schedule()
+    })
+    return undefined
+  }
+
+  /** Takes the message that is suspected least. */
+  #nextSuspect(): { slot: Slot; entry: Entry } | undefined {
+    let least: Ready | undefined
+    for (let count = this.#ready.length; count > 0; count--) {
+      const next = this.#ready.shift()!
+      const crashes = this.#crashesOf(next)
+      if (crashes === undefined || (least && crashes >= this.#crashesOf(least)!)) this.#ready.push(next)
+      else {
+        if (least) this.#ready.push(least)
+        least = next
+      }
+    }
+    const entry = least?.partition.take(least.lane)
+    return least && entry && { slot: least.slot, entry }
+  }
+
+  /** How often a message was found guilty; undefined if it does not have to be tried alone. */
+  #crashesOf({ slot, partition, lane }: Ready): number | undefined {
+    const entry = slot.isOpen && slot.partition === partition ? partition.peek(lane) : undefined
+    if (!entry || entry.isTriedAlong || partition.attemptsOf(entry) >= this.#settings.attempts)
+      return undefined
+    return partition.crashesOf(entry)
+  }
+
+  /** Nobody takes anything: others need not wait. */
+  #standBack(): void {
+    const alone = this.#alone
+    this.#alone = undefined
+    this.#patience?.cancel()
+    if (alone && !alone.delivery.hasEnded) {
+      const { slot, delivery } = alone
+      this.#forget(slot, delivery)
+      if (slot.isOpen) {
+        slot.partition.putBack(delivery.entry)
+        delivery.entry.releases--
+        void slot.ledger.write()
+      }
+    }
+    this.#isolation.yield(this)
+  }
+
+  #patient(then: () => void): void {
+    this.#patience?.cancel()
+    this.#patience = this.#clock.schedule(this.#clock.now() + this.#settings.deadline, then)
+  }
+
+  /** Whatever is being handled takes long: nothing is tried alone for now, and nothing that happens counts. */
+  #tryAlong(): void {
+    for (const { partition, lane } of this.#ready) {
+      const entry = partition.peek(lane)
+      if (entry && partition.crashesOf(entry) !== undefined) entry.isTriedAlong = true
+    }
+    this.#isolation.yield(this)
+  }
+
+  /** What is tried alone takes longer than usual, and has asked for that: others go on, and what happens counts no more. */
+  #noLongerAlone(): void {
+    const alone = this.#alone
+    if (!alone || alone.delivery.hasEnded) return
+    this.#alone = undefined
+    alone.slot.partition.mark(alone.delivery.entry, false)
+    void alone.slot.ledger.write().then(() => {
+      if (!this.#alone) this.#isolation.yield(this)
+    })
+  }
+
+  /** Nobody has begun with a delivery, and nobody will. */
+  #forget(slot: Slot, delivery: Delivery): void {
+    delivery.drop('nobody has begun with it')
+    slot.left(delivery)
   }
 
   /** One that was written down, unless it has ended since. */
@@ -295,12 +459,23 @@ export class Engine implements SlotOwner {
       const next = this.#ready.shift()
       if (!next) return undefined
       const { slot, partition, lane } = next
+      if (this.#crashesOf(next) !== undefined) {
+        this.#ready.push(next)
+        this.#isolation.want(this)
+        this.#patient(() => this.#tryAlong())
+        this.#schedule()
+        return undefined
+      }
       const entry = slot.isOpen && slot.partition === partition ? partition.take(lane) : undefined
       if (!entry) continue
       const attempts = partition.attemptsOf(entry)
       if (entry.fault !== undefined || attempts >= this.#settings.attempts) {
-        const reason = entry.fault ?? `${attempts} times the process ended while it was handled`
-        partition.fail(entry, { reason, then: this.#park })
+        const crashes = partition.crashesOf(entry) ?? 0
+        const reason = shortened(
+          entry.fault ??
+            `the process ended ${crashes === 1 ? 'once' : `${crashes} times`} while nothing but this message was handled`,
+        )
+        partition.fail(entry, { reason, then: this.#park, isTry: entry.fault !== undefined })
         this.#tellDead(entry, reason)
         this.#meter.ended('dead-lettered', 0)
         void slot.ledger.write()
@@ -318,9 +493,9 @@ export class Engine implements SlotOwner {
   /** Notes what has to be durable before a message is handed over, if anything has. */
   #mustBeWritten(slot: Slot, entry: Entry): boolean {
     if (this.#settings.delivery === 'at-most-once') slot.partition.acknowledge(entry)
-    else if (slot.wary > 0) {
-      slot.wary--
-      slot.partition.mark(entry)
+    else if (slot.wary > 0 || entry.isTriedAlong) {
+      if (slot.wary > 0) slot.wary--
+      slot.partition.mark(entry, false)
     } else return false
     return true
   }
@@ -329,7 +504,7 @@ export class Engine implements SlotOwner {
     this.#preparing--
     if (!slot.deliveries.has(delivery)) return
     // Whoever has the partition next delivers it.
-    if (!slot.isOpen) slot.left(delivery)
+    if (!slot.isOpen) this.#forget(slot, delivery)
     else this.#prepared.push(delivery)
     this.#schedule()
   }
@@ -349,9 +524,11 @@ export class Engine implements SlotOwner {
     // Nobody has those yet.
     this.#prepared = this.#prepared.filter((delivery) => {
       if (!slot.deliveries.has(delivery)) return true
-      slot.left(delivery)
+      this.#forget(slot, delivery)
       return false
     })
+    if (this.#alone?.slot === slot && this.#alone.isWritten && !this.#alone.delivery.hasBegun)
+      this.#forget(slot, this.#alone.delivery)
     const drained = slot.drained()
     const timer = this.#clock.schedule(this.#clock.now() + drain, () =>
       slot.drop('the subscription has ended, and did not wait for it any longer'),
@@ -363,6 +540,7 @@ export class Engine implements SlotOwner {
   #remove(slot: Slot): void {
     slot.end()
     if (this.#slots.get(slot.index) === slot) this.#slots.delete(slot.index)
+    this.#schedule()
     if (this.#slots.size === 0) this.#stopFeeding()
     // What it held has made room.
     else this.written()
@@ -506,4 +684,14 @@ export class Engine implements SlotOwner {
       return signal.aborted ? waiting : []
     }
   }
+}
+
+function isBusy(alone: Alone | undefined): boolean {
+  return alone !== undefined && alone.delivery.hasBegun && !alone.delivery.hasEnded
+}
+
+/** Why what became of a message was not written. */
+function howLost(why: unknown): string {
+  if (why === undefined) return 'it could not be written down any more'
+  return why instanceof Error ? `it could not be written down: ${why.message}` : TAKEN_OVER
 }

@@ -6,6 +6,7 @@ import type { Lane } from '../lanes/lane.js'
 import { Ledger, type LedgerOwner } from '../ledger/ledger.js'
 import type { Kept, LedgerEvent, LedgerState, Progress } from '../ledger/state.js'
 import type { Delivery, DeliveryOwner, Verdict } from './delivery.js'
+import { Isolation } from './isolation.js'
 
 /** What a slot tells the engine. */
 export interface SlotOwner {
@@ -16,7 +17,10 @@ export interface SlotOwner {
   written(): void
   sought(slot: Slot): void
   lost(slot: Slot, why: unknown): void
-  /** @returns resolves when it is durable */
+  /**
+   * @returns resolves when it is durable
+   * @throws `BANYAN_DELIVERY_ENDED` if it never will be
+   */
   ended(slot: Slot, delivery: Delivery, verdict: Verdict): Promise<void>
 }
 
@@ -26,6 +30,7 @@ export class Slot implements LedgerOwner, DeliveryOwner {
   readonly subscription: string
   readonly deadline: number
   readonly clock: Clock
+  readonly isolation: Isolation
   readonly ledger: Ledger
   readonly deliveries = new Set<Delivery>()
   partition: Partition
@@ -59,6 +64,7 @@ export class Slot implements LedgerOwner, DeliveryOwner {
     this.subscription = options.subscription
     this.deadline = options.deadline
     this.clock = options.runtime.clock
+    this.isolation = Isolation.of(this.clock)
     this.#owner = owner
     this.wary = options.wary
     this.partition = this.#partitionOf(state)

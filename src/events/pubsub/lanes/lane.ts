@@ -15,6 +15,8 @@ export interface Entry {
   passed: boolean
   /** How often in a row it was released. */
   releases: number
+  /** It could not be tried alone in time, and is tried along with others. */
+  isTriedAlong?: boolean
 }
 
 /** The messages of one key, in order, one of them in flight at most. */

@@ -14,6 +14,8 @@ import { Lane, laneName, type Entry } from './lane.js'
 /** What becomes of a message that was not handled. */
 export interface Failure {
   readonly reason: string
+  /** Whether this was another try. Default true. */
+  readonly isTry?: boolean
   /** When it is tried again, ms from now; or it is parked, alone or with all that follow in its lane. */
   readonly then: number | 'park-key' | 'park-message'
 }
@@ -50,9 +52,9 @@ export class Partition {
   readonly #open = new Fifo<Entry>()
   /** Beyond the cursor, and written. */
   readonly #settled: Set<Position>
-  /** Handling was begun by an owner that did not end it, so often. */
+  /** Were in flight when an owner ended without a word; so often alone. */
   readonly #started: Map<Position, number>
-  /** Of messages in flight, counting this time. */
+  /** Of messages in flight, counting this time if they are alone. */
   readonly #marks = new Map<Position, number>()
   /** Lanes whose record may not be needed any more. */
   readonly #fading = new Set<Lane>()
@@ -61,7 +63,8 @@ export class Partition {
   #held = 0
   #stalled = 0
   #newlySettled: Position[] = []
-  #newMarks: [Position, number][] = []
+  #newMarks = new Map<Position, number>()
+  #unstarted: Position[] = []
   #dirty = new Set<Lane>()
   #gone: string[] = []
   #isTouched = false
@@ -162,16 +165,42 @@ export class Partition {
     return entry
   }
 
+  /** The next message of a lane that was ready, without taking it. */
+  peek(lane: Lane): Entry | undefined {
+    return lane.isFree ? lane.queue.peek() : undefined
+  }
+
+  /** How often the process has ended while a message was handled alone; undefined if it is not suspected of that. */
+  crashesOf({ event }: Entry): number | undefined {
+    return this.#started.get(event.position)
+  }
+
   /** How often a message was tried before. */
   attemptsOf({ lane, event }: Entry): number {
     return (lane.record?.attempts ?? 0) + (this.#started.get(event.position) ?? 0)
   }
 
-  /** A message is about to be handled; once that is written it is known, should this end the process. */
-  mark({ event: { position } }: Entry): void {
-    const count = (this.#started.get(position) ?? 0) + 1
+  /**
+   * A message is about to be handled; once that is written it is known, should this end the process.
+   *
+   * @param isAlone - no other one is: then it counts
+   */
+  mark({ event: { position } }: Entry, isAlone: boolean): void {
+    const count = (this.#started.get(position) ?? 0) + (isAlone ? 1 : 0)
     this.#marks.set(position, count)
-    this.#newMarks.push([position, count])
+    this.#newMarks.set(position, count)
+  }
+
+  /** A message has not ended the process, whatever else became of it. */
+  acquit({ event: { position } }: Entry): void {
+    const isKnown = this.#started.delete(position)
+    this.#newMarks.delete(position)
+    if (this.#marks.delete(position) || isKnown) this.#unstarted.push(position)
+  }
+
+  /** Nothing is in flight any more. What it was suspected of before, it still is. */
+  rest(): void {
+    for (const position of [...this.#marks.keys()]) this.#unmark(position)
   }
 
   /** A message is done with. */
@@ -199,9 +228,9 @@ export class Partition {
   }
 
   /** A message was not handled. */
-  fail(entry: Entry, { reason, then }: Failure): void {
+  fail(entry: Entry, { reason, then, isTry = true }: Failure): void {
     const { lane, event } = entry
-    const attempts = this.attemptsOf(entry) + 1
+    const attempts = this.attemptsOf(entry) + (isTry ? 1 : 0)
     const failed = this.#clock.wall()
     const { id, type, stream, revision, position, recorded } = event
     const head = { id, type, stream, revision, position, recorded }
@@ -239,8 +268,7 @@ export class Partition {
     const { position } = entry.event
     entry.releases++
     entry.lane.isBusy = false
-    // It was written down as begun.
-    if (this.#marks.delete(position)) this.#newMarks.push([position, this.#started.get(position) ?? 0])
+    this.#unmark(position)
     this.#goOn(entry.lane)
   }
 
@@ -282,6 +310,7 @@ export class Partition {
   skipped(name: string, position: Position): void {
     const lane = this.#lanes.get(name)
     if (!lane || !skip(lane.record, position)) return
+    if (this.#started.delete(position)) this.#unstarted.push(position)
     this.#dirty.add(lane)
     this.#goOn(lane)
   }
@@ -295,16 +324,19 @@ export class Partition {
   change(): Progress | undefined {
     for (const lane of this.#fading) this.#fade(lane)
     const cursor = this.#cursor
-    const isNew = this.#newlySettled.length + this.#newMarks.length + this.#gone.length + this.#dirty.size > 0
+    const marks = this.#newMarks.size + this.#unstarted.length
+    const isNew = this.#newlySettled.length + marks + this.#gone.length + this.#dirty.size > 0
     if (!isNew && !this.#isTouched) return undefined
     for (const position of this.#settled) if (position <= cursor) this.#settled.delete(position)
     const settled = this.#newlySettled.filter((position) => position > cursor)
     for (const position of settled) this.#settled.add(position)
     const lanes = [...this.#dirty].flatMap(({ record }) => (record ? [{ ...record }] : []))
     const gone = this.#gone
-    const started = this.#newMarks
+    const started = [...this.#newMarks]
+    const unstarted = this.#unstarted
     this.#newlySettled = []
-    this.#newMarks = []
+    this.#newMarks.clear()
+    this.#unstarted = []
     this.#gone = []
     this.#dirty.clear()
     this.#isTouched = false
@@ -314,6 +346,7 @@ export class Partition {
       ...(lanes.length > 0 && { lanes }),
       ...(gone.length > 0 && { gone }),
       ...(started.length > 0 && { started }),
+      ...(unstarted.length > 0 && { unstarted }),
     }
   }
 
@@ -342,10 +375,18 @@ export class Partition {
 
   /** The first message of a lane is not tried any more. */
   #leave(entry: Entry): void {
-    const { position } = entry.event
-    this.#started.delete(position)
-    this.#marks.delete(position)
+    this.acquit(entry)
     entry.passed = true
+  }
+
+  /** It was written down as begun, and is not any more. */
+  #unmark(position: Position): void {
+    if (!this.#marks.delete(position)) return
+    const before = this.#started.get(position)
+    if (before === undefined) {
+      this.#newMarks.delete(position)
+      this.#unstarted.push(position)
+    } else this.#newMarks.set(position, before)
   }
 
   #progressed(lane: Lane, record: LaneRecord, position: Position): void {

@@ -1,8 +1,10 @@
 import { sleep } from '../../../core/clock.js'
 import type { Runtime } from '../../../core/runtime.js'
+import { BanyanError } from '../../../core/errors.js'
 import { isPassing } from '../../errors.js'
-import type { EventLog, Position, Recorded, StreamAppend } from '../../log.js'
+import type { AppendResult, EventLog, Position, Recorded, StreamAppend } from '../../log.js'
 import { uuid7 } from '../../uuid.js'
+import { MOST_ITEMS, LEAST_ITEMS, piecesOf } from './pieces.js'
 import { LedgerState, type Kept, type LaneRecord, type LedgerEvent, type Progress } from './state.js'
 
 /** What a ledger asks of whoever works on its partition. */
@@ -21,10 +23,11 @@ export interface LedgerOwner {
 const KEEP_EVERY = 512
 /** Also after so long, in ms: for what it keeps from being removed from the log. */
 const KEEP_MS = 3_600_000
-/** So many lanes go into one event. */
-const EVENT_LANES = 10_000
 const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 2000
+
+/** Why a partition was lost that has another owner now. */
+export const TAKEN_OVER = 'another process has taken the partition over'
 
 /** Reads how far a partition is: from the last time that everything was written. */
 export async function readLedger(log: EventLog, stream: string, from: Position): Promise<LedgerState> {
@@ -55,10 +58,16 @@ export class Ledger {
   #steps = 0
   #keptAt: number
   #isLost = false
+  /** How often somebody has sought. */
+  #seeks = 0
+  /** How much goes into one event. */
+  #items = MOST_ITEMS
   /** The step that is being written, or was. */
-  #last: Promise<void> = Promise.resolve()
+  #last: Promise<unknown> = Promise.resolve()
   /** The one behind it, if one is wanted. */
-  #next: Promise<void> | undefined
+  #next: Promise<boolean> | undefined
+  /** Why it writes nothing more. */
+  fault: unknown
 
   /**
    * @param state - as it was when it was claimed
@@ -88,12 +97,23 @@ export class Ledger {
     this.#lost = options.lost
   }
 
-  /** Writes what has changed. Resolves when everything that had changed before this call is durable, or nobody's any more. */
-  write(): Promise<void> {
-    return (this.#next ??= this.#last.then(() => {
+  /**
+   * Writes what has changed.
+   *
+   * @returns whether everything that had changed before this call is durable; false if it is not, and never will be
+   */
+  write(): Promise<boolean> {
+    return (this.#next ??= this.#queue())
+  }
+
+  #queue(): Promise<boolean> {
+    const seeks = this.#seeks
+    return this.#last.then(() => {
       this.#next = undefined
-      return (this.#last = this.#write())
-    }))
+      const writing = this.#write(seeks)
+      this.#last = writing
+      return writing
+    })
   }
 
   /**
@@ -118,34 +138,36 @@ export class Ledger {
 
   /** Sees what others have written. */
   look(): Promise<void> {
-    return (this.#last = this.#last.then(async () => {
+    const looking = this.#last.then(async () => {
       if (!this.#isLost) await this.#catchUp()
-    }))
+    })
+    this.#last = looking
+    return looking
   }
 
-  async #write(): Promise<void> {
+  /** @param seeks - how many there had been when this was asked for: what had changed before one does not count */
+  async #write(seeks: number): Promise<boolean> {
     const change = this.#isLost ? undefined : this.#owner.change()
-    if (!change) return
-    await this.#append((isSought) => (isSought ? [] : [{ type: 'Progressed', data: change }]))
+    if (!change) return !this.#isLost && seeks === this.#seeks
+    const count = await this.#append((isSought, items) =>
+      isSought ? [] : piecesOf(change, items).map((data) => ({ type: 'Progressed', data })),
+    )
     this.#owner.written()
     const isOld = this.#runtime.clock.now() - this.#keptAt > KEEP_MS
     if ((++this.#steps >= KEEP_EVERY || isOld) && !this.#isLost) await this.#keep()
+    return count > 0 && seeks === this.#seeks
   }
 
   async #keep(): Promise<void> {
     this.#steps = 0
     this.#keptAt = this.#runtime.clock.now()
     let kept: Kept = { cursor: '' }
-    const events = (isSought: boolean): LedgerEvent[] => {
+    const events = (isSought: boolean, items: number): LedgerEvent[] => {
       if (isSought) return []
-      const { lanes = [], ...rest } = (kept = this.#owner.everything())
-      const parts: LedgerEvent[] = [{ type: 'Kept', data: { ...rest, owner: this.#id } }]
-      for (let first = 0; first < lanes.length; first += EVENT_LANES)
-        parts.push({
-          type: 'Progressed',
-          data: { cursor: kept.cursor, lanes: lanes.slice(first, first + EVENT_LANES) },
-        })
-      return parts
+      kept = this.#owner.everything()
+      return piecesOf(kept, items).map((data, index) =>
+        index === 0 ? { type: 'Kept', data: { ...data, owner: this.#id } } : { type: 'Progressed', data },
+      )
     }
     const count = await this.#append(events)
     if (count === 0 || this.#isLost) return
@@ -161,21 +183,25 @@ export class Ledger {
    * Appends a step behind all others. Resolves also if the partition is lost meanwhile.
    *
    * @param events - made anew when others have written first; told whether one of them has sought: what was settled before
-   *   that is to be done again
+   *   that is to be done again; and how much may go into one event
    * @returns how many events were appended
    */
   async #append(
-    events: (isSought: boolean) => readonly LedgerEvent[],
+    events: (isSought: boolean, items: number) => readonly LedgerEvent[],
     also: readonly StreamAppend[] = [],
   ): Promise<number> {
     let isSought = false
     while (!this.#isLost) {
-      const made = events(isSought)
+      const made = events(isSought, this.#items)
       if (made.length === 0) return 0
       const id = uuid7(this.#runtime.clock.wall())
       const streams = [{ stream: this.stream, expected: this.#revision, events: made }, ...also]
-      const result = await this.#patiently(() => this.#log.append({ id, streams }))
+      const result = await this.#patiently(() => this.#appendOnce(id, streams))
       if (!result) return 0
+      if (result === 'too large') {
+        this.#items = Math.floor(this.#items / 4)
+        continue
+      }
       if (result.ok) {
         this.#revision = result.streams[0]!.revision
         return made.length
@@ -183,6 +209,16 @@ export class Ledger {
       isSought = (await this.#catchUp()) || isSought
     }
     return 0
+  }
+
+  async #appendOnce(id: string, streams: readonly StreamAppend[]): Promise<AppendResult | 'too large'> {
+    try {
+      return await this.#log.append({ id, streams })
+    } catch (error) {
+      const isTooLarge = error instanceof BanyanError && error.code === 'BANYAN_EVENT_TOO_LARGE'
+      if (isTooLarge && this.#items > LEAST_ITEMS) return 'too large'
+      throw error
+    }
   }
 
   /** @returns whether somebody has sought */
@@ -197,11 +233,13 @@ export class Ledger {
     for (const event of events ?? []) {
       this.#revision = event.revision
       if (event.type === 'Claimed' || event.type === 'Progressed' || event.type === 'Released') {
-        this.#lose(new Error('another owner has taken the partition over'))
+        this.#lose(TAKEN_OVER)
         return sought
       }
       this.#owner.told(event)
-      sought ||= event.type === 'Sought'
+      if (event.type !== 'Sought') continue
+      this.#seeks++
+      sought = true
     }
     return sought
   }
@@ -225,6 +263,7 @@ export class Ledger {
 
   #lose(why: unknown): void {
     if (this.#isLost) return
+    this.fault = why
     this.stop()
     this.#lost(why)
   }

@@ -43,8 +43,13 @@ export interface Progress {
   readonly lanes?: readonly LaneRecord[]
   /** Lanes whose records are not needed any more. */
   readonly gone?: readonly string[]
-  /** About to be handled, with how often that was begun without an end. */
+  /**
+   * About to be handled. Should the process end before they do, each is suspected of that; the number says how often it was
+   * in flight alone then, counting this time if it is.
+   */
   readonly started?: readonly (readonly [Position, number])[]
+  /** Not begun, or ended: not suspected of anything. */
+  readonly unstarted?: readonly Position[]
 }
 
 /** Everything, in place of all steps before it. */
@@ -86,8 +91,6 @@ export class LedgerState {
         return
       case 'Released':
         this.owner = undefined
-        // Whoever releases it has ended what was begun.
-        this.started.clear()
         return
       case 'Kept':
         this.owner = event.data.owner
@@ -110,22 +113,22 @@ export class LedgerState {
     }
   }
 
-  #progress({ cursor, settled = [], lanes = [], gone = [], started = [] }: Progress): void {
+  #progress({ cursor, settled = [], lanes = [], gone = [], started = [], unstarted = [] }: Progress): void {
     if (cursor !== this.cursor) {
       this.cursor = cursor
       for (const position of this.settled) if (position <= cursor) this.settled.delete(position)
-      for (const position of this.started.keys()) if (position <= cursor) this.started.delete(position)
     }
     for (const position of settled) {
       this.settled.add(position)
       this.started.delete(position)
     }
-    for (const [position, count] of started) this.started.set(position, count)
+    for (const position of unstarted) this.started.delete(position)
     for (const record of lanes) {
       this.lanes.set(record.lane, { ...record })
       // Its attempts are counted there.
       if (record.head) this.started.delete(record.head.position)
     }
+    for (const [position, count] of started) this.started.set(position, count)
     for (const lane of gone) this.lanes.delete(lane)
   }
 
