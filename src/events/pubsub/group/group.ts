@@ -2,32 +2,17 @@ import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import { eventError, isPassing } from '../../errors.js'
 import type { EventLog, Position } from '../../log.js'
 import { isGone, newOwner, ownerLeft } from '../../owner.js'
-import { START } from '../../position.js'
 import { Engine } from '../engine/engine.js'
-import { heldFrom, readLedger } from '../ledger/ledger.js'
 import type { Settings } from '../options.js'
+import { Claims } from './claims.js'
+import { created } from './create.js'
 import { groupStream, holdName, ledgerStream } from './names.js'
-import { GroupState, type GroupEvent } from './state.js'
+import type { GroupEvent, GroupState } from './state.js'
 import { Suspicion } from './suspicion.js'
 
-const PARTITIONS = 4
 const RETRY_MS = 1000
 /** How often everything is written anew, for what it keeps from being removed from the log. */
 const KEEP_MS = 3_600_000
-
-/** Reads the state of a group, and where it was read up to. */
-export async function readGroup(
-  log: EventLog,
-  name: string,
-): Promise<{ state: GroupState; position: Position }> {
-  const state = new GroupState()
-  let position: Position = START
-  for await (const event of log.read<GroupEvent>({ stream: groupStream(name) })) {
-    state.apply(event)
-    position = event.position
-  }
-  return { state, position }
-}
 
 /**
  * This process's share in a subscription. All members see the same comings and goings in the stream of the group, and
@@ -43,13 +28,8 @@ export class Group {
   readonly #clock: Clock
   readonly #closing = new AbortController()
   readonly #ended = new AbortController()
-  readonly #claiming = new Set<number>()
-  readonly #claims = new Set<Promise<void>>()
-  /** Partitions whose ledger may name this member though it does not work on them. */
-  readonly #doubtful = new Set<number>()
+  readonly #claims: Claims
   readonly #suspicion: Suspicion
-  /** Something has changed while a partition was being claimed. */
-  #isOutdated = false
   #state: GroupState
   #position: Position
   #member: string
@@ -78,9 +58,16 @@ export class Group {
         events: [{ type: 'Freed', data: { partition } }],
       }),
       lost: (partition) => {
-        this.#doubtful.add(partition)
+        this.#claims.doubt(partition)
         this.#later(() => this.#reconcile())
       },
+    })
+    this.#claims = new Claims(log, settings, this.engine, {
+      state: () => this.#state,
+      member: () => this.#member,
+      isClosing: () => this.#closing.signal.aborted,
+      again: () => this.#later(() => this.#reconcile()),
+      warn: (error) => this.#warn(error),
     })
     this.#suspicion = new Suspicion(log, settings, (members) => this.#ask(members))
   }
@@ -114,7 +101,7 @@ export class Group {
 
   async #leave(): Promise<void> {
     this.#stop()
-    await Promise.all(this.#claims)
+    await this.#claims.ended()
     await this.engine.close()
     if (!this.ended.aborted)
       await this.#append([{ type: 'Left', data: { member: this.#member } }]).catch(() => undefined)
@@ -199,9 +186,9 @@ export class Group {
     for (const partition of owned)
       if (partitions[partition] !== this.#member) void this.engine.release(partition)
     for (const [partition, member] of partitions.entries())
-      if (member === this.#member && !owned.includes(partition)) void this.#claim(partition)
-    for (const partition of this.#doubtful)
-      if (partitions[partition] !== this.#member) void this.#claim(partition)
+      if (member === this.#member && !owned.includes(partition)) void this.#claims.claim(partition)
+    for (const partition of this.#claims.doubtful)
+      if (partitions[partition] !== this.#member) void this.#claims.claim(partition)
     this.#suspicion.watch(this.#state, this.#member)
     this.#evictLater()
     if (this.#clock.now() - this.#keptAt > KEEP_MS) await this.#keep()
@@ -209,80 +196,10 @@ export class Group {
 
   async #joinAnew(): Promise<void> {
     this.engine.abandon('another process has taken the partition over')
-    this.#doubtful.clear()
+    this.#claims.forget()
     ownerLeft(this.#member)
     this.#member = newOwner(this.#settings.runtime.random)
     await this.#join()
-  }
-
-  /** Takes what this member is to work on, or gives back what it is not. */
-  #claim(partition: number): Promise<void> {
-    const claim = this.#tryToClaim(partition).finally(() => this.#claims.delete(claim))
-    this.#claims.add(claim)
-    return claim
-  }
-
-  async #tryToClaim(partition: number): Promise<void> {
-    if (this.engine.partitions.includes(partition)) return
-    if (this.#claiming.has(partition)) {
-      this.#isOutdated = true
-      return
-    }
-    this.#claiming.add(partition)
-    try {
-      const isMine = this.#state.partitions[partition] === this.#member
-      if (!(await (isMine ? this.#take(partition) : this.#giveBack(partition))))
-        this.#later(() => this.#reconcile())
-    } catch (error) {
-      this.#warn(error)
-      this.#later(() => this.#reconcile())
-    } finally {
-      this.#claiming.delete(partition)
-      if (this.#isOutdated) this.#later(() => this.#reconcile())
-      this.#isOutdated = false
-    }
-  }
-
-  /** @returns false if it has to be looked at again */
-  async #take(partition: number): Promise<boolean> {
-    const { name, hold } = this.#settings
-    const stream = ledgerStream(name, partition)
-    const state = await readLedger(this.#log, stream, this.#state.from)
-    const { owner, revision } = state
-    // It says so when it has finished, or is found to be gone.
-    if (owner !== undefined && owner !== this.#member && this.#state.members.includes(owner)) return true
-    if (hold) {
-      const position = heldFrom({ cursor: state.cursor, lanes: state.lanes.values() })
-      await this.#log.hold(holdName(name, partition), position)
-    }
-    this.#doubtful.add(partition)
-    const result = await this.#log.append({
-      streams: [{ stream, expected: revision, events: [{ type: 'Claimed', data: { owner: this.#member } }] }],
-    })
-    if (!result.ok || this.#closing.signal.aborted) return false
-    state.revision = result.streams[0]!.revision
-    if (this.#state.partitions[partition] !== this.#member) return false
-    this.#doubtful.delete(partition)
-    this.engine.own(partition, state, owner === undefined)
-    return true
-  }
-
-  /** @returns false if it has to be looked at again */
-  async #giveBack(partition: number): Promise<boolean> {
-    const { name } = this.#settings
-    const stream = ledgerStream(name, partition)
-    const { owner, revision } = await readLedger(this.#log, stream, this.#state.from)
-    if (owner === this.#member) {
-      const { ok } = await this.#log.append({
-        streams: [
-          { stream, expected: revision, events: [{ type: 'Released', data: { owner } }] },
-          { stream: groupStream(name), events: [{ type: 'Freed', data: { partition } }] },
-        ],
-      })
-      if (!ok) return false
-    }
-    this.#doubtful.delete(partition)
-    return true
   }
 
   /** Asks others whether they are there. */
@@ -345,54 +262,4 @@ export class Group {
     const level = isPassing(error) ? 'warn' : 'error'
     this.#settings.runtime.telemetry.log(level, `subscription ${this.#settings.name}: ${String(error)}`)
   }
-}
-
-/** The state of a group, which is created if it is not there. */
-async function created(
-  log: EventLog,
-  settings: Settings,
-): Promise<{ state: GroupState; position: Position }> {
-  const { name, topic, partitions } = settings
-  for (;;) {
-    const found = await readGroup(log, name)
-    if (found.state.isCreated) {
-      mustMatch(found.state, settings)
-      return found
-    }
-    const from = await startOf(log, settings)
-    if (settings.hold) await log.hold(holdName(name), from)
-    await log.append({
-      streams: [
-        {
-          stream: groupStream(name),
-          expected: found.state.revision,
-          events: [{ type: 'Created', data: { topic, from, partitions: partitions ?? PARTITIONS } }],
-        },
-      ],
-    })
-  }
-}
-
-async function startOf(log: EventLog, { from }: Settings): Promise<Position> {
-  if (typeof from === 'object') return log.positionAt(from.time)
-  if (from === 'end') return log.head()
-  return from === 'start' ? START : from
-}
-
-function mustMatch(state: GroupState, { name, topic, partitions }: Settings): void {
-  if (state.topic !== topic)
-    throw mismatch(name, `follows the topic ${state.topic}, not ${topic}`, 'a subscription of another name')
-  if (partitions !== undefined && partitions !== state.partitions.length)
-    throw mismatch(
-      name,
-      `has ${state.partitions.length} partitions, not ${partitions}`,
-      'a subscription of another name, as keys would change their partition and lose their order',
-    )
-}
-
-function mismatch(name: string, what: string, instead: string): Error {
-  return eventError(
-    'BANYAN_SUBSCRIPTION_MISMATCH',
-    `subscription ${name} was created before, and ${what}. Take ${instead}, or delete it first`,
-  )
 }

@@ -1,7 +1,7 @@
 import { suggest } from '../../../core/suggest.js'
 import { eventError } from '../../errors.js'
 import type { EventLog, Position, Selector } from '../../log.js'
-import { readGroup } from '../group/group.js'
+import { readGroup } from '../group/create.js'
 import { SUBSCRIPTIONS, ledgerStream } from '../group/names.js'
 import type { GroupState } from '../group/state.js'
 import { readLedger } from '../ledger/ledger.js'

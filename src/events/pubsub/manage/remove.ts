@@ -1,7 +1,7 @@
 import { eventError } from '../../errors.js'
 import type { EventLog, StreamAppend } from '../../log.js'
 import { isGone } from '../../owner.js'
-import { readGroup } from '../group/group.js'
+import { readGroup } from '../group/create.js'
 import { SUBSCRIPTIONS, groupStream, holdName, ledgerStream } from '../group/names.js'
 import type { Settings } from '../options.js'
 import { appendToGroup, changeGroup } from './change.js'

@@ -1,7 +1,7 @@
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import { systemRuntime, type Runtime } from '../../../core/runtime.js'
 import type { EventLog, Position } from '../../log.js'
-import { readGroup } from '../group/group.js'
+import { readGroup } from '../group/create.js'
 import { appendToGroup, changeGroup, redriveLanes, skipHead } from './change.js'
 import { deadLettersOf, type DeadLetter } from './dead-letters.js'
 import { namesOf } from './picture.js'
