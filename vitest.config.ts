@@ -4,7 +4,7 @@ import { defineConfig, defineProject } from 'vitest/config'
 /** Tests that hold the machine to something: how long a disk makes an event loop wait, what a node does under load. */
 const ALONE = ['test/faults/slow-disk.test.ts', 'test/soak/**/*.test.ts']
 
-const limits = { testTimeout: 60_000, hookTimeout: 120_000 }
+const limits = { testTimeout: 120_000, hookTimeout: 120_000 }
 
 export default defineConfig({
   test: {

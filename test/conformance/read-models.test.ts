@@ -25,5 +25,5 @@ describe.each(engines(missing ? undefined : () => server))('a store of read mode
     },
     get: async (db, table, key) => (await engine.sums(db).all(table)).find(([name]) => name === key)?.[1],
   })
-  for (const { name, run } of cases) it(name, { timeout: 60_000 }, run)
+  for (const { name, run } of cases) it(name, { timeout: 300_000 }, run)
 })

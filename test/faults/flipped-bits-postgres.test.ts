@@ -19,7 +19,7 @@ import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a log of its own. */
 const FLIPS = times(16)
-const TIMEOUT = 90_000 + FLIPS * 2000
+const TIMEOUT = 300_000 + FLIPS * 2000
 
 describe.skipIf(postgresMissing())(`postgres, a flipped bit (seed ${SEED})`, () => {
   test('in the events: no changed event is given, and verify finds it', { timeout: TIMEOUT }, async () => {

@@ -61,7 +61,7 @@ async function until(log: EventLog, count: number): Promise<void> {
 }
 
 describe('a full disk', () => {
-  test.skipIf(noSmallDisk)(`sqlite on a small disk (seed ${SEED})`, { timeout: 60_000 }, async () => {
+  test.skipIf(noSmallDisk)(`sqlite on a small disk (seed ${SEED})`, { timeout: 300_000 }, async () => {
     using disk = new SmallDisk('3m')
     await survive({
       log: `sqlite:${join(disk.path, 'log')}`,
@@ -72,7 +72,7 @@ describe('a full disk', () => {
 
   test.skipIf(faultyDiskMissing())(
     `sqlite on a disk that says so (seed ${SEED})`,
-    { timeout: 60_000 },
+    { timeout: 300_000 },
     async () => {
       const directory = mkdtempSync(join(tmpdir(), 'banyan-full-'))
       const full = join(directory, 'full')
@@ -89,7 +89,7 @@ describe('a full disk', () => {
 
   test.skipIf(noSmallDisk || postgresMissing())(
     `postgres with its tables on a small disk (seed ${SEED})`,
-    { timeout: 60_000 },
+    { timeout: 300_000 },
     async () => {
       using disk = new SmallDisk('10m')
       await using server = await PostgresServer.start()

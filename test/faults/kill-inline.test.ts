@@ -22,7 +22,7 @@ afterAll(async () => {
 describe.skipIf(missing)('inline projections', () => {
   it(
     `have what the log has after ${KILLS} of those who append were killed (seed ${SEED})`,
-    { timeout: 60_000 + KILLS * 3000 },
+    { timeout: 300_000 + KILLS * 3000 },
     async () => {
       const url = (await server.database()) as `postgres:${string}`
       const log = await openLog(url)

@@ -53,7 +53,7 @@ const CHECKPOINT = (choices: Choices): Moment[] => [
  * in a sync or a checkpoint; what it was writing is half done.
  */
 describe.skipIf(faultyDiskMissing())(`sqlite, killed in every phase of a write (seed ${SEED})`, () => {
-  test('while the log is made', { timeout: 120_000 }, async () => {
+  test('while the log is made', { timeout: 300_000 }, async () => {
     const phases: string[] = []
     for (const moment of MAKING) phases.push(...(await killAll([moment], false)))
     expect(phases).toContain(`write ${FILE}-journal`)
@@ -61,14 +61,14 @@ describe.skipIf(faultyDiskMissing())(`sqlite, killed in every phase of a write (
     expect(phases).toContain(`write ${WAL}`)
   })
 
-  test('alone: the next process recovers', { timeout: 120_000 }, async () => {
+  test('alone: the next process recovers', { timeout: 300_000 }, async () => {
     const choices = new Choices(SEED)
     const phases = await killAll([...APPENDING(choices), ...CLOSING(choices), ...CHECKPOINT(choices)], true)
     for (const phase of [`write ${WAL}`, `sync ${WAL}`, `write ${FILE}`, `sync ${FILE}`, `unlink ${WAL}`])
       expect(phases).toContain(phase)
   })
 
-  test('beside a process that goes on', { timeout: 120_000 }, async () => {
+  test('beside a process that goes on', { timeout: 300_000 }, async () => {
     const choices = new Choices(SEED)
     const phases = await killAll([...APPENDING(choices), ...CHECKPOINT(choices)], true, 'beside')
     for (const phase of [`write ${WAL}`, `sync ${WAL}`, `write ${FILE}`, `sync ${FILE}`])

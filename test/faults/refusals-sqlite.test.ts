@@ -34,7 +34,7 @@ async function makeLog(path: string): Promise<void> {
 
 test(
   'a database that a foreign process keeps locked is told, and used once it is free',
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const file = join(root, 'locked.db')
     const log = await openLog({ driver: 'sqlite', path: file, lockWait: '500ms' })

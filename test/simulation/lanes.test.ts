@@ -9,12 +9,12 @@ const KINDS: readonly (readonly [
   seeds: number,
   options: Partial<SubscriptionOptions> & { operated?: boolean },
 ])[] = [
-  ['by stream', 400, {}],
-  ['by a key function', 250, { key: ({ data }) => (data as { key?: string }).key }],
-  ['parking single messages', 150, { park: 'message' }],
-  ['with effects in the log', 250, { delivery: 'effectively-once' }],
-  ['with an operator who redrives, seeks and pauses', 300, { operated: true }],
-  ['acknowledged before', 150, { delivery: 'at-most-once' }],
+  ['by stream', 150, {}],
+  ['by a key function', 80, { key: ({ data }) => (data as { key?: string }).key }],
+  ['parking single messages', 60, { park: 'message' }],
+  ['with effects in the log', 80, { delivery: 'effectively-once' }],
+  ['with an operator who redrives, seeks and pauses', 100, { operated: true }],
+  ['acknowledged before', 60, { delivery: 'at-most-once' }],
 ]
 
 describe('three consumers that crash, over a log that fails', () => {

@@ -55,7 +55,7 @@ async function schedule(world: World): Promise<void> {
 
 it(
   'publishes what was scheduled once, and not before its time, whatever crashes',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const { seeds } = await simulate({ seeds: SEEDS, run: schedule, timeLimit: '8h', stepLimit: 10_000_000 })
     if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(SEEDS)

@@ -19,7 +19,7 @@ afterEach(() => vi.unstubAllEnvs())
 describe('writers and followers over a log that fails', () => {
   it(
     'lose, repeat, reorder, invent and tear nothing, over thousands of seeds',
-    { timeout: 180_000 },
+    { timeout: 300_000 },
     async () => {
       const { seeds, steps, time } = await simulate({ seeds: times(2000), run: writersAndFollowers })
       if (process.env['BANYAN_SEED'] !== undefined) return
@@ -38,7 +38,7 @@ describe('writers and followers over a log that fails', () => {
     'steps over an event between pages': /lost: follower/,
     'says the end too early': /torn|not as it should be/,
   }))
-    it(`find a driver that ${name}`, { timeout: 60_000 }, async () => {
+    it(`find a driver that ${name}`, { timeout: 300_000 }, async () => {
       const { bug, losesLastGroup = false } = BUGS[name]!
       const error = await failure(
         async (world) => {

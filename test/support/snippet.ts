@@ -57,7 +57,7 @@ export async function runCode(
     return await promisify(execFile)(process.execPath, [file], {
       cwd: cwd ?? directory,
       env: { ...process.env, ...env },
-      timeout: 25_000,
+      timeout: 50_000,
     })
   } finally {
     rmSync(directory, { recursive: true, force: true })
