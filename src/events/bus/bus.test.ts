@@ -1,6 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { eventBus, openLog, pubSub, type EventChannel, type Interest, type RecordedEvent } from '../index.js'
+import { noTelemetry, systemRuntime } from '../../core/index.js'
+import { virtualRuntime } from '../../testing/virtual-clock.js'
+import {
+  eventBus,
+  openLog,
+  pubSub,
+  type EventChannel,
+  type Handler,
+  type Interest,
+  type RecordedEvent,
+  type Topics,
+} from '../index.js'
 
 interface Shop {
   order: { type: 'Placed'; data: { number: number } } | { type: 'Cancelled' }
@@ -101,8 +112,8 @@ describe('an event bus', () => {
     expect(handled).toEqual(['b'])
     expect(errors.sort()).toEqual([
       'fails: Error: no with a',
-      'keyless: Error: no key with a',
-      'keyless: Error: no key with b',
+      'keyless: Error: the key or where function has failed: Error: no key with a',
+      'keyless: Error: the key or where function has failed: Error: no key with b',
     ])
   })
 
@@ -195,3 +206,174 @@ describe('a handler', () => {
     expect(trace).toEqual(['before Placed', 'order-1 order-1 {"number":7} try 1', 'after Placed'])
   })
 })
+
+describe('what a log refuses, a bus refuses with the same error', () => {
+  const channels = async (): Promise<EventChannel<Topics, Interest>[]> => [
+    eventBus(),
+    pubSub(await openLog('memory:')),
+  ]
+  const codesOf = async (attempt: (channel: EventChannel<Topics, Interest>) => Promise<unknown>) => {
+    const codes: unknown[] = []
+    for (const channel of await channels()) {
+      codes.push(await attempt(channel).then(() => 'accepted', codeOf))
+      await channel.close()
+    }
+    return codes
+  }
+  const nothing = (): void => undefined
+
+  it.each<[unknown, string]>([
+    [{}, 'BANYAN_INVALID_EVENT'],
+    [{ type: 'T', tags: [''] }, 'BANYAN_INVALID_EVENT'],
+    [{ type: 'T', metadata: 5 }, 'BANYAN_INVALID_EVENT'],
+    [{ type: 'x'.repeat(300) }, 'BANYAN_INVALID_EVENT'],
+    [{ type: 'T', data: { at: Number.NaN } }, 'BANYAN_INVALID_EVENT'],
+    [{ type: 'T', data: 'x'.repeat(17e6) }, 'BANYAN_EVENT_TOO_LARGE'],
+    [
+      [
+        { type: 'T', id: 'a' },
+        { type: 'T', id: 'a' },
+      ],
+      'BANYAN_INVALID_COMMIT',
+    ],
+    ['T', 'BANYAN_INVALID_EVENT'],
+  ])('message %#', async (message, code) => {
+    expect(await codesOf((channel) => channel.publish('order', message as never))).toEqual([code, code])
+  })
+
+  it.each<[object, unknown, object?]>([
+    [{ topic: 'order' }, nothing],
+    [{ name: 'n', topic: 'or-der' }, nothing],
+    [{ name: 'n', topic: 'order', typs: ['T'] }, nothing],
+    [{ name: 'n', topic: 'order', types: 'T' }, nothing],
+    [{ name: 'n', topic: 'order' }, undefined],
+    [{ name: 'n', topic: 'order' }, nothing, { concurrency: 0 }],
+    [{ name: 'n', topic: 'order' }, nothing, { concurency: 2 }],
+    [{ name: 'n', topic: 'order', deadline: 'soon' }, nothing],
+  ])('subscription %#', async (interest, handler, handling) => {
+    const subscribing = (channel: EventChannel<Topics, Interest>): Promise<unknown> =>
+      channel.subscribe(interest as Interest, handler as Handler, handling)
+    expect(await codesOf(subscribing)).toEqual(['BANYAN_INVALID_OPTIONS', 'BANYAN_INVALID_OPTIONS'])
+  })
+
+  it('a name that has subscribed, until that has ended', async () => {
+    for (const channel of await channels()) {
+      const first = await channel.subscribe({ name: 'same', topic: 'order' }, nothing)
+      const again = (): Promise<unknown> => channel.subscribe({ name: 'same', topic: 'order' }, nothing)
+      await expect(again()).rejects.toMatchObject({ code: 'BANYAN_INVALID_OPTIONS' })
+      await first.close()
+      await again()
+      await channel.close()
+      await expect(again()).rejects.toMatchObject({ code: 'BANYAN_LOG_CLOSED' })
+      await expect(channel.publish('order', { type: 'T' })).rejects.toMatchObject({
+        code: 'BANYAN_LOG_CLOSED',
+      })
+    }
+  })
+
+  it('an id that was published: the same again is none, another event under it an error', async () => {
+    for (const channel of await channels()) {
+      const seen: string[] = []
+      const both = new Promise<void>((resolve) => {
+        void channel.subscribe({ name: 'all', topic: 'order' }, ({ id }) => {
+          if (seen.push(id) === 2) resolve()
+        })
+      })
+      await nextTurn()
+      const first = await channel.publish('order', { id: 'a', type: 'T', key: '1' })
+      expect(await channel.publish('order', { id: 'a', type: 'T', key: '1' })).toEqual({
+        position: first.position,
+        duplicate: true,
+      })
+      await expect(channel.publish('order', { id: 'a', type: 'Other' })).rejects.toMatchObject({
+        code: 'BANYAN_COMMIT_OVERLAP',
+      })
+      await expect(channel.publish('order', [{ id: 'a', type: 'T' }, { type: 'T' }])).rejects.toMatchObject({
+        code: 'BANYAN_COMMIT_OVERLAP',
+      })
+      await channel.publish('order', { id: 'b', type: 'T', key: '1' })
+      await both
+      expect(seen).toEqual(['a', 'b'])
+      await channel.close()
+    }
+  })
+
+  it.each([
+    { from: 'start' },
+    { delivery: 'effectively-once' },
+    { delivery: 'at-least-once' },
+    { attempts: 3 },
+    { backoff: { base: 5 } },
+    { park: 'key' },
+  ])('and what only a log can do, it says: %j', async (more) => {
+    const bus = eventBus()
+    const interest = { name: 'n', topic: 'order', ...more } as Interest
+    await expect(bus.subscribe(interest, nothing)).rejects.toMatchObject({ code: 'BANYAN_UNSUPPORTED' })
+    await bus.subscribe({ name: 'n', topic: 'order', attempts: 1, window: 5 } as Interest, nothing)
+    await bus.close()
+  })
+})
+
+describe('a bus whose handlers do not come back', () => {
+  it('counts them as failed at their deadline, and goes on', async () => {
+    const runtime = virtualRuntime()
+    const told: string[] = []
+    const bus = eventBus({ runtime, onError: (error) => told.push((error as Error).message) })
+    const seen: string[] = []
+    await bus.subscribe({ name: 'hangs', topic: 'order', deadline: '2s' }, ({ id }, { signal }) => {
+      seen.push(id)
+      signal.addEventListener('abort', () => seen.push(`${id} aborted`))
+      return new Promise(() => undefined)
+    })
+    await bus.publish('order', [
+      { id: 'a', type: 'T', key: '1' },
+      { id: 'b', type: 'T', key: '1' },
+    ])
+    const idle = bus.idle()
+    await runtime.clock.advance(4_000)
+    await idle
+    expect(seen).toEqual(['a', 'a aborted', 'b', 'b aborted'])
+    expect(told).toEqual(Array(2).fill(expect.stringContaining('was not handled within 2000 ms')))
+    await bus.close()
+  })
+
+  it('is closed all the same once it has waited for `drain`', async () => {
+    const runtime = virtualRuntime()
+    const told: string[] = []
+    const bus = eventBus({ runtime, onError: (error) => told.push((error as Error).message) })
+    await bus.subscribe({ name: 'hangs', topic: 'order', drain: '1s' }, () => new Promise(() => undefined))
+    await bus.publish('order', [
+      { type: 'T', key: '1' },
+      { type: 'T', key: '1' },
+    ])
+    const closed = bus.close()
+    await runtime.clock.advance(1_000)
+    await closed
+    expect(told).toEqual(['it was not handled within 1000 ms of closing'])
+  })
+
+  it('survives an `onError` that throws', async () => {
+    const lines: string[] = []
+    const telemetry = { ...noTelemetry, log: (_: string, line: string) => void lines.push(line) }
+    const bus = eventBus({
+      runtime: { ...systemRuntime, telemetry },
+      onError: () => {
+        throw new Error('no tracker')
+      },
+    })
+    await bus.subscribe({ name: 'fails', topic: 'order' }, () => {
+      throw new Error('no')
+    })
+    await bus.publish('order', { id: 'a', type: 'T' })
+    await bus.idle()
+    await bus.close()
+    expect(lines).toEqual([
+      'event bus: onError has failed: Error: no tracker',
+      'event bus: fails has failed with a of order: Error: no',
+    ])
+  })
+})
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code
+}

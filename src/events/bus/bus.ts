@@ -1,20 +1,25 @@
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
-import { toJson } from '../json.js'
-import type { RecordedEvent } from '../log.js'
+import { decodeEvent } from '../decode.js'
+import type { EncodedCommit } from '../driver.js'
+import { encodeCommit } from '../encode.js'
+import type { AppendResult, Appender, Commit, RecordedEvent } from '../log.js'
 import { formatPosition } from '../position.js'
 import type { EventChannel, Interest, Topics } from '../pubsub/channel.js'
+import { checkHandling, subscribedAlready } from '../pubsub/handling.js'
 import { withMiddleware, type Handler, type Middleware } from '../pubsub/message.js'
-import { checkTopic, type NewMessage } from '../pubsub/topic.js'
-import { uuid7 } from '../uuid.js'
-import { Listener } from './listener.js'
+import { topic, type NewMessage } from '../pubsub/topic.js'
+import { isSystemStream } from '../transform.js'
+import { settingsOfInterest } from './interest.js'
+import { Listener, type Failed, type Waiting } from './listener.js'
+import { RecentIds } from './recent-ids.js'
 
 /** Options of {@link eventBus}. */
 export interface EventBusOptions {
   /** Around every handler, the first outermost. */
   middleware?: readonly Middleware[]
-  /** Told what a handler has thrown; default: a line of the log. */
+  /** Told what a handler has thrown; default: a line of the log. What it throws itself becomes one, too. */
   onError?: (error: unknown, event: RecordedEvent, subscription: string) => void
   /** How many events may wait for one subscription; with more `publish` refuses. Default 10,000. */
   waiting?: number
@@ -44,7 +49,8 @@ export interface EventBus<All extends Topics<All> = Topics> extends EventChannel
  * memory of this process alone.
  *
  * Guarantees: at most once, and gone with the process; in order for each key, others at the same time; a handler that fails
- * or is slow disturbs nobody else. Data goes through JSON as it would in a log, so that what works here works there.
+ * or is slow disturbs nobody else, and one that is not back by its deadline counts as failed. Data goes through JSON as it
+ * would in a log, and what a log refuses is refused, so that what works here works there.
  *
  * @throws `BANYAN_INVALID_OPTIONS`
  */
@@ -54,11 +60,18 @@ export function eventBus<All extends Topics<All> = Topics>(options: EventBusOpti
 }
 
 const WAITING = 10_000
+/** How many ids are remembered, so that the same published again is known. */
+const REMEMBERED = 100_000
+/** Those of a log. */
+const LIMITS = { eventBytes: 16 * 1024 ** 2, commitBytes: 64 * 1024 ** 2, commitEvents: 10_000 }
 
 class MemoryBus implements EventBus {
   readonly #runtime: Runtime
   readonly #options: EventBusOptions
-  readonly #listeners = new Set<Listener>()
+  readonly #listeners = new Map<string, Listener>()
+  readonly #recent = new RecentIds(REMEMBERED)
+  /** What topics append to. */
+  readonly #log: Appender = { append: (commit) => this.#append(commit) }
   #published = 0
   #isClosed = false
 
@@ -67,58 +80,38 @@ class MemoryBus implements EventBus {
     this.#runtime = options.runtime ?? systemRuntime
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown is to reject
-  async publish(topic: string, messages: NewMessage | readonly NewMessage[]) {
-    if (this.#isClosed) throw eventError('BANYAN_LOG_CLOSED', 'the event bus is closed')
-    checkTopic(topic)
-    const list = Array.isArray(messages) ? (messages as readonly NewMessage[]) : [messages as NewMessage]
-    // All of them or none: what cannot be kept is found before anybody hears of the others.
-    const events = list.map((message) => this.#eventOf(topic, message))
-    const { waiting = WAITING } = this.#options
-    const deliveries = [...this.#listeners].map((listener) => ({
-      listener,
-      wanted: events.filter((event) => listener.wants(topic, event())),
-    }))
-    for (const { listener, wanted } of deliveries)
-      if (wanted.length > 0 && listener.waiting + wanted.length > waiting)
-        throw eventError(
-          'BANYAN_LOG_OVERLOADED',
-          `${listener.waiting} events wait for ${listener.name} on the event bus; nothing was published`,
-        )
-    for (const { listener, wanted } of deliveries) for (const event of wanted) listener.offer(event())
-    return { position: formatPosition(this.#published), duplicate: false }
+  // The rest of this is what a topic of a log does, so that it refuses what that refuses.
+  async publish(name: string, messages: NewMessage | readonly NewMessage[]) {
+    return topic(this.#log, name, { runtime: this.#runtime }).publish(messages)
   }
 
-  subscribe(interest: Interest, handler: Handler, { concurrency = 64 }: { concurrency?: number } = {}) {
-    if (this.#isClosed) throw eventError('BANYAN_LOG_CLOSED', 'the event bus is closed')
-    const { middleware = [], onError } = this.#options
-    const failed = (error: unknown, event: RecordedEvent): void => {
-      if (onError) onError(error, event, interest.name)
-      else
-        this.#runtime.telemetry.log(
-          'error',
-          `event bus: ${interest.name} has failed with ${event.id} of ${event.stream}: ${String(error)}`,
-        )
+  // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown is to reject
+  async subscribe(interest: Interest, handler: Handler, how: { concurrency?: number } = {}) {
+    this.#mustBeOpen()
+    const settings = settingsOfInterest({ runtime: this.#runtime, ...interest })
+    const { concurrency } = checkHandling(settings.name, handler, how)
+    const { name } = settings
+    if (this.#listeners.has(name)) throw subscribedAlready(name)
+    const run = withMiddleware(handler, this.#options.middleware ?? [])
+    const listener = new Listener(settings, run, concurrency, this.#failed)
+    this.#listeners.set(name, listener)
+    const close = (): Promise<void> => {
+      if (this.#listeners.get(name) === listener) this.#listeners.delete(name)
+      return listener.close()
     }
-    const run = withMiddleware(handler, middleware)
-    const listener = new Listener(interest, run, { concurrency, failed })
-    this.#listeners.add(listener)
-    const close = async (): Promise<void> => {
-      this.#listeners.delete(listener)
-      await listener.idle()
-    }
-    return Promise.resolve({ name: interest.name, guarantees: GUARANTEES, close })
+    return { name, guarantees: GUARANTEES, close }
   }
 
   async idle(): Promise<void> {
+    const busy = (): Listener[] => [...this.#listeners.values()].filter(({ waiting }) => waiting > 0)
     // Handlers publish, too.
-    while ([...this.#listeners].some(({ waiting }) => waiting > 0))
-      await Promise.all([...this.#listeners].map((listener) => listener.idle()))
+    for (let those = busy(); those.length > 0; those = busy())
+      await Promise.all(those.map((listener) => listener.idle()))
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all([...this.#listeners].map((listener) => listener.idle()))
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))
     this.#listeners.clear()
   }
 
@@ -126,33 +119,75 @@ class MemoryBus implements EventBus {
     return this.close()
   }
 
-  /** Makes the event anew for each who hears of it: what one does to it is not seen by the others. */
-  #eventOf(topic: string, { key, delay, deliverAt, ...message }: NewMessage): () => RecordedEvent {
-    if ((delay ?? deliverAt) !== undefined)
+  // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown is to reject
+  async #append(commit: Commit): Promise<AppendResult> {
+    this.#mustBeOpen()
+    const encoded = encodeCommit(commit, LIMITS, this.#runtime.clock)
+    const { streams } = encoded
+    if (streams.some(({ stream }) => isSystemStream(stream)))
       throw eventError(
         'BANYAN_UNSUPPORTED',
         'an event bus brings events at once, as it would forget those that are due later; publish to a topic of a log',
       )
-    const { type, data, metadata = {}, tags = [], schemaVersion = 1 } = message
-    const now = this.#runtime.clock.wall()
-    const number = ++this.#published
-    const id = message.id ?? uuid7(now)
-    const text = data === undefined || data instanceof Uint8Array ? undefined : toJson(data, 'data')
-    const around = toJson(metadata, 'metadata')
-    return () => ({
-      id,
-      type,
-      data: text === undefined ? data : (JSON.parse(text) as unknown),
-      metadata: JSON.parse(around) as RecordedEvent['metadata'],
-      tags,
-      schemaVersion,
-      time: message.time ?? now,
-      recorded: now,
-      stream: key === undefined ? topic : `${topic}-${key}`,
-      revision: number,
-      position: formatPosition(number),
-      commit: id,
+    const before = this.#recent.find(encoded)
+    const { id } = encoded
+    if (before !== undefined) return { ok: true, id, position: before, duplicate: true, streams: [] }
+    // All of them or none: whether there is room is known before anybody hears of one.
+    const offers = this.#offersOf(encoded)
+    for (const { listener, waiting } of offers) this.#mustHaveRoom(listener, waiting.length)
+    this.#published += encoded.events
+    const position = formatPosition(this.#published)
+    this.#recent.note(encoded, position)
+    for (const { listener, waiting } of offers) for (const each of waiting) listener.offer(each)
+    return { ok: true, id, position, duplicate: false, streams: [] }
+  }
+
+  /** Whom the events of a commit are for. Each gets its own copy: what one does to it is not seen by the others. */
+  #offersOf({ id: commit, streams, recorded }: EncodedCommit) {
+    return [...this.#listeners.values()].map((listener) => {
+      const waiting: Waiting[] = []
+      let revision = this.#published
+      for (const { stream, category, events } of streams)
+        for (const event of events) {
+          revision++
+          if (!listener.mayWant(category, event)) continue
+          const position = formatPosition(revision)
+          const route = listener.routed(
+            decodeEvent({ ...event, commit, stream, revision, position, recorded }),
+          )
+          if (route) waiting.push(route)
+        }
+      return { listener, waiting }
     })
+  }
+
+  #mustHaveRoom({ name, waiting }: Listener, more: number): void {
+    const { waiting: most = WAITING } = this.#options
+    if (more === 0 || waiting + more <= most) return
+    throw eventError(
+      'BANYAN_LOG_OVERLOADED',
+      `${waiting} events wait for ${name} on the event bus; nothing was published`,
+    )
+  }
+
+  readonly #failed: Failed = (error, event, { name, runtime: { telemetry } }) => {
+    const { onError } = this.#options
+    if (onError) {
+      try {
+        onError(error, event, name)
+        return
+      } catch (broken) {
+        telemetry.log('error', `event bus: onError has failed: ${String(broken)}`)
+      }
+    }
+    telemetry.log(
+      'error',
+      `event bus: ${name} has failed with ${event.id} of ${event.stream}: ${String(error)}`,
+    )
+  }
+
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw eventError('BANYAN_LOG_CLOSED', 'the event bus is closed')
   }
 }
 

@@ -1,15 +1,21 @@
+import { systemRuntime } from '../../core/runtime.js'
+import { eventError } from '../errors.js'
 import type { EventLog, EventShape } from '../log.js'
 import type { HandleOptions } from './consume.js'
+import { checkHandling, subscribedAlready } from './handling.js'
 import type { Handler, Middleware } from './message.js'
-import type { SubscriptionOptions } from './options.js'
+import { settingsOf, type SubscriptionOptions } from './options.js'
 import { subscribe, type Subscription } from './subscription.js'
 import { topic, type NewMessage, type Published } from './topic.js'
 
 /** The events of each topic, by name: what types a channel. */
 export type Topics<All = Record<string, EventShape>> = { readonly [Name in keyof All]: EventShape }
 
-/** What somebody wants to hear of. */
-export type Interest = Pick<SubscriptionOptions, 'name' | 'topic' | 'types' | 'tags' | 'where' | 'key'>
+/** What somebody wants to hear of, and what of how means the same on every channel. */
+export type Interest = Pick<
+  SubscriptionOptions,
+  'name' | 'topic' | 'types' | 'tags' | 'where' | 'key' | 'deadline' | 'drain'
+>
 
 /**
  * What events go through from those who produce them to those who consume them: a bus inside this process (`eventBus`), or
@@ -22,7 +28,11 @@ export interface EventChannel<All extends Topics<All>, Options extends Interest>
     topic: Name,
     messages: NewMessage<All[Name]> | readonly NewMessage<All[Name]>[],
   ): Promise<Published>
-  /** Has events handled: those of one key one after the other, others at the same time. */
+  /**
+   * Has events handled: those of one key one after the other, others at the same time.
+   *
+   * @throws `BANYAN_INVALID_OPTIONS`, also if there is a subscription of that name on this channel
+   */
   subscribe<Name extends keyof All & string>(
     options: Options & { topic: Name },
     handler: Handler<All[Name]>,
@@ -45,16 +55,37 @@ export function pubSub<All extends Topics<All> = Topics>(
   log: EventLog,
   { middleware = [], defaults = {} }: PubSubOptions = {},
 ): EventChannel<All, SubscriptionOptions> {
-  const running = new Set<Subscription>()
+  /** By name, also those that are about to begin. */
+  const running = new Map<string, Promise<Subscription>>()
+  let isClosed = false
+  const mustBeOpen = (): void => {
+    if (isClosed) throw eventError('BANYAN_LOG_CLOSED', 'the topics are closed')
+  }
   const close = async (): Promise<void> => {
-    await Promise.all([...running].map((subscription) => subscription.close()))
-    running.clear()
+    isClosed = true
+    const ending = [...running.values()].map((opened) =>
+      opened.then(
+        (subscription) => subscription.close(),
+        () => undefined,
+      ),
+    )
+    await Promise.all(ending)
   }
   return {
-    publish: (name, messages) => topic(log, name).publish(messages),
+    async publish(name, messages) {
+      mustBeOpen()
+      return topic(log, name, { runtime: defaults.runtime ?? systemRuntime }).publish(messages)
+    },
     async subscribe(options, handler, handling = {}) {
-      const subscription = await subscribe(log, { ...defaults, ...options })
-      running.add(subscription)
+      mustBeOpen()
+      const { name } = settingsOf(options)
+      checkHandling(name, handler, handling)
+      if (running.has(name)) throw subscribedAlready(name)
+      const opened = subscribe(log, { ...defaults, ...options })
+      const forget = (): void => void running.delete(name)
+      running.set(name, opened)
+      opened.then(({ ended }) => ended.then(forget, forget), forget)
+      const subscription = await opened
       subscription.handle(handler, { ...handling, middleware })
       return subscription
     },
