@@ -243,3 +243,24 @@ describe('what was appended is read', () => {
       )
   })
 })
+
+it('parts of an event that would not be kept are refused', () => {
+  const wrong =
+    (event: object): (() => unknown) =>
+    () =>
+      encode(one(event as NewEvent))
+  expect(wrong({ type: 'Deposited', amount: 5 })).toThrow(
+    'Deposited for stream order-1 has amount, which would not be kept: an event has id, type, data, metadata, tags, schemaVersion, time. What is known of it belongs into its data',
+  )
+  expect(wrong({ type: 'Deposited', meta_data: {} })).toThrow('did you mean metadata?')
+  expect(wrong({ typ: 'Deposited' })).toThrow('did you mean type?')
+  expect(wrong({ type: 'Deposited', payload: {} })).toThrow(
+    expect.objectContaining({ code: 'BANYAN_INVALID_EVENT' }),
+  )
+})
+
+it('an event that was read can be appended as it is', () => {
+  const [first] = stored(encode(one({ type: 'Deposited', data: 5 })))
+  const event = decodeEvent({ ...first!, recorded: 0 })
+  expect(encode(one(event as NewEvent)).streams[0]!.events[0]!.data).toBe('5')
+})

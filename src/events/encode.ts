@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.js'
+import { suggest } from '../core/suggest.js'
 import { checksumOf, digestOf } from './checksum.js'
 import { eventId, type EncodedCommit, type EncodedEvent, type EncodedStream } from './driver.js'
 import { eventError } from './errors.js'
@@ -22,6 +23,10 @@ const NO_TAGS: readonly string[] = Object.freeze([])
 const COMMIT_PARTS = ['id', 'streams', 'checks']
 const STREAM_PARTS = ['stream', 'expected', 'events']
 const CHECK_PARTS = ['stream', 'expected']
+const EVENT_PARTS = ['id', 'type', 'data', 'metadata', 'tags', 'schemaVersion', 'time']
+/** What events also have that were read, or came from elsewhere: they can be appended as they are. */
+const READ_PARTS = ['stream', 'revision', 'position', 'commit', 'recorded', 'fault', 'ordinal', 'commitSize']
+const TAKEN_PARTS = new Set([...EVENT_PARTS, ...READ_PARTS])
 /** Larger than any category, so that one more byte a name is not counted wrong. */
 const OVERHEAD_BYTES = 64
 
@@ -176,6 +181,7 @@ function encodeEvent(
   recorded: number,
 ): EncodedEvent {
   const { id, type, data, metadata, tags = [], schemaVersion = 1, time = recorded } = event
+  for (const name of Object.keys(event)) if (!TAKEN_PARTS.has(name)) throw unknownPart(stream, event, name)
   checkName(type, 'the type of an event')
   // The first event of a commit that took its id from it has that id already.
   if (id !== undefined) checkName(id, `the id of event ${type}`)
@@ -209,6 +215,18 @@ function encodeEvent(
   }
   encoded.checksum = checksumOf(stream, commit, encoded)
   return encoded
+}
+
+/** What is not known would be gone when the event is read. */
+function unknownPart(stream: string, { type }: { type: unknown }, name: string): Error {
+  const near = suggest(name, EVENT_PARTS)
+  return eventError(
+    'BANYAN_INVALID_EVENT',
+    `${typeof type === 'string' ? type : 'an event'} for stream ${stream} has ${name}, which would not be kept` +
+      (near
+        ? `; did you mean ${near}?`
+        : `: an event has ${EVENT_PARTS.join(', ')}. What is known of it belongs into its data`),
+  )
 }
 
 function encodeMetadata(type: string, metadata: NewEvent['metadata']): string {
