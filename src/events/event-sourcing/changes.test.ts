@@ -78,3 +78,16 @@ function patched(before: unknown, changes: readonly Change[]): unknown {
   }
   return whole.root
 }
+
+it('values that contain themselves are compared once', () => {
+  const ring = (name: string): object => {
+    const one: Record<string, unknown> = { name, list: [1] }
+    one['self'] = { again: one }
+    ;(one['list'] as unknown[]).push(one)
+    return one
+  }
+  expect(changesBetween(ring('a'), ring('a'))).toEqual([])
+  expect(changesBetween(ring('a'), ring('b'))).toEqual([
+    { kind: 'changed', path: '/name', before: 'a', after: 'b' },
+  ])
+})

@@ -14,45 +14,67 @@ export type Change =
  * In lists, `removed` counts from the start of the list before, everything else in the one after.
  */
 export function changesBetween(before: unknown, after: unknown): Change[] {
-  const changes: Change[] = []
-  compare('', before, after, changes)
-  return changes
+  const comparison = new Comparison()
+  comparison.compare('', before, after)
+  return comparison.changes
 }
 
-function compare(path: string, before: unknown, after: unknown, changes: Change[]): void {
-  // States that are made without changing the ones before share what has stayed the same.
-  if (before === after) return
-  if (before === undefined) changes.push({ kind: 'added', path, after })
-  else if (after === undefined) changes.push({ kind: 'removed', path, before })
-  else {
-    const lists = [listOf(before), listOf(after)] as const
-    const members = [membersOf(before), membersOf(after)] as const
-    if (lists[0] && lists[1]) compareLists(path, lists[0], lists[1], changes)
-    else if (members[0] && members[1] && kindOf(before) === kindOf(after))
-      compareMembers(path, members[0], members[1], changes)
-    else if (!isDeepStrictEqual(before, after)) changes.push({ kind: 'changed', path, before, after })
+class Comparison {
+  readonly changes: Change[] = []
+  /** What is being compared with what, from the outside to here. */
+  readonly #open = new Map<unknown, unknown[]>()
+
+  compare(path: string, before: unknown, after: unknown): void {
+    // States that are made without changing the ones before share what has stayed the same.
+    if (before === after) return
+    if (before === undefined) this.changes.push({ kind: 'added', path, after })
+    else if (after === undefined) this.changes.push({ kind: 'removed', path, before })
+    else {
+      const lists = [listOf(before), listOf(after)] as const
+      const members = [membersOf(before), membersOf(after)] as const
+      if (lists[0] && lists[1]) this.#inside(path, before, after, lists[0], lists[1], this.#compareLists)
+      else if (members[0] && members[1] && kindOf(before) === kindOf(after))
+        this.#inside(path, before, after, members[0], members[1], this.#compareMembers)
+      else if (!isDeepStrictEqual(before, after)) this.changes.push({ kind: 'changed', path, before, after })
+    }
   }
-}
 
-function compareMembers(path: string, before: Members, after: Members, changes: Change[]): void {
-  for (const [name, value] of before) compare(inside(path, name), value, after.get(name), changes)
-  for (const [name, value] of after)
-    if (!before.has(name)) compare(inside(path, name), undefined, value, changes)
-}
+  /** Goes inside of two values, unless it comes from inside of both: they refer to themselves, in the same way. */
+  #inside<Parts>(
+    path: string,
+    before: unknown,
+    after: unknown,
+    parts: Parts,
+    others: Parts,
+    compare: (this: Comparison, path: string, before: Parts, after: Parts) => void,
+  ): void {
+    const open = this.#open.get(before) ?? []
+    if (open.includes(after)) return
+    this.#open.set(before, [...open, after])
+    compare.call(this, path, parts, others)
+    this.#open.set(before, open)
+  }
 
-function compareLists(path: string, before: List, after: List, changes: Change[]): void {
-  const shorter = Math.min(before.length, after.length)
-  let start = 0
-  while (start < shorter && isDeepStrictEqual(before[start], after[start])) start++
-  let end = 0
-  while (end < shorter - start && isDeepStrictEqual(before.at(-1 - end), after.at(-1 - end))) end++
-  const most = Math.max(before.length, after.length) - end
-  for (let index = start; index < most; index++) {
-    const [isBefore, isAfter] = [index < before.length - end, index < after.length - end]
-    const at = inside(path, String(index))
-    if (isBefore && isAfter) compare(at, before[index], after[index], changes)
-    else if (isBefore) changes.push({ kind: 'removed', path: at, before: before[index] })
-    else changes.push({ kind: 'added', path: at, after: after[index] })
+  #compareMembers(path: string, before: Members, after: Members): void {
+    for (const [name, value] of before) this.compare(inside(path, name), value, after.get(name))
+    for (const [name, value] of after)
+      if (!before.has(name)) this.compare(inside(path, name), undefined, value)
+  }
+
+  #compareLists(path: string, before: List, after: List): void {
+    const shorter = Math.min(before.length, after.length)
+    let start = 0
+    while (start < shorter && isDeepStrictEqual(before[start], after[start])) start++
+    let end = 0
+    while (end < shorter - start && isDeepStrictEqual(before.at(-1 - end), after.at(-1 - end))) end++
+    const most = Math.max(before.length, after.length) - end
+    for (let index = start; index < most; index++) {
+      const [isBefore, isAfter] = [index < before.length - end, index < after.length - end]
+      const at = inside(path, String(index))
+      if (isBefore && isAfter) this.compare(at, before[index], after[index])
+      else if (isBefore) this.changes.push({ kind: 'removed', path: at, before: before[index] })
+      else this.changes.push({ kind: 'added', path: at, after: after[index] })
+    }
   }
 }
 
