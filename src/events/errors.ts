@@ -27,7 +27,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_LOG_UNAVAILABLE` | the engine cannot be reached, or not used |
  * | `BANYAN_OUTCOME_UNKNOWN` | the connection was lost and did not come back: the commit may be in the log. Append it again with the same id |
  * | `BANYAN_DELIVERY_ENDED` | a message that was settled too late: its deadline has passed, or another process delivers it |
- * | `BANYAN_SUBSCRIPTION_MISMATCH` | a subscription that was created otherwise, with another topic or number of partitions |
+ * | `BANYAN_SUBSCRIPTION_MISMATCH` | a subscription that was created otherwise, or that others take part in with other settings |
  * | `BANYAN_SUBSCRIPTION_UNKNOWN` | there is no subscription of that name |
  * | `BANYAN_SUBSCRIPTION_DELETED` | an operator has deleted the subscription that this takes part in |
  * | `BANYAN_SUBSCRIPTION_IN_USE` | a subscription that processes take part in, and that is therefore not deleted |

@@ -3,6 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { Position, RecordedEvent, Selector } from '../log.js'
+import { checkPlace } from './group/place.js'
 
 /** How often a message comes. */
 export type DeliveryGuarantee = 'at-most-once' | 'at-least-once' | 'effectively-once'
@@ -143,6 +144,12 @@ export function settingsOf(options: SubscriptionOptions): Settings {
       'BANYAN_INVALID_OPTIONS',
       `the topic of subscription ${name} must be a category, which has no dash, or *, got ${JSON.stringify(topic)}`,
     )
+  if (topic.startsWith('$'))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `the topic of subscription ${name} must not begin with $, as what does belongs to Banyan itself; got ${JSON.stringify(topic)}`,
+    )
+  if (options.from !== undefined) checkPlace(`from of subscription ${name}`, options.from)
   return {
     name,
     topic,

@@ -23,7 +23,7 @@ export interface Subscription<Event extends EventShape = EventShape> extends Asy
   readonly name: string
   /** What it promises, with the scope of each promise. */
   readonly guarantees: Guarantees
-  /** Resolves when this was closed; rejects with `BANYAN_SUBSCRIPTION_DELETED` when an operator has deleted the subscription. */
+  /** Resolves when this was closed; rejects with `BANYAN_SUBSCRIPTION_DELETED` when an operator has deleted the subscription, with `BANYAN_SUBSCRIPTION_MISMATCH` when others have taken it over with other settings. */
   readonly ended: Promise<void>
   /**
    * Handles messages, of different keys at the same time, those of one key one after the other. A message is acknowledged
@@ -70,19 +70,29 @@ export interface LocalStatus {
  * stands in the log itself, written in steps that expect each other: of two processes that believe to own a partition,
  * one fails with its next step.
  *
+ * All who take part at the same time have the same `topic`, `partitions`, `types`, `tags`, `delivery` and `park`, and a `where` or
+ * `key` function all or none. When nobody is there, whoever comes may have others, and they hold from then on; but for
+ * `topic`, `partitions` and whether there is a `key` function, which stay for good.
+ *
+ * @param instead - a subscription of this process under the same name that is closed as soon as this one has begun; it may
+ *   have other settings
  * @throws `BANYAN_SUBSCRIPTION_MISMATCH`, `BANYAN_INVALID_OPTIONS`, and what the log throws
  */
 export async function subscribe<Event extends EventShape = EventShape>(
   log: EventLog,
   options: SubscriptionOptions,
+  instead?: Subscription,
 ): Promise<Subscription<Event>> {
   const settings = settingsOf(options)
   await clearDeleted(log, settings)
-  const group = await Group.join(log, settings)
+  const group = await Group.join(log, settings, instead && groups.get(instead))
   // Operators see less without it; that is no reason not to begin.
   await describe(log, settings).catch(() => undefined)
   return new GroupSubscription<Event>(log, settings, group)
 }
+
+/** The share behind each subscription. */
+const groups = new WeakMap<object, Group>()
 
 class GroupSubscription<Event extends EventShape> implements Subscription<Event> {
   readonly name: string
@@ -102,6 +112,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
     this.#log = log
     this.#settings = settings
     this.#group = group
+    groups.set(this, group)
     this.#endScheduled = deliverScheduled(log, settings.runtime)
     this.ended = new Promise((resolve, reject) => {
       this.#closed = resolve

@@ -93,9 +93,9 @@ function placeOf(
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function checkTopic(name: string): void {
-  if (typeof name !== 'string' || name === '' || name.includes('-') || name.startsWith('$'))
+  if (typeof name !== 'string' || name === '' || name === '*' || name.includes('-') || name.startsWith('$'))
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
-      `a topic is a name without a dash that does not begin with $, got ${JSON.stringify(name)}`,
+      `a topic is a name without a dash that does not begin with $, and not *, which is every topic; got ${JSON.stringify(name)}`,
     )
 }

@@ -79,7 +79,11 @@ export class HostedSubscription {
       const options = spec.push && pushOptions(name, spec.push, context)
       const subscription = before?.isShared(spec)
         ? before.#subscription
-        : await subscribe(log, { ...subscriptionOptions(name, spec), runtime })
+        : await subscribe(
+            log,
+            { ...subscriptionOptions(name, spec), runtime },
+            before && before.#subscription,
+          )
       return new HostedSubscription(name, spec, subscription, options, runtime)
     } catch (error) {
       if (!(error instanceof BanyanError)) throw error

@@ -3,15 +3,21 @@ import type { EventLog, Position } from '../../log.js'
 import { START } from '../../position.js'
 import type { Settings } from '../options.js'
 import { groupStream, holdName } from './names.js'
+import { mustBeThere, positionOf } from './place.js'
 import { GroupState, type GroupEvent } from './state.js'
+import { termsOf } from './terms.js'
 
 const PARTITIONS = 4
+const GOES_BY = { stream: 'the streams of messages', function: 'a key function' }
+
+/** A group as it was read, and up to where. */
+export interface Found {
+  readonly state: GroupState
+  readonly position: Position
+}
 
 /** Reads the state of a group, and where it was read up to. */
-export async function readGroup(
-  log: EventLog,
-  name: string,
-): Promise<{ state: GroupState; position: Position }> {
+export async function readGroup(log: EventLog, name: string): Promise<Found> {
   const state = new GroupState()
   let position: Position = START
   for await (const event of log.read<GroupEvent>({ stream: groupStream(name) })) {
@@ -26,38 +32,30 @@ export async function readGroup(
  *
  * @throws `BANYAN_SUBSCRIPTION_MISMATCH`
  */
-export async function created(
-  log: EventLog,
-  settings: Settings,
-): Promise<{ state: GroupState; position: Position }> {
-  const { name, topic, partitions } = settings
+export async function created(log: EventLog, settings: Settings): Promise<Found> {
+  const { name, topic, partitions = PARTITIONS } = settings
   for (;;) {
     const found = await readGroup(log, name)
     if (found.state.isCreated) {
       mustMatch(found.state, settings)
       return found
     }
-    const from = await startOf(log, settings)
+    const from = await positionOf(log, settings.from)
+    await mustBeThere(log, settings.selector, `subscription ${name} does not begin there`, settings.from)
     if (settings.hold) await log.hold(holdName(name), from)
     await log.append({
       streams: [
         {
           stream: groupStream(name),
           expected: found.state.revision,
-          events: [{ type: 'Created', data: { topic, from, partitions: partitions ?? PARTITIONS } }],
+          events: [{ type: 'Created', data: { topic, from, partitions, terms: termsOf(settings) } }],
         },
       ],
     })
   }
 }
 
-async function startOf(log: EventLog, { from }: Settings): Promise<Position> {
-  if (typeof from === 'object') return log.positionAt(from.time)
-  if (from === 'end') return log.head()
-  return from === 'start' ? START : from
-}
-
-function mustMatch(state: GroupState, { name, topic, partitions }: Settings): void {
+function mustMatch(state: GroupState, { name, topic, partitions, key }: Settings): void {
   if (state.topic !== topic)
     throw mismatch(name, `follows the topic ${state.topic}, not ${topic}`, 'a subscription of another name')
   if (partitions !== undefined && partitions !== state.partitions.length)
@@ -65,6 +63,13 @@ function mustMatch(state: GroupState, { name, topic, partitions }: Settings): vo
       name,
       `has ${state.partitions.length} partitions, not ${partitions}`,
       'a subscription of another name, as keys would change their partition and lose their order',
+    )
+  const own = key ? 'function' : 'stream'
+  if (state.terms && state.terms.key !== own)
+    throw mismatch(
+      name,
+      `has its order by ${GOES_BY[state.terms.key]}, not by ${GOES_BY[own]}`,
+      'a subscription of another name, as what waits in a lane would not be found any more',
     )
 }
 

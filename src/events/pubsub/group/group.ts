@@ -1,14 +1,17 @@
 import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import { eventError, isPassing } from '../../errors.js'
 import type { EventLog, Position } from '../../log.js'
-import { isGone, newOwner, ownerLeft } from '../../owner.js'
+import { newOwner, ownerLeft } from '../../owner.js'
 import { Engine } from '../engine/engine.js'
+import { TAKEN_OVER } from '../ledger/ledger.js'
 import type { Settings } from '../options.js'
+import { admitted, arrival, differs } from './admission.js'
 import { Claims } from './claims.js'
-import { created } from './create.js'
+import type { Found } from './create.js'
 import { groupStream, holdName, ledgerStream } from './names.js'
 import type { GroupEvent, GroupState } from './state.js'
 import { Suspicion } from './suspicion.js'
+import { difference, termsOf } from './terms.js'
 
 const RETRY_MS = 1000
 /** How often everything is written anew, for what it keeps from being removed from the log. */
@@ -38,13 +41,13 @@ export class Group {
   #leaving: Promise<void> | undefined
   #keptAt: number
 
-  private constructor(log: EventLog, settings: Settings, state: GroupState, position: Position) {
+  private constructor(log: EventLog, settings: Settings, { state, position }: Found, member: string) {
     this.#log = log
     this.#settings = settings
     this.#clock = settings.runtime.clock
     this.#state = state
     this.#position = position
-    this.#member = newOwner(settings.runtime.random)
+    this.#member = member
     this.#keptAt = this.#clock.now()
     const { name } = settings
     this.engine = new Engine(log, settings, {
@@ -75,15 +78,21 @@ export class Group {
   /**
    * Takes part in a subscription; creates it if there is none of that name.
    *
+   * @param instead - this process's share as it was, which is closed then; it may have other settings
    * @throws `BANYAN_SUBSCRIPTION_MISMATCH`
    */
-  static async join(log: EventLog, settings: Settings): Promise<Group> {
-    const { state, position } = await created(log, settings)
-    const group = new Group(log, settings, state, position)
-    group.engine.pause(state.isPaused)
-    await group.#join()
-    group.#watching = group.#watch()
-    return group
+  static async join(log: EventLog, settings: Settings, instead?: Group): Promise<Group> {
+    const member = newOwner(settings.runtime.random)
+    try {
+      const found = await admitted(log, settings, member, instead && instead.#member)
+      const group = new Group(log, settings, found, member)
+      group.engine.pause(found.state.isPaused)
+      group.#watching = group.#watch()
+      return group
+    } catch (error) {
+      ownerLeft(member)
+      throw error
+    }
   }
 
   get state(): GroupState {
@@ -117,28 +126,21 @@ export class Group {
   }
 
   /** There is nothing to take part in any more. */
-  #end(): void {
-    const { name, runtime } = this.#settings
+  #end(error: Error, how: string): void {
+    if (!this.#closing.signal.aborted) this.#settings.runtime.telemetry.log('error', error.message)
+    this.#stop()
+    this.engine.fault = error.message
+    this.engine.abandon(how)
+    this.#ended.abort(error)
+  }
+
+  #wasDeleted(): void {
+    const { name } = this.#settings
     const error = eventError(
       'BANYAN_SUBSCRIPTION_DELETED',
       `subscription ${name} was deleted by an operator: nothing is delivered any more, and what is in flight does not count. Subscribe again for a new one of this name`,
     )
-    if (!this.#closing.signal.aborted) runtime.telemetry.log('error', error.message)
-    this.#stop()
-    this.engine.fault = error.message
-    this.engine.abandon('an operator has deleted the subscription')
-    this.#ended.abort(error)
-  }
-
-  /** Comes, and asks whoever is there already to say so. */
-  async #join(): Promise<void> {
-    const { members } = this.#state
-    const gone = members.filter(isGone)
-    const others = members.filter((member) => !gone.includes(member))
-    const events: GroupEvent[] = gone.map((member) => ({ type: 'Left', data: { member, by: this.#member } }))
-    events.push({ type: 'Joined', data: { member: this.#member } })
-    if (others.length > 0) events.push({ type: 'Asked', data: { members: others, by: this.#member } })
-    await this.#append(events)
+    this.#end(error, 'an operator has deleted the subscription')
   }
 
   async #watch(): Promise<void> {
@@ -170,7 +172,7 @@ export class Group {
     if (event.type === 'Told')
       await Promise.all(event.data.partitions.map((partition) => this.engine.look(partition)))
     if (event.type === 'Paused' || event.type === 'Resumed') this.engine.pause(this.#state.isPaused)
-    if (event.type === 'Deleted') this.#end()
+    if (event.type === 'Deleted') this.#wasDeleted()
   }
 
   /** Makes what this process does what the state of the group says it should. */
@@ -195,11 +197,18 @@ export class Group {
   }
 
   async #joinAnew(): Promise<void> {
-    this.engine.abandon('another process has taken the partition over')
+    const { terms, revision, members } = this.#state
+    this.engine.abandon(TAKEN_OVER)
     this.#claims.forget()
     ownerLeft(this.#member)
+    const what = terms && difference(terms, termsOf(this.#settings))
+    if (what !== undefined) {
+      this.#end(differs(this.#settings.name, members, what), TAKEN_OVER)
+      return
+    }
     this.#member = newOwner(this.#settings.runtime.random)
-    await this.#join()
+    // If others were faster, it is looked at again with what they have written.
+    await this.#append(arrival(this.#state, this.#member), revision)
   }
 
   /** Asks others whether they are there. */

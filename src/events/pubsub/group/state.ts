@@ -1,9 +1,12 @@
 import type { Position, RecordedEvent } from '../../log.js'
 import { balance } from './balance.js'
+import type { Terms } from './terms.js'
 
 /** What stands in the stream of a group: everything about a subscription that is not about single partitions. */
 export type GroupEvent =
-  | { type: 'Created'; data: { topic: string; from: Position; partitions: number } }
+  | { type: 'Created'; data: { topic: string; from: Position; partitions: number; terms?: Terms } }
+  /** Whoever takes part from now on does it so. */
+  | { type: 'Changed'; data: { terms: Terms } }
   | { type: 'Joined'; data: { member: string } }
   /** `by` another one if it does not answer. */
   | { type: 'Left'; data: { member: string; by?: string } }
@@ -26,6 +29,7 @@ export interface KeptGroup {
   readonly topic: string
   readonly from: Position
   readonly isPaused: boolean
+  readonly terms?: Terms
   readonly members: readonly string[]
   /** Null: given to nobody. */
   readonly partitions: readonly (string | null)[]
@@ -36,6 +40,8 @@ export class GroupState {
   topic = ''
   from: Position = ''
   isPaused = false
+  /** How its members follow the topic; undefined if none has said. */
+  terms: Terms | undefined
   /** In the order in which they came. */
   members: string[] = []
   /** Which member each partition is given to. */
@@ -55,10 +61,14 @@ export class GroupState {
       case 'Created':
         this.topic = event.data.topic
         this.from = event.data.from
+        this.terms = event.data.terms
         this.partitions = Array.from({ length: event.data.partitions }, () => undefined)
         // Who has come to the one of this name that was deleted meanwhile.
         this.members = []
         this.asked.clear()
+        return
+      case 'Changed':
+        this.terms = event.data.terms
         return
       case 'Joined':
         this.members.push(event.data.member)
@@ -89,6 +99,7 @@ export class GroupState {
         this.topic = event.data.topic
         this.from = event.data.from
         this.isPaused = event.data.isPaused
+        this.terms = event.data.terms
         this.members = [...event.data.members]
         this.partitions = event.data.partitions.map((member) => member ?? undefined)
         return
@@ -104,7 +115,8 @@ export class GroupState {
   }
 
   kept(): KeptGroup {
-    const { topic, from, isPaused, members } = this
-    return { topic, from, isPaused, members, partitions: this.partitions.map((member) => member ?? null) }
+    const { topic, from, isPaused, terms, members } = this
+    const partitions = this.partitions.map((member) => member ?? null)
+    return { topic, from, isPaused, ...(terms && { terms }), members, partitions }
   }
 }

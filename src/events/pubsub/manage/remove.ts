@@ -3,11 +3,11 @@ import type { EventLog, StreamAppend } from '../../log.js'
 import { isGone } from '../../owner.js'
 import { readGroup } from '../group/create.js'
 import { SUBSCRIPTIONS, groupStream, holdName, ledgerStream } from '../group/names.js'
+import { positionOf } from '../group/place.js'
 import type { Settings } from '../options.js'
 import { appendToGroup, changeGroup } from './change.js'
 import { descriptionStream } from './description.js'
 import type { Picture } from './picture.js'
-import { positionOf } from './seek.js'
 
 /**
  * Deletes a subscription. What says so is the last event of each of its streams: their revisions go on, and other holds
