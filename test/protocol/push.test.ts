@@ -93,7 +93,7 @@ describe.each<[string, () => { driver: string; path?: string }]>([
   })
 
   test('a message that is refused becomes a dead letter with its reason, while other keys go on', async () => {
-    const { receiver, ask, node } = await setUp({}, { events: eventsOf() })
+    const { receiver, ask, admin, node } = await setUp({}, { events: eventsOf() })
     receiver.answer = ({ key }, response) =>
       key === 'poison'
         ? response
@@ -103,7 +103,7 @@ describe.each<[string, () => { driver: string; path?: string }]>([
     await publish(ask, 0, ['poison', 'poison', 'good', 'good'])
     await receiver.until(({ length }) => length === 3)
     expect(receiver.byKey()).toEqual({ poison: [0], good: [2, 3] })
-    const text = JSON.stringify(await (await ask('?category=$subscription')).json())
+    const text = await (await fetch(`${admin}/api/events?category=$subscription`)).text()
     expect(text).toContain('answered with 400: the total is negative')
     expect(node.state().services['mailer']).toBeDefined()
   })

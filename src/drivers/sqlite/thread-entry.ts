@@ -8,3 +8,6 @@ export function entryOf(path: string): URL {
   const here = import.meta.url.endsWith('.ts') ? '../../../dist/drivers/sqlite/' : './'
   return new URL(`${here}${path}`, import.meta.url)
 }
+
+/** What Node was started with is for the program: a thread would fail on `--input-type`, as its code is a file. */
+export const THREAD_ARGUMENTS: string[] = []

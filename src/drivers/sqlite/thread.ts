@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { unpackFault, type Fault } from './faults.js'
-import { entryOf } from './thread-entry.js'
+import { entryOf, THREAD_ARGUMENTS } from './thread-entry.js'
 
 /** A request to a thread. */
 export interface Call {
@@ -38,7 +38,11 @@ export class Thread<Served extends { close(): unknown }> {
   #ended: Error | undefined
 
   private constructor(entry: string, data: unknown) {
-    this.#worker = new Worker(entryOf(entry), { workerData: data, name: 'banyan events' })
+    this.#worker = new Worker(entryOf(entry), {
+      workerData: data,
+      name: 'banyan events',
+      execArgv: THREAD_ARGUMENTS,
+    })
     // Not at once: messages that keep coming in would keep everything else from its turn.
     this.#worker.on('message', (reply: Reply) => {
       if (this.#replies.push(reply) === 1) setImmediate(this.#answerAll)

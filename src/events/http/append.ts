@@ -5,9 +5,10 @@ import { isSystemStream } from '../transform.js'
 import { readAppending, understood } from './cloud-request.js'
 import { commitOf } from './commit-json.js'
 import { problem } from './problem.js'
+import { systemStream } from './scope.js'
 import { keptUntilDue, refuseTime, timed } from './schedule.js'
 import type { EventsSurroundings } from './surroundings.js'
-import { streamOfTopic, type PublishTarget } from './topics.js'
+import { checkTypes, streamOfTopic, type PublishTarget } from './topics.js'
 
 /** What the path of an append names: a stream, a topic, or the log as a whole. */
 export interface Target {
@@ -33,7 +34,7 @@ interface Asked {
 export async function appendEvents(
   request: HandlerRequest,
   target: Target,
-  { log, clock, scope, actor, operators, bodyBytes }: EventsSurroundings,
+  { log, clock, scope, actor, operators, topics, bodyBytes }: EventsSurroundings,
 ): Promise<HandlerAnswer> {
   for (const name of request.query.keys())
     throw problem(400, 'invalid-parameter', `Unknown parameter \`${name}\`: an append has none.`)
@@ -46,13 +47,9 @@ export async function appendEvents(
   const { streams = [], checks = [] } = commit
   for (const { stream } of [...streams, ...checks]) {
     scope.checkStream(stream)
-    if (isSystemStream(stream) && !operators)
-      throw problem(
-        403,
-        'stream-not-allowed',
-        `Streams whose name begins with $ are kept by Banyan itself, as ${JSON.stringify(stream)} is.`,
-      )
+    if (isSystemStream(stream) && !operators) throw systemStream(stream)
   }
+  for (const { stream, events } of streams) checkTypes(topics(), stream, events)
   const { caller, traceparent } = request
   const around = (event: NewEvent): NewEvent =>
     traced(actor === 'caller' ? doneBy(event, caller) : event, traceparent)

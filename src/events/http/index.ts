@@ -11,7 +11,8 @@ import type { HandlerAnswer, HandlerRequest, HttpHandler } from '../../core/http
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { isUriReference } from '../cloudevents/attributes.js'
 import { toCloudEvent } from '../cloudevents/index.js'
-import type { EventLog, RecordedEvent } from '../log.js'
+import type { EventLog, RecordedEvent, Selector } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { chooseType, NDJSON, SSE } from './accept.js'
 import { appendEvents } from './append.js'
 import { followEvents } from './follow.js'
@@ -20,11 +21,12 @@ import { problem, problemOf } from './problem.js'
 import { placeOf } from './path.js'
 import { pullMessages } from './pull.js'
 import { readBatch, readHead, readLines } from './read.js'
-import { Scope, type ScopeOptions } from './scope.js'
+import { Scope, systemStream, type ScopeOptions } from './scope.js'
 import { settleDeliveries } from './settle.js'
 import type { FindSubscription } from './subscriptions.js'
 import type { EventsSurroundings } from './surroundings.js'
 import { publishTarget, type TopicRules } from './topics.js'
+import { withoutSystemStreams } from './visible.js'
 
 /** How a log is offered over HTTP. */
 export interface EventsHttpOptions extends ScopeOptions {
@@ -35,7 +37,7 @@ export interface EventsHttpOptions extends ScopeOptions {
    * names somebody else is refused. `given`: whatever the event says. Default `caller`.
    */
   actor?: 'caller' | 'given'
-  /** Whether clients are operators, who are told what is wrong inside; default false. */
+  /** Whether clients are operators, who are told what is wrong inside, and see the streams that Banyan keeps; default false. */
   operators?: boolean
   /** Silence after which followers get a comment; default 15 s. */
   heartbeat?: Duration
@@ -68,7 +70,7 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
   const { bodyBytes = 64 * 1024 * 1024, closing = new AbortController().signal } = options
   const faults = new FaultLog(runtime)
   const common = {
-    log,
+    log: options.operators ? log : withoutSystemStreams(log),
     clock: runtime.clock,
     closing,
     scope: new Scope(options),
@@ -119,11 +121,18 @@ function answer(request: HandlerRequest, surroundings: EventsSurroundings): Prom
     ])
   const wanted = readParameters(request, stream)
   scope.checkSelector(wanted.selector)
+  if (!surroundings.operators) refuseSystemStreams(wanted.selector)
   if (method === 'HEAD') return readHead(surroundings, wanted.selector.stream)
   const type = chooseType(request.field('accept'))
   if (type === SSE) return followEvents(request, wanted, surroundings)
   if (type === NDJSON) return readLines(request, wanted, surroundings)
   return readBatch(request, wanted, type, surroundings)
+}
+
+/** @throws a problem of 403 */
+function refuseSystemStreams({ stream, category }: Selector): void {
+  const named = [stream, category].find((name) => name !== undefined && isSystemStream(name))
+  if (named !== undefined) throw systemStream(named)
 }
 
 function notAllowed(method: string, allowed: readonly string[]): Error {

@@ -1,5 +1,5 @@
 import type { HandlerAnswer, HandlerRequest } from '../../core/http-handler.js'
-import type { Batch, EventLog, Position, ReadOptions, RecordedEvent } from '../log.js'
+import type { Batch, Position, ReadOptions, RecordedEvent } from '../log.js'
 import { START } from '../position.js'
 import type { JSON_TYPE } from './accept.js'
 import { BATCH, NDJSON } from './accept.js'
@@ -7,6 +7,7 @@ import { refuseParameters, type Wanted } from './parameters.js'
 import { problem } from './problem.js'
 import { isPassed, raceWithTimer } from './wait.js'
 import type { EventsSurroundings } from './surroundings.js'
+import type { OfferedLog } from './visible.js'
 
 const DEFAULT_LIMIT = 100
 const LARGEST_LIMIT = 1000
@@ -202,7 +203,7 @@ function partOf({ from, to, fromRevision, toRevision, limit, backwards }: Wanted
   }
 }
 
-async function revisionField(log: EventLog, stream: string | undefined): Promise<[string, string][]> {
+async function revisionField(log: OfferedLog, stream: string | undefined): Promise<[string, string][]> {
   return stream === undefined ? [] : [['Stream-Revision', String(await log.revision(stream))]]
 }
 

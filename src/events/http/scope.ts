@@ -17,6 +17,15 @@ export interface ScopeOptions {
   subscriptions?: readonly string[]
 }
 
+/** A problem of 403: what a stream of that name holds is no client's business. */
+export function systemStream(stream: string): Error {
+  return problem(
+    403,
+    'stream-not-allowed',
+    `Streams whose name begins with $ are kept by Banyan itself, as ${JSON.stringify(stream)} is.`,
+  )
+}
+
 /** What clients may do with which streams. */
 export class Scope {
   readonly #allowed: ReadonlySet<string>

@@ -1,12 +1,13 @@
 import type { Clock } from '../../core/clock.js'
-import type { EventLog, RecordedEvent } from '../log.js'
+import type { RecordedEvent } from '../log.js'
 import type { Scope } from './scope.js'
 import type { FindSubscription } from './subscriptions.js'
 import type { TopicRules } from './topics.js'
+import type { OfferedLog } from './visible.js'
 
 /** What the parts of the handler work with. */
 export interface EventsSurroundings {
-  readonly log: EventLog
+  readonly log: OfferedLog
   readonly clock: Clock
   readonly closing: AbortSignal
   readonly scope: Scope

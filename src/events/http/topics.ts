@@ -1,6 +1,7 @@
 import { BanyanError } from '../../core/errors.js'
 import { suggest } from '../../core/suggest.js'
 import type { CloudEvent } from '../cloudevents/index.js'
+import { categoryOf } from '../names.js'
 import { checkTopic } from '../pubsub/topic.js'
 import { problem } from './problem.js'
 
@@ -39,6 +40,28 @@ export function publishTarget(
     throw problem(404, 'topic-unknown', `There is no topic ${JSON.stringify(name)}${hint}`)
   }
   return { name, types: known[name]!.types }
+}
+
+/**
+ * Whether what is appended to a stream may be published to its topic: whoever follows the topic gets it, whichever way it
+ * has come.
+ *
+ * @throws a problem of 422
+ */
+export function checkTypes(
+  known: Readonly<Record<string, TopicRules>> | undefined,
+  stream: string,
+  events: readonly { readonly type: string }[],
+): void {
+  const topic = categoryOf(stream)
+  const types = known && Object.hasOwn(known, topic) ? known[topic]!.types : undefined
+  const other = types && events.find(({ type }) => !types.includes(type))
+  if (!other) return
+  throw problem(
+    422,
+    'unknown-event-type',
+    `The type ${JSON.stringify(other.type)} cannot go to ${JSON.stringify(stream)}: to the topic ${topic} go ${types.join(', ')}.`,
+  )
 }
 
 /**

@@ -13,10 +13,12 @@ import {
   type Subscription,
   type SubscriptionOptions,
 } from '../../events/index.js'
+import { createSubscription } from '../../events/pubsub/create.js'
 import { pushSettings } from '../../events/pubsub/push/options.js'
 import { readSecret } from '../../traffic/gateway/filters/access/secret.js'
 import type { PushSpec, SubscriptionSpec } from '../spec.js'
 import { keyFunction } from './key-expression.js'
+import { PulledShare } from './pulled-share.js'
 import type { Destination } from './push-sender.js'
 
 /** What is in flight when the requests of the node are over is left to whoever comes next. */
@@ -34,7 +36,9 @@ export class HostedSubscription {
   readonly name: string
   readonly spec: SubscriptionSpec
   readonly pulled: PulledSubscription | undefined
-  readonly #subscription: Subscription
+  /** Of one whose messages are sent; what clients pull is shared only while they do. */
+  readonly #subscription: Subscription | undefined
+  readonly #share: PulledShare | undefined
   readonly #options: PushOptions | undefined
   #push: Push | undefined
   #isDeleted = false
@@ -42,24 +46,27 @@ export class HostedSubscription {
   private constructor(
     name: string,
     spec: SubscriptionSpec,
-    subscription: Subscription,
+    subscription: Subscription | undefined,
     options: PushOptions | undefined,
+    share: ((deliveries: Deliveries) => PulledShare) | undefined,
     { random }: Runtime,
   ) {
     this.name = name
     this.spec = spec
     this.#subscription = subscription
     this.#options = options
-    subscription.ended.catch(() => (this.#isDeleted = true))
+    subscription?.ended.catch(() => (this.#isDeleted = true))
+    if (!share) return
     const { topic, deadline = '30s' } = spec
-    this.pulled = spec.push
-      ? undefined
-      : {
-          topic,
-          deadline: duration(deadline, 'deadline'),
-          deliveries: new Deliveries(random),
-          pull: (wanted) => subscription.pull(wanted),
-        }
+    const deliveries = new Deliveries(random)
+    const shared = share(deliveries)
+    this.#share = shared
+    this.pulled = {
+      topic,
+      deadline: duration(deadline, 'deadline'),
+      deliveries,
+      pull: (wanted) => shared.pull(wanted),
+    }
   }
 
   /**
@@ -77,14 +84,17 @@ export class HostedSubscription {
     const { log, runtime } = context
     try {
       const options = spec.push && pushOptions(name, spec.push, context)
+      const settings = { ...subscriptionOptions(name, spec), runtime }
+      if (!spec.push) {
+        await createSubscription(log, settings)
+        const share = (deliveries: Deliveries): PulledShare =>
+          new PulledShare(() => subscribe(log, settings), deliveries, runtime.clock, before && before.#share)
+        return new HostedSubscription(name, spec, undefined, undefined, share, runtime)
+      }
       const subscription = before?.isShared(spec)
-        ? before.#subscription
-        : await subscribe(
-            log,
-            { ...subscriptionOptions(name, spec), runtime },
-            before && before.#subscription,
-          )
-      return new HostedSubscription(name, spec, subscription, options, runtime)
+        ? before.#subscription!
+        : await subscribe(log, settings, before && before.#subscription)
+      return new HostedSubscription(name, spec, subscription, options, undefined, runtime)
     } catch (error) {
       if (!(error instanceof BanyanError)) throw error
       const code = error.code as `BANYAN_${string}`
@@ -94,7 +104,7 @@ export class HostedSubscription {
 
   /** Whether it goes on with this specification as it is. */
   isSame(spec: SubscriptionSpec): boolean {
-    return !this.#isDeleted && isDeepStrictEqual(this.spec, spec)
+    return !this.#isDeleted && !this.#share?.isDeleted && isDeepStrictEqual(this.spec, spec)
   }
 
   /** Whether another specification asks for the same, and only sends it otherwise. */
@@ -110,12 +120,14 @@ export class HostedSubscription {
 
   /** Whether another one works with the same share. */
   shares(other: HostedSubscription | undefined): boolean {
-    return other !== undefined && other.#subscription === this.#subscription
+    return (
+      this.#subscription !== undefined && other !== undefined && other.#subscription === this.#subscription
+    )
   }
 
   /** Begins to send. */
   begin(): void {
-    if (this.#options) this.#push = push(this.#subscription, this.#options)
+    if (this.#options && this.#subscription) this.#push = push(this.#subscription, this.#options)
   }
 
   /** Sends nothing more, and waits for what is under way. */
@@ -126,7 +138,7 @@ export class HostedSubscription {
   /** Leaves the subscription to others. */
   async close(cut?: AbortSignal): Promise<void> {
     await this.stop(cut)
-    await this.#subscription.close()
+    await Promise.all([this.#subscription?.close(), this.#share?.close()])
   }
 }
 

@@ -1,7 +1,7 @@
 import { on } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { unpackFault } from '../faults.js'
-import { entryOf } from '../thread-entry.js'
+import { entryOf, THREAD_ARGUMENTS } from '../thread-entry.js'
 import type { Problem } from './problems.js'
 import type { Report, Task } from './thread.js'
 
@@ -13,7 +13,11 @@ import type { Report, Task } from './thread.js'
  */
 export async function* run(task: Task, signal: AbortSignal): AsyncGenerator<Problem, void, undefined> {
   signal.throwIfAborted()
-  const worker = new Worker(entryOf('maintenance/thread.js'), { workerData: task, name: 'banyan events' })
+  const worker = new Worker(entryOf('maintenance/thread.js'), {
+    workerData: task,
+    name: 'banyan events',
+    execArgv: THREAD_ARGUMENTS,
+  })
   const failed = new AbortController()
   worker.on('error', (error) => failed.abort(error))
   worker.on('exit', (code) => failed.abort(new Error(`the thread ended with code ${code}`)))

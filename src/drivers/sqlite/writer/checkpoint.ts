@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { Worker } from 'node:worker_threads'
-import { entryOf } from '../thread-entry.js'
+import { entryOf, THREAD_ARGUMENTS } from '../thread-entry.js'
 import type { Copied } from './checkpoint-thread.js'
 
 /** Frames of the write-ahead log from which on they are copied into the file. */
@@ -63,6 +63,7 @@ export class Checkpoints {
     const copier = new Worker(entryOf('writer/checkpoint-thread.js'), {
       workerData: this.#file,
       name: 'banyan events checkpoint',
+      execArgv: THREAD_ARGUMENTS,
     })
     copier.on('message', (copied: Copied | undefined) => {
       this.#copying = false

@@ -314,6 +314,9 @@ describe('a request', () => {
     expect(third!.headers['webhook-id']).toBe(id)
     expect(third!.headers['webhook-timestamp']).not.toBe(first!.headers['webhook-timestamp'])
     expect(first!.headers['idempotency-key']).toBe(`"${id}"`)
+    await publish([undefined, {}])
+    await clock.advance('1s')
+    expect(JSON.parse(got.at(-1)!.body as string)).not.toHaveProperty('partitionkey')
     for (const secret of [SECRET, OTHER_SECRET]) {
       const runtime = virtualRuntime()
       expect(verifyWebhook(first!.headers, first!.body, secret, { runtime })).toMatchObject({ id })

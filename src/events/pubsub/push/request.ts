@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { CLOUDEVENT_JSON, cloudEventToHttp, toCloudEvent } from '../../cloudevents/index.js'
+import { CLOUDEVENT_JSON, cloudEventToHttp, toCloudEvent, type CloudEvent } from '../../cloudevents/index.js'
 import type { Message } from '../message.js'
 import { signatureFields } from './signature.js'
 
@@ -22,9 +22,11 @@ export class PushRequest {
   readonly #id: string
   readonly #keys: readonly Buffer[]
 
-  constructor({ event, attempt }: Message, options: RequestOptions) {
+  constructor({ event, attempt, key }: Message, options: RequestOptions) {
     const { subscription, format, source, headers, keys } = options
-    const cloudEvent = toCloudEvent(event, { source })
+    const { partitionkey, ...rest } = toCloudEvent(event, { source })
+    // What has no key has no order.
+    const cloudEvent: CloudEvent = key === undefined ? rest : { ...rest, partitionkey }
     const { headers: own, body = '' } =
       format === 'binary'
         ? cloudEventToHttp(cloudEvent)
