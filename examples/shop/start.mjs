@@ -29,9 +29,16 @@ const SERVICES = [
   { name: 'notifications', port: 4006 },
 ]
 
-// One service alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001
+// One process alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001, or: ... start.mjs node
 const [only, onlyPort] = process.argv.slice(2)
-if (only) {
+if (only === 'node') {
+  const node = startNode()
+  process.on('SIGINT', () => node.kill('SIGINT'))
+  process.on('SIGTERM', () => node.kill('SIGTERM'))
+  node.on('exit', (code) => (process.exitCode = code ?? 1))
+  await answering(`${ADMIN}/readyz`, node)
+  console.log(`the node is back, pid ${node.pid}`)
+} else if (only) {
   const key = SERVICES.find(({ name }) => name === only)?.key
   const child = await startService({ name: only, port: Number(onlyPort), ...(key && { key }) })
   console.log(`${only} on ${onlyPort} is back, pid ${child.pid}`)
@@ -41,19 +48,24 @@ if (only) {
 
 async function startEverything() {
   const children = await Promise.all(SERVICES.map((service) => startService(service, true)))
-  const node = fork(here('../../dist/cli/main.js'), ['up', '-c', here('banyan.yaml')], {
-    execArgv: ['--import', import.meta.resolve('./leave.mjs')],
-    detached: true,
-    env: ENV,
-  })
-  const stop = (/** @type {NodeJS.Signals} */ signal) => node.kill(signal)
+  const node = startNode()
+  const close = () => {
+    for (const child of children) child.kill()
+  }
+  let isStopping = false
+  const stop = (/** @type {NodeJS.Signals} */ signal) => {
+    isStopping = true
+    // The gateway goes first, so that no request meets a service that has gone.
+    if (!node.kill(signal)) close()
+  }
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGHUP', () => stop('SIGTERM'))
-  node.on('exit', (code) => {
-    // The gateway goes first, so that no request meets a service that has gone.
-    for (const child of children) child.kill()
-    process.exitCode = code ?? 1
+  node.on('exit', (code, signal) => {
+    if (signal === null || isStopping) {
+      close()
+      process.exitCode = code ?? 1
+    } else console.log(`  The node was killed. It comes back with: node examples/shop/start.mjs node`)
   })
   await answering(`${ADMIN}/readyz`, node)
   const pids = children.map((child, index) => {
@@ -78,12 +90,22 @@ async function startEverything() {
   The shop is open:  ${GATEWAY}
 
 ${pids.join('\n')}
+    ${'the node'.padEnd(13)} ${ADMIN}   pid ${node.pid}
 
   Try, in another terminal:
 ${ideas.map(([command = '', effect]) => `    ${command.padEnd(75)} ${effect}`).join('\n')}
 
   Ctrl-C stops everything.
 `)
+}
+
+/** The gateway with the event log: `banyan up`. Ctrl-C goes to this process alone. */
+function startNode() {
+  return fork(here('../../dist/cli/main.js'), ['up', '-c', here('banyan.yaml')], {
+    execArgv: ['--import', import.meta.resolve('./leave.mjs')],
+    detached: true,
+    env: ENV,
+  })
 }
 
 /**

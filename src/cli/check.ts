@@ -1,7 +1,7 @@
 import { loadConfig } from '../node/config/load.js'
 import { formatProblem, type ConfigProblem } from '../node/config/problem.js'
 import { redact } from '../node/config/redact.js'
-import type { NodeSpec } from '../node/spec.js'
+import type { NodeSpec, SubscriptionSpec } from '../node/spec.js'
 import { paint, table } from './paint.js'
 
 /** `banyan check`. */
@@ -49,8 +49,39 @@ function logText(events: NonNullable<NodeSpec['events']>): string {
   }
 }
 
+/** What hangs on the event log, by kind and name. */
+function eventLines({ topics = {}, subscriptions = {}, projections = {} }: NodeSpec): string[] {
+  return [
+    ...titled(
+      'topics',
+      Object.entries(topics).map(([name, { types }]) => (types ? `${name} of ${types.join(', ')}` : name)),
+    ),
+    ...titled(
+      'messages',
+      Object.entries(subscriptions).map(([name, spec]) => `${name} of ${spec.topic}, ${deliveryText(spec)}`),
+    ),
+    ...titled(
+      'read models',
+      Object.entries(projections).map(
+        ([name, { module, store }]) =>
+          `${name} of ${[module].flat().join(', ')}, in ${String(redact(store))}`,
+      ),
+    ),
+  ]
+}
+
+function titled(title: string, lines: readonly string[]): string[] {
+  return lines.map((line, index) => `${(index === 0 ? title : '').padEnd(11)} ${line}`)
+}
+
+function deliveryText({ push }: SubscriptionSpec): string {
+  if (!push) return 'pulled by clients'
+  return `pushed to ${push.url === undefined ? `${push.service}${push.path ?? ''}` : String(redact(push.url))}`
+}
+
 /** What the node would do. */
-function summary({ listen, admin, routes, services, events, projections = {} }: NodeSpec): string {
+function summary(spec: NodeSpec): string {
+  const { listen, admin, routes, services, events } = spec
   const rows = Object.entries(routes).map(([name, { match, to, policy, events: fromLog }]) => {
     const targets = typeof to === 'string' ? [{ service: to }] : (to ?? [])
     const where = targets.map((target: { service: string; weight?: number }) =>
@@ -76,10 +107,7 @@ function summary({ listen, admin, routes, services, events, projections = {} }: 
     `listens on  ${listen.map(listenText).join(', ')}`,
     `admin on    ${admin === false ? 'nowhere' : admin}`,
     ...(events ? [`event log   ${logText(events)}`] : []),
-    ...Object.entries(projections).map(
-      ([name, { module, store }], index) =>
-        `${index === 0 ? 'read models' : '           '} ${name} of ${[module].flat().join(', ')}, in ${String(redact(store))}`,
-    ),
+    ...eventLines(spec),
     '',
     table(['ROUTE', 'METHOD', 'PATH', 'SERVICE', { heading: 'ENDPOINTS', right: true }, 'POLICY'], rows),
   ].join('\n')

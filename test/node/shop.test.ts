@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Shop } from '../support/shop.js'
 
@@ -148,5 +149,20 @@ describe('the example shop', () => {
       .toMatchObject({ root: { paid: before['root']!.paid + 1 } })
     await expect.poll(() => statusOf(order), soon).toBe('shipped')
     await expect.poll(told, soon).toContain(`ada: root: order shipped (order-${order})`)
+  }, 60_000)
+
+  test('the node is killed and started again, while everything else goes on', async () => {
+    const { order } = await place('root', 'ada')
+    shop.kill('the node')
+    await expect.poll(() => fetch(shop.url).catch(() => 'gone'), soon).toBe('gone')
+    const node = await shop.startAgain('node')
+    try {
+      expect(await statusOf(order)).toBe('placed')
+      await expect.poll(told, soon).toContain(`ada: root: order placed (order-${order})`)
+      expect((await shop.ask(`/orders/${order}?revision=999`)).status).toBe(404)
+    } finally {
+      node.kill('SIGTERM')
+      await once(node, 'close')
+    }
   }, 60_000)
 })

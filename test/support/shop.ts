@@ -75,6 +75,17 @@ export class Shop {
       process.kill(Number(pid), 'SIGKILL')
   }
 
+  /** Starts one process again that was killed, and waits until it is back; it ends with the test. */
+  async startAgain(...names: string[]): Promise<ChildProcess> {
+    const args = [join(this.#root, 'examples/shop/start.mjs'), ...names]
+    const env = { ...process.env, SHOP_DATA: this.data, PACKING: '0' }
+    const again = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
+    const out = again.stdout.setEncoding('utf8')
+    for await (const text of out.iterator({ destroyOnReturn: false }))
+      if (String(text).includes('is back')) return again
+    throw new Error(`${names.join(' ')} did not come back`)
+  }
+
   remove(): void {
     rmSync(this.#root, { recursive: true })
   }

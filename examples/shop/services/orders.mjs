@@ -72,7 +72,12 @@ async function look(id, { searchParams }) {
     revision !== null ? { revision: Number(revision) } : at !== null ? { time: Date.parse(at) } : undefined
   if (moment && Object.values(moment).some((each) => !Number.isSafeInteger(each) || each < 0))
     throw problem(400, '?revision= takes a number, ?at= a time such as 2026-10-01T12:00:00Z')
-  const found = await orders.load(id, moment)
+  const found = await orders
+    .load(id, moment)
+    .catch((/** @type {{ code?: string, message: string }} */ error) => {
+      // Of a time to come nothing is known yet.
+      throw error.code === 'BANYAN_POSITION_AHEAD' ? problem(404, error.message) : error
+    })
   if (found.revision === 'none') throw problem(404, `there is no order ${id}${moment ? ' at that time' : ''}`)
   return { order: id, revision: found.revision, ...found.state }
 }

@@ -81,7 +81,10 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
   if (!loaded.ok) {
     const { reportProblems } = await import('../check.js')
     reportProblems(loaded.problems)
-    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${by} is not right, so it does not say which event log`)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `${by} is not right, so it does not say which event log; say it with --log, or ask the running node with -a`,
+    )
   }
   const { events, admin } = loaded.spec
   if (!events)

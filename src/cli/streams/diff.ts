@@ -9,7 +9,7 @@ import { printer } from '../events/show/printer.js'
 import { note } from '../output.js'
 import { paint } from '../paint.js'
 import { statesOf } from './decider.js'
-import { momentOf, mustExist, revisionAt } from './moments.js'
+import { momentOf, mustExist, mustHave, revisionAt } from './moments.js'
 import { changeLine, jsonText } from './show.js'
 
 /** Options of `banyan streams diff`. */
@@ -34,6 +34,7 @@ export async function diff(stream: string, options: DiffOptions): Promise<void> 
     )
     const to = await momentOf(log, { '--to': options.to, '--to-revision': options.toRevision }, 'end')
     await mustExist(log, stream, place.name)
+    for (const moment of [from, to]) await mustHave(log, stream, moment)
     if (decider === undefined) await compareEvents(session, stream, from, to, json)
     else await compareStates(session, stream, from, to, decider, json)
   })

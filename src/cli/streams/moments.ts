@@ -35,6 +35,17 @@ export async function revisionAt(log: EventLog, stream: string, moment: Moment):
   return -1
 }
 
+/** @throws `BANYAN_POSITION_AHEAD` if the stream has no such revision yet: the present would be shown as what it is not */
+export async function mustHave(log: EventLog, stream: string, moment: Moment): Promise<void> {
+  if (!('revision' in moment)) return
+  const revision = await log.revision(stream)
+  if (revision === 'none' || moment.revision <= revision) return
+  throw eventError(
+    'BANYAN_POSITION_AHEAD',
+    `${printable(stream)} is at revision ${revision}, and has no revision ${moment.revision} yet`,
+  )
+}
+
 /** @throws `BANYAN_INVALID_SELECTOR` if nothing was ever appended to the stream: its name is mistyped, most likely */
 export async function mustExist(log: EventLog, stream: string, place: string): Promise<void> {
   if ((await log.revision(stream)) !== 'none') return

@@ -6,7 +6,7 @@ import { printer } from '../events/show/printer.js'
 import { note } from '../output.js'
 import { paint } from '../paint.js'
 import { statesOf } from './decider.js'
-import { momentOf, mustExist, revisionAt } from './moments.js'
+import { momentOf, mustExist, mustHave, revisionAt } from './moments.js'
 import { jsonText, valueText } from './show.js'
 
 /** Options of `banyan streams time-travel`. */
@@ -26,6 +26,7 @@ export async function timeTravel(stream: string, options: TimeTravelOptions): Pr
     const given = { '--at': at, '--at-revision': atRevision, '--at-position': atPosition }
     const moment = await momentOf(log, given, 'end')
     await mustExist(log, stream, place.name)
+    await mustHave(log, stream, moment)
     if (decider === undefined) await showEvents(session, stream, moment, json)
     else await showState(session, stream, moment, decider, json)
   })
@@ -42,7 +43,17 @@ async function showState(
   const last = revision === 'none' ? undefined : await eventAt(log, stream, revision)
   if (json) {
     const { time, type, position } = last ?? {}
-    output.add(jsonText({ stream, revision, ...(last && { time, type, position }), state }, 2))
+    output.add(
+      jsonText(
+        {
+          stream,
+          revision,
+          ...(time !== undefined && { time: new Date(time).toISOString(), type, position }),
+          state,
+        },
+        2,
+      ),
+    )
     return
   }
   const place =
