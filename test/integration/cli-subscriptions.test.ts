@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { deadLetter, openLog, subscribe, topic, type EventLog } from '../../src/events/index.js'
 import { MAIN } from '../support/banyan-events.js'
+import { configFile } from '../support/cli.js'
 import { startEvents } from '../support/events-node.js'
 import { closeAll } from '../support/gateway.js'
 import { closeLogs, newDirectory } from '../support/logs.js'
@@ -174,5 +175,32 @@ describe.each(['a file', 'a node'])('through %s', (kind) => {
     const { code, stderr } = await banyan('subscriptions', ...command.split(' '))
     expect(code).toBe(2)
     expect(stderr).toContain(message)
+  })
+})
+
+describe('`banyan topics publish` where topics are declared', () => {
+  afterEach(async () => {
+    await closeAll()
+    await closeLogs()
+  })
+
+  it.each(['a configuration', 'a node'])('takes what clients may publish, with %s', async (kind) => {
+    const events = { driver: 'sqlite', path: newDirectory() }
+    const topics = { order: { types: ['OrderPlaced'] } }
+    if (kind === 'a node') place = ['--admin', (await startEvents({}, { events, topics })).admin]
+    else place = ['--config', configFile({ listen: 1, services: {}, routes: {}, events, topics })]
+    expect(await json('topics', 'publish', 'order', 'OrderPlaced', '-k', '1')).toMatchObject({ ok: true })
+    const unknown = await banyan('topics', 'publish', 'ordr', 'OrderPlaced')
+    expect([unknown.code, unknown.stderr]).toEqual([
+      2,
+      expect.stringContaining('has no topic ordr, did you mean order?'),
+    ])
+    const nope = await banyan('topics', 'publish', 'order', 'Nope')
+    expect([nope.code, nope.stderr]).toEqual([
+      2,
+      expect.stringContaining('the type Nope does not go to the topic order, but OrderPlaced'),
+    ])
+    const [order] = (await json('topics')) as { last: { recorded: string } }[]
+    expect(order!.last.recorded).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
   })
 })

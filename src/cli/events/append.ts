@@ -9,7 +9,7 @@ import { CONFLICT, conflictText } from './conflict.js'
 import { importLines } from './import.js'
 import { inputOf } from './input.js'
 import { shortPosition, timeOf } from './moment.js'
-import type { PlaceOptions } from './place.js'
+import type { Place, PlaceOptions } from './place.js'
 import { countOf } from './selection.js'
 import { onLog, type Session } from './session.js'
 import { printable } from './show/printable.js'
@@ -27,19 +27,24 @@ export interface AppendOptions extends PlaceOptions {
   json?: true
 }
 
-/** `banyan events append`: one event; or with `--batch` those that stand on standard input. */
+/**
+ * `banyan events append`: one event; or with `--batch` those that stand on standard input.
+ *
+ * @param check - looks at the log first, and throws what is wrong with it
+ */
 export async function append(
   stream: string | undefined,
   type: string | undefined,
   data: string | undefined,
   options: AppendOptions,
+  check?: (place: Place) => Promise<void>,
 ): Promise<void> {
   if (options.batch) return appendBatch(stream, type, options)
   if (stream === undefined || type === undefined)
     throw new UsageError(
       'append takes a stream and a type, as banyan events append order-17 OrderPaid; or --batch',
     )
-  return appendOne(stream, type, data, options)
+  return appendOne(stream, type, data, options, check)
 }
 
 /** Lines of CloudEvents, each to its own stream or all to one; what stands there gets the next revisions. */
@@ -64,6 +69,7 @@ async function appendOne(
   type: string,
   data: string | undefined,
   options: AppendOptions,
+  check: ((place: Place) => Promise<void>) | undefined,
 ): Promise<void> {
   const expected = expectedOf(options.expect)
   const event: NewEvent = {
@@ -78,7 +84,8 @@ async function appendOne(
   }
   // Made here, so that it can be told if the answer is lost: with it the append can be repeated.
   const id = options.id ?? uuid7(systemClock.wall())
-  const work = async ({ log, output }: Session): Promise<void> => {
+  const work = async ({ log, place, output }: Session): Promise<void> => {
+    await check?.(place)
     const result = await log
       .append({ id, streams: [{ stream, expected, events: [event] }] })
       .catch((error: unknown) => {

@@ -3,7 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import { specOf } from '../../drivers/open-log.js'
 import type { LogSpec } from '../../events/index.js'
 import { redact } from '../../node/config/redact.js'
-import { logSpecOf, type EventsSpec } from '../../node/spec.js'
+import { logSpecOf, type EventsSpec, type NodeSpec } from '../../node/spec.js'
 import { UsageError } from '../usage-error.js'
 
 /** What a command was told of the log it works on. */
@@ -21,6 +21,8 @@ export type Place = {
   readonly by: string
   /** Of that configuration. */
   readonly events?: EventsSpec
+  /** Of that configuration: what is published, by name; undefined if that may be anything. */
+  readonly topics?: NodeSpec['topics']
 } & (
   | { readonly spec: LogSpec }
   /** Inside a running node, behind its admin address. */
@@ -86,14 +88,14 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
       `${by} is not right, so it does not say which event log; say it with --log, or ask the running node with -a`,
     )
   }
-  const { events, admin } = loaded.spec
+  const { events, topics, admin } = loaded.spec
   if (!events)
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
       `${by} has no event log; say which one there, as \`events: { driver: sqlite, path: ./data }\`, or here with --log`,
     )
   const spec = logSpecOf(events)
-  if (spec.driver !== 'memory') return { name: nameOf(spec), by, spec, events }
+  if (spec.driver !== 'memory') return { name: nameOf(spec), by, spec, events, topics }
   if (admin === false)
     throw new BanyanError(
       'BANYAN_LOG_UNAVAILABLE',

@@ -6,6 +6,7 @@ import { onLog } from '../events/session.js'
 import { printable } from '../events/show/printable.js'
 import { note } from '../output.js'
 import { paint } from '../paint.js'
+import { withTimes } from '../times.js'
 import { UsageError } from '../usage-error.js'
 import { statesOf } from './decider.js'
 import { mustExist } from './moments.js'
@@ -44,7 +45,7 @@ export async function audit(stream: string | undefined, options: AuditCommandOpt
     let count = 0
     for await (const entry of auditEntries(log, selection, states)) {
       count++
-      await output.line(json ? jsonText(auditRecord(entry)) : entryText(entry))
+      await output.line(json ? jsonText(withTimes(auditRecord(entry))) : entryText(entry))
     }
     if (count === 0) note(`nothing of that is in ${place.name}`)
   })

@@ -9,6 +9,7 @@ import { countOf } from '../events/show/numbers.js'
 import { printable } from '../events/show/printable.js'
 import { lineWidth, note } from '../output.js'
 import { clip, paint } from '../paint.js'
+import { withTimes } from '../times.js'
 import { onSubscriptions } from './session.js'
 import { agoText, headText, laneText } from './text.js'
 
@@ -27,7 +28,7 @@ export async function deadLetters(name: string, options: DeadLettersOptions): Pr
     let count = 0
     for await (const letter of manage.deadLetters(name, { signal })) {
       if (count++ >= limit) break
-      if (options.json) await output.line(JSON.stringify(deadLetterRecord(letter)))
+      if (options.json) await output.line(JSON.stringify(withTimes(deadLetterRecord(letter))))
       else await output.line(render(letter, now, options.long === true))
     }
     if (count === 0) note(`${name} has no dead letters`)

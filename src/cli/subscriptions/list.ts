@@ -1,6 +1,7 @@
 import type { SubscriptionStatus } from '../../events/index.js'
 import type { PlaceOptions } from '../events/place.js'
 import { lineWidth, note } from '../output.js'
+import { statusRecord } from '../times.js'
 import { onSubscriptions } from './session.js'
 import { subscriptionsTable } from './table.js'
 
@@ -13,7 +14,7 @@ export async function list(options: PlaceOptions & { json?: true }): Promise<voi
     const found: SubscriptionStatus[] = []
     for await (const { name } of manage.list({ signal }))
       found.push(await manage.status(name, { count: COUNT, lanes: 0, signal }))
-    if (options.json) output.json(found)
+    if (options.json) output.json(found.map(statusRecord))
     else if (found.length === 0) note(`no subscriptions in ${place.name}`)
     else output.add(subscriptionsTable(found, lineWidth()))
   })

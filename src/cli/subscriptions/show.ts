@@ -6,6 +6,7 @@ import { countOf } from '../events/show/numbers.js'
 import { printable } from '../events/show/printable.js'
 import { lineWidth } from '../output.js'
 import { paint, table } from '../paint.js'
+import { statusRecord } from '../times.js'
 import { onSubscriptions } from './session.js'
 import {
   agoText,
@@ -25,7 +26,7 @@ const LANES = 20
 export async function show(name: string, options: PlaceOptions & { json?: true }): Promise<void> {
   await onSubscriptions(options, async ({ manage, output, signal }) => {
     const status = await manage.status(name, { ...(!options.json && { lanes: LANES }), signal })
-    if (options.json) output.json(status)
+    if (options.json) output.json(statusRecord(status))
     else output.add(render(status, systemClock.wall()))
   })
 }

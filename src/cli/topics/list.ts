@@ -5,6 +5,7 @@ import type { PlaceOptions } from '../events/place.js'
 import { printable } from '../events/show/printable.js'
 import { lineWidth, note } from '../output.js'
 import { paint, table } from '../paint.js'
+import { topicRecord } from '../times.js'
 import { onSubscriptions } from '../subscriptions/session.js'
 import { countedText } from '../subscriptions/text.js'
 
@@ -22,7 +23,7 @@ export async function list(options: PlaceOptions & { json?: true }): Promise<voi
     const found: TopicInfo[] = []
     for await (const info of topics()) found.push(info)
     const now = systemClock.wall()
-    if (options.json) output.json(found)
+    if (options.json) output.json(found.map(topicRecord))
     else if (found.length === 0) note(`no topics in ${place.name}`)
     else
       output.add(

@@ -316,7 +316,7 @@ describe('a request', () => {
     expect(first!.headers['idempotency-key']).toBe(`"${id}"`)
     await publish([undefined, {}])
     await clock.advance('1s')
-    expect(JSON.parse(got.at(-1)!.body as string)).not.toHaveProperty('partitionkey')
+    expect(JSON.parse(got.at(-1)!.init.body as string)).not.toHaveProperty('partitionkey')
     for (const secret of [SECRET, OTHER_SECRET]) {
       const runtime = virtualRuntime()
       expect(verifyWebhook(first!.headers, first!.body, secret, { runtime })).toMatchObject({ id })
