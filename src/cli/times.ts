@@ -7,14 +7,15 @@ const TIMES = ['time', 'recorded', 'failed', 'due'] as const
  * A record as `--json` shows it: with its times in ISO 8601, as CloudEvents have them. Only its own: what stands inside is
  * of users.
  */
-export function withTimes<Record extends object>(record: Record): object {
-  const shown: { [name: string]: unknown } = { ...record }
+export function withTimes(record: object): object {
+  const shown = new Map<string, unknown>(Object.entries(record))
   for (const name of TIMES) {
-    const time = shown[name]
-    if (typeof time === 'number') shown[name] = new Date(time).toISOString()
+    const time = shown.get(name)
+    if (typeof time === 'number') shown.set(name, new Date(time).toISOString())
   }
-  if (typeof shown['head'] === 'object') shown['head'] = withTimes(shown['head'] as object)
-  return shown
+  const head = shown.get('head')
+  if (typeof head === 'object' && head !== null) shown.set('head', withTimes(head))
+  return Object.fromEntries(shown)
 }
 
 export function statusRecord(status: SubscriptionStatus): object {
