@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { deadLetter, openLog, subscribe, topic, type EventLog } from '../../src/events/index.js'
 import { MAIN } from '../support/banyan-events.js'
 import { configFile } from '../support/cli.js'
-import { startEvents } from '../support/events-node.js'
+import { eventsConfig, startEvents } from '../support/events-node.js'
 import { closeAll } from '../support/gateway.js'
 import { closeLogs, newDirectory } from '../support/logs.js'
 
@@ -188,7 +188,7 @@ describe('`banyan topics publish` where topics are declared', () => {
     const events = { driver: 'sqlite', path: newDirectory() }
     const topics = { order: { types: ['OrderPlaced'] } }
     if (kind === 'a node') place = ['--admin', (await startEvents({}, { events, topics })).admin]
-    else place = ['--config', configFile({ listen: 1, services: {}, routes: {}, events, topics })]
+    else place = ['--config', configFile(eventsConfig({}, { events, topics }))]
     expect(await json('topics', 'publish', 'order', 'OrderPlaced', '-k', '1')).toMatchObject({ ok: true })
     const unknown = await banyan('topics', 'publish', 'ordr', 'OrderPlaced')
     expect([unknown.code, unknown.stderr]).toEqual([
