@@ -38,7 +38,13 @@ import { checkPosition, checkStreamsOptions, checkTime, checkTruncation } from '
 import { followedPart, limitOf, queryOf, startOf, type Part } from './query.js'
 import { START } from './position.js'
 import { ReadAhead } from './read-ahead.js'
-import { storedTypesOf, transformRead, transformStreams, type EventTransform } from './transform.js'
+import {
+  newestVersionOf,
+  storedTypesOf,
+  transformRead,
+  transformStreams,
+  type EventTransform,
+} from './transform.js'
 import { Turns } from './turns.js'
 
 /** Options of {@link openLog}. */
@@ -135,6 +141,14 @@ export class DriverLog implements EventLog {
       },
       this.#instruments.groupSize,
     )
+  }
+
+  get transformed(): boolean {
+    return this.#transforms.length > 0
+  }
+
+  newestVersion(type: string): number | undefined {
+    return newestVersionOf(this.#transforms, type)
   }
 
   async append(commit: Commit): Promise<AppendResult> {

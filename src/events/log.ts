@@ -17,6 +17,10 @@ import type { Duration } from '../core/duration.js'
 export interface EventLog extends Appender, AsyncDisposable {
   /** What the driver promises. */
   readonly capabilities: Capabilities
+  /** True if transforms stand between what is appended and what is read, so that these may differ. Default false. */
+  readonly transformed?: boolean
+  /** The newest version in which events of a type are read, where transforms know it. */
+  newestVersion?(type: string): number | undefined
 
   /**
    * Reads what is there, in order, and ends.
@@ -210,6 +214,8 @@ export interface Metadata {
   tracestate?: string
   /** Who did it. */
   actor?: string
+  /** The type of the command that led to it; repositories say it of commands that have one. */
+  commandType?: string
   [name: string]: unknown
 }
 

@@ -14,6 +14,18 @@ export interface EventTransform {
    * itself included. Whoever selects by type means what is shown.
    */
   storedTypes?(type: string): readonly string[]
+  /** The newest version in which it lets events of a type be read, if it knows the type. */
+  newestVersion?(type: string): number | undefined
+}
+
+/** The newest version in which events of a type are read; undefined if no transform knows the type. */
+export function newestVersionOf(transforms: readonly EventTransform[], type: string): number | undefined {
+  let newest: number | undefined
+  for (const transform of transforms) {
+    const known = transform.newestVersion?.(type)
+    if (known !== undefined) newest = Math.max(newest ?? known, known)
+  }
+  return newest
 }
 
 /** Types as readers know them, as those of what is stored. */

@@ -186,3 +186,32 @@ it('refuses steps that lead in a circle, and says which is missing', () => {
   )
   expect(() => upcasters({ A: { 1: () => ({}), 3: () => ({}) } })).toThrow('and none for 2')
 })
+
+it.each([
+  ['throws', () => void JSON.parse('{'), /: Expected property name/],
+  [
+    'is asynchronous',
+    () => Promise.reject(new Error('late')),
+    /: it gave a Promise; steps must not be asynchronous$/,
+  ],
+  ['forgets to return', () => undefined, /: it gave nothing$/],
+])('a step that %s is told with the event', async (_, step, why) => {
+  const log = await logWith(
+    [
+      { type: 'OrderPaid', data: {} },
+      { type: 'OrderPlaced', data: { price: 3 } },
+    ],
+    { OrderPlaced: { 1: step } },
+  )
+  const reading = read(log)
+  await expect(reading).rejects.toMatchObject({ code: 'BANYAN_INVALID_EVENT' })
+  await expect(reading).rejects.toThrow(why)
+  await expect(reading).rejects.toThrow(
+    /^the upcaster of OrderPlaced from version 1 does not take the event at position 0*2, order-1@1: /,
+  )
+})
+
+it('an event without data may stay without', async () => {
+  const log = await logWith([{ type: 'OrderClosed' }], { OrderClosed: { 1: (data: unknown) => data } })
+  expect(await read(log)).toEqual([['OrderClosed', undefined, 2]])
+})

@@ -3,7 +3,7 @@ import { eventError } from '../errors.js'
 import type { NewEvent, RecordedEvent } from '../log.js'
 import type { EventTransform } from '../transform.js'
 
-/** Makes data of one version what the next version would have been. */
+/** Makes data of one version what the next version would have been; at once, not as a promise. */
 export type Upcaster = (
   // Old forms have no types any more.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -37,7 +37,8 @@ export type Upcasters = Readonly<Record<string, Readonly<Record<number, Upcaster
  * is appended: for `openLog(where, { transforms: [upcasters(...)] })`. As a part of the log it works wherever events are
  * read: states, projections, subscriptions, exports. What is stored stays as it is.
  *
- * What it refuses to read: `BANYAN_EVENT_NEWER`, an event of a version that these steps do not know.
+ * What it refuses to read: `BANYAN_EVENT_NEWER`, an event of a version that these steps do not know;
+ * `BANYAN_INVALID_EVENT`, one at which a step throws, or gives nothing or a promise.
  *
  * @throws `BANYAN_INVALID_OPTIONS` if a step is missing between two others, or renamings lead in a circle
  */
@@ -47,6 +48,7 @@ export function upcasters(chains: Upcasters): EventTransform {
   for (const type of newest.keys()) mustEnd(chains, type)
   return {
     storedTypes: (type) => [...sourcesOf(chains, type)],
+    newestVersion: (type) => newest.get(type) ?? renamedTo(chains, type),
     write(event: NewEvent): NewEvent {
       const version = newest.get(event.type)
       return version === undefined || event.schemaVersion !== undefined
@@ -62,17 +64,53 @@ export function upcasters(chains: Upcasters): EventTransform {
         const step = chains[event.type]![event.schemaVersion]!
         event =
           typeof step === 'function'
-            ? { ...event, data: step(event.data, event), schemaVersion: event.schemaVersion + 1 }
+            ? { ...event, data: upcast(step, event), schemaVersion: event.schemaVersion + 1 }
             : {
                 ...event,
                 type: step.type,
-                data: step.step(event.data, event),
+                data: upcast(step.step, event),
                 schemaVersion: step.schemaVersion,
               }
       }
       return event
     },
   }
+}
+
+/** Data after one step; what goes wrong in it is told with the event that it went wrong with. */
+function upcast(step: Upcaster, event: RecordedEvent): unknown {
+  let data
+  try {
+    data = step(event.data, event)
+  } catch (error) {
+    throw notUpcast(event, error instanceof Error ? error.message : String(error), error)
+  }
+  if (data instanceof Promise) {
+    // Nobody waits for it.
+    data.catch(() => undefined)
+    throw notUpcast(event, 'it gave a Promise; steps must not be asynchronous')
+  }
+  if (data === undefined && event.data !== undefined) throw notUpcast(event, 'it gave nothing')
+  return data
+}
+
+function notUpcast(event: RecordedEvent, why: string, cause?: unknown): Error {
+  const { type, schemaVersion, stream, revision, position } = event
+  return eventError(
+    'BANYAN_INVALID_EVENT',
+    `the upcaster of ${type} from version ${schemaVersion} does not take the event at position ${position}, ${stream}@${revision}: ${why}`,
+    cause,
+  )
+}
+
+/** The newest version in which renamings give a type that has no steps. */
+function renamedTo(chains: Upcasters, type: string): number | undefined {
+  let newest: number | undefined
+  for (const steps of Object.values(chains))
+    for (const step of Object.values(steps))
+      if (typeof step !== 'function' && step.type === type)
+        newest = Math.max(newest ?? step.schemaVersion, step.schemaVersion)
+  return newest
 }
 
 /** Steps go from the first version without a gap. */

@@ -81,6 +81,10 @@ export class Registry<Schemas extends EventSchemas, Checked extends boolean> imp
     return check(known, event, where, (data) => ({ ...event, data }))
   }
 
+  newestVersion(type: string): number | undefined {
+    return this.#types.get(type)?.newest
+  }
+
   #find(type: string, where: string): KnownType | undefined {
     checkName(type, 'the type of an event')
     const known = this.#types.get(type)

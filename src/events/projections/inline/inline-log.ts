@@ -63,6 +63,14 @@ export class InlineLog<Db> implements EventLog {
     this.#appends = new InlineAppends(this.#models, store, log, runtime, settings, signal)
   }
 
+  get transformed(): boolean {
+    return this.#log.transformed ?? false
+  }
+
+  newestVersion(type: string): number | undefined {
+    return this.#log.newestVersion?.(type)
+  }
+
   async append(commit: Commit): Promise<AppendResult> {
     if (this.#closing.signal.aborted) throw closed()
     if (!this.#concerns(commit)) return this.#log.append(commit)
