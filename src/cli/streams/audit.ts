@@ -52,7 +52,8 @@ export async function audit(stream: string | undefined, options: AuditCommandOpt
 }
 
 function entryText(entry: AuditEntry): string {
-  const { time, stream, revision, type, actor, command, causationId, correlationId, undoes, redoes } = entry
+  const { time, stream, revision, type, actor, causationId, correlationId, undoes, redoes } = entry
+  const command = entry.commandType === undefined ? entry.command : `${entry.commandType} ${entry.command}`
   const why = [
     `command ${command}`,
     ...(undoes === undefined ? [] : [`undoes ${undoes}`]),

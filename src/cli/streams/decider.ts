@@ -18,7 +18,8 @@ type AnyEvolution = Evolution<unknown, EventShape>
  */
 export async function statesOf(log: EventLog, module: string): Promise<Replays<unknown, EventShape>> {
   const evolution = await evolutionOf(module)
-  return new Replays(log, evolution, undefined, { ...systemRuntime, telemetry: noTelemetry })
+  // Nothing is decided on what is only looked at, and which versions it takes, nobody can say here.
+  return new Replays(log, evolution, undefined, { ...systemRuntime, telemetry: noTelemetry }, 'any')
 }
 
 async function evolutionOf(module: string): Promise<AnyEvolution> {

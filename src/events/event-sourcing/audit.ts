@@ -1,6 +1,6 @@
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
-import type { EventLog, EventShape, Position, RecordedEvent } from '../log.js'
+import type { EventLog, EventShape, Metadata, Position, RecordedEvent } from '../log.js'
 import { changesBetween, type Change } from './changes.js'
 import type { Replays } from './replay.js'
 
@@ -49,6 +49,8 @@ export interface AuditEntry {
   readonly actor?: string
   /** Id of the command that it came with: that of its commit. */
   readonly command: string
+  /** The type of that command, if it has one: `metadata.commandType`. */
+  readonly commandType?: string
   /** Id of the event or command that led to it. */
   readonly causationId?: string
   /** What it belongs to. */
@@ -62,6 +64,8 @@ export interface AuditEntry {
   readonly position: Position
   readonly type: string
   readonly data: unknown
+  /** Everything that is known around it, also what is said above. */
+  readonly metadata: Metadata
   /**
    * What is different in the state after it. Not there without a decider, and where the state before cannot be told, as
    * the beginning of the stream was truncated.
@@ -120,12 +124,13 @@ export async function* auditEntries<State, Event extends EventShape>(
 
 function entryOf(event: RecordedEvent, changes: readonly Change[] | undefined): AuditEntry {
   const { time, recorded, commit, stream, revision, position, type, data, metadata } = event
-  const { actor, causationId, correlationId, undoes, redoes } = metadata
+  const { actor, commandType, causationId, correlationId, undoes, redoes } = metadata
   return {
     time,
     recorded,
     ...(actor !== undefined && { actor }),
     command: commit,
+    ...(commandType !== undefined && { commandType }),
     ...(causationId !== undefined && { causationId }),
     ...(correlationId !== undefined && { correlationId }),
     ...(typeof undoes === 'string' && { undoes }),
@@ -135,6 +140,7 @@ function entryOf(event: RecordedEvent, changes: readonly Change[] | undefined): 
     position,
     type,
     data,
+    metadata,
     ...(changes && { changes }),
   }
 }

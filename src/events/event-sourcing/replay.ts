@@ -1,6 +1,7 @@
 import type { Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
-import type { EventLog, EventShape, Position, ReadOptions } from '../log.js'
+import type { EventLog, EventShape, Metadata, Position, ReadOptions } from '../log.js'
+import { checkPosition, checkTime } from '../places.js'
 import { START } from '../position.js'
 import type { Decider } from './decider.js'
 import { StateCache, type SnapshotOptions } from './state-cache.js'
@@ -12,7 +13,7 @@ export interface Loaded<State> {
   readonly revision: number | 'none'
 }
 
-/** The state at which moment; by default now. */
+/** The state at which moment, one of these; by default now. */
 export type Moment =
   | { readonly revision: number }
   | { readonly position: Position }
@@ -25,8 +26,15 @@ export interface Seen<State> extends Loaded<State> {
   readonly last: string | undefined
   /** The revision behind the snapshot that it began with; 0 if with none. */
   readonly since: number
-  /** Commits that were read, with the position of their last event, and how many they have. */
-  readonly commits: ReadonlyMap<string, { readonly position: Position; readonly events: number }>
+  /** Commits that were read. */
+  readonly commits: ReadonlyMap<string, CommitSeen>
+}
+
+/** A commit to a stream: the position of its last event, how many it has, and what is known around the first. */
+export interface CommitSeen {
+  readonly position: Position
+  readonly events: number
+  readonly metadata: Metadata
 }
 
 /** What makes states of events: a decider, or as much of it as is needed to look at things. */
@@ -40,16 +48,19 @@ export class Replays<State, Event extends EventShape> {
   readonly #log: EventLog
   readonly #decider: Evolution<State, Event>
   readonly #snapshots: StateCache<State> | undefined
+  readonly #schemaVersions: Readonly<Record<string, number>> | 'any'
 
   constructor(
     log: EventLog,
     decider: Evolution<State, Event>,
     snapshots: SnapshotOptions<State> | undefined,
     runtime: Runtime,
+    schemaVersions: Readonly<Record<string, number>> | 'any' = {},
   ) {
     this.#log = log
+    this.#schemaVersions = schemaVersions
     this.#decider = decider
-    this.#snapshots = snapshots && new StateCache(snapshots, runtime.telemetry)
+    this.#snapshots = snapshots && new StateCache(snapshots, runtime)
   }
 
   async load(stream: string, at?: Moment): Promise<Seen<State>> {
@@ -60,6 +71,8 @@ export class Replays<State, Event extends EventShape> {
     if (snapshot && !fromIt) await this.#snapshots?.forget(stream)
     const seen = fromIt ?? (await this.#replay(stream, this.#start(), until))!
     if (!at) await this.#keep(stream, seen)
+    else if ('revision' in at && (seen.revision === 'none' || seen.revision < at.revision))
+      throw notYet(`${stream} is at revision ${seen.revision}, and has no revision ${at.revision} yet`)
     return seen
   }
 
@@ -68,9 +81,31 @@ export class Replays<State, Event extends EventShape> {
     return revision === 0 ? Promise.resolve(this.#start()) : this.load(stream, { revision: revision - 1 })
   }
 
-  /** The state after an event. */
-  evolve(state: State, event: Event): State {
+  /**
+   * The state after an event.
+   *
+   * @throws `BANYAN_EVENT_NEWER` for one that the decider would take for something else
+   */
+  evolve(state: State, event: Event & { readonly schemaVersion?: number; readonly stream?: string }): State {
+    const { type, schemaVersion = 1 } = event
+    if (schemaVersion > 1) this.#mustKnow(type, schemaVersion)
     return this.#decider.evolve(state, event)
+  }
+
+  #mustKnow(type: string, version: number): void {
+    if (this.#schemaVersions === 'any') return
+    const newest = this.#schemaVersions[type] ?? this.#log.newestVersion?.(type) ?? 1
+    if (version > newest)
+      throw eventError(
+        'BANYAN_EVENT_NEWER',
+        `an event ${type} has schemaVersion ${version}, and the decider takes it up to ${newest}. ` +
+          `Say schemaVersions: { ${type}: ${version} } when its evolve takes it, or update this program`,
+      )
+  }
+
+  /** With what was appended up to a revision. */
+  async upTo(stream: string, seen: Seen<State>, toRevision: number): Promise<Seen<State>> {
+    return (await this.#replay(stream, { ...seen, checked: true }, { toRevision }))!
   }
 
   /** With what was appended since. */
@@ -83,12 +118,12 @@ export class Replays<State, Event extends EventShape> {
     stream: string,
     commit: string,
     { commits, since }: Seen<State>,
-  ): Promise<{ position: Position; events: number } | undefined> {
+  ): Promise<CommitSeen | undefined> {
     const known = commits.get(commit)
     if (known || since === 0) return known
-    let found: { position: Position; events: number } | undefined
+    let found: CommitSeen | undefined
     for await (const event of this.#log.read({ stream }, { toRevision: since - 1 }))
-      if (event.commit === commit) found = { position: event.position, events: (found?.events ?? 0) + 1 }
+      if (event.commit === commit) found = seenOf(event, found)
     return found
   }
 
@@ -103,13 +138,11 @@ export class Replays<State, Event extends EventShape> {
   }
 
   async #untilOf(stream: string, at: Moment): Promise<ReadOptions> {
+    checkMoment(at)
     if ('revision' in at) return { toRevision: at.revision }
-    if (!('position' in at) && !Number.isFinite(at.time))
-      throw eventError(
-        'BANYAN_INVALID_SELECTOR',
-        `a moment is { revision }, { position } or { time } in ms since the epoch, got ${JSON.stringify(at)}`,
-      )
     const to = 'position' in at ? at.position : await this.#log.positionAt(at.time + 1)
+    if ('position' in at && to > (await this.#log.head()))
+      throw notYet(`position ${to} is behind the end of the log`)
     if (to === START) return { to }
     // Where that is in the stream: a snapshot is of a revision.
     for await (const { revision } of this.#log.read({ stream }, { to, backwards: true, limit: 1 }))
@@ -150,11 +183,10 @@ export class Replays<State, Event extends EventShape> {
       // The last event of a snapshot may be truncated, those behind it may not.
       const wanted = revision === 'none' ? 0 : revision + 1
       if (event.revision !== wanted) throw truncated(stream, wanted, event.revision)
-      state = this.#decider.evolve(state, event as unknown as Event)
+      state = this.evolve(state, event as unknown as Event)
       revision = event.revision
       last = event.id
-      const { position } = event
-      commits.set(event.commit, { position, events: (commits.get(event.commit)?.events ?? 0) + 1 })
+      commits.set(event.commit, seenOf(event, commits.get(event.commit)))
     }
     if (isEmpty && !base.checked) {
       const actual = await this.#log.revision(stream)
@@ -182,6 +214,38 @@ export class Replays<State, Event extends EventShape> {
     }
     throw truncated(stream, 0, last + 1)
   }
+}
+
+function seenOf(
+  { position, metadata }: { readonly position: Position; readonly metadata: Metadata },
+  before: CommitSeen | undefined,
+): CommitSeen {
+  return before
+    ? { position, events: before.events + 1, metadata: before.metadata }
+    : { position, events: 1, metadata }
+}
+
+const MOMENTS = ['revision', 'position', 'time']
+
+/** @throws `BANYAN_INVALID_SELECTOR`, `BANYAN_INVALID_POSITION` */
+function checkMoment(at: Moment): void {
+  const names = typeof at === 'object' && (at as object | null) !== null ? Object.keys(at) : []
+  if (names.length !== 1 || !MOMENTS.includes(names[0]!))
+    throw eventError(
+      'BANYAN_INVALID_SELECTOR',
+      `a moment is { revision }, { position } or { time } in ms since the epoch, one of them, got ${JSON.stringify(at)}`,
+    )
+  if ('time' in at) checkTime(at.time)
+  else if ('position' in at) checkPosition(at.position, 'the position of a moment')
+  else if (!Number.isSafeInteger(at.revision) || at.revision < 0)
+    throw eventError(
+      'BANYAN_INVALID_SELECTOR',
+      `a revision is a whole number from 0, got ${String(at.revision)}`,
+    )
+}
+
+function notYet(what: string): Error {
+  return eventError('BANYAN_POSITION_AHEAD', `${what}: there is no state of then`)
 }
 
 function truncated(stream: string, wanted: number, found: number): Error {

@@ -1,11 +1,13 @@
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import { eventError } from '../errors.js'
 import type { EventLog, EventShape, ReadOptions, Recorded } from '../log.js'
 import { auditOf, type AuditEntry, type AuditOptions } from './audit.js'
 import { CommandHandler, type CommandOptions, type Handled } from './command-handler.js'
 import type { Decider } from './decider.js'
 import { stateDiff, type StateDiff } from './diff.js'
+import { isSystemStream } from '../transform.js'
 import { Replays, type Loaded, type Moment } from './replay.js'
 import type { SnapshotOptions } from './state-cache.js'
 import {
@@ -24,6 +26,11 @@ export interface RepositoryOptions<State> {
   retries?: number
   /** Where states are kept, so that long streams need not be read from the start. Default: nowhere. */
   snapshots?: SnapshotOptions<State>
+  /**
+   * The newest version of each type of event that `evolve` takes: newer ones are refused, and not taken for what they are
+   * not. Default: what transforms of the log know, otherwise 1.
+   */
+  schemaVersions?: Readonly<Record<string, number>>
   /** Time, chance and telemetry. Default: the system's. */
   runtime?: Runtime
 }
@@ -40,6 +47,7 @@ const OPTIONS: OptionTable<RepositoryOptions<unknown>> = {
   category: { kind: 'string', doc: 'what stands before the dash in names of streams' },
   retries: { kind: 'number', min: 0, integer: true, doc: 'tries after a conflict' },
   snapshots: { kind: 'group', options: SNAPSHOT_OPTIONS, doc: 'where states are kept' },
+  schemaVersions: { kind: 'code', type: 'object', doc: 'the newest versions that evolve takes' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
 
@@ -119,16 +127,46 @@ export function repository<State, Command, Event extends EventShape>(
   decider: Decider<State, Command, Event> | UndoableDecider<State, Command, Event>,
   options: RepositoryOptions<State>,
 ): Repository<State, Command, Event> {
-  checkOptions('repository', OPTIONS, options as RepositoryOptions<unknown>)
-  const { category } = options
-  if (typeof category !== 'string' || category === '' || category.includes('-'))
-    throw new BanyanError(
-      'BANYAN_INVALID_OPTIONS',
-      `repository: category must be a name without a dash, got ${JSON.stringify(category)}`,
-    )
+  checkRepository(log, decider, options as RepositoryOptions<unknown>)
   return 'inverse' in decider
     ? new UndoableStreams(log, decider, options)
     : new DecidedStreams(log, decider, options)
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` */
+function checkRepository(log: unknown, decider: unknown, options: RepositoryOptions<unknown>): void {
+  if (!hasMethods(log, ['append', 'read']))
+    throw invalid(`the first argument must be a log, as openLog gives it, got ${show(log)}`)
+  if (!hasMethods(decider, ['initialState', 'decide', 'evolve']))
+    throw invalid('the second argument must be a decider, with the functions initialState, decide and evolve')
+  checkOptions('repository', OPTIONS, options)
+  const { category, snapshots, schemaVersions = {} } = options
+  // Of what begins with a $, the patterns know how it is read.
+  if (typeof category !== 'string' || category === '' || category.includes('-') || isSystemStream(category))
+    throw invalid(`category must be a name without a dash that does not begin with $, got ${show(category)}`)
+  if (snapshots && !hasMethods(snapshots.store, ['read', 'write', 'delete']))
+    throw invalid('snapshots.store must be a SnapshotStore, as openSnapshots gives it')
+  if (snapshots && (snapshots.version as number | undefined) === undefined)
+    throw invalid('snapshots.version is needed: a number that changes with the form of the state')
+  for (const [type, newest] of Object.entries(schemaVersions))
+    if (!Number.isInteger(newest) || newest < 1)
+      throw invalid(`schemaVersions.${type} must be a whole number from 1, got ${show(newest)}`)
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+  )
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'undefined' : JSON.stringify(value)
+}
+
+function invalid(message: string): Error {
+  return new BanyanError('BANYAN_INVALID_OPTIONS', `repository: ${message}`)
 }
 
 class DecidedStreams<State, Command, Event extends EventShape> implements Repository<State, Command, Event> {
@@ -139,11 +177,11 @@ class DecidedStreams<State, Command, Event extends EventShape> implements Reposi
   readonly #category: string
 
   constructor(log: EventLog, decider: Decider<State, Command, Event>, options: RepositoryOptions<State>) {
-    const { category, retries = RETRIES, snapshots, runtime = systemRuntime } = options
+    const { category, retries = RETRIES, snapshots, schemaVersions, runtime = systemRuntime } = options
     this.#log = log
     this.#decider = decider
     this.#category = category
-    this.replays = new Replays(log, decider, snapshots, runtime)
+    this.replays = new Replays(log, decider, snapshots, runtime, schemaVersions)
     this.commands = new CommandHandler(log, this.replays, { category, retries, runtime })
   }
 
@@ -152,8 +190,10 @@ class DecidedStreams<State, Command, Event extends EventShape> implements Reposi
   }
 
   handle(id: string, command: Command, options: CommandOptions = {}): Promise<Handled<State>> {
-    return this.commands.handle(this.streamOf(id), options, ({ state }) => ({
-      events: listOf(this.#decider.decide(command, state)),
+    const stream = this.streamOf(id)
+    const kind = { does: 'command', type: typeOf(command) ?? options.metadata?.commandType } as const
+    return this.commands.handle(stream, options, kind, ({ state }) => ({
+      events: listOf(this.#decider.decide(command, state), stream),
       metadata: options.metadata,
     }))
   }
@@ -203,7 +243,7 @@ class UndoableStreams<State, Command, Event extends EventShape>
   async undo(id: string, { of, ...options }: UndoOptions = {}): Promise<Handled<State>> {
     refuseUndoMetadata(options.metadata)
     const stream = this.streamOf(id)
-    return this.commands.handle(stream, options, (seen) =>
+    return this.commands.handle(stream, options, { does: 'undo' }, (seen) =>
       this.#undoing.undo(stream, seen, options.metadata, of),
     )
   }
@@ -211,7 +251,9 @@ class UndoableStreams<State, Command, Event extends EventShape>
   async redo(id: string, options: CommandOptions = {}): Promise<Handled<State>> {
     refuseUndoMetadata(options.metadata)
     const stream = this.streamOf(id)
-    return this.commands.handle(stream, options, (seen) => this.#undoing.redo(stream, seen, options.metadata))
+    return this.commands.handle(stream, options, { does: 'redo' }, (seen) =>
+      this.#undoing.redo(stream, seen, options.metadata),
+    )
   }
 
   undoState(id: string): Promise<UndoState> {
@@ -219,6 +261,26 @@ class UndoableStreams<State, Command, Event extends EventShape>
   }
 }
 
-function listOf<Event extends EventShape>(decided: Event | readonly Event[]): readonly Event[] {
-  return Array.isArray(decided) ? (decided as readonly Event[]) : [decided as Event]
+/** The type of a command that says it. */
+function typeOf(command: unknown): string | undefined {
+  const type: unknown =
+    typeof command === 'object' && command !== null ? (command as { type?: unknown }).type : undefined
+  return typeof type === 'string' ? type : undefined
+}
+
+/** @throws `BANYAN_INVALID_EVENT` for what are no events */
+function listOf<Event extends EventShape>(
+  decided: Event | readonly Event[],
+  stream: string,
+): readonly Event[] {
+  const list: readonly unknown[] = Array.isArray(decided) ? (decided as readonly Event[]) : [decided]
+  for (const event of list)
+    if (typeof event !== 'object' || event === null || event instanceof Promise)
+      throw eventError(
+        'BANYAN_INVALID_EVENT',
+        `decide must give an event, or a list of them ([] for nothing), for ${stream}; it gave ${
+          event instanceof Promise ? 'a Promise: it must not be asynchronous' : show(event)
+        }`,
+      )
+  return list as readonly Event[]
 }

@@ -1,4 +1,4 @@
-import type { Telemetry } from '../../core/telemetry.js'
+import type { Runtime } from '../../core/runtime.js'
 import { changesBetween } from './changes.js'
 import type { SnapshotStore } from './snapshots.js'
 
@@ -23,22 +23,24 @@ export interface CachedState<State> {
 }
 
 const SNAPSHOT_EVERY = 100
+/** How long a store may take, in ms; a state is not worth waiting longer for. */
+const STORE_MS = 5000
 
 /** Keeps states as snapshots. It is a cache: whatever is wrong with it, the events are there. */
 export class StateCache<State> {
   readonly #options: SnapshotOptions<State>
-  readonly #telemetry: Telemetry
+  readonly #runtime: Runtime
 
-  constructor(options: SnapshotOptions<State>, telemetry: Telemetry) {
+  constructor(options: SnapshotOptions<State>, runtime: Runtime) {
     this.#options = options
-    this.#telemetry = telemetry
+    this.#runtime = runtime
   }
 
   /** @param most - the last revision that may be in it */
   async read(stream: string, most = Infinity): Promise<CachedState<State> | undefined> {
     const { store, version } = this.#options
     try {
-      const found = await store.read(stream)
+      const found = await this.#inTime(store.read(stream))
       if (found?.version !== version || found.revision > most) return undefined
       const { revision, event } = found
       return { state: this.#parse(found.state), revision, last: event }
@@ -63,7 +65,7 @@ export class StateCache<State> {
       const [change] = changesBetween(this.#parse(text), state)
       if (change)
         throw new Error(`JSON changes it at "${change.path}"; say with toJson and fromJson how it is kept`)
-      await store.write(stream, { revision, event: last, version, state: text })
+      await this.#inTime(store.write(stream, { revision, event: last, version, state: text }))
     } catch (error) {
       this.#warn(`no snapshot of ${stream} could be kept`, error)
     }
@@ -72,9 +74,23 @@ export class StateCache<State> {
   /** A snapshot of another history, as before the log was restored: it would keep those of this one out. */
   async forget(stream: string): Promise<void> {
     try {
-      await this.#options.store.delete(stream)
+      await this.#inTime(this.#options.store.delete(stream))
     } catch (error) {
       this.#warn(`the snapshot of ${stream} cannot be deleted`, error)
+    }
+  }
+
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    const { clock } = this.#runtime
+    let late: (error: Error) => void
+    const lateness = new Promise<never>((_, reject) => (late = reject))
+    const timer = clock.schedule(clock.now() + STORE_MS, () => {
+      late(new Error(`the store did not answer in ${STORE_MS} ms`))
+    })
+    try {
+      return await Promise.race([answer, lateness])
+    } finally {
+      timer.cancel()
     }
   }
 
@@ -84,6 +100,6 @@ export class StateCache<State> {
   }
 
   #warn(what: string, error: unknown): void {
-    this.#telemetry.log('warn', `${what}: ${String(error)}`)
+    this.#runtime.telemetry.log('warn', `${what}: ${String(error)}`)
   }
 }

@@ -138,7 +138,9 @@ it('whatever is removed, and whatever snapshots are lost, a state is right or an
         }
         const loaded = await known(repo.load('1'))
         if (loaded) expect(loaded).toEqual(await model.load('1'))
+        const { revision: latest } = await model.load('1')
         for (const revision of [0, 4, 9]) {
+          if (latest === 'none' || revision > latest) continue
           const then = await known(repo.load('1', { revision }))
           if (then) expect(then).toEqual(await model.load('1', { revision }))
         }

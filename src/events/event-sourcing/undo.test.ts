@@ -226,11 +226,31 @@ it('an inverse of nothing leaves nothing to undo, and one that throws refuses', 
   }
   const repo = repository(log, undoable(account, { inverse }), { category: 'account' })
   await repo.handle('1', { deposit: 1 }, { id: 'c-1' })
-  await expect(repo.undo('1')).rejects.toThrow(
+  await expect(repo.undo('1')).rejects.toThrow('nothing of account-1 is left to undo')
+  expect(await repo.undoState('1')).toEqual({ undo: undefined, redo: undefined })
+  await expect(repo.undo('1', { of: 'c-1' })).rejects.toThrow(
     'the command c-1 of account-1 has nothing that could be taken back',
   )
-  await repo.handle('1', { rename: 'a' })
+  await repo.handle('1', { rename: 'a' }, { id: 'c-2' })
   await expect(repo.undo('1')).rejects.toThrow('names stay')
+  expect(await repo.undoState('1')).toEqual({ undo: 'c-2', redo: undefined })
   expect(await log.revision('account-1')).toBe(1)
+  await log.close()
+})
+
+it('what there is nothing to make up for does not stand in the way of what was before it', async () => {
+  const log = await openLog('memory:')
+  const inverse = {
+    ...account.inverse,
+    Renamed: (): AccountEvent[] => [],
+  }
+  const repo = repository(log, undoable(account, { inverse }), { category: 'account' })
+  await repo.handle('1', { deposit: 1 }, { id: 'c-1' })
+  await repo.handle('1', { deposit: 2 }, { id: 'c-2' })
+  await repo.handle('1', { rename: 'a' }, { id: 'c-3' })
+  expect(await repo.undoState('1')).toEqual({ undo: 'c-2', redo: undefined })
+  expect((await repo.undo('1')).state.balance).toBe(1)
+  expect(await repo.undoState('1')).toEqual({ undo: 'c-1', redo: 'c-2' })
+  expect((await repo.redo('1')).state.balance).toBe(3)
   await log.close()
 })

@@ -54,9 +54,13 @@ export interface UndoableDecider<State, Command, Event extends EventShape>
  */
 export function undoable<State, Command, Event extends EventShape>(
   decider: Decider<State, Command, Event>,
-  options: UndoableOptions<State, Event>,
+  // What the events are, the decider says; the types of what inverses give would widen them.
+  options: NoInfer<UndoableOptions<State, Event>>,
 ): UndoableDecider<State, Command, Event> {
   checkOptions('undoable', OPTIONS, options as unknown as UndoableOptions<unknown, EventShape>)
+  for (const [type, inverse] of Object.entries<unknown>(options.inverse))
+    if (typeof inverse !== 'function' && inverse !== undefined)
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `undoable: inverse.${type} must be a function`)
   return {
     initialState: () => decider.initialState(),
     decide: (command, state) => decider.decide(command, state),
@@ -99,11 +103,15 @@ export class Undoing<State, Event extends EventShape> {
     metadata: Metadata | undefined,
     of: string | undefined,
   ): Promise<Decision<Event>> {
-    const task = await this.#ask(stream, seen, (history) =>
-      of === undefined ? history.lastDone() : history.of(of),
-    )
-    if (!task) throw notUndoable(`nothing of ${stream} is left to undo`)
-    return this.#decide(stream, task, seen.state, metadata)
+    return this.#ask(stream, seen, async (history) => {
+      if (of !== undefined) return this.#decide(stream, await history.of(of), seen.state, metadata)
+      // What there is nothing to make up for does not stand in the way of what was before it.
+      for (let task = await history.lastDone(); task; task = await history.lastDone()) {
+        const events = await this.#inverted(stream, task, seen.state)
+        if (events.length > 0) return this.#decision(task, events, seen.state, metadata)
+      }
+      throw notUndoable(`nothing of ${stream} is left to undo`)
+    })
   }
 
   /** What does the last command again that was undone. */
@@ -114,17 +122,21 @@ export class Undoing<State, Event extends EventShape> {
   }
 
   async state(stream: string): Promise<UndoState> {
-    const revision = await this.#log.revision(stream)
-    const undo = await this.#ask(stream, { revision }, (history) => history.lastDone())
-    const redo = await this.#ask(stream, { revision }, (history) => history.lastUndone())
+    const seen = await this.#replays.load(stream)
+    const undo = await this.#ask(stream, seen, async (history) => {
+      for (let task = await history.lastDone(); task; task = await history.lastDone())
+        if (await this.#changesSomething(stream, task, seen.state)) return task
+      return undefined
+    })
+    const redo = await this.#ask(stream, seen, (history) => history.lastUndone())
     return { undo: undo?.command, redo: redo?.command }
   }
 
-  async #ask(
+  async #ask<Answer>(
     stream: string,
     { revision }: Pick<Seen<State>, 'revision'>,
-    question: (history: UndoHistory<Event>) => Promise<Task<Event> | undefined>,
-  ): Promise<Task<Event> | undefined> {
+    question: (history: UndoHistory<Event>) => Promise<Answer>,
+  ): Promise<Answer> {
     const history = new UndoHistory<Event>(this.#log, stream, revision)
     try {
       return await question(history)
@@ -139,13 +151,29 @@ export class Undoing<State, Event extends EventShape> {
     state: State,
     metadata: Metadata | undefined,
   ): Promise<Decision<Event>> {
-    const { does, command } = task
-    const undoes = does === 'undo'
-    const events = undoes ? await this.#inverted(stream, task, state) : task.events.map(again)
+    const events = task.does === 'undo' ? await this.#inverted(stream, task, state) : task.events.map(again)
     if (events.length === 0)
-      throw notUndoable(`the command ${command} of ${stream} has nothing that could be taken back`)
+      throw notUndoable(`the command ${task.command} of ${stream} has nothing that could be taken back`)
+    return this.#decision(task, events, state, metadata)
+  }
+
+  #decision(
+    { does, command }: Task<Event>,
+    events: readonly Event[],
+    state: State,
+    metadata: Metadata | undefined,
+  ): Decision<Event> {
     this.#options.check?.(events.reduce((state, event) => this.#replays.evolve(state, event), state))
-    return { events, metadata: { ...metadata, [undoes ? 'undoes' : 'redoes']: command } }
+    return { events, metadata: { ...metadata, [does === 'undo' ? 'undoes' : 'redoes']: command } }
+  }
+
+  /** Whether an undo would take this command; one that it would refuse to take back, too. */
+  async #changesSomething(stream: string, task: Task<Event>, state: State): Promise<boolean> {
+    try {
+      return (await this.#inverted(stream, task, state)).length > 0
+    } catch {
+      return true
+    }
   }
 
   /** The inverses of its events, the last first. */
