@@ -204,3 +204,15 @@ describe('`banyan topics publish` where topics are declared', () => {
     expect(order!.last.recorded).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
   })
 })
+
+it('finds the log of a configuration that is wrong elsewhere, to look at it', async () => {
+  const events = { driver: 'sqlite', path: newDirectory() }
+  const orders = await openLog(`sqlite:${events.path}`)
+  await topic(orders, 'order').publish({ type: 'OrderPlaced' })
+  await orders.close()
+  place = ['--config', configFile(eventsConfig({}, { events, topcs: {} }))]
+  expect(await json('topics')).toMatchObject([{ topic: 'order' }])
+  const published = await banyan('topics', 'publish', 'order', 'OrderPlaced')
+  expect([published.code, published.stderr]).toEqual([1, expect.stringContaining('say it with --log')])
+  await closeLogs()
+})

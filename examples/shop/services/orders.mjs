@@ -78,9 +78,7 @@ async function look(id, { searchParams }) {
       // Of a time to come nothing is known yet.
       throw error.code === 'BANYAN_POSITION_AHEAD' ? problem(404, error.message) : error
     })
-  const isAhead = revision !== null && Number(revision) > Number(found.revision)
-  if (found.revision === 'none' || isAhead)
-    throw problem(404, `there is no order ${id}${moment ? ' at that time' : ''}`)
+  if (found.revision === 'none') throw problem(404, `there is no order ${id}${moment ? ' at that time' : ''}`)
   return { order: id, revision: found.revision, ...found.state }
 }
 

@@ -4,6 +4,7 @@ import { specOf } from '../../drivers/open-log.js'
 import type { LogSpec } from '../../events/index.js'
 import { redact } from '../../node/config/redact.js'
 import { logSpecOf, type EventsSpec, type NodeSpec } from '../../node/spec.js'
+import { note } from '../output.js'
 import { UsageError } from '../usage-error.js'
 
 /** What a command was told of the log it works on. */
@@ -33,9 +34,13 @@ export type Place = {
  * Which log a command works on. What was said on the command line comes first, then `BANYAN_LOG`, then the `events` of
  * the configuration in this folder.
  *
+ * @param options.looks - whether it only looks: then mistakes elsewhere in the configuration do not matter. Default false.
  * @throws {@link UsageError} if the command line contradicts itself; `BANYAN_CONFIG_NOT_FOUND` if nothing says which
  */
-export async function placeOf({ log, config, admin }: PlaceOptions): Promise<Place> {
+export async function placeOf(
+  { log, config, admin }: PlaceOptions,
+  { looks = false }: { looks?: boolean } = {},
+): Promise<Place> {
   const said = Object.entries({ '--log': log, '--config': config, '--admin': admin })
   const [first, second] = said.filter(([, value]) => value !== undefined)
   if (first && second)
@@ -44,7 +49,7 @@ export async function placeOf({ log, config, admin }: PlaceOptions): Promise<Pla
   if (log !== undefined) return placeOfUrl(log, '--log')
   const url = process.env['BANYAN_LOG']
   if (config === undefined && url !== undefined && url !== '') return placeOfUrl(url, 'BANYAN_LOG')
-  return placeOfConfig(config)
+  return placeOfConfig(config, looks)
 }
 
 /** Text for a log that people recognise, without passwords. */
@@ -69,9 +74,9 @@ function placeOfUrl(url: string, by: string): Place {
   return { name: nameOf(spec), by, spec }
 }
 
-async function placeOfConfig(config: string | undefined): Promise<Place> {
+async function placeOfConfig(config: string | undefined, looks: boolean): Promise<Place> {
   // Half of the time that a command takes to start, for who needs it.
-  const { loadConfig } = await import('../../node/config/load.js')
+  const { loadConfig, readConfig } = await import('../../node/config/load.js')
   const loaded = await loadConfig(config).catch((error: unknown) => {
     if (config !== undefined || !(error instanceof BanyanError)) throw error
     throw new BanyanError(
@@ -80,7 +85,10 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
     )
   })
   const by = loaded.file
-  if (!loaded.ok) {
+  const { eventLogIn } = await import('../../node/config/event-log-part.js')
+  const part = !loaded.ok && looks ? eventLogIn((await readConfig(by)).source) : undefined
+  if (part) note(`${by} is not right, as banyan check tells; what it says of the event log is`)
+  if (!loaded.ok && !part) {
     const { reportProblems } = await import('../check.js')
     reportProblems(loaded.problems)
     throw new BanyanError(
@@ -88,7 +96,7 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
       `${by} is not right, so it does not say which event log; say it with --log, or ask the running node with -a`,
     )
   }
-  const { events, topics, admin } = loaded.spec
+  const { events, topics, admin } = loaded.ok ? loaded.spec : { ...part!, topics: undefined }
   if (!events)
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',

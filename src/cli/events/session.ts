@@ -28,7 +28,7 @@ export async function onLog(
   work: (session: Session) => Promise<void>,
   { appends = false, endless = false }: { appends?: boolean; endless?: boolean } = {},
 ): Promise<void> {
-  const place = await placeOf(where)
+  const place = await placeOf(where, { looks: !appends })
   if (place.by === 'BANYAN_LOG') note(`${place.name}, from BANYAN_LOG`)
   await interruptible(async (output, signal) => {
     await using log = await open(place, appends)
