@@ -6,32 +6,9 @@ import type { Appended, Commit, EventLog, EventShape, Metadata, Position } from 
 import { START } from '../position.js'
 import type { StandardSchema } from '../types/standard-schema.js'
 import { uuid7 } from '../uuid.js'
-import { checkInput, handlerOf } from './input.js'
+import { checkInput, handlerOf, mustHandle, type GivenTo } from './input.js'
 import { throughAll, type CallMiddleware } from './middleware.js'
-
-/** What is said with a command. */
-export interface ExecuteOptions {
-  /**
-   * Makes a repetition harmless: what the command appends is appended once, however often it is executed under the same
-   * id. Up to 240 bytes. Default: a new UUID.
-   */
-  id?: string
-  /** Who commands; stands in the metadata of every event. */
-  actor?: string
-  /** What it belongs to; default its id. */
-  correlationId?: string
-  /** More metadata of every event. */
-  metadata?: Metadata
-  signal?: AbortSignal
-}
-
-const EXECUTE: OptionTable<ExecuteOptions> = {
-  id: { kind: 'string', doc: 'makes a repetition harmless' },
-  actor: { kind: 'string', doc: 'who commands' },
-  correlationId: { kind: 'string', doc: 'what it belongs to' },
-  metadata: { kind: 'code', type: 'object', doc: 'more metadata' },
-  signal: { kind: 'code', type: 'object', doc: 'ends it' },
-}
+import { EXECUTE, type ExecuteOptions } from './options.js'
 
 /** What came of a command. */
 export interface Done<Result> {
@@ -93,9 +70,11 @@ export function command<Input, Result>(
   schema: StandardSchema<unknown, Input> | CommandHandler<Input, Result>,
   handler?: CommandHandler<Input, Result>,
 ): Command<Input, Result> {
-  return handler
-    ? { schema: schema as StandardSchema<Input>, handler }
-    : { schema: undefined, handler: schema as CommandHandler<Input, Result> }
+  const [checked, handles] = handler
+    ? [schema as StandardSchema<Input>, handler]
+    : [undefined, schema as CommandHandler<Input, Result>]
+  mustHandle(handles, 'command')
+  return { schema: checked, handler: handles }
 }
 
 // What each takes and gives is known where it is defined.
@@ -128,8 +107,7 @@ export interface Commands<Handlers extends Readonly<Record<string, AnyCommand>>>
    */
   execute<Name extends keyof Handlers & string>(
     name: Name,
-    input: Parameters<NonNullable<Handlers[Name]['given']>>[0],
-    options?: ExecuteOptions,
+    ...input: GivenTo<Handlers[Name], ExecuteOptions>
   ): Promise<Done<Awaited<ReturnType<Handlers[Name]['handler']>>>>
 }
 
@@ -142,15 +120,24 @@ export function commands<const Handlers extends Readonly<Record<string, AnyComma
   checkOptions('commands', OPTIONS, options)
   const { use = [], runtime = systemRuntime } = options
   return {
-    async execute(name: string, given: unknown, said: ExecuteOptions = {}) {
+    async execute(name: string, ...[given, said = {}]: [input?: unknown, options?: ExecuteOptions]) {
       checkOptions(`command ${name}`, EXECUTE, said)
       const { schema, handler } = handlerOf(handlers, name, 'command') as Command<unknown, never>
       const input = await checkInput(schema, given, `the command ${name}`)
       const id = said.id ?? uuid7(runtime.clock.wall())
-      const context = new ExecutedCommand(log, id, said)
+      let token: Position = START
       const call = { kind: 'command', name, input, options: { ...said, id } } as const
-      const result = await throughAll(use, call, async () => handler(input, context))
-      return { id, result, token: context.token }
+      const result = await throughAll(use, call, async () => {
+        said.signal?.throwIfAborted()
+        // Whoever tries again gets a context that begins anew: the same commits have the same ids, and are there once.
+        const context = new ExecutedCommand(log, id, said)
+        try {
+          return await handler(input, context)
+        } finally {
+          if (context.token > token) token = context.token
+        }
+      })
+      return { id, result, token }
     },
   }
 }
@@ -199,7 +186,8 @@ class ExecutedCommand implements CommandContext {
   ): Promise<Handled<State>> => {
     const said = { ...options, id: this.#nextId(), metadata: this.metadata }
     const handled = await repository.handle(id, inner, said)
-    this.wrote(handled.position)
+    // What decides that nothing is to be done has seen something, too.
+    this.wrote(handled.events === 0 ? await this.#log.head() : handled.position)
     return handled
   }
 

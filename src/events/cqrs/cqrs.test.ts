@@ -151,6 +151,35 @@ describe('commands', () => {
     expect(await world.app.execute('nothing', undefined)).toMatchObject({ result: 7, token: '0' })
   })
 
+  it('that middleware tries again append once', async () => {
+    let tries = 0
+    const { app, log, models, sums, read } = open([
+      async (_, next) => {
+        await next()
+        tries++
+        return next()
+      },
+    ])
+    await app.execute('note', 'a', { id: 'n' })
+    expect(tries).toBe(1)
+    expect((await log.stats()).events).toBe(2)
+    models.run(sums)
+    const { token } = await app.execute('add', { counter: '1' })
+    expect(await read.ask('sum', { counter: '1' }, { after: token })).toBe(1)
+  })
+
+  it('do nothing more once they were given up, and need no input that may be undefined', async () => {
+    const { app, log } = open()
+    const gone = AbortSignal.abort(new Error('gone'))
+    await expect(app.execute('note', 'a', { signal: gone })).rejects.toThrow('gone')
+    expect((await log.stats()).events).toBe(0)
+    expect(await app.execute('nothing')).toMatchObject({ result: 7 })
+    // @ts-expect-error It has no handler.
+    expect(() => command()).toThrow('a command needs a handler')
+    // @ts-expect-error It has no handler.
+    expect(() => query('sums')).toThrow('a query needs a handler')
+  })
+
   it('and queries go through middleware, the first outermost, which may refuse', async () => {
     const calls: string[] = []
     const note =
@@ -162,7 +191,7 @@ describe('commands', () => {
         return result
       }
     const refuse: CallMiddleware = (call, next) => {
-      if (call.options['actor'] === 'eve') throw new Error('not you')
+      if (call.options.actor === 'eve') throw new Error('not you')
       return next()
     }
     await using world = open([note('outer'), refuse, note('inner')])

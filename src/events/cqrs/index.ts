@@ -12,9 +12,9 @@ export {
   type Commands,
   type CommandsOptions,
   type Done,
-  type ExecuteOptions,
 } from './commands.js'
 export type { Call, CallMiddleware } from './middleware.js'
+export type { ExecuteOptions } from './options.js'
 export {
   queries,
   query,

@@ -1,6 +1,15 @@
+import { BanyanError } from '../../core/errors.js'
 import { suggest } from '../../core/suggest.js'
 import { eventError } from '../errors.js'
 import type { StandardSchema } from '../types/standard-schema.js'
+
+/** What is given with a name: the input, which may be left out if it may be undefined, and options. */
+export type GivenTo<
+  Handler extends { readonly given?: (input: never) => void },
+  Options,
+> = undefined extends Parameters<NonNullable<Handler['given']>>[0]
+  ? [input?: Parameters<NonNullable<Handler['given']>>[0], options?: Options]
+  : [input: Parameters<NonNullable<Handler['given']>>[0], options?: Options]
 
 /** How many problems of an input are named. */
 const MOST_PROBLEMS = 5
@@ -40,5 +49,14 @@ export function handlerOf<Handler>(
   throw eventError(
     'BANYAN_UNKNOWN_HANDLER',
     `there is no ${kind} ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}`,
+  )
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` */
+export function mustHandle(handler: unknown, kind: 'command' | 'query'): void {
+  if (typeof handler === 'function') return
+  throw new BanyanError(
+    'BANYAN_INVALID_OPTIONS',
+    `a ${kind} needs a handler, a function, and got ${typeof handler}`,
   )
 }

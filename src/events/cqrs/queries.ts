@@ -1,7 +1,7 @@
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { QueryContext, QueryOptions, ReadModels } from '../projections/index.js'
 import type { StandardSchema } from '../types/standard-schema.js'
-import { checkInput, handlerOf } from './input.js'
+import { checkInput, handlerOf, mustHandle, type GivenTo } from './input.js'
 import { throughAll, type CallMiddleware } from './middleware.js'
 
 /** Answers a query from one moment of a read model. */
@@ -26,23 +26,25 @@ export interface Query<Input, Result, Db, Given = Input> {
  * @param schema - may be left out where the input is checked elsewhere
  */
 export function query<Db, Given, Input, Result>(
-  projection: Readable<Db>,
+  projection: Readable<Db> | string,
   schema: StandardSchema<Given, Input>,
   handler: QueryHandler<Input, Result, Db>,
 ): Query<Input, Result, Db, Given>
 export function query<Db, Input, Result>(
-  projection: Readable<Db>,
+  projection: Readable<Db> | string,
   handler: QueryHandler<Input, Result, Db>,
 ): Query<Input, Result, Db>
 export function query<Db, Input, Result>(
-  projection: Readable<Db>,
+  projection: Readable<Db> | string,
   schema: StandardSchema<unknown, Input> | QueryHandler<Input, Result, Db>,
   handler?: QueryHandler<Input, Result, Db>,
 ): Query<Input, Result, Db> {
-  const { name } = projection
-  return handler
-    ? { projection: name, schema: schema as StandardSchema<Input>, handler }
-    : { projection: name, schema: undefined, handler: schema as QueryHandler<Input, Result, Db> }
+  const name = typeof projection === 'string' ? projection : projection.name
+  const [checked, handles] = handler
+    ? [schema as StandardSchema<Input>, handler]
+    : [undefined, schema as QueryHandler<Input, Result, Db>]
+  mustHandle(handles, 'query')
+  return { projection: name, schema: checked, handler: handles }
 }
 
 /** A projection, as far as a query needs to know it. */
@@ -80,8 +82,7 @@ export interface Queries<Db, Handlers extends Readonly<Record<string, AnyQuery<D
    */
   ask<Name extends keyof Handlers & string>(
     name: Name,
-    input: Parameters<NonNullable<Handlers[Name]['given']>>[0],
-    options?: QueryOptions,
+    ...input: GivenTo<Handlers[Name], QueryOptions>
   ): Promise<Awaited<ReturnType<Handlers[Name]['handler']>>>
 }
 
@@ -94,7 +95,7 @@ export function queries<Db, const Handlers extends Readonly<Record<string, AnyQu
   checkOptions('queries', OPTIONS, options)
   const { use = [] } = options
   return {
-    async ask(name: string, given: unknown, said: QueryOptions = {}) {
+    async ask(name: string, ...[given, said = {}]: [input?: unknown, options?: QueryOptions]) {
       const { projection, schema, handler } = handlerOf(handlers, name, 'query') as Query<unknown, never, Db>
       const input = await checkInput(schema, given, `the query ${name}`)
       const call = { kind: 'query', name, input, options: { ...said } } as const

@@ -172,6 +172,11 @@ export class Reading<Db> {
       const head = await this.#log.head()
       return { after: after !== undefined && after > head ? after : head, needed: undefined }
     }
+    if (after === '')
+      throw eventError(
+        'BANYAN_INVALID_POSITION',
+        'query: after is an empty text: the token was lost on its way. Leave it out to read what is there',
+      )
     if (after === undefined || after === START) return undefined
     if (this.#log.capabilities.order !== 'log')
       throw eventError(
