@@ -62,7 +62,7 @@ export class Effects<Db> {
         const from = await this.#readCursor()
         if (from === undefined) await this.#pause(LOOK_LAST_MS)
         else {
-          for await (const { events } of this.#log.follow(this.#selector, { from, signal }))
+          for await (const { events } of this.#log.follow(this.#selector, { from, signal, faults: 'give' }))
             for (const event of events) {
               await this.#run(event)
               tries = 0

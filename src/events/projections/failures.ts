@@ -45,12 +45,21 @@ export function isClosed(error: unknown): boolean {
 export class CarefulError extends Error {}
 
 /** What a projector ends with. */
-export function stoppedBy(version: Version, error: unknown): Error {
+export function stoppedBy(version: Version, error: unknown, onError: 'stop' | 'park'): Error {
   if (isFinal(error)) return error as BanyanError
+  const [where, advice] =
+    error instanceof HandlerError
+      ? [
+          'at',
+          'Everything before it is in the read model. Correct what is wrong and start it again' +
+            (onError === 'stop'
+              ? '; with onError: "park" it would set such events aside and go on'
+              : '; nothing is parked in a version that is built beside the one that is read'),
+        ]
+      : ['for this:', 'Correct what is wrong and start it again']
   return eventError(
     'BANYAN_PROJECTION_FAILED',
-    `${describeVersion(version)} has stopped at ${reasonOf(error)}. Everything before it is in the read model. ` +
-      'Correct what is wrong and start it again; with onError: "park" it would set such events aside and go on',
+    `${describeVersion(version)} has stopped ${where} ${reasonOf(error)}. ${advice}`,
     causeOf(error),
   )
 }

@@ -74,7 +74,9 @@ export class Following<Db> {
     const { log, store } = this.#context
     this.row = row
     await this.#parking.load(store)
-    const options = { from: row.position, batch: this.#settings.batch, signal: this.#signal }
+    // What a transform cannot show fails where it is handled, as what a handler cannot take does.
+    const { batch: most } = this.#settings
+    const options = { from: row.position, batch: most, signal: this.#signal, faults: 'give' } as const
     for await (const batch of log.follow(this.#projection.select, options)) {
       if (batch.truncated && !this.#settings.allowTruncated)
         throw truncatedError(this.#projection, this.row.position)
@@ -188,12 +190,13 @@ export class Following<Db> {
     return changed(row, this.#context.runtime.clock.wall(), { position, state, details })
   }
 
-  /** A rebuild never goes on without an event. */
+  /** What is built beside the version that is read never goes on without an event. */
   #mayPark(): boolean {
     const { onError, attempts } = this.#settings
+    const { active, details } = this.row!
     return (
       onError === 'park' &&
-      this.row!.details.built === true &&
+      (active || details.built === true) &&
       !this.#signal.aborted &&
       this.tries + 1 >= attempts
     )

@@ -74,6 +74,7 @@ export class Handling<Db> {
 
   /** Refuses what the handlers would take for something else. */
   #check(event: RecordedEvent): void {
+    if (event.fault) throw new HandlerError(event, event.fault)
     const newest = this.#projection.schemaVersions?.[event.type] ?? 1
     if (event.schemaVersion <= newest) return
     const { type, schemaVersion } = event

@@ -71,6 +71,7 @@ export async function isBehind(
 }
 
 async function hasMore(log: EventLog, select: Selector, from: Position): Promise<boolean> {
-  for await (const { stream } of log.read(select, { from })) if (!stream.startsWith('$')) return true
+  for await (const { stream } of log.read(select, { from, faults: 'give' }))
+    if (!stream.startsWith('$')) return true
   return false
 }

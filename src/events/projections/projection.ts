@@ -33,7 +33,7 @@ export interface ProjectionDefinition<Event extends EventShape, Db> {
   name: string
   /** Rises with everything that makes another read model of the same events; each version has its own tables. From 1. */
   version: number
-  /** Which events; default all of the types that `on` has. */
+  /** Which events; default all of the types that `on` and `effects` have. */
   select?: Selector
   /** Makes the tables of this version; runs once, in a transaction. */
   setup?: (context: Omit<ProjectionContext<Db>, 'signal'>) => Maybe<unknown>
@@ -105,8 +105,13 @@ export function projection<Event extends EventShape, Db>(
     if (!Number.isInteger(newest)) throw invalid(`${name}: schemaVersions.${type} must be a whole number`)
   const types = on && Object.keys(on)
   if (types?.length === 0) throw invalid(`${name}: on has no handler`)
+  const withEffects = Object.keys(effects)
+  for (const type of withEffects)
+    if (select.types && !select.types.includes(type))
+      throw invalid(`${name}: effects.${type} would never run, as select.types lacks ${type}`)
   // What has no handler is not read at all.
-  return { ...definition, select: types && !select.types ? { ...select, types } : select }
+  if (!types || select.types) return { ...definition, select }
+  return { ...definition, select: { ...select, types: [...new Set([...types, ...withEffects])] } }
 }
 
 /** @throws `BANYAN_INVALID_OPTIONS` if it cannot be a part of the name of a table in every engine */

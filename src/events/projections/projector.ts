@@ -225,7 +225,7 @@ export class RunningProjector<Db> implements Projector {
     const count = this.#following.fail()
     if (isFinal(error) || (!isPassing(error) && count >= this.#settings.attempts)) {
       this.#state = 'failed'
-      const stopped = stoppedBy(this, error)
+      const stopped = stoppedBy(this, error, this.#settings.onError)
       telemetry.log('error', stopped.message)
       await this.#release({ state: 'failed', error: this.#error })
       throw stopped

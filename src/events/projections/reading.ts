@@ -191,7 +191,7 @@ export class Reading<Db> {
     const ahead = new Ahead(row)
     if (ahead.size === 0) return false
     const selector = JSON.parse(row.details.select) as Selector
-    for await (const event of this.#log.read(selector, { from: row.position, to: after }))
+    for await (const event of this.#log.read(selector, { from: row.position, to: after, faults: 'give' }))
       if (!isSystemStream(event.stream) && !ahead.has(event)) return false
     return true
   }
@@ -217,7 +217,12 @@ export class Reading<Db> {
     const head = await this.#log.head()
     let last = START
     // A position that no log of this driver can have is refused here.
-    for await (const { position } of this.#log.read(selector, { to: after, backwards: true, limit: 1 }))
+    for await (const { position } of this.#log.read(selector, {
+      to: after,
+      backwards: true,
+      limit: 1,
+      faults: 'give',
+    }))
       last = position
     if (after > head)
       throw eventError(

@@ -43,10 +43,13 @@ const TRANSACTIONS =
 export class TransactionTables implements PostgresTables {
   #client: PostgresClient | undefined
   readonly #asked = new Set<Promise<unknown>>()
+  readonly #isRead: boolean
   #failure: { error: unknown } | undefined
 
-  constructor(client: PostgresClient) {
+  /** @param isRead - in a transaction that only reads */
+  constructor(client: PostgresClient, isRead: boolean) {
     this.#client = client
+    this.#isRead = isRead
   }
 
   async query<Row extends object>(text: string, values?: readonly unknown[]): Promise<PostgresResult<Row>> {
@@ -60,7 +63,10 @@ export class TransactionTables implements PostgresTables {
     try {
       return (await answer) as unknown as PostgresResult<Row>
     } catch (error) {
-      const fault = passingFault(error) ?? error
+      const isMistake = this.#isRead && (error as { code?: unknown }).code === READ_ONLY
+      const fault = isMistake
+        ? new Error(`a query only reads: ${(error as Error).message}`, { cause: error })
+        : (passingFault(error) ?? error)
       // Whoever does not wait for the answer would not see it, and it may be all that is wrong.
       this.#failure ??= { error: fault }
       throw fault
@@ -83,6 +89,8 @@ export class TransactionTables implements PostgresTables {
 
 /** Shutdown, crash of another process, starting up, connection failures, no space, too many connections. */
 const PASSING_STATES = /^(57P|08|53|58|XX000|25006)/
+/** Somebody writes who may only read; elsewhere a server that has become a standby. */
+const READ_ONLY = '25006'
 /** Others are in the way: it is done anew. */
 const CONTENDED_STATES = /^(40001|40P01|55P03)$/
 

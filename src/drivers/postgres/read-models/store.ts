@@ -66,7 +66,9 @@ class PostgresReadModels implements ReadModelStore<PostgresTables> {
   }
 
   read<Result>(work: (view: StoreView<PostgresTables>) => Maybe<Result>): Promise<Result> {
-    return this.#transact('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', (client) => within(client, work))
+    return this.#transact('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', (client) =>
+      within(client, work, true),
+    )
   }
 
   write<Result>(work: (transaction: StoreTransaction<PostgresTables>) => Maybe<Result>): Promise<Result> {
@@ -136,8 +138,9 @@ function closed(): Error {
 async function within<Result>(
   client: PostgresClient,
   work: (transaction: PostgresTransaction) => Maybe<Result>,
+  isRead = false,
 ): Promise<Result> {
-  const transaction = new PostgresTransaction(client)
+  const transaction = new PostgresTransaction(client, isRead)
   try {
     const result = await work(transaction)
     await transaction.db.settle()

@@ -45,9 +45,9 @@ export class PostgresTransaction implements StoreTransaction<PostgresTables> {
   readonly db: TransactionTables
   readonly client: PostgresClient
 
-  constructor(client: PostgresClient) {
+  constructor(client: PostgresClient, isRead: boolean) {
     this.client = client
-    this.db = new TransactionTables(client)
+    this.db = new TransactionTables(client, isRead)
   }
 
   async rows(name?: string): Promise<CheckpointRow[]> {

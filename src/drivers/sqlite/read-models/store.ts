@@ -104,6 +104,9 @@ class SqliteReadModels implements ReadModelStore<SqliteTables> {
       const result = work(view)
       return isPromise(result) ? await result : result
     } catch (error) {
+      // A connection that was opened to read only: the file is as it should be.
+      if (isSqliteError(error) && error.code === 'SQLITE_READONLY')
+        throw new Error(`a query only reads: ${error.message}`, { cause: error })
       throw this.#errorOf(error)
     } finally {
       view.end()

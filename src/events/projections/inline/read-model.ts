@@ -111,7 +111,8 @@ export class InlineReadModel<Db> {
   async #othersBehind(row: Checkpoint, ahead: Ahead): Promise<RecordedEvent[]> {
     const events: RecordedEvent[] = []
     const most = this.#settings.batch + ahead.size
-    for await (const event of this.#log.read(this.projection.select, { from: row.position })) {
+    const options = { from: row.position, faults: 'give' } as const
+    for await (const event of this.#log.read(this.projection.select, options)) {
       if (isSystemStream(event.stream)) continue
       if (events.length === most) throw new BehindError(row)
       events.push(event)
