@@ -126,7 +126,7 @@ export class Following<Db> {
         throw new CarefulError()
       }
       if (!(error instanceof HandlerError && this.#mayPark())) throw error
-      await this.#park(error)
+      await this.#park(error, isLast && batch.caughtUp)
       instruments.failures.add(1)
       instruments.parked.add(1)
       return 1
@@ -202,15 +202,21 @@ export class Following<Db> {
     )
   }
 
-  async #park({ event, cause, message }: HandlerError): Promise<void> {
+  /** @param atEnd - whether nothing is behind it */
+  async #park({ event, cause, message }: HandlerError, atEnd: boolean): Promise<void> {
     const { store, runtime } = this.#context
     const { position, id } = event
     const next = await store.write(async (transaction) => {
       const row = await this.#lock(transaction)
       // It has succeeded meanwhile, before something was appended.
       if (row.position >= position) throw new MovedError()
-      const details = { ...new Ahead(row).moved(row.details, [event]), last: { position, id } }
-      const moved = changed(row, runtime.clock.wall(), { position, details })
+      const details = {
+        ...new Ahead(row).moved(row.details, [event]),
+        last: { position, id },
+        ...(atEnd && { built: true }),
+      }
+      const state = atEnd ? 'running' : row.state
+      const moved = changed(row, runtime.clock.wall(), { position, state, details })
       await this.#parking.park(transaction, event, this.#settings.attempts, reasonOf(cause))
       await transaction.put(toRow(moved), row.revision)
       return moved
