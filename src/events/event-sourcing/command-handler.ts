@@ -6,6 +6,7 @@ import type { Conflict, EventLog, EventShape, Expected, Metadata, NewEvent, Posi
 import { START } from '../position.js'
 import { uuid7 } from '../uuid.js'
 import { asRead } from './as-read.js'
+import { mustBeSame, type CommandKind } from './command-kind.js'
 import { queuesOf } from './command-queues.js'
 import { CommandInstruments } from './instruments.js'
 import type { CommitSeen, Loaded, Replays, Seen } from './replay.js'
@@ -209,20 +210,6 @@ export class CommandHandler<State, Event extends EventShape> {
   }
 }
 
-/** What an id is for. */
-export interface CommandKind {
-  readonly does: 'command' | 'undo' | 'redo'
-  /** Of a command that has one. */
-  readonly type?: string | undefined
-}
-
-/** As the metadata of what it has led to tell it. */
-function kindOf({ undoes, redoes, commandType }: Metadata): CommandKind {
-  if (typeof undoes === 'string') return { does: 'undo' }
-  if (typeof redoes === 'string') return { does: 'redo' }
-  return { does: 'command', type: commandType }
-}
-
 /** A command on its way. */
 interface Commanded {
   readonly stream: string
@@ -231,30 +218,14 @@ interface Commanded {
   readonly kind: CommandKind
 }
 
-/**
- * What a command has led to before.
- *
- * @throws `BANYAN_COMMIT_OVERLAP` if it was another one. What else they say is not compared: a command that is repeated
- *   may have another time in it
- */
+/** What a command has led to before. */
 function duplicateOf<State>(
   { stream, id, kind }: Commanded,
   { position, events, metadata }: CommitSeen,
   seen: Seen<State>,
 ): Handled<State> {
-  const { does, type } = kindOf(metadata)
-  const differs = does !== kind.does || (type !== undefined && kind.type !== undefined && type !== kind.type)
-  if (differs)
-    throw eventError(
-      'BANYAN_COMMIT_OVERLAP',
-      `the id ${id} belongs to ${named({ does, type })} of ${stream}, and this is ${named(kind)}; an id belongs to one command for ever`,
-    )
+  mustBeSame(stream, id, kind, metadata)
   return { ...resultOf(id, seen), position, events, duplicate: true }
-}
-
-function named({ does, type }: CommandKind): string {
-  if (does !== 'command') return does === 'undo' ? 'an undo' : 'a redo'
-  return type === undefined ? 'a command' : `a command ${type}`
 }
 
 /** What is decided, with what is known around it. */

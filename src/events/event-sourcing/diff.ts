@@ -1,6 +1,7 @@
 import type { EventLog, EventShape, Recorded } from '../log.js'
 import { changesBetween, type Change } from './changes.js'
-import type { Loaded, Moment, Replays } from './replay.js'
+import type { Moment } from './moment.js'
+import type { Loaded, Replays } from './replay.js'
 
 /** How a thing was at one moment, how at another, and what has happened in between. */
 export interface StateDiff<State, Event extends EventShape> {

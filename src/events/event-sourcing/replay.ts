@@ -1,9 +1,9 @@
 import type { Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
 import type { EventLog, EventShape, Metadata, Position, ReadOptions } from '../log.js'
-import { checkPosition, checkTime } from '../places.js'
 import { START } from '../position.js'
 import type { Decider } from './decider.js'
+import { checkMoment, notYet, type Moment } from './moment.js'
 import { StateCache, type SnapshotOptions } from './state-cache.js'
 
 /** A state, and when it was so. */
@@ -12,13 +12,6 @@ export interface Loaded<State> {
   /** The last event that is in it; `none` if there is none. */
   readonly revision: number | 'none'
 }
-
-/** The state at which moment, one of these; by default now. */
-export type Moment =
-  | { readonly revision: number }
-  | { readonly position: Position }
-  /** ms since the epoch, as events were recorded. */
-  | { readonly time: number }
 
 /** What was read of a stream. */
 export interface Seen<State> extends Loaded<State> {
@@ -223,29 +216,6 @@ function seenOf(
   return before
     ? { position, events: before.events + 1, metadata: before.metadata }
     : { position, events: 1, metadata }
-}
-
-const MOMENTS = ['revision', 'position', 'time']
-
-/** @throws `BANYAN_INVALID_SELECTOR`, `BANYAN_INVALID_POSITION` */
-function checkMoment(at: Moment): void {
-  const names = typeof at === 'object' && (at as object | null) !== null ? Object.keys(at) : []
-  if (names.length !== 1 || !MOMENTS.includes(names[0]!))
-    throw eventError(
-      'BANYAN_INVALID_SELECTOR',
-      `a moment is { revision }, { position } or { time } in ms since the epoch, one of them, got ${JSON.stringify(at)}`,
-    )
-  if ('time' in at) checkTime(at.time)
-  else if ('position' in at) checkPosition(at.position, 'the position of a moment')
-  else if (!Number.isSafeInteger(at.revision) || at.revision < 0)
-    throw eventError(
-      'BANYAN_INVALID_SELECTOR',
-      `a revision is a whole number from 0, got ${String(at.revision)}`,
-    )
-}
-
-function notYet(what: string): Error {
-  return eventError('BANYAN_POSITION_AHEAD', `${what}: there is no state of then`)
 }
 
 function truncated(stream: string, wanted: number, found: number): Error {
