@@ -49,19 +49,23 @@ function logText(events: NonNullable<NodeSpec['events']>): string {
   }
 }
 
-/** What hangs on the event log, by kind and name. */
-function eventLines({ topics = {}, subscriptions = {}, projections = {} }: NodeSpec): string[] {
+/** What is told of a configuration, by title: a title stands before the first of its lines. */
+function headRows(spec: NodeSpec): [title: string, text: string][] {
+  const { listen, admin, events, topics = {}, subscriptions = {}, projections = {} } = spec
   return [
+    ['listens on', listen.map(listenText).join(', ')],
+    ['admin on', admin === false ? 'nowhere' : String(admin)],
+    ...(events ? titled('event log', [logText(events)]) : []),
     ...titled(
       'topics',
       Object.entries(topics).map(([name, { types }]) => (types ? `${name} of ${types.join(', ')}` : name)),
     ),
     ...titled(
-      'messages',
-      Object.entries(subscriptions).map(([name, spec]) => `${name} of ${spec.topic}, ${deliveryText(spec)}`),
+      'subscriptions',
+      Object.entries(subscriptions).map(([name, each]) => `${name} of ${each.topic}, ${deliveryText(each)}`),
     ),
     ...titled(
-      'read models',
+      'projections',
       Object.entries(projections).map(
         ([name, { module, store }]) =>
           `${name} of ${[module].flat().join(', ')}, in ${String(redact(store))}`,
@@ -70,8 +74,8 @@ function eventLines({ topics = {}, subscriptions = {}, projections = {} }: NodeS
   ]
 }
 
-function titled(title: string, lines: readonly string[]): string[] {
-  return lines.map((line, index) => `${(index === 0 ? title : '').padEnd(11)} ${line}`)
+function titled(title: string, lines: readonly string[]): [string, string][] {
+  return lines.map((line, index) => [index === 0 ? title : '', line])
 }
 
 function deliveryText({ push }: SubscriptionSpec): string {
@@ -81,7 +85,9 @@ function deliveryText({ push }: SubscriptionSpec): string {
 
 /** What the node would do. */
 function summary(spec: NodeSpec): string {
-  const { listen, admin, routes, services, events } = spec
+  const { routes, services } = spec
+  const head = headRows(spec)
+  const width = Math.max(...head.map(([title]) => title.length))
   const rows = Object.entries(routes).map(([name, { match, to, policy, events: fromLog }]) => {
     const targets = typeof to === 'string' ? [{ service: to }] : (to ?? [])
     const where = targets.map((target: { service: string; weight?: number }) =>
@@ -104,10 +110,7 @@ function summary(spec: NodeSpec): string {
     ]
   })
   return [
-    `listens on  ${listen.map(listenText).join(', ')}`,
-    `admin on    ${admin === false ? 'nowhere' : admin}`,
-    ...(events ? [`event log   ${logText(events)}`] : []),
-    ...eventLines(spec),
+    ...head.map(([title, text]) => `${title.padEnd(width)}  ${text}`),
     '',
     table(['ROUTE', 'METHOD', 'PATH', 'SERVICE', { heading: 'ENDPOINTS', right: true }, 'POLICY'], rows),
   ].join('\n')

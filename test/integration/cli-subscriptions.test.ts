@@ -216,3 +216,26 @@ it('finds the log of a configuration that is wrong elsewhere, to look at it', as
   expect([published.code, published.stderr]).toEqual([1, expect.stringContaining('say it with --log')])
   await closeLogs()
 })
+
+it('`banyan check` tells what hangs on the event log', async () => {
+  const more = {
+    events: { driver: 'memory' },
+    topics: { order: { types: ['OrderPlaced', 'OrderPaid'] }, mail: {} },
+    services: { mailer: { endpoints: ['http://127.0.0.1:1'] } },
+    subscriptions: {
+      audit: { topic: 'order' },
+      mailer: { topic: 'mail', push: { service: 'mailer', path: '/hook' } },
+    },
+  }
+  place = ['--config', configFile(eventsConfig({}, more))]
+  const { stdout } = await banyan('check')
+  expect(stdout.split('\n').slice(2, 9)).toEqual([
+    'listens on     127.0.0.1:0',
+    'admin on       127.0.0.1:0',
+    'event log      in memory',
+    'topics         order of OrderPlaced, OrderPaid',
+    '               mail',
+    'subscriptions  audit of order, pulled by clients',
+    '               mailer of mail, pushed to mailer/hook',
+  ])
+})
