@@ -130,7 +130,7 @@ export function commands<const Handlers extends Readonly<Record<string, AnyComma
       const result = await throughAll(use, call, async () => {
         said.signal?.throwIfAborted()
         // Whoever tries again gets a context that begins anew: the same commits have the same ids, and are there once.
-        const context = new ExecutedCommand(log, id, said)
+        const context = new ExecutedCommand(log, id, name, said)
         try {
           return await handler(input, context)
         } finally {
@@ -151,19 +151,31 @@ class ExecutedCommand implements CommandContext {
   readonly #log: EventLog
   #commits = 0
 
-  constructor(log: EventLog, id: string, options: ExecuteOptions) {
+  constructor(log: EventLog, id: string, name: string, options: ExecuteOptions) {
     const { actor, correlationId = id, metadata, signal } = options
     this.#log = log
     this.id = id
-    this.metadata = { ...metadata, correlationId, causationId: id, ...(actor !== undefined && { actor }) }
+    this.metadata = {
+      ...metadata,
+      commandType: name,
+      correlationId,
+      causationId: id,
+      ...(actor !== undefined && { actor }),
+    }
     this.signal = signal
   }
 
   // Handlers may take these out of their context.
   readonly append = async (commit: Commit): Promise<Appended> => {
+    const { actor } = this.metadata
+    // Who commands is known; events that say otherwise, as copies of others may, are not right.
+    const who = actor === undefined ? {} : { actor }
     const streams = commit.streams?.map((append) => ({
       ...append,
-      events: append.events.map((event) => ({ ...event, metadata: { ...this.metadata, ...event.metadata } })),
+      events: append.events.map((event) => ({
+        ...event,
+        metadata: { ...this.metadata, ...event.metadata, ...who },
+      })),
     }))
     const id = commit.id ?? this.#nextId()
     const result = await this.#log.append({ ...commit, id, ...(streams && { streams }) })
@@ -184,7 +196,12 @@ class ExecutedCommand implements CommandContext {
     inner: Inner,
     options: Pick<CommandOptions, 'expected'> = {},
   ): Promise<Handled<State>> => {
-    const said = { ...options, id: this.#nextId(), metadata: this.metadata }
+    const said = {
+      ...options,
+      id: this.#nextId(),
+      metadata: this.metadata,
+      ...(this.signal && { signal: this.signal }),
+    }
     const handled = await repository.handle(id, inner, said)
     // What decides that nothing is to be done has seen something, too.
     this.wrote(handled.events === 0 ? await this.#log.head() : handled.position)

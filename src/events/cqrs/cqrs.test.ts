@@ -138,9 +138,27 @@ describe('commands', () => {
     const found = []
     for await (const { metadata } of world.log.read()) found.push(metadata)
     expect(found).toEqual([
-      { correlationId: id, causationId: id, actor: 'ada' },
-      { correlationId: id, causationId: id, actor: 'ada' },
-      { correlationId: 'r1', causationId: 'c2', tenant: 't' },
+      { commandType: 'note', correlationId: id, causationId: id, actor: 'ada' },
+      { commandType: 'note', correlationId: id, causationId: id, actor: 'ada' },
+      { commandType: 'add', correlationId: 'r1', causationId: 'c2', tenant: 't' },
+    ])
+  })
+
+  it('are not done in the name of somebody else, whatever their events say', async () => {
+    await using log = new DriverLog(memoryLog())
+    const app = commands(log, {
+      copy: command(async (actor: string, { append }) => {
+        const metadata = { actor, reason: 'asked' }
+        await append({ streams: [{ stream: 'notes', events: [{ type: 'Noted', metadata }] }] })
+      }),
+    })
+    await app.execute('copy', 'bob', { actor: 'ada' })
+    await app.execute('copy', 'bob')
+    const found = []
+    for await (const { metadata } of log.read()) found.push([metadata.actor, metadata['reason']])
+    expect(found).toEqual([
+      ['ada', 'asked'],
+      ['bob', 'asked'],
     ])
   })
 
