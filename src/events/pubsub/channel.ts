@@ -1,3 +1,4 @@
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
 import type { EventLog, EventShape } from '../log.js'
@@ -50,11 +51,22 @@ export interface PubSubOptions {
   defaults?: Omit<SubscriptionOptions, 'name' | 'topic' | 'types' | 'tags' | 'where' | 'key'>
 }
 
+const OPTIONS: OptionTable<PubSubOptions> = {
+  middleware: {
+    kind: 'list',
+    of: { kind: 'code', type: 'function', doc: 'one layer' },
+    doc: 'around every handler',
+  },
+  defaults: { kind: 'code', type: 'object', doc: 'given to every subscription' },
+}
+
 /** Topics of a log, as an {@link EventChannel}: durable, shared with all processes that have the log. */
 export function pubSub<All extends Topics<All> = Topics>(
   log: EventLog,
-  { middleware = [], defaults = {} }: PubSubOptions = {},
+  options: PubSubOptions = {},
 ): EventChannel<All, SubscriptionOptions> {
+  checkOptions('pubSub', OPTIONS, options)
+  const { middleware = [], defaults = {} } = options
   /** By name, also those that are about to begin. */
   const running = new Map<string, Promise<Subscription>>()
   let isClosed = false
@@ -76,12 +88,12 @@ export function pubSub<All extends Topics<All> = Topics>(
       mustBeOpen()
       return topic(log, name, { runtime: defaults.runtime ?? systemRuntime }).publish(messages)
     },
-    async subscribe(options, handler, handling = {}) {
+    async subscribe(interest, handler, handling = {}) {
       mustBeOpen()
-      const { name } = settingsOf(options)
+      const { name } = settingsOf({ ...defaults, ...interest })
       checkHandling(name, handler, handling)
       if (running.has(name)) throw subscribedAlready(name)
-      const opened = subscribe(log, { ...defaults, ...options })
+      const opened = subscribe(log, { ...defaults, ...interest })
       const forget = (): void => void running.delete(name)
       running.set(name, opened)
       opened.then(({ ended }) => ended.then(forget, forget), forget)

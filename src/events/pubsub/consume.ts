@@ -1,6 +1,7 @@
 import { eventError, isPassing } from '../errors.js'
 import { sleep } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
+import type { OptionTable } from '../../core/options.js'
 import type { EventLog, EventShape, StreamAppend } from '../log.js'
 import type { Delivery } from './engine/delivery.js'
 import type { Engine } from './engine/engine.js'
@@ -29,6 +30,16 @@ export interface HandleOptions {
   middleware?: readonly Middleware[]
 }
 
+/** What {@link HandleOptions} accept. */
+export const HANDLE_OPTIONS: OptionTable<HandleOptions> = {
+  concurrency: { kind: 'number', min: 1, integer: true, doc: 'messages at the same time' },
+  middleware: {
+    kind: 'list',
+    of: { kind: 'code', type: 'function', doc: 'one layer' },
+    doc: 'around the handler',
+  },
+}
+
 /** Gives a handler one message after the other, until what is returned is called. */
 export function handleAll(
   log: EventLog,
@@ -39,13 +50,14 @@ export function handleAll(
 ): () => void {
   const run = withMiddleware(handler, middleware)
   const cancel = new Set<() => void>()
+  const drops = new Drops(settings)
   let isStopped = false
   const next = (): void => {
     if (isStopped) return
     const forget = engine.take((delivery) => {
       cancel.delete(forget)
       delivery.onEnd = next
-      void handleOne(log, settings, run, delivery)
+      void handleOne(log, settings, run, delivery, drops)
     })
     cancel.add(forget)
   }
@@ -53,6 +65,26 @@ export function handleAll(
   return () => {
     isStopped = true
     for (const forget of cancel) forget()
+  }
+}
+
+/** Tells once that what handlers return is not appended. */
+class Drops {
+  readonly #settings: Settings
+  #isTold = false
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+  }
+
+  look(result: unknown): void {
+    if (!Array.isArray(result) || result.length === 0 || this.#isTold) return
+    this.#isTold = true
+    const { name, delivery, runtime } = this.#settings
+    runtime.telemetry.log(
+      'error',
+      `subscription ${name}: what its handler returns is not appended, as its delivery is ${delivery}; with effectively-once it is`,
+    )
   }
 }
 
@@ -66,10 +98,12 @@ async function handleOne(
   settings: Settings,
   handler: Handler,
   delivery: Delivery,
+  drops: Drops,
 ): Promise<void> {
   try {
     const result: unknown = await handler(delivery.event, delivery)
     if (settings.delivery === 'effectively-once') await append(log, settings, delivery, result)
+    else drops.look(result)
     await delivery.end({ is: 'handled' }, 'it was handled').catch(isTold)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

@@ -21,14 +21,14 @@ export function guaranteesOf(settings: Settings, partitions: number, log: Capabi
       'at-most-once': 'at most once: acknowledged before it is handled, lost if that fails',
       'effectively-once': `at least once; what the handler returns is appended to this log once (${log.dedupe})`,
     }[delivery],
-    order: `per ${by}: one message of a ${by} at a time, in the order of the log, also after retries and redrives${
+    order: `per ${by}: one message of a ${by} at a time, in the order of the log${afterwards(settings)}${
       key ? '' : '; none for what was published without a key'
     }`,
     parallel: `across keys; in up to ${partitions} process${partitions === 1 ? '' : 'es'} at the same time`,
     failure:
       delivery === 'at-most-once'
         ? 'dropped and counted'
-        : `${attempts} tries, then a dead letter, which holds back ${park === 'key' ? `the rest of its ${by}` : 'nothing else'}`,
+        : `${attempts} ${attempts === 1 ? 'try' : 'tries'}, then a dead letter, which holds back ${park === 'key' ? `the rest of its ${by}` : 'nothing else'}`,
     durable:
       (log.durable === 'none'
         ? 'not at all: the log is in memory'
@@ -37,4 +37,12 @@ export function guaranteesOf(settings: Settings, partitions: number, log: Capabi
         ? '; what is not handled is kept from being truncated'
         : '; what is truncated before it is handled is lost'),
   }
+}
+
+/** What becomes of the order when something fails. */
+function afterwards({ delivery, park }: Settings): string {
+  if (delivery === 'at-most-once') return '; what fails is not tried again'
+  return park === 'key'
+    ? ', also after retries and redrives'
+    : ', also after retries; a dead letter is passed over, and comes behind the others when it is redriven'
 }

@@ -10,14 +10,15 @@ const OPTIONS: OptionTable<{ concurrency?: number }> = {
  *
  * @throws `BANYAN_INVALID_OPTIONS`
  */
-export function checkHandling(
+export function checkHandling<Options extends { concurrency?: number }>(
   name: string,
   handler: unknown,
-  options: { concurrency?: number },
+  options: Options,
+  table: OptionTable<Options> | typeof OPTIONS = OPTIONS,
 ): { concurrency: number } {
   if (typeof handler !== 'function')
     throw new BanyanError('BANYAN_INVALID_OPTIONS', `subscription ${name}: the handler must be a function`)
-  checkOptions(`subscription ${name}`, OPTIONS, options)
+  checkOptions<object>(`subscription ${name}`, table, options)
   return { concurrency: options.concurrency ?? 64 }
 }
 

@@ -1,6 +1,10 @@
 import { duration, type Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import { eventError } from '../errors.js'
 import type { EventLog, EventShape } from '../log.js'
-import { handleAll, messagesOf, takeSome, type HandleOptions } from './consume.js'
+import { HANDLE_OPTIONS, handleAll, messagesOf, takeSome, type HandleOptions } from './consume.js'
+import { checkHandling } from './handling.js'
 import { Group } from './group/group.js'
 import { guaranteesOf, type Guarantees } from './guarantees.js'
 import { describe } from './manage/description.js'
@@ -18,34 +22,45 @@ export interface PullOptions {
   signal?: AbortSignal
 }
 
+const PULL_OPTIONS: OptionTable<PullOptions> = {
+  max: { kind: 'number', min: 1, integer: true, doc: 'at most so many' },
+  wait: { kind: 'duration', doc: 'how long to wait' },
+  signal: { kind: 'code', type: 'object', doc: 'ends the waiting' },
+}
+
 /** This process's share in a subscription. */
 export interface Subscription<Event extends EventShape = EventShape> extends AsyncDisposable {
   readonly name: string
   /** What it promises, with the scope of each promise. */
   readonly guarantees: Guarantees
-  /** Resolves when this was closed; rejects with `BANYAN_SUBSCRIPTION_DELETED` when an operator has deleted the subscription, with `BANYAN_SUBSCRIPTION_MISMATCH` when others have taken it over with other settings. */
+  /** Resolves when this was closed; rejects with `BANYAN_SUBSCRIPTION_DELETED` when an operator has deleted the subscription, with `BANYAN_LOG_CLOSED` when the log was closed, with `BANYAN_SUBSCRIPTION_MISMATCH` when others have taken it over with other settings. */
   readonly ended: Promise<void>
   /**
    * Handles messages, of different keys at the same time, those of one key one after the other. A message is acknowledged
    * when its handler has returned, and tried again when that has thrown.
    *
    * @returns stops it; what is being handled goes on
+   * @throws `BANYAN_INVALID_OPTIONS`, also if there is a handler already; `BANYAN_LOG_CLOSED` if this was closed, and what
+   *   has ended it
    */
   handle(handler: Handler<Event>, options?: HandleOptions): () => void
   /**
    * Messages as they are asked for; each is to be acknowledged. Ends with the signal, or when this is closed; throws
-   * `BANYAN_SUBSCRIPTION_DELETED`.
+   * `BANYAN_SUBSCRIPTION_DELETED`, or `BANYAN_LOG_CLOSED` if the log was closed.
    */
   messages(options?: { signal?: AbortSignal }): AsyncIterable<Message<Event>>
   /**
    * Several messages at once.
    *
-   * @throws `BANYAN_SUBSCRIPTION_DELETED`
+   * @throws `BANYAN_SUBSCRIPTION_DELETED`, `BANYAN_LOG_CLOSED`, `BANYAN_INVALID_OPTIONS`
    */
   pull(options?: PullOptions): Promise<readonly Message<Event>[]>
   /** What it does in this process. */
   status(): LocalStatus
-  /** Takes no more messages, waits for those being handled, and leaves the rest to others. */
+  /**
+   * Takes no more messages, waits for those being handled, also for pulled ones that are not settled, up to `drain` (10 s),
+   * and leaves the rest to others.
+   */
   close(): Promise<void>
 }
 
@@ -126,6 +141,13 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
   }
 
   handle(handler: Handler<Event>, options: HandleOptions = {}): () => void {
+    checkHandling(this.name, handler, options, HANDLE_OPTIONS)
+    this.#mustGoOn()
+    if (this.#stops.size > 0)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `subscription ${this.name} has a handler already, and each message goes to one: stop that first, or raise its concurrency`,
+      )
     const { engine } = this.#group
     const stop = handleAll(this.#log, engine, this.#settings, handler, options)
     this.#stops.add(stop)
@@ -139,7 +161,10 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
     return messagesOf<Event>(this.#group.engine, this.#until(signal), this.#group.ended)
   }
 
-  async pull({ max = 1, wait = 0, signal }: PullOptions = {}): Promise<readonly Message<Event>[]> {
+  async pull(options: PullOptions = {}): Promise<readonly Message<Event>[]> {
+    checkOptions('pull', PULL_OPTIONS, options)
+    this.#mustGoOn()
+    const { max = 1, wait = 0, signal } = options
     const { clock } = this.#settings.runtime
     const waiting = new AbortController()
     const timer = clock.schedule(clock.now() + duration(wait, 'pull: wait'), () => waiting.abort())
@@ -165,6 +190,12 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #mustGoOn(): void {
+    this.#group.ended.throwIfAborted()
+    if (this.#closing.signal.aborted)
+      throw eventError('BANYAN_LOG_CLOSED', `subscription ${this.name} was closed; subscribe again`)
   }
 
   #until(signal: AbortSignal | undefined): AbortSignal {

@@ -1,5 +1,7 @@
+import { inspect } from 'node:util'
 import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
+import { suggest } from '../../core/suggest.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
 import type { Appender, EventShape, NewEvent, Position } from '../log.js'
@@ -61,6 +63,7 @@ export function topic<Event extends EventShape = EventShape>(
         : [messages as NewMessage<Event>]
       const streams = new Map<string, NewEvent[]>()
       for (const message of list) {
+        checkMessage(name, message)
         const { stream, event } = placeOf(name, message, runtime)
         const events = streams.get(stream)
         if (events) events.push(event)
@@ -74,6 +77,38 @@ export function topic<Event extends EventShape = EventShape>(
       return { position, duplicate }
     },
   }
+}
+
+const PARTS = ['type', 'data', 'key', 'id', 'time', 'metadata', 'tags', 'schemaVersion', 'delay', 'deliverAt']
+
+/**
+ * What only messages have; what can be appended of them the log says.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_INVALID_EVENT`
+ */
+function checkMessage(topic: string, message: NewMessage): void {
+  const refuse = (what: string): never => {
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `a message for topic ${topic} ${what}; nothing was published`,
+    )
+  }
+  if (typeof message !== 'object' || (message as object | null) === null || Array.isArray(message))
+    throw eventError(
+      'BANYAN_INVALID_EVENT',
+      `a message for topic ${topic} is an object with a type, not ${inspect(message)}; nothing was published`,
+    )
+  for (const part of Object.keys(message))
+    if (!PARTS.includes(part)) {
+      const near = suggest(part, PARTS)
+      refuse(`has no ${part}${near ? `; did you mean ${near}?` : `, but ${PARTS.join(', ')}`}`)
+    }
+  const { key, delay, deliverAt } = message
+  if (key !== undefined && (typeof key !== 'string' || key === ''))
+    refuse(`has a key that is text of at least one character, or none; got ${inspect(key)}`)
+  if (delay !== undefined && deliverAt !== undefined) refuse('has a delay or a deliverAt, not both')
+  if (deliverAt !== undefined && !Number.isFinite(deliverAt))
+    refuse(`has a deliverAt in ms since the epoch, got ${inspect(deliverAt)}`)
 }
 
 /** The stream that a message goes to, and what is appended there. */

@@ -1,4 +1,7 @@
 import type { Clock, Timer } from '../../../core/clock.js'
+import { inspect } from 'node:util'
+import { BanyanError } from '../../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../../core/options.js'
 import { duration, type Duration } from '../../../core/duration.js'
 import { eventError } from '../../errors.js'
 import type { EventShape, Recorded } from '../../log.js'
@@ -19,6 +22,11 @@ export type Verdict =
   | { readonly is: 'rejected'; readonly reason: string }
   /** Nobody has begun with it. */
   | { readonly is: 'released' }
+
+const NACK: OptionTable<Nack> = {
+  delay: { kind: 'duration', doc: 'until it is tried again' },
+  reason: { kind: 'string', doc: 'why, for people' },
+}
 
 /** Who is told what became of it. */
 export interface DeliveryOwner {
@@ -104,8 +112,10 @@ export class Delivery implements Message {
     await this.end({ is: 'handled' }, 'it was acknowledged')
   }
 
-  async nack({ delay, reason = 'it was not acknowledged' }: Nack = {}): Promise<void> {
+  async nack(how: Nack = {}): Promise<void> {
+    checkOptions('nack', NACK, how)
     this.#mustGoOn()
+    const { delay, reason = 'it was not acknowledged' } = how
     const ms = delay === undefined ? undefined : duration(delay, 'nack: delay')
     await this.end({ is: 'failed', reason, delay: ms }, 'it was given back')
   }
@@ -116,6 +126,11 @@ export class Delivery implements Message {
   }
 
   async reject(reason: string): Promise<void> {
+    if (typeof reason !== 'string' || reason === '')
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `reject needs a reason, for people; got ${inspect(reason)}`,
+      )
     this.#mustGoOn()
     await this.end({ is: 'rejected', reason }, 'it was rejected')
   }

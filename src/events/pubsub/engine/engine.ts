@@ -547,11 +547,14 @@ export class Engine implements SlotOwner, Isolated {
   }
 
   async #seek(slot: Slot): Promise<void> {
+    const seek = ++slot.seeks
     slot.drop('an operator has moved the subscription to another place')
     await slot.drained()
     for (let pause = RETRY_FIRST_MS; this.#slots.get(slot.index) === slot; pause *= 2) {
       try {
         const state = await readLedger(this.#log, slot.ledger.stream, this.#context.from)
+        // Somebody has sought again: that one reads what there is then.
+        if (seek !== slot.seeks) return
         slot.restart(state)
         this.#feedAnew()
         return

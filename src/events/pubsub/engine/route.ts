@@ -16,7 +16,13 @@ export function routeOf(event: RecordedEvent, { where, key }: Settings): Route |
   const stream = event.stream === categoryOf(event.stream) ? undefined : event.stream
   if (event.fault) return { key: key ? undefined : stream, fault: event.fault.message }
   try {
-    if (where && !where(event)) return undefined
+    const isWanted: unknown = !where || where(event)
+    if (isWanted instanceof Promise)
+      return {
+        key: key ? undefined : stream,
+        fault: 'its where function gave a promise, and has to say yes or no at once',
+      }
+    if (!isWanted) return undefined
     if (!key) return { key: stream }
     const given: unknown = key(event)
     if (given === undefined || typeof given === 'string') return { key: given }

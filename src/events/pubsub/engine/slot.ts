@@ -38,6 +38,8 @@ export class Slot implements LedgerOwner, DeliveryOwner {
   isOpen = false
   /** So many deliveries are written down before they begin: the owner before did not end well. */
   wary: number
+  /** How often an operator has moved it. */
+  seeks = 0
   /** It is being given up. */
   releasing: Promise<void> | undefined
   readonly #owner: SlotOwner

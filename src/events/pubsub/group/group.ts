@@ -1,4 +1,5 @@
 import { sleep, type Clock, type Timer } from '../../../core/clock.js'
+import { BanyanError } from '../../../core/errors.js'
 import { eventError, isPassing } from '../../errors.js'
 import type { EventLog, Position } from '../../log.js'
 import { newOwner, ownerLeft } from '../../owner.js'
@@ -126,8 +127,10 @@ export class Group {
   }
 
   /** There is nothing to take part in any more. */
-  #end(error: Error, how: string): void {
-    if (!this.#closing.signal.aborted) this.#settings.runtime.telemetry.log('error', error.message)
+  #end(error: Error, how: string, level: 'warn' | 'error' = 'error'): void {
+    const { name, runtime } = this.#settings
+    if (!this.#closing.signal.aborted)
+      runtime.telemetry.log(level, `subscription ${name} has ended: ${error.message}`)
     this.#stop()
     this.engine.fault = error.message
     this.engine.abandon(how)
@@ -159,6 +162,11 @@ export class Group {
           await this.#reconcile()
         }
       } catch (error) {
+        if (this.#closing.signal.aborted) return
+        if (error instanceof BanyanError && error.code === 'BANYAN_LOG_CLOSED') {
+          this.#end(error, 'the log was closed', 'warn')
+          return
+        }
         this.engine.fault = String(error)
         this.#warn(error)
         await sleep(this.#clock, RETRY_MS, signal).catch(() => undefined)
