@@ -52,6 +52,7 @@ export interface LogDriver {
   revision(stream: string): Promise<number | 'none'>
   /** Up to `limit` streams, by name (in any order that is the same each time). */
   streams(query: { category?: string; after?: string; limit: number }): Promise<StreamInfo[]>
+  /** See `EventLog.truncate`; in small transactions, between which others append. */
   truncate(what: Truncation): Promise<TruncateResult>
   hold(name: string, position: Position): Promise<void>
   release(name: string): Promise<void>

@@ -79,7 +79,7 @@ export interface EventLog extends Appender, AsyncDisposable {
   /**
    * Removes events for good: those of a stream below a revision, or those of a category or of the whole log up to a
    * position. Revisions and positions go on as if nothing had been removed, ids of commits stay known. Never removes
-   * what a hold keeps.
+   * what a hold keeps. What patterns keep for themselves is the one exception, see {@link Truncation}.
    *
    * @returns how many events were removed, and which hold kept others, if one did
    * @throws `BANYAN_INVALID_SELECTOR`, `BANYAN_INVALID_POSITION`, if it is not exactly one of the forms of
@@ -344,7 +344,10 @@ export interface Batch<Event = RecordedEvent> {
   readonly position: Position
   /** True if there was nothing more when it was read. */
   readonly caughtUp: boolean
-  /** True if events between the last batch and the end of this one may have been truncated before they were read. */
+  /**
+   * True if events between the last batch and the end of this one may have been truncated before they were read; see
+   * {@link Truncation} for what is not told.
+   */
   readonly truncated: boolean
 }
 
@@ -369,7 +372,20 @@ export interface StreamInfo {
 
 /** What to remove; the whole log only by its own form. */
 export type Truncation =
-  | { stream: string; beforeRevision: number }
+  | {
+      stream: string
+      beforeRevision: number
+      /**
+       * Removes what holds keep, too, and forgets the ids of its events, and those of commits of which nothing is left:
+       * each may be taken again. Followers of more than the stream or its category are not told.
+       *
+       * For the state that a pattern keeps in a stream whose name begins with `$`. Two things must be true: what is removed
+       * is repeated by a later event, so that nobody has to read it; and each commit to the stream expects a revision, of
+       * it or of another stream, which has passed by then: that refuses a repetition. Not for `$scheduled`, of whose
+       * messages each is taken once for ever. Default false.
+       */
+      forget?: boolean
+    }
   | { category: string; upTo: Position }
   | { all: true; upTo: Position }
 
@@ -385,6 +401,7 @@ export interface LogStats {
   readonly driver: string
   readonly events: number
   readonly streams: number
+  /** How many commits it knows: also those whose events were removed. */
   readonly commits: number
   /** Bytes on disk, or in memory. */
   readonly bytes: number

@@ -2,6 +2,7 @@ import { suggest } from '../core/suggest.js'
 import { eventError } from './errors.js'
 import type { Position, StreamsOptions, Truncation } from './log.js'
 import { checkName, MAX_STREAM_BYTES } from './names.js'
+import { isStateStream } from './transform.js'
 
 const STREAMS_OPTIONS = ['category', 'after', 'limit', 'signal']
 const FORMS = '{ stream, beforeRevision }, { category, upTo } or, for the whole log, { all: true, upTo }'
@@ -13,7 +14,7 @@ const FORMS = '{ stream, beforeRevision }, { category, upTo } or, for the whole 
  * @throws `BANYAN_INVALID_SELECTOR`, `BANYAN_INVALID_POSITION`
  */
 export function checkTruncation(what: Truncation): void {
-  const given: Readonly<Record<string, unknown>> =
+  const { forget = false, ...given }: Readonly<Record<string, unknown>> =
     typeof what === 'object' && (what as object | null) !== null ? { ...what } : {}
   const kind = ['stream', 'category', 'all'].find((name) => name in given)
   const end = kind === 'stream' ? 'beforeRevision' : 'upTo'
@@ -21,6 +22,11 @@ export function checkTruncation(what: Truncation): void {
   if (!isForm || (kind === 'all' && given['all'] !== true))
     throw invalid(`what to remove must be ${FORMS}, got ${show(what)}; nothing was removed`)
   if (kind !== 'all') checkName(given[kind], kind, 'BANYAN_INVALID_SELECTOR', MAX_STREAM_BYTES)
+  if (forget !== false && (forget !== true || kind !== 'stream' || !isStateStream(given[kind] as string)))
+    throw invalid(
+      'forget must be true or false, and is only for a stream in which patterns keep their state, whose name begins with $, ' +
+        `got ${show(what)}; nothing was removed. Truncate without it, and what holds keep stays`,
+    )
   if (kind === 'stream') checkCount(given[end], end)
   else checkPosition(given[end], end)
 }

@@ -44,8 +44,8 @@ export function isSystemStream(stream: string): boolean {
   return stream.startsWith('$')
 }
 
-/** What the patterns keep for themselves goes through no transforms. */
-function isPlain(stream: string): boolean {
+/** What the patterns keep for themselves: it goes through no transforms. */
+export function isStateStream(stream: string): boolean {
   return isSystemStream(stream) && !stream.startsWith(SCHEDULED)
 }
 
@@ -56,7 +56,7 @@ export async function transformStreams<Append extends { stream: string; events: 
 ): Promise<Append[]> {
   const result: Append[] = []
   for (const append of streams) {
-    if (isPlain(append.stream)) {
+    if (isStateStream(append.stream)) {
       result.push(append)
       continue
     }
@@ -77,7 +77,7 @@ export async function transformRead(
   recorded: RecordedEvent,
 ): Promise<RecordedEvent> {
   let event = recorded
-  if (isPlain(event.stream)) return event
+  if (isStateStream(event.stream)) return event
   for (let index = transforms.length - 1; index >= 0; index--) {
     const transform = transforms[index]!
     if (transform.read) event = await transform.read(event)

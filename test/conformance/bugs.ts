@@ -320,6 +320,22 @@ export const BUGS: Record<string, { bug: Bug; losesLastGroup?: boolean; foundBy:
     bug: () => ({ hold: () => Promise.resolve() }),
     foundBy: 'what a hold keeps is not removed',
   },
+  'heeds holds where a pattern forgets': {
+    bug: (right) => ({
+      truncate: (what) => right.truncate('stream' in what ? { ...what, forget: false } : what),
+    }),
+    foundBy: 'what a pattern forgets of its state goes',
+  },
+  'remembers what a pattern forgets': {
+    bug: (right) => ({
+      truncate: async (what) => {
+        const { removed } = await right.truncate('stream' in what ? { ...what, forget: false } : what)
+        const result = await right.truncate(what)
+        return { ...result, removed: removed + result.removed }
+      },
+    }),
+    foundBy: 'ids are forgotten with the last of their commit',
+  },
   'truncates one too many': {
     bug: (right) => ({
       truncate: (what) =>

@@ -148,6 +148,19 @@ describe.each(engines(missing ? undefined : () => server))('a read model in $nam
     expect(error.message).toContain('Give it a new version')
   })
 
+  it('misses nothing in what a subscription has forgotten of its state, if it is of everything', async () => {
+    await using bench = await Bench.open(engine)
+    const stream = '$subscription-mail/0'
+    await bench.move(1, 5)
+    for (let step = 0; step < 3; step++)
+      await bench.log.append({ streams: [{ stream, events: [{ type: 'Progressed' }] }] })
+    await bench.move(1, 6)
+    await bench.log.truncate({ stream, beforeRevision: 2, forget: true })
+    const models = await bench.models()
+    await models.run(bench.sums({ select: {} })).caughtUp()
+    expect(await bench.read(models)).toEqual({ 'account-1': 11 })
+  })
+
   it('says so when events were truncated before it had them, and can be made of what is left', async () => {
     await using bench = await Bench.open(engine)
     await bench.move(1, 1)

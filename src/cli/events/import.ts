@@ -50,11 +50,12 @@ export async function importLines(
     output.json(result)
     return
   }
-  const { events, commits, duplicates, position } = result
+  const { events, commits, duplicates, skipped, position } = result
   const there = duplicates === 0 ? '' : `, ${countOf(duplicates, 'event')} were there already`
+  const left = skipped === 0 ? '' : `, ${skipped} of the state of subscriptions left out`
   const done = dryRun ? 'would be appended' : 'appended'
   const until = dryRun || position === '0' ? '' : paint('gray', `  up to position ${shortPosition(position)}`)
-  output.add(`${countOf(events, 'event')} in ${countOf(commits, 'commit')} ${done}${there}${until}`)
+  output.add(`${countOf(events, 'event')} in ${countOf(commits, 'commit')} ${done}${there}${left}${until}`)
   if (!result.ok) {
     const { line, conflicts } = result
     console.error(

@@ -60,6 +60,7 @@ class MemoryLog implements LogDriver {
   /** Ids of commits, and ids that events were given, which point to nothing. */
   readonly #ids = new Map<string, Known | undefined>()
   readonly #holds = new Map<string, Position>()
+  /** Up to here something may be missing that a reader of everything wants. */
   #truncated = 0
   #recorded = 0
   #bytes = 0
@@ -159,7 +160,8 @@ class MemoryLog implements LogDriver {
 
   truncate(what: Truncation): Promise<TruncateResult> {
     const limit = 'stream' in what ? Infinity : parsePosition(what.upTo)
-    const hold = [...this.#holds].sort(([, a], [, b]) => (a < b ? -1 : 1))[0]
+    const forget = 'stream' in what && (what.forget ?? false)
+    const hold = forget ? undefined : [...this.#holds].sort(([, a], [, b]) => (a < b ? -1 : 1))[0]
     const held = hold ? parsePosition(hold[1]) : Infinity
     let removed = 0
     let kept = false as boolean
@@ -172,7 +174,9 @@ class MemoryLog implements LogDriver {
         if (wanted && place > held) kept = true
         return wanted && place <= held
       }).length
-      for (const place of stream.places.splice(0, count)) this.#remove(place, stream)
+      for (const place of stream.places.splice(0, count))
+        if (forget) this.#forget(place, stream)
+        else this.#remove(place, stream)
       stream.firstRevision += count
       removed += count
     }
@@ -272,6 +276,18 @@ class MemoryLog implements LogDriver {
     const category = this.#categories.get(stream.category)
     if (category) category.truncated = Math.max(category.truncated, place)
     this.#truncated = Math.max(this.#truncated, place)
+  }
+
+  #forget(place: number, stream: Stream): void {
+    const { id, commit, revision } = this.#events[place - 1]!
+    const truncated = this.#truncated
+    this.#remove(place, stream)
+    this.#truncated = truncated
+    if (id !== undefined && id !== commit) this.#ids.delete(id)
+    const { revisions } = this.#ids.get(commit)!
+    if (revisions.length > 1 || revisions[0] !== revision) return
+    this.#ids.delete(commit)
+    this.#commits--
   }
 
   #revision(stream: string): number | 'none' {

@@ -68,7 +68,11 @@ export function pageStatement(query: Query, schema: string): PageStatement {
   const most = filters.length > 0 ? Math.max(SCANNED, limit + 1) : limit + 1
   const walk = walkOf(query, range, `"${schema}"`, most, values)
   const scope =
-    stream !== undefined ? ['stream', stream] : category !== undefined ? ['category', category] : ['log', '']
+    stream !== undefined
+      ? ['stream', stream]
+      : category !== undefined
+        ? ['category', category]
+        : ['missed', '']
 
   const text = `
     WITH scanned AS (

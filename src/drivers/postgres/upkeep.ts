@@ -83,9 +83,10 @@ export class Upkeep {
       'stream' in what ? what.beforeRevision : null,
       'category' in what ? what.category : null,
       upTo,
+      'stream' in what && (what.forget ?? false),
       SLICE,
     ]
-    const statement = `SELECT removed, held_by FROM ${this.#schema}.truncate_slice($1, $2, $3, $4, $5)`
+    const statement = `SELECT removed, held_by FROM ${this.#schema}.truncate_slice($1, $2, $3, $4, $5, $6)`
     let removed = 0
     for (;;) {
       const [row] = await this.#connections.read(statement, parameters)

@@ -14,10 +14,10 @@ const APPLICATION_ID = 0x426e796e
 const MIGRATIONS: readonly ((db: Database) => void)[] = [
   (db) => {
     db.exec(SCHEMA)
-    const empty = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0 }
+    const empty = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0, missed: 0 }
     db.prepare(
-      `INSERT INTO log (one, head, recorded, indexed, events, commits, truncated, checksum)
-       VALUES (1, @head, @recorded, @indexed, @events, @commits, @truncated, @checksum)`,
+      `INSERT INTO log (one, head, recorded, indexed, events, commits, truncated, missed, checksum)
+       VALUES (1, @head, @recorded, @indexed, @events, @commits, @truncated, @missed, @checksum)`,
     ).run(sealRow(logRow, empty))
   },
 ]

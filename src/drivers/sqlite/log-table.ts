@@ -10,10 +10,12 @@ export class LogTable {
 
   constructor(db: Database, file: string) {
     this.#file = file
-    this.#select = db.prepare('SELECT head, recorded, indexed, events, commits, truncated, checksum FROM log')
+    this.#select = db.prepare(
+      'SELECT head, recorded, indexed, events, commits, truncated, missed, checksum FROM log',
+    )
     this.#update = db.prepare(
       `UPDATE log SET head = @head, recorded = @recorded, indexed = @indexed, events = @events, commits = @commits,
-         truncated = @truncated, checksum = @checksum`,
+         truncated = @truncated, missed = @missed, checksum = @checksum`,
     )
   }
 

@@ -8,6 +8,7 @@ export interface LogRow {
   events: number
   commits: number
   truncated: number
+  missed: number
 }
 
 /** A row of `categories`. */
@@ -36,7 +37,7 @@ export interface StreamRow {
 }
 
 /** What a row's checksum is of, in this order. */
-export const logRow = ['head', 'recorded', 'indexed', 'events', 'commits', 'truncated'] as const
+export const logRow = ['head', 'recorded', 'indexed', 'events', 'commits', 'truncated', 'missed'] as const
 export const categoryRow = ['id', 'name', 'last', 'truncated'] as const
 export const tagRow = ['id', 'name', 'last'] as const
 export const streamRow = ['id', 'name', 'category', 'last', 'first', 'truncated'] as const

@@ -9,6 +9,7 @@ CREATE TABLE log (
   events INTEGER NOT NULL,              -- how many are there
   commits INTEGER NOT NULL,             -- how many there were
   truncated INTEGER NOT NULL,           -- at and before this position some events may have been removed
+  missed INTEGER NOT NULL,              -- the same, without what patterns have forgotten of their state
   checksum INTEGER NOT NULL             -- of the row; so in the tables of names
 ) STRICT;
 

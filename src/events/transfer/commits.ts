@@ -3,6 +3,7 @@ import { fromCloudEvent, type ReceivedEvent } from '../cloudevents/index.js'
 import { parseJson } from '../cloudevents/text.js'
 import { eventError } from '../errors.js'
 import type { Commit, Expected, StreamAppend } from '../log.js'
+import { isStateStream } from '../transform.js'
 
 /** An event and the line that it stands in, from 1. */
 export interface LineEvent {
@@ -18,6 +19,8 @@ export interface FileCommit {
   /** Line of its first event. */
   readonly line: number
   readonly events: number
+  /** Events of it that are of the state of patterns, and are left out. */
+  readonly skipped: number
   readonly length: number
 }
 
@@ -146,9 +149,14 @@ function fileCommit(
 ): FileCommit {
   const streams = new Map<string, FileStream>()
   let length = 0
+  let skipped = 0
   for (const { line, event, length: more } of events) {
     length += more
     const stream = streamOf(event)
+    if (isStateStream(stream)) {
+      skipped++
+      continue
+    }
     const found = streams.get(stream)
     if (found) {
       checkRevision(line, found, event)
@@ -161,7 +169,8 @@ function fileCommit(
   }
   const first = events[0]!
   const id = first.event.commit ?? first.event.id
-  return { commit: { id, streams: [...streams.values()] }, line: first.line, events: events.length, length }
+  const commit = { id, streams: [...streams.values()] }
+  return { commit, line: first.line, events: events.length - skipped, skipped, length }
 }
 
 function checkRevision(

@@ -11,6 +11,11 @@ export interface ImportCounts {
   readonly commits: number
   /** Events that were in the log before. */
   readonly duplicates: number
+  /**
+   * Events of the state that patterns keep in the log, such as ledgers of subscriptions: it speaks of positions, which are
+   * others here, so it is not imported.
+   */
+  readonly skipped: number
   /** Of the last event that was appended, or that was there; `'0'` if the file has none, and of a dry run. */
   readonly position: Position
 }

@@ -35,6 +35,7 @@ const OPTIONS: OptionTable<ImportOptions> = {
 /**
  * Appends the events of lines of CloudEvents, as `exportEvents` makes them or any other producer. Commits stay together and
  * keep their ids, events their ids, times, revisions and order; positions and the time of recording are those of this log.
+ * What patterns keep for themselves is left out: subscriptions begin anew.
  *
  * The same lines again append nothing: an import that was interrupted is simply started again. Many commits are on their way
  * at the same time; memory stays flat.

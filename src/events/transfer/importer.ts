@@ -35,6 +35,7 @@ export class Importer {
   #events = 0
   #commits = 0
   #duplicates = 0
+  #skipped = 0
   #position: Position = START
   #failed = false
   #conflict: { line: number; conflicts: readonly Conflict[] } | undefined
@@ -59,6 +60,7 @@ export class Importer {
       events: this.#events,
       commits: this.#commits,
       duplicates: this.#duplicates,
+      skipped: this.#skipped,
       position: this.#position,
     }
     return this.#conflict ? { ok: false, ...this.#conflict, ...counts } : { ok: true, ...counts }
@@ -66,6 +68,8 @@ export class Importer {
 
   /** Takes the next commit. @returns false once there was a conflict: the rest is not wanted */
   async add(file: FileCommit): Promise<boolean> {
+    this.#skipped += file.skipped
+    if (file.events === 0) return this.#conflict === undefined
     const doubtful = await this.#isDoubtful(file.commit)
     if (this.#dryRun) await this.#tryDry(file, doubtful)
     else {

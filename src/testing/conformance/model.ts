@@ -89,8 +89,10 @@ export class Model {
     return { stream, revision: known.revision }
   }
 
-  truncate(what: Truncation): { removed: number; held: boolean } {
-    const hold = [...this.holds.values()].sort()[0] ?? '~'
+  /** @returns also the ids of commits that are not known any more */
+  truncate(what: Truncation): { removed: number; held: boolean; forgotten: readonly string[] } {
+    const forget = 'stream' in what && what.forget === true
+    const hold = (forget ? undefined : [...this.holds.values()].sort()[0]) ?? '~'
     const wanted = this.events.filter((event) => {
       if ('stream' in what) return event.stream === what.stream && event.revision < what.beforeRevision
       return (
@@ -100,7 +102,18 @@ export class Model {
     const removed = new Set(wanted.filter(({ position }) => position <= hold))
     for (const { stream, revision } of removed) this.streams.get(stream)!.firstRevision = revision + 1
     this.events = this.events.filter((event) => !removed.has(event))
-    return { removed: removed.size, held: removed.size < wanted.length }
+    const forgotten = forget ? this.#forget([...removed]) : []
+    return { removed: removed.size, held: removed.size < wanted.length, forgotten }
+  }
+
+  #forget(removed: readonly ModelEvent[]): string[] {
+    for (const { id } of removed) this.#eventIds.delete(id)
+    const ended = removed.filter(({ commit, revision }) => {
+      const { streams } = this.#commits.get(commit)!.first
+      return streams.length === 1 && streams[0]!.revision === revision
+    })
+    for (const { commit } of ended) this.#commits.delete(commit)
+    return ended.map(({ commit }) => commit)
   }
 
   read(selector: Selector, options: ReadOptions): ModelEvent[] {

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
-import type { Batch, EventLog } from '../../events/log.js'
-import { appended, collect, conflicts, stepwise, numbered, place, put, soon, takeBatches } from './kit.js'
+import type { Batch, Commit, EventLog, Expected, Selector } from '../../events/log.js'
+import {
+  appended,
+  collect,
+  conflicts,
+  stepwise,
+  numbered,
+  place,
+  put,
+  refuses,
+  soon,
+  takeBatches,
+} from './kit.js'
 import type { CaseDefinition } from './setup.js'
 
 async function remaining(log: EventLog): Promise<string[]> {
@@ -244,6 +255,95 @@ export const truncationCases: readonly CaseDefinition[] = [
         heldBy: 'reader',
       })
       assert.equal((await remaining(log)).length, 3)
+    },
+  },
+  {
+    name: 'what a pattern forgets of its state goes whatever holds keep, and nobody else is told',
+    async run({ log }) {
+      const first = await put(log, 'a-1', 2)
+      for (let number = 0; number < 4; number++)
+        await put(log, '$state-1', 1, { expected: number === 0 ? 'none' : number - 1, id: `s${number}` })
+      await log.hold('reader', '0')
+      const { commits } = await log.stats()
+      assert.deepEqual(await log.truncate({ stream: '$state-1', beforeRevision: 3 }), {
+        removed: 0,
+        heldBy: 'reader',
+      })
+      const forget = { stream: '$state-1', beforeRevision: 3, forget: true }
+      assert.deepEqual(await log.truncate(forget), { removed: 3 })
+      assert.deepEqual(await log.truncate(forget), { removed: 0 })
+      assert.deepEqual(await remaining(log), ['a-1@0', 'a-1@1', '$state-1@3'])
+      assert.equal((await log.stats()).commits, commits - 3, 'commits are still known')
+      const atEnd = (_: unknown, { caughtUp }: Batch): boolean => caughtUp
+      const isTold = async (selector: Selector): Promise<boolean> =>
+        (await takeBatches(log.follow(selector), atEnd, 'from the start')).some(({ truncated }) => truncated)
+      for (const selector of [{}, { types: ['Happened'] }, { tags: ['t'] }, { category: 'a' }])
+        assert.equal(await isTold(selector), false, `${JSON.stringify(selector)} was told for nothing`)
+      assert.equal(await isTold({ stream: '$state-1' }), true, 'who reads the stream was not told')
+      await verifies(log)
+
+      await log.release('reader')
+      await log.truncate({ all: true, upTo: first.position })
+      assert.equal(await isTold({}), true, 'what all want was removed, and nobody was told')
+      await put(log, '$state-1', 1, { expected: 3 })
+      assert.deepEqual(await log.truncate({ stream: '$state-1', beforeRevision: 9, forget: true }), {
+        removed: 2,
+      })
+      assert.equal(await log.revision('$state-1'), 4)
+      await verifies(log)
+    },
+  },
+  {
+    name: 'only patterns forget, and only state',
+    async run({ log }) {
+      await put(log, 'a-1', 2)
+      for (const stream of ['a-1', '$scheduled-1'])
+        await refuses(
+          log.truncate({ stream, beforeRevision: 1, forget: true }),
+          'BANYAN_INVALID_SELECTOR',
+          `forgetting ${stream}`,
+        )
+      assert.deepEqual(await remaining(log), ['a-1@0', 'a-1@1'])
+    },
+  },
+  {
+    name: 'ids are forgotten with the last of their commit, in every process',
+    async run({ log, another }) {
+      const other = await another()
+      const commit = (id: string, expected: Expected, count = 1): Commit => ({
+        id,
+        streams: [
+          { stream: '$state-1', expected, events: [{ id: `${id}e`, type: 'Kept' }, ...numbered(count - 1)] },
+        ],
+      })
+      appended(await log.append(commit('one', 'none')))
+      const two = appended(await other.append(commit('two', 0, 3)))
+      await put(log, 'a-1')
+      await log.truncate({ stream: '$state-1', beforeRevision: 3, forget: true })
+      for (const writer of [log, other]) {
+        conflicts(await writer.append(commit('one', 'none')))
+        assert.deepEqual(await writer.append(commit('two', 0, 3)), { ...two, duplicate: true })
+      }
+      await put(log, '$state-1', 1, { expected: 3 })
+      await other.truncate({ stream: '$state-1', beforeRevision: 4, forget: true })
+      for (const writer of [log, other]) conflicts(await writer.append(commit('two', 0, 3)))
+      // Its events' ids are free as well.
+      assert.equal(appended(await log.append(commit('one', 4))).duplicate, false)
+      assert.equal(appended(await other.append(commit('two', 5))).duplicate, false)
+      await verifies(log)
+    },
+  },
+  {
+    name: 'a commit that has more than what is forgotten stays known',
+    needs: ['log'],
+    async run({ log }) {
+      const streams = ['$state-1', '$state-2'].map((stream) => ({ stream, events: numbered(2) }))
+      const first = appended(await log.append({ id: 'c', streams }))
+      for (const { stream } of streams) {
+        await log.truncate({ stream, beforeRevision: 2, forget: true })
+        assert.deepEqual(await log.append({ id: 'c', streams }), { ...first, duplicate: true })
+      }
+      await verifies(log)
     },
   },
   {

@@ -105,7 +105,7 @@ const EVENT_CHECKS: readonly Check[] = [
           coalesce(json_extract(e.tags_previous, '$[' || j.key || ']'), -1),
           0
         ) END
-        AND (SELECT truncated FROM log) = 0`,
+        AND (SELECT missed FROM log) = 0`,
   },
   {
     message: 'the index of ids does not lead to the event by its commit %',
@@ -140,7 +140,7 @@ const CHECKS: readonly Check[] = [
           lag(e.position) OVER (PARTITION BY j.value ORDER BY e.position) AS before
         FROM events e, json_each(${VALID_TAGS}) j WHERE e.position > (SELECT indexed FROM log)
       ) e LEFT JOIN tags t ON t.name = e.tag
-      WHERE e.previous IS NOT coalesce(e.before, t.last, 0) AND (SELECT truncated FROM log) = 0`,
+      WHERE e.previous IS NOT coalesce(e.before, t.last, 0) AND (SELECT missed FROM log) = 0`,
   },
   {
     message: 'the number of events is not what the log has counted: %',
@@ -181,7 +181,7 @@ const CHECKS: readonly Check[] = [
   {
     message: 'the last event with the tag % is not the last in its index',
     sql: `SELECT t.last AS position, t.name AS what FROM tags t
-      WHERE t.last > (SELECT truncated FROM log)
+      WHERE t.last > (SELECT missed FROM log)
         AND t.last IS NOT (SELECT max(i.position) FROM tag_index i WHERE i.tag = t.id)`,
   },
 ]

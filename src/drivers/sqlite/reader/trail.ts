@@ -70,7 +70,7 @@ export function trailOf(reader: Reader, query: Query, log: LogRow): Trail | unde
     previousOf: (row) => row[0] - 1,
     before: bounds.after,
     removed: log.truncated,
-    truncated: log.truncated,
+    truncated: log.missed,
     at: atPosition,
   }
 }
@@ -144,7 +144,7 @@ function categoryTrail(
 }
 
 function tagTrail(reader: Reader, name: string, { after, last }: Bounds, log: LogRow): Trail {
-  const { indexed, truncated } = log
+  const { indexed, missed } = log
   const tag = reader.tags.find(name)
   const link = 'e.tags_previous'
   const previousOf = (row: EventRow): number => previousOfTag(row, name)
@@ -167,8 +167,8 @@ function tagTrail(reader: Reader, name: string, { after, last }: Bounds, log: Lo
     previousOf,
     link,
     before: after,
-    removed: truncated,
-    truncated,
+    removed: missed,
+    truncated: missed,
     at: atPosition,
   }
 }

@@ -25,7 +25,7 @@ export class Appending {
   readonly #insert: Statement
   /** What `PRAGMA data_version` said when all that is remembered was right; it changes when another connection writes. */
   #version: number | undefined
-  #log: LogRow = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0 }
+  #log: LogRow = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0, missed: 0 }
 
   constructor(db: Database, file: string, log: LogTable) {
     this.#tail = new Tail(db)

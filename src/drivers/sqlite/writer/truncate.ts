@@ -24,6 +24,7 @@ interface Row {
   readonly revision: number
   readonly category: number
   readonly commit: string
+  readonly id: string | null
   readonly tags: string | null
 }
 
@@ -37,21 +38,26 @@ interface Hold {
  * Holds are looked at each time: one that was set meanwhile counts.
  */
 export function truncateSlice(db: Database, file: string, what: Truncation): Slice {
-  const hold = db.prepare<[], Hold>('SELECT name, position FROM holds ORDER BY position, name LIMIT 1').get()
+  const forget = 'stream' in what && (what.forget ?? false)
+  const hold = forget ? undefined : firstHold(db)
   const rows = firstOf(db, what)
   const free = hold ? rows.filter(({ position }) => position <= hold.position) : rows
   if (free.length > 0) {
-    keepOutcomes(db, free)
+    const forgotten = keepOutcomes(db, free, forget)
     remove(db, free)
-    mark(db, file, free)
+    mark(db, file, free, { forget, forgotten })
   }
   if (hold && free.length < rows.length) return { removed: free.length, end: true, heldBy: hold.name }
   return { removed: free.length, end: rows.length < EVENTS }
 }
 
+function firstHold(db: Database): Hold | undefined {
+  return db.prepare<[], Hold>('SELECT name, position FROM holds ORDER BY position, name LIMIT 1').get()
+}
+
 /** The first events that are to go, in order of position. */
 function firstOf(db: Database, what: Truncation): Row[] {
-  const columns = 'e.position, e.stream, e.revision, e.category, e.commit_id AS "commit", e.tags'
+  const columns = 'e.position, e.stream, e.revision, e.category, e.commit_id AS "commit", e.id, e.tags'
   if ('stream' in what)
     return db
       .prepare<unknown[], Row>(
@@ -73,16 +79,33 @@ function firstOf(db: Database, what: Truncation): Row[] {
     .all(parsePosition(what.upTo), EVENTS)
 }
 
-/** What was answered to commits is kept for those who ask again: it cannot be told from their events any more. */
-function keepOutcomes(db: Database, rows: readonly Row[]): void {
+/**
+ * What was answered to commits is kept for those who ask again: it cannot be told from their events any more.
+ *
+ * @param forget - not of commits of which nothing is left: they are forgotten
+ * @returns how many are forgotten
+ */
+function keepOutcomes(db: Database, rows: readonly Row[], forget: boolean): number {
+  const last = rows.at(-1)!.revision
+  let forgotten = 0
   const ids = new Ids(db)
   const insert = db.prepare<[string, number, number, string]>(
     'INSERT INTO truncated_commits VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
   )
+  const fromIds = db.prepare<[string]>('DELETE FROM id_index WHERE id = ?')
+  const fromTruncated = db.prepare<[string]>('DELETE FROM truncated_commits WHERE id = ?')
   for (const id of new Set(rows.map(({ commit }) => commit))) {
     const taken = ids.taken(id)
-    if (taken?.by === 'commit') insert.run(id, taken.digest, taken.position, JSON.stringify(taken.revisions))
+    if (taken?.by !== 'commit') continue
+    const [revision, ...others] = taken.revisions
+    if (forget && others.length === 0 && revision! <= last) {
+      fromIds.run(id)
+      fromTruncated.run(id)
+      forgotten++
+    } else insert.run(id, taken.digest, taken.position, JSON.stringify(taken.revisions))
   }
+  if (forget) for (const { id, commit } of rows) if (id !== null && id !== commit) fromIds.run(id)
+  return forgotten
 }
 
 function remove(db: Database, rows: readonly Row[]): void {
@@ -105,7 +128,12 @@ function remove(db: Database, rows: readonly Row[]): void {
 }
 
 /** Notes what is gone, so that readers can tell it from what is lost. */
-function mark(db: Database, file: string, rows: readonly Row[]): void {
+function mark(
+  db: Database,
+  file: string,
+  rows: readonly Row[],
+  { forget, forgotten }: { forget: boolean; forgotten: number },
+): void {
   const streams = streamNames(db, file)
   const markStream = db.prepare(
     'UPDATE streams SET first = @first, truncated = @truncated, checksum = @checksum WHERE id = @id',
@@ -126,5 +154,14 @@ function mark(db: Database, file: string, rows: readonly Row[]): void {
   const table = new LogTable(db, file)
   const log = table.read()
   const truncated = Math.max(log.truncated, rows.at(-1)!.position)
-  table.write({ ...log, events: log.events - rows.length, truncated })
+  // Whoever looks for a tag compares what he finds with what should be there.
+  const last = forget ? rows.findLast(({ tags }) => tags !== null) : rows.at(-1)
+  const missed = Math.max(log.missed, last?.position ?? 0)
+  table.write({
+    ...log,
+    events: log.events - rows.length,
+    commits: log.commits - forgotten,
+    truncated,
+    missed,
+  })
 }

@@ -23,6 +23,13 @@ export interface LedgerOwner {
 const KEEP_EVERY = 512
 /** Also after so long, in ms: for what it keeps from being removed from the log. */
 const KEEP_MS = 3_600_000
+/** What only the owner of a partition writes. */
+const OWNERS: ReadonlySet<string> = new Set<LedgerEvent['type']>([
+  'Claimed',
+  'Progressed',
+  'Kept',
+  'Released',
+])
 const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 2000
 
@@ -31,14 +38,19 @@ export const TAKEN_OVER = 'another process has taken the partition over'
 
 /** Reads how far a partition is: from the last time that everything was written. */
 export async function readLedger(log: EventLog, stream: string, from: Position): Promise<LedgerState> {
-  const events: Recorded<LedgerEvent>[] = []
-  for await (const event of log.read<LedgerEvent>({ stream }, { backwards: true })) {
-    events.push(event)
-    if (event.type === 'Kept') break
+  for (;;) {
+    const events: Recorded<LedgerEvent>[] = []
+    for await (const event of log.read<LedgerEvent>({ stream }, { backwards: true })) {
+      events.push(event)
+      if (event.type === 'Kept') break
+    }
+    const state = new LedgerState(from)
+    for (const event of events.reverse()) state.apply(event)
+    const [first] = events
+    // Its owner may have removed, while it was read, what a later event repeats.
+    const isWhole = !first || first.type === 'Kept' || first.revision === 0
+    if (isWhole || (await log.revision(stream)) === state.revision) return state
   }
-  const state = new LedgerState(from)
-  for (const event of events.reverse()) state.apply(event)
-  return state
 }
 
 /**
@@ -175,7 +187,8 @@ export class Ledger {
     const beforeRevision = this.#revision - count + 1
     await this.#patiently(async () => {
       if (this.#hold !== undefined) await this.#log.hold(this.#hold, heldFrom({ cursor, lanes }))
-      await this.#log.truncate({ stream: this.stream, beforeRevision })
+      // Every commit to a ledger expects a revision: its own, or, where operators change it, that of the group.
+      await this.#log.truncate({ stream: this.stream, beforeRevision, forget: true })
     })
   }
 
@@ -232,7 +245,8 @@ export class Ledger {
     let sought = false
     for (const event of events ?? []) {
       this.#revision = event.revision
-      if (event.type === 'Claimed' || event.type === 'Progressed' || event.type === 'Released') {
+      // Only an owner writes these. The first that is left may be what a new one has kept.
+      if (OWNERS.has(event.type)) {
         this.#lose(TAKEN_OVER)
         return sought
       }

@@ -11,12 +11,12 @@ import type { Picture } from './picture.js'
 
 /**
  * Deletes a subscription. What says so is the last event of each of its streams: their revisions go on, and other holds
- * may keep the events before it.
+ * may keep events before it.
  *
  * @throws `BANYAN_SUBSCRIPTION_IN_USE`
  */
 export async function removeSubscription(log: EventLog, name: string, force: boolean): Promise<void> {
-  const { ledgers } = await changeGroup(log, name, async (picture) => {
+  const { ledgers, ends } = await changeGroup(log, name, async (picture) => {
     if (!force) mustBeUnused(picture)
     const ended: StreamAppend[] = []
     for (const [partition, { revision, owner = '' }] of picture.ledgers.entries())
@@ -26,12 +26,15 @@ export async function removeSubscription(log: EventLog, name: string, force: boo
           events: [{ type: 'Released', data: { owner } }],
         })
     const revisions = await appendToGroup(log, picture, [{ type: 'Deleted', data: {} }], ended)
-    return revisions ? picture : undefined
+    return (
+      revisions && { ...picture, ends: ended.map(({ stream }, at) => ({ stream, last: revisions[at]! })) }
+    )
   })
   await log.release(holdName(name))
   for (const partition of ledgers.keys()) await log.release(holdName(name, partition))
   await shorten(log, groupStream(name), 1)
-  for (const partition of ledgers.keys()) await shorten(log, ledgerStream(name, partition), 1)
+  // Somebody may have begun anew already: what is behind its end is of another subscription.
+  for (const { stream, last } of ends) await log.truncate({ stream, beforeRevision: last, forget: true })
   await shorten(log, descriptionStream(name), 0)
 }
 

@@ -60,7 +60,7 @@ CREATE TABLE ids (
   position bigint,
   revisions bigint[]
 );
-COMMENT ON TABLE ids IS 'Every id that is taken, for ever: of commits, and those that events were given.';
+COMMENT ON TABLE ids IS 'Every id that is taken, for ever unless it was forgotten: of commits, and those that events were given.';
 COMMENT ON COLUMN ids.digest IS 'Of what the commit says; NULL for the id of an event.';
 COMMENT ON COLUMN ids.position IS 'Of the last event of the commit; NULL while that is pending.';
 COMMENT ON COLUMN ids.revisions IS 'The last revision of each stream of the commit, in its order.';
@@ -101,6 +101,7 @@ CREATE TABLE truncated (
 );
 INSERT INTO truncated (kind, name, position, recorded, removed) VALUES ('log', '', 0, 0, 0);
 COMMENT ON TABLE truncated IS 'The last event that was removed: of the log, of each category, of each stream.';
+COMMENT ON COLUMN truncated.kind IS 'log, category or stream; missed for the log without what patterns have forgotten of their state.';
 COMMENT ON COLUMN truncated.removed IS 'How many were removed from the log.';
 
 CREATE TABLE holds (
