@@ -242,12 +242,13 @@ describe.each(engines(missing ? undefined : () => server))('parking in $name', (
     await using bench = await Bench.open(engine)
     await bench.move(1, 1)
     const models = await bench.models()
-    const sums = bench.sums({}, () => {
+    await models.run(bench.sums()).caughtUp()
+    const sums = bench.sums({ version: 2 }, () => {
       throw new Error('no')
     })
     const error = await errorOf(models.rebuild(sums, { onError: 'park', attempts: 1 }))
     expect(error).toMatchObject({ code: 'BANYAN_PROJECTION_FAILED' })
-    expect(await models.list()).toMatchObject([{ parked: 0, lag: 1 }])
+    expect(await models.list()).toMatchObject([{ version: 1 }, { version: 2, parked: 0, lag: 1 }])
   })
 })
 
