@@ -11,11 +11,11 @@ test('what nobody has wired up is told on stderr, one line each', async () => {
     const broken = projection({ name: 'sums', version: 1, on: { Placed: () => { throw new Error('broken\\nprojection') } } })
     const running = models.run(broken, { attempts: 1 })
     const topics = pubSub(log, { defaults: { attempts: 1, drain: 0 } })
-    const handled = new Promise((resolve) => {
-      void topics.subscribe({ name: 'mailer', topic: 'order' }, () => {
-        setTimeout(resolve, 50)
-        throw new Error('no mail server')
-      })
+    let tell
+    const handled = new Promise((resolve) => (tell = resolve))
+    await topics.subscribe({ name: 'mailer', topic: 'order' }, () => {
+      setTimeout(tell, 50)
+      throw new Error('no mail server')
     })
     const bus = eventBus()
     await bus.subscribe({ name: 'counter', topic: 'order' }, () => { throw new Error('no count') })
