@@ -8,10 +8,13 @@ import type { Appender, EventShape, NewEvent, Position } from '../log.js'
 import { uuid7 } from '../uuid.js'
 import { scheduled } from './scheduled/bucket.js'
 
-/** A message to publish. */
-export type NewMessage<Event extends EventShape = EventShape> = Omit<NewEvent, 'type' | 'data'> & {
+/** A message to publish: of a union of events, one with the data of its type. */
+export type NewMessage<Event extends EventShape = EventShape> = Event extends EventShape
+  ? Omit<NewEvent, 'type' | 'data'> & DataOf<Event> & MessageParts<Event>
+  : never
+
+interface MessageParts<Event extends EventShape> {
   readonly type: Event['type']
-  readonly data?: Event['data']
   /** Not before this time, ms since the epoch: only then it is published, behind what was published until then. */
   deliverAt?: number
   /** Not before so much time has passed. */
@@ -19,6 +22,15 @@ export type NewMessage<Event extends EventShape = EventShape> = Omit<NewEvent, '
   /** Messages of one key are handled in their order, one after the other. Without a key there is no order. */
   key?: string
 }
+
+/** Data that an event has is not left out, and what it has not is not given. */
+type DataOf<Event extends EventShape> = Event extends { readonly data: infer Data }
+  ? undefined extends Data
+    ? { readonly data?: Data }
+    : { readonly data: Data }
+  : 'data' extends keyof Event
+    ? { readonly data?: Event['data'] }
+    : { readonly data?: undefined }
 
 /** Where messages were published. */
 export interface Published {
