@@ -14,5 +14,5 @@ test('a program on the command line has a log, too: what it is started with does
   `
   const started = ['--input-type=module', '-e', code, newDirectory()]
   const { stdout, stderr } = await promisify(execFile)(process.execPath, started, { timeout: 25_000 })
-  expect([stdout, stderr]).toEqual(['Placed\n', ''])
+  expect([stdout, stderr]).toEqual(['Placed\n{ ok: true, events: 1, streams: 1 }\n', ''])
 })
