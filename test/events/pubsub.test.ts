@@ -390,7 +390,7 @@ describe.each(Object.keys(engines))('a subscription on %s', (engine) => {
   here('delivers what was scheduled when it is due, once, also after it was closed meanwhile', async () => {
     const log = await open()
     const orders = topic<Placed>(log, 'order')
-    const due = Date.now() + 400
+    const due = Date.now() + 3000
     await orders.publish({ id: 'later', type: 'Placed', data: { number: 2 }, key: 'a', deliverAt: due })
     await orders.publish({ id: 'later', type: 'Placed', data: { number: 2 }, key: 'a', deliverAt: due })
     await orders.publish({
@@ -398,7 +398,7 @@ describe.each(Object.keys(engines))('a subscription on %s', (engine) => {
       type: 'Placed',
       data: { number: 1 },
       key: 'a',
-      delay: '100ms',
+      delay: '1500ms',
       metadata: { actor: 'ada' },
     })
     await publish(log, ['a'])
