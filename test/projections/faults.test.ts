@@ -37,7 +37,7 @@ describe.each(engines(postgresMissing() ? undefined : () => server))('in $name',
     // The first version is read while it is built: nobody has anything better.
     await move(1, 13)
     const models = await bench.models({}, log)
-    const projector = models.run(bench.sums({ schemaVersions: { Moved: 2 } }), {
+    const projector = models.run(bench.sums(), {
       onError: 'park',
       attempts: 1,
     })
@@ -55,7 +55,7 @@ describe.each(engines(postgresMissing() ? undefined : () => server))('in $name',
       ['account-1', 'an earlier event of its key is parked'],
     ])
 
-    const beside = bench.sums({ version: 2, schemaVersions: { Moved: 2 } })
+    const beside = bench.sums({ version: 2 })
     const error = await errorOf(models.rebuild(beside, { onError: 'park', attempts: 1 }))
     expect(error.message).toMatch(
       /has stopped at Moved at account-1@0 .* nothing is parked in a version that is built beside the one that is read$/,

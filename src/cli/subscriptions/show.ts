@@ -8,16 +8,7 @@ import { lineWidth } from '../output.js'
 import { paint, table } from '../paint.js'
 import { statusRecord } from '../times.js'
 import { onSubscriptions } from './session.js'
-import {
-  agoText,
-  countedText,
-  handlingText,
-  headText,
-  laneText,
-  memberText,
-  messagesText,
-  topicText,
-} from './text.js'
+import { agoText, countedText, headText, laneText, memberText, messagesText, topicText } from './text.js'
 
 /** Lanes that are shown. */
 const LANES = 20
@@ -35,7 +26,7 @@ function render(status: SubscriptionStatus, now: number): string {
   const { name, isPaused, stalled, lanes, description } = status
   const rows: [string, string][] = [
     ['follows', topicText(status)],
-    ['handles', handlingText(status)],
+    ...guaranteeRows(status),
     ['waiting', waitingText(status)],
     ...stalledRow('parked', 'red', stalled.parked),
     ...stalledRow('retrying', 'yellow', stalled.retrying),
@@ -61,6 +52,12 @@ function render(status: SubscriptionStatus, now: number): string {
   }
   if (all > lanes.length) lines.push(paint('gray', `and ${countOf(all - lanes.length, 'other')}`))
   return lines.join('\n')
+}
+
+function guaranteeRows({ guarantees }: SubscriptionStatus): [string, string][] {
+  return guarantees
+    ? Object.entries<string>({ ...guarantees })
+    : [['handles', 'not known: no process has said']]
 }
 
 function waitingText({ waiting, age, description }: SubscriptionStatus): string {

@@ -35,18 +35,6 @@ export function memberText(member: string): string {
   return `process ${printable(pid)} on ${printable(machine)}`
 }
 
-/** How messages are handled, as the process said that came last. */
-export function handlingText({ description }: SubscriptionStatus): string {
-  if (!description) return 'not known: no process has said'
-  const { delivery, key, attempts, deadline, park } = description
-  return [
-    delivery.replaceAll('-', ' '),
-    key === 'stream' ? 'in order for each stream' : 'in order for each key, as a function says',
-    `${countOf(attempts, 'try', 'tries')}, each up to ${formatDuration(deadline)}`,
-    ...(park === 'message' ? ['dead letters hold back nothing else'] : []),
-  ].join(', ')
-}
-
 /** What it follows. */
 export function topicText({ topic, description }: SubscriptionStatus): string {
   const { types, tags, where } = description ?? {}

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import { formatDuration } from '../../core/duration.js'
 import { eventError } from '../errors.js'
-import type { RecordedEvent } from '../log.js'
+import type { EventLog, RecordedEvent } from '../log.js'
 import { describeEvent } from './pending.js'
 import { tableOf, type AnyProjection, type ProjectionContext } from './projection.js'
 import { isPromise, type Maybe } from './store.js'
@@ -22,13 +22,21 @@ export class HandlerError extends Error {
 /** Hands events to the handlers of a projection, and sees to it that each ends in time. */
 export class Handling<Db> {
   readonly #projection: AnyProjection<Db>
+  readonly #log: Pick<EventLog, 'newestVersion'>
   readonly #timeout: number
   readonly #clock: Clock
   readonly #closing: AbortSignal
 
   /** @param timeout - of each call, in ms */
-  constructor(projection: AnyProjection<Db>, timeout: number, clock: Clock, closing: AbortSignal) {
+  constructor(
+    projection: AnyProjection<Db>,
+    log: Pick<EventLog, 'newestVersion'>,
+    timeout: number,
+    clock: Clock,
+    closing: AbortSignal,
+  ) {
     this.#projection = projection
+    this.#log = log
     this.#timeout = timeout
     this.#clock = clock
     this.#closing = closing
@@ -75,7 +83,7 @@ export class Handling<Db> {
   /** Refuses what the handlers would take for something else. */
   #check(event: RecordedEvent): void {
     if (event.fault) throw new HandlerError(event, event.fault)
-    const newest = this.#projection.schemaVersions?.[event.type] ?? 1
+    const newest = this.#projection.schemaVersions?.[event.type] ?? this.#log.newestVersion?.(event.type) ?? 1
     if (event.schemaVersion <= newest) return
     const { type, schemaVersion } = event
     const { name } = this.#projection

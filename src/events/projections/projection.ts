@@ -48,7 +48,8 @@ export interface ProjectionDefinition<Event extends EventShape, Db> {
   effects?: ProjectionHandlers<Event, EffectContext>
   /** Where side effects begin when there were none before: with what is appended from then on, or at the start. Default `end`. */
   effectsFrom?: 'start' | 'end'
-  /** The newest `schemaVersion` of each type that the handlers take; others are an error. Default 1. */
+  /** The newest `schemaVersion` of each type that the handlers take; others are an error. Default what
+   * the log makes of it when it is read (`upcasters`, `eventTypes`), otherwise 1. */
   schemaVersions?: Readonly<Record<string, number>>
   /** What must stay in order where events are parked; default the stream. */
   key?: (event: RecordedEvent) => string

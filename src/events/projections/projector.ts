@@ -85,7 +85,7 @@ export class RunningProjector<Db> implements Projector {
     this.#context = context
     this.#settings = settings
     this.#id = newOwner(runtime.random)
-    const handling = new Handling(projection, settings.timeout, runtime.clock, signal)
+    const handling = new Handling(projection, log, settings.timeout, runtime.clock, signal)
     this.#following = new Following(projection, context, settings, handling, signal)
     this.#instruments = new ProjectionInstruments(runtime, this.name, this.version, this.#following.lag)
     if (projection.effects)

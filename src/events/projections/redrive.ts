@@ -32,7 +32,7 @@ export async function redrive<Db>(
 ): Promise<Redriven> {
   const { name, version } = projection
   const signal = settings.signal ?? new AbortController().signal
-  const handling = new Handling(projection, settings.timeout, runtime.clock, signal)
+  const handling = new Handling(projection, log, settings.timeout, runtime.clock, signal)
   const failures = new Map<string, string>()
   let handled = 0
   for await (const row of parkedRows(store, name, version)) {

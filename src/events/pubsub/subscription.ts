@@ -6,7 +6,7 @@ import type { EventLog, EventShape } from '../log.js'
 import { HANDLE_OPTIONS, handleAll, messagesOf, takeSome, type HandleOptions } from './consume.js'
 import { checkHandling } from './handling.js'
 import { Group } from './group/group.js'
-import { guaranteesOf, type Guarantees } from './guarantees.js'
+import { guaranteesOf, termsOf, type Guarantees } from './guarantees.js'
 import { describe } from './manage/description.js'
 import { clearDeleted } from './manage/remove.js'
 import type { Handler, Message } from './message.js'
@@ -123,7 +123,7 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
 
   constructor(log: EventLog, settings: Settings, group: Group) {
     this.name = settings.name
-    this.guarantees = guaranteesOf(settings, group.state.partitions.length, log.capabilities)
+    this.guarantees = guaranteesOf(termsOf(settings), group.state.partitions.length, log.capabilities)
     this.#log = log
     this.#settings = settings
     this.#group = group

@@ -47,7 +47,7 @@ export class InlineReadModel<Db> {
     this.#log = log
     this.#runtime = runtime
     this.#settings = settings
-    this.#handling = new Handling(projection, settings.timeout, runtime.clock, closing)
+    this.#handling = new Handling(projection, log, settings.timeout, runtime.clock, closing)
   }
 
   /** Makes what is not there yet, and refuses what is not of this log. */

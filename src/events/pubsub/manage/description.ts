@@ -1,20 +1,14 @@
 import type { EventLog } from '../../log.js'
 import { SUBSCRIPTIONS } from '../group/names.js'
+import { termsOf, type Terms } from '../guarantees.js'
 import type { Settings } from '../options.js'
 
 /** What the process that took part last has said of how it follows the topic and handles messages. */
-export interface SubscriptionDescription {
+export interface SubscriptionDescription extends Terms {
   readonly types?: readonly string[]
   readonly tags?: readonly string[]
   /** Whether a `where` function leaves messages out. */
   readonly where: boolean
-  /** What goes one after the other: messages of a stream, or as a `key` function says. */
-  readonly key: 'stream' | 'function'
-  readonly delivery: Settings['delivery']
-  readonly attempts: number
-  /** ms */
-  readonly deadline: number
-  readonly park: 'key' | 'message'
 }
 
 interface Described {
@@ -39,16 +33,12 @@ export async function descriptionOf(
 
 /** Leaves word for operators, if what is there says something else. */
 export async function describe(log: EventLog, settings: Settings): Promise<void> {
-  const { name, selector, where, key, delivery, attempts, deadline, park } = settings
+  const { name, selector, where } = settings
   const data: SubscriptionDescription = {
     ...(selector.types && { types: selector.types }),
     ...(selector.tags && { tags: selector.tags }),
     where: where !== undefined,
-    key: key ? 'function' : 'stream',
-    delivery,
-    attempts,
-    deadline,
-    park,
+    ...termsOf(settings),
   }
   if (JSON.stringify(await descriptionOf(log, name)) === JSON.stringify(data)) return
   const stream = descriptionStream(name)

@@ -2,6 +2,7 @@ import type { Clock } from '../../../core/clock.js'
 import type { EventLog, Position } from '../../log.js'
 import { isGone } from '../../owner.js'
 import type { GroupState } from '../group/state.js'
+import { guaranteesOf, type Guarantees } from '../guarantees.js'
 import type { Head, LaneRecord } from '../ledger/state.js'
 import { descriptionOf, type SubscriptionDescription } from './description.js'
 import { LagCount, type Counted } from './lag.js'
@@ -34,6 +35,8 @@ export interface SubscriptionStatus extends SubscriptionInfo {
   readonly owners: readonly PartitionStatus[]
   /** Undefined if no process has said. */
   readonly description?: SubscriptionDescription
+  /** What that promises. */
+  readonly guarantees?: Guarantees
 }
 
 /** A partition of a subscription. */
@@ -115,7 +118,10 @@ export async function statusOf(
       ...(owner !== undefined && !isGone(owner) && { owner }),
       cursor,
     })),
-    ...(description && { description }),
+    ...(description && {
+      description,
+      guarantees: guaranteesOf(description, picture.ledgers.length, log.capabilities),
+    }),
   }
 }
 
