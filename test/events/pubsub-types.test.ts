@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { eventBus, openLog, pubSub, topic } from '../../src/events/index.js'
+import { eventBus, openLog, pubSub, subscribe, topic } from '../../src/events/index.js'
 
 type Order =
   | { type: 'OrderPlaced'; data: { item: string } }
@@ -35,4 +35,27 @@ test('what is published has the data of its type', async () => {
   // Types are not there any more when it runs.
   expect(await log.revision('order')).toBe(7)
   await log.close()
+})
+
+test('what a subscription selects has the types of its topic', async () => {
+  const log = await openLog('memory:')
+  const placed = await subscribe<Order>(log, {
+    name: 'placed',
+    topic: 'order',
+    types: ['OrderPlaced'],
+    where: (event) => event.type === 'OrderPlaced' && event.data.item !== 'pear',
+    key: (event) => (event.type === 'Noted' ? event.data?.text : event.stream),
+  })
+  // @ts-expect-error -- there is no such type
+  const wrong = await subscribe<Order>(log, { name: 'wrong', topic: 'order', types: ['OrderPlacd'] })
+  // Without types it takes any.
+  const any = await subscribe(log, {
+    name: 'any',
+    topic: 'order',
+    types: ['Whatever'],
+    where: ({ data }) => !data,
+  })
+  for (const subscription of [placed, wrong, any]) await subscription.close()
+  await log.close()
+  expect(placed.name).toBe('placed')
 })

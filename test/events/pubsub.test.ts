@@ -64,7 +64,7 @@ describe.each(Object.keys(engines))('a subscription on %s', (engine) => {
 
   async function follow(
     log: EventLog,
-    options: Partial<SubscriptionOptions> = {},
+    options: Partial<SubscriptionOptions<Placed>> = {},
   ): Promise<Subscription<Placed>> {
     const subscription = await subscribe<Placed>(log, {
       name: 'mailer',

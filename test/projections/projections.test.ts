@@ -174,6 +174,7 @@ describe.each(engines(missing ? undefined : () => server))('a projection in $nam
     const other = second.run(bench.sums(), { takeover: '1h' })
     await bench.move(1, 1)
     await other.caughtUp()
+    while (other.status().state === 'starting') await new Promise((resolve) => setTimeout(resolve, 5))
     expect([one.status().state, other.status().state]).toEqual(['running', 'standby'])
     await one.close()
     await bench.move(1, 2)

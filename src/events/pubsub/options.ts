@@ -2,29 +2,29 @@ import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
-import type { Position, RecordedEvent, Selector } from '../log.js'
+import type { EventShape, Position, Recorded, RecordedEvent, Selector } from '../log.js'
 import { checkPlace } from './group/place.js'
 
 /** How often a message comes. */
 export type DeliveryGuarantee = 'at-most-once' | 'at-least-once' | 'effectively-once'
 
-/** Options of a subscription. */
-export interface SubscriptionOptions {
+/** Options of a subscription to events of these types. */
+export interface SubscriptionOptions<Event extends EventShape = EventShape> {
   /** The same name is the same subscription, in every process: they share its messages. Up to 200 bytes. */
   name: string
   /** What it follows: a category of the log, or `*` for every event. */
   topic: string
   /** Only of one of these types. */
-  types?: readonly string[]
+  types?: readonly Event['type'][]
   /** Only what carries all of these tags. */
   tags?: readonly string[]
   /** Only what it says yes to. */
-  where?: (event: RecordedEvent) => boolean
+  where?: (event: Recorded<Event>) => boolean
   /**
    * What is handled one after the other. Default: the stream of the event; events of the stream that is called like its
    * topic have no key and no order.
    */
-  key?: (event: RecordedEvent) => string | undefined
+  key?: (event: Recorded<Event>) => string | undefined
   /** Where a new subscription begins: `end` (default) for what is published from now on, `start`, a position, a time in ms since the epoch. */
   from?: Position | { time: number }
   /** How many processes can work on it at the same time. For good, from the first time on. Default 4. */

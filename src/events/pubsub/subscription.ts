@@ -95,10 +95,11 @@ export interface LocalStatus {
  */
 export async function subscribe<Event extends EventShape = EventShape>(
   log: EventLog,
-  options: SubscriptionOptions,
+  options: SubscriptionOptions<Event>,
   instead?: Subscription,
 ): Promise<Subscription<Event>> {
-  const settings = settingsOf(options)
+  // Which types there are is known to the compiler alone.
+  const settings = settingsOf(options as SubscriptionOptions)
   await clearDeleted(log, settings)
   const group = await Group.join(log, settings, instead && groups.get(instead))
   // Operators see less without it; that is no reason not to begin.
