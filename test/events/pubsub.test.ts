@@ -345,7 +345,7 @@ describe.each(Object.keys(engines))('a subscription on %s', (engine) => {
     await publish(log, ['a', 'b', 'c'])
     const subscription = await follow(log, {
       key: ({ data }) => {
-        const { number } = data as { number: number }
+        const { number } = data
         if (number === 0) throw new Error('no key')
         return number === 1 ? (7 as unknown as string) : 'same'
       },

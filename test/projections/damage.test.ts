@@ -19,8 +19,17 @@ async function tamper(where: string, sql: string): Promise<void> {
     await server.query(sql, [], where)
     return
   }
-  const database = new Database(`${where.replace('sqlite:', '')}/read-models.db`)
-  database.exec(sql)
+  // Who waits here keeps a transaction of this thread from going on.
+  const database = new Database(`${where.replace('sqlite:', '')}/read-models.db`, { timeout: 0 })
+  for (;;) {
+    try {
+      database.exec(sql)
+      break
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
   database.close()
 }
 

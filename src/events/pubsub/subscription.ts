@@ -99,7 +99,7 @@ export async function subscribe<Event extends EventShape = EventShape>(
   instead?: Subscription,
 ): Promise<Subscription<Event>> {
   // Which types there are is known to the compiler alone.
-  const settings = settingsOf(options as SubscriptionOptions)
+  const settings = settingsOf(options)
   await clearDeleted(log, settings)
   const group = await Group.join(log, settings, instead && groups.get(instead))
   // Operators see less without it; that is no reason not to begin.
