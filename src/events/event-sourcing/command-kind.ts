@@ -25,7 +25,9 @@ function kindOf({ undoes, redoes, commandType }: Metadata): CommandKind {
 export function mustBeSame(stream: string, id: string, kind: CommandKind, metadata: Metadata): void {
   const before = kindOf(metadata)
   const isOther = before.type !== undefined && kind.type !== undefined && before.type !== kind.type
-  if (before.does === kind.does && !isOther) return
+  // To undo an undo is to redo.
+  const isUndo = kind.does !== 'command'
+  if (isUndo === (before.does !== 'command') && !isOther) return
   throw eventError(
     'BANYAN_COMMIT_OVERLAP',
     `the id ${id} belongs to ${named(before)} of ${stream}, and this is ${named(kind)}; an id belongs to one command for ever`,
