@@ -23,6 +23,10 @@ export async function projections() {
       '## Read models',
       '',
       table(['read model', 'events/s', 'longest turn of the event loop'], rows),
+      '',
+      'Appended, and read with the write in it, per second, on PostgreSQL:',
+      '',
+      table(['', '1 at a time', '64 at a time'], await writtenAndRead()),
     ].join('\n')
   } finally {
     rmSync(directory, { recursive: true, force: true })
@@ -88,6 +92,75 @@ async function onPostgres() {
       await row('PostgreSQL, `apply` with a statement for many', models, many, log, EVENTS.postgres),
     ]
   } finally {
+    await server.stop()
+  }
+}
+
+/** Appends of one event, each followed by a read that sees it: inline, and behind the log with a token. */
+async function writtenAndRead() {
+  const server = await start('postgres', {})
+  const url = `postgres://postgres@127.0.0.1:${server.port}/postgres`
+  const log = await openLog(url)
+  const models = await openReadModels(url, log)
+  const sums = (/** @type {string} */ name) =>
+    projection({
+      name,
+      version: 1,
+      select: { category: name },
+      setup: (/** @type {any} */ { db, table }) =>
+        db.query(`CREATE TABLE ${table('item')} (key text PRIMARY KEY, sum integer NOT NULL)`),
+      on: {
+        Moved: (/** @type {any} */ { stream, data }, /** @type {any} */ { db, table }) =>
+          db.query(
+            `INSERT INTO ${table('item')} AS known VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET sum = known.sum + $2`,
+            [stream, data.by],
+          ),
+      },
+    })
+  const inline = models.inline(sums('inline'))
+  models.run(sums('behind'))
+  const perSecond = async (/** @type {string} */ name, /** @type {number} */ atOnce) => {
+    const on = name === 'inline' ? inline : log
+    let count = 0
+    let end = Infinity
+    const work = async (/** @type {number} */ worker) => {
+      for (let number = 0; performance.now() < end; number++) {
+        const stream = `${name}-${worker}-${number % 100}`
+        const result = await on.append({
+          streams: [{ stream, events: [{ type: 'Moved', data: { by: 1 } }] }],
+        })
+        const after = result.ok ? result.position : '0'
+        await models.query(
+          name,
+          (/** @type {any} */ { db, table }) =>
+            db.query(`SELECT sum FROM ${table('item')} WHERE key = $1`, [stream]),
+          name === 'inline' ? {} : { after },
+        )
+        count++
+      }
+    }
+    const run = async (/** @type {number} */ ms) => {
+      count = 0
+      const begun = performance.now()
+      end = begun + ms
+      await Promise.all(Array.from({ length: atOnce }, (_, worker) => work(worker)))
+      return (count / (performance.now() - begun)) * 1000
+    }
+    await run(1000)
+    return (await run(5000)).toFixed(0)
+  }
+  try {
+    const rows = []
+    for (const [title, name] of [
+      ['inline', 'inline'],
+      ['behind the log, read `after` the position', 'behind'],
+    ])
+      rows.push([title, await perSecond(name, 1), await perSecond(name, 64)])
+    return rows
+  } finally {
+    await inline.close()
+    await models.close()
+    await log.close()
     await server.stop()
   }
 }

@@ -68,6 +68,7 @@ export class Reading<Db> {
   readonly #runtime: Runtime
   readonly #waiting: Waiting
   readonly #isRun: (name: string) => boolean
+  readonly #looks = new Map<string, Promise<Checkpoint | undefined>>()
 
   /** @param isRun - whether this process runs a projection */
   constructor(
@@ -105,6 +106,13 @@ export class Reading<Db> {
       signal?.throwIfAborted()
       const moved = this.#waiting.begin(name)
       try {
+        if (goal?.needed !== undefined && clock.now() < until) {
+          const row = await this.#look(name)
+          if (row && row.state !== 'failed' && !row.details.ahead && !isReached(row, goal)) {
+            await moved.within(Math.min(pause, until - clock.now()), signal)
+            continue
+          }
+        }
         const seen = await this.#store.read(async (view) => {
           const row = await activeRow(view, name)
           if (!row) return {}
@@ -147,6 +155,16 @@ export class Reading<Db> {
         moved.end()
       }
     }
+  }
+
+  /** The row that is active now. Those who wait look together, and take a moment of their own when it is there. */
+  #look(name: string): Promise<Checkpoint | undefined> {
+    let look = this.#looks.get(name)
+    if (!look) {
+      look = this.#store.read((view) => activeRow(view, name)).finally(() => this.#looks.delete(name))
+      this.#looks.set(name, look)
+    }
+    return look
   }
 
   /** Waits until a version has everything that is in the log now, however long that takes. */
@@ -214,7 +232,6 @@ export class Reading<Db> {
 
   async #lastSelected(selector: Selector, after: Position): Promise<Position> {
     if (after === START) return START
-    const head = await this.#log.head()
     let last = START
     // A position that no log of this driver can have is refused here.
     for await (const { position } of this.#log.read(selector, {
@@ -224,6 +241,8 @@ export class Reading<Db> {
       faults: 'give',
     }))
       last = position
+    if (last === after) return last
+    const head = await this.#log.head()
     if (after > head)
       throw eventError(
         'BANYAN_POSITION_AHEAD',

@@ -74,7 +74,8 @@ export async function mustBeOf(checkpoint: Checkpoint, log: EventLog): Promise<v
   const { last } = details
   if (position === START) return
   const select = JSON.parse(details.select) as Selector
-  const [head, there] = await Promise.all([log.head(), lastUpTo(log, select, position)])
+  const there = await lastUpTo(log, select, position)
+  const head = there?.position === position ? position : await log.head()
   if (position > head)
     throw eventError(
       'BANYAN_POSITION_AHEAD',
