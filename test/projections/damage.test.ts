@@ -91,6 +91,21 @@ describe.each(databases)('a read model in $name that was changed by hand', (engi
     expect(await models.list()).toMatchObject([{ version: 2 }])
   })
 
+  it('says what is missing when that is what is known of all of them', async () => {
+    await using bench = await prepared()
+    const models = await bench.models()
+    const projector = models.run(bench.sums())
+    await projector.caughtUp()
+    await tamper(bench.where, 'DROP TABLE banyan_projection')
+    const corrupt = {
+      code: 'BANYAN_READ_MODEL_CORRUPT',
+      message: expect.stringContaining('somebody has removed what Banyan keeps') as string,
+    }
+    expect(await errorOf(bench.read(models))).toMatchObject(corrupt)
+    await bench.move(1, 4)
+    expect(await errorOf(projector.ended)).toMatchObject(corrupt)
+  })
+
   it('is seen while it runs: the projector does not move a checkpoint that is not its own', async () => {
     await using bench = await prepared()
     const models = await bench.models()

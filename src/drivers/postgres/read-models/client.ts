@@ -91,14 +91,19 @@ export class TransactionTables implements PostgresTables {
 const PASSING_STATES = /^(57P|08|53|58|XX000|25006)/
 /** Somebody writes who may only read; elsewhere a server that has become a standby. */
 const READ_ONLY = '25006'
+const NO_TABLE = '42P01'
+const REMOVED =
+  'somebody has removed what Banyan keeps of the read models of this database. Restore it, or drop their tables, open the read models again and build them anew'
 /** Others are in the way: it is done anew. */
 const CONTENDED_STATES = /^(40001|40P01|55P03)$/
 
-/** An error that passes by itself, as one of the events plane; undefined for those of statements. */
+/** An error that is not of the statement itself, as one of the events plane; undefined for those of statements. */
 export function passingFault(error: unknown): Error | undefined {
   if (error instanceof BanyanError || error instanceof MovedError) return error
   if (!(error instanceof Error)) return undefined
   const { code, severity } = error as { code?: unknown; severity?: unknown }
+  if (code === NO_TABLE && /"banyan_(?:projection|parked)"/.test(error.message))
+    return eventError('BANYAN_READ_MODEL_CORRUPT', `${error.message}: ${REMOVED}`, error)
   const state = typeof code === 'string' && severity !== undefined ? code : undefined
   if (state !== undefined && CONTENDED_STATES.test(state)) return new MovedError()
   const isOfConnection =

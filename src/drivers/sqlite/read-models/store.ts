@@ -205,6 +205,13 @@ class SqliteReadModels implements ReadModelStore<SqliteTables> {
         `${this.#file} is damaged or no database: ${error.message}. Delete it and build its read models anew`,
         error,
       )
+    if (/^no such table: banyan_(projection|parked)$/.test(error.message))
+      return eventError(
+        'BANYAN_READ_MODEL_CORRUPT',
+        `${this.#file}: ${error.message}: somebody has removed what Banyan keeps of its read models. ` +
+          'Restore it, or drop their tables, open the read models again and build them anew',
+        error,
+      )
     if (/^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PERM|NOMEM|PROTOCOL)/.test(code))
       return eventError(
         'BANYAN_READ_MODEL_UNAVAILABLE',
