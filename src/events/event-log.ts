@@ -454,13 +454,18 @@ export class DriverLog implements EventLog {
             }),
           )
       }
-      if (!types || !this.#renames) return { events }
-      return { events: events.filter(({ type, fault }) => fault !== undefined || types.includes(type)) }
+      return { events: this.#selected(events, types) }
     } catch (error) {
-      return { events, fault: { error } }
+      return { events: this.#selected(events, types), fault: { error } }
     } finally {
       this.#instruments.read.add(events.length)
     }
+  }
+
+  /** Those of what was read that are shown under a type which was asked for. */
+  #selected(events: readonly RecordedEvent[], types: Selector['types']): readonly RecordedEvent[] {
+    if (!types || !this.#renames) return events
+    return events.filter(({ type, fault }) => fault !== undefined || types.includes(type))
   }
 
   /** What a follower asks; while the engine cannot be reached it asks again. Undefined if the signal ended it. */

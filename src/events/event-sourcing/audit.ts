@@ -1,6 +1,7 @@
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { EventLog, EventShape, Metadata, Position, RecordedEvent } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { changesBetween, type Change } from './changes.js'
 import type { Replays } from './replay.js'
 
@@ -113,7 +114,7 @@ export async function* auditEntries<State, Event extends EventShape>(
     ...(signal && { signal }),
   }
   for await (const event of log.read(selector, part)) {
-    if (isEverything && event.stream.startsWith('$')) continue
+    if (isEverything && isSystemStream(event.stream)) continue
     // Also of events that are not wanted: the state goes on with them.
     const changed = await changes?.after(event)
     if (actor !== undefined && event.metadata.actor !== actor) continue

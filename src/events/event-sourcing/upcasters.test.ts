@@ -180,6 +180,21 @@ it('selects events by the type under which they are shown', async () => {
   await models.close()
 })
 
+it('shows nothing of other types before an event that it refuses', async () => {
+  const log = await logWith(
+    [{ type: 'OrderMade' }, { type: 'OrderPlaced' }, { type: 'OrderPlaced', schemaVersion: 9 }],
+    { OrderMade: { 1: renamed('OrderBegun') }, OrderPlaced: { 1: (data: unknown) => data } },
+  )
+  const made = log.read({ types: ['OrderPlaced', 'OrderMade'] })
+  const seen: string[] = []
+  await expect(
+    (async () => {
+      for await (const { type } of made) seen.push(type)
+    })(),
+  ).rejects.toMatchObject({ code: 'BANYAN_EVENT_NEWER' })
+  expect(seen).toEqual(['OrderPlaced'])
+})
+
 it('refuses steps that lead in a circle, and says which is missing', () => {
   expect(() => upcasters({ A: { 1: renamed('B') }, B: { 1: renamed('A') } })).toThrow(
     'the steps of A lead in a circle',

@@ -3,6 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Counter } from '../../core/telemetry.js'
 import type { EventLog, Position, RecordedEvent, Selector } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { changed, fromRow, toRow, withError, type Checkpoint } from './checkpoint.js'
 import { reasonOf, type Handling } from './handling.js'
 import type { AnyProjection } from './projection.js'
@@ -92,7 +93,7 @@ export class Effects<Db> {
   }
 
   async #run(event: RecordedEvent): Promise<void> {
-    if (event.stream.startsWith('$') || !(await this.#isDue(event))) return
+    if (isSystemStream(event.stream) || !(await this.#isDue(event))) return
     await this.#handling.effect(event)
     this.error = undefined
     const cursor = this.#cursor!

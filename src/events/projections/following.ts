@@ -1,5 +1,6 @@
 import type { Runtime } from '../../core/runtime.js'
 import type { Batch, EventLog, Position, RecordedEvent } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { Ahead } from './ahead.js'
 import { changed, describeVersion, fromRow, toRow, type Checkpoint } from './checkpoint.js'
 import { CarefulError, isPassing, truncatedError } from './failures.js'
@@ -81,7 +82,7 @@ export class Following<Db> {
       if (batch.truncated && !this.#settings.allowTruncated)
         throw truncatedError(this.#projection, this.row.position)
       // What patterns of Banyan keep in the log is nobody else's business.
-      const events = batch.events.filter(({ stream }) => !stream.startsWith('$'))
+      const events = batch.events.filter(({ stream }) => !isSystemStream(stream))
       await this.#take(batch, events, instruments)
       this.#behindSince = batch.caughtUp ? undefined : batch.events.at(-1)?.recorded
     }

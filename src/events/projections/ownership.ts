@@ -1,5 +1,6 @@
 import { sleep, type Clock } from '../../core/clock.js'
 import type { EventLog, Position, Selector } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { isGone } from '../owner.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { AnyProjection } from './projection.js'
@@ -72,6 +73,6 @@ export async function isBehind(
 
 async function hasMore(log: EventLog, select: Selector, from: Position): Promise<boolean> {
   for await (const { stream } of log.read(select, { from, faults: 'give' }))
-    if (!stream.startsWith('$')) return true
+    if (!isSystemStream(stream)) return true
   return false
 }

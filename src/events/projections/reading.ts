@@ -59,6 +59,8 @@ interface Goal {
   readonly after: Position
   /** The last selected event up to there: known only when it had to be looked for. */
   needed: Position | undefined
+  /** A version in which inline appends have put everything up to there, from this position on. */
+  ahead?: { readonly version: number; readonly position: Position }
 }
 
 /** Reads read models, as new as each reader needs them. */
@@ -140,8 +142,8 @@ export class Reading<Db> {
           continue
         }
         if (await this.#hasAhead(seen.row, goal!)) {
-          // Every later row has them too, at this position or behind it.
-          goal!.needed = seen.row.position
+          const { version, position } = seen.row
+          goal!.ahead = { version, position }
           continue
         }
         if (seen.row.state === 'failed') throw stopped(seen.row)
@@ -269,8 +271,8 @@ function contextOf<Db>({ db }: StoreView<Db>, row: Checkpoint): QueryContext<Db>
   return { db, table: tablesOf(row), position: row.position, version: row.version }
 }
 
-function isReached({ position }: Checkpoint, { after, needed }: Goal): boolean {
-  return position >= (needed ?? after)
+function isReached({ version, position }: Checkpoint, { after, needed, ahead }: Goal): boolean {
+  return position >= (needed ?? after) || (version === ahead?.version && position >= ahead.position)
 }
 
 async function mustBeComplete(view: StoreView<unknown>, row: Checkpoint, { after }: Goal): Promise<void> {

@@ -99,6 +99,10 @@ async function lastUpTo(
   position: Position,
 ): Promise<RecordedEvent | undefined> {
   const options = { to: position, backwards: true, faults: 'give' } as const
-  for await (const event of log.read(select, options)) if (!isSystemStream(event.stream)) return event
+  // Mostly it is the first, and every read after a position looks for it; a page would be far more.
+  for await (const event of log.read(select, { ...options, limit: 1 })) {
+    if (!isSystemStream(event.stream)) return event
+    for await (const earlier of log.read(select, options)) if (!isSystemStream(earlier.stream)) return earlier
+  }
   return undefined
 }

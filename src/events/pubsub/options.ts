@@ -3,6 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import type { EventShape, Position, Recorded, RecordedEvent, Selector } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { checkPlace } from './group/place.js'
 
 /** How often a message comes. */
@@ -144,7 +145,7 @@ export function settingsOf(options: SubscriptionOptions): Settings {
       'BANYAN_INVALID_OPTIONS',
       `the topic of subscription ${name} must be a category, which has no dash, or *, got ${JSON.stringify(topic)}`,
     )
-  if (topic.startsWith('$'))
+  if (isSystemStream(topic))
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
       `the topic of subscription ${name} must not begin with $, as what does belongs to Banyan itself; got ${JSON.stringify(topic)}`,

@@ -5,6 +5,7 @@ import { suggest } from '../../core/suggest.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
 import type { Appender, EventShape, NewEvent, Position } from '../log.js'
+import { isSystemStream } from '../transform.js'
 import { uuid7 } from '../uuid.js'
 import { scheduled } from './scheduled/bucket.js'
 
@@ -140,7 +141,7 @@ function placeOf(
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function checkTopic(name: string): void {
-  if (typeof name !== 'string' || name === '' || name === '*' || name.includes('-') || name.startsWith('$'))
+  if (typeof name !== 'string' || name === '' || name === '*' || name.includes('-') || isSystemStream(name))
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
       `a topic is a name without a dash that does not begin with $, and not *, which is every topic; got ${JSON.stringify(name)}`,
