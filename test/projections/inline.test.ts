@@ -138,6 +138,25 @@ describe.skipIf(missing)('inline projections', () => {
     ])
   })
 
+  it('are made once when many processes start at the same moment', async () => {
+    const definition = accounts({
+      setup: async ({ db, table }) => {
+        await db.query(
+          `CREATE TABLE IF NOT EXISTS ${table('moves')} (account text PRIMARY KEY, moves integer[] NOT NULL)`,
+        )
+        // The others come before it is there for them.
+        await db.query('SELECT pg_sleep(0.05)')
+      },
+    })
+    for (let round = 0; round < 3; round++) {
+      await using bench = await Bench.open()
+      const logs: EventLog[] = []
+      for (let index = 0; index < 5; index++) logs.push(await bench.another({}, definition))
+      await Promise.all(logs.map((log, index) => appended(move(log, index, index))))
+      expect(await bench.moves()).toEqual(await bench.inLog())
+    }
+  })
+
   it('handle everything that others have appended before, in the order of each stream', async () => {
     await using bench = await Bench.open()
     const log = bench.models.inline(accounts())

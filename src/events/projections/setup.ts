@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { EventLog } from '../log.js'
 import { START } from '../position.js'
-import { fromRow, newDetails, toRow, type Checkpoint } from './checkpoint.js'
+import { changed, fromRow, newDetails, toRow, type Checkpoint } from './checkpoint.js'
 import { checkTableName, tableOf, viewOf, type AnyProjection } from './projection.js'
 import type { ReadModelStore, StoreTransaction } from './store.js'
 import { selectionOf } from './verification.js'
@@ -45,12 +45,15 @@ export async function setUp<Db>(
     const known = rows.find((other) => other.version === version)
     if (known) return fromRow(known)
     const active = !rows.some((other) => other.active)
+    const begun: Checkpoint = { ...row(version), active, state: 'rebuilding' }
+    // Before the tables: others wait here, and do not fail at the half of them.
+    await transaction.put(toRow(begun), undefined)
     const tables = await makeTables(projection, transaction)
     const columns = await transaction.describe(tables.map((table) => tableOf(name, version, table)))
-    const details = { ...row(version).details, tables, columns: columns.map((text) => text ?? '') }
-    const made: Checkpoint = { ...row(version), active, state: 'rebuilding', details }
+    const details = { ...begun.details, tables, columns: columns.map((text) => text ?? '') }
+    const made = changed(begun, begun.updated, { details })
     if (active) await transaction.publish(viewsOf(made), [])
-    await transaction.put(toRow(made), undefined)
+    await transaction.put(toRow(made), begun.revision)
     return made
   })
 }

@@ -52,8 +52,17 @@ export class InlineReadModel<Db> {
 
   /** Makes what is not there yet, and refuses what is not of this log. */
   async prepare(): Promise<void> {
-    const row = await setUp(this.projection, this.#store, this.#log, this.#runtime.clock)
-    await verify(row, this.projection, this.#store, this.#log)
+    await verify(await this.#setUp(), this.projection, this.#store, this.#log)
+  }
+
+  /** Whoever finds that another process was faster uses what it has made. */
+  async #setUp(): Promise<Checkpoint> {
+    for (;;)
+      try {
+        return await setUp(this.projection, this.#store, this.#log, this.#runtime.clock)
+      } catch (error) {
+        if (!(error instanceof MovedError)) throw error
+      }
   }
 
   /** Keeps others from moving the read model before the transaction ends. */
