@@ -52,7 +52,7 @@ const BUGS: Record<string, { store: (store: Store) => Store; found: RegExp }> = 
           return rows.find((row) => row.version === version)
         },
         put: async (row) => {
-          const rows = await store.read((view) => view.rows(row.name))
+          const rows = await transaction.rows(row.name)
           const now = rows.find(({ version }) => version === row.version)
           await transaction.put(row, now?.revision)
         },
