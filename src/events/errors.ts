@@ -33,6 +33,12 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SUBSCRIPTION_IN_USE` | a subscription that processes take part in, and that is therefore not deleted |
  * | `BANYAN_INVALID_INPUT` | the input of a command or a query is not as its schema says; nothing was done |
  * | `BANYAN_UNKNOWN_HANDLER` | there is no command or query of that name |
+ * | `BANYAN_SAGA_UNKNOWN` | there is no saga of that id |
+ * | `BANYAN_SAGA_EXISTS` | a saga of that id was started before, with another input |
+ * | `BANYAN_SAGA_ENDED` | the saga has ended; nothing was done |
+ * | `BANYAN_SAGA_REFUSED` | the saga is not where this can be done: past its point of no return, or not parked |
+ * | `BANYAN_SAGA_STEP_FAILED` | what the code of a saga gets of a step that has failed for good |
+ * | `BANYAN_SAGA_DIVERGED` | the code of a saga does not fit what has happened to it |
  * | `BANYAN_PROJECTION_FAILED` | a projection has stopped at an event that its handler does not take; the message says which |
  * | `BANYAN_PROJECTION_UNKNOWN` | the store has no such projection, or not this version of it |
  * | `BANYAN_PROJECTION_BEHIND` | a version that would show readers older data than the one that is read |
@@ -77,6 +83,12 @@ export type EventErrorCode =
   | 'BANYAN_SUBSCRIPTION_IN_USE'
   | 'BANYAN_INVALID_INPUT'
   | 'BANYAN_UNKNOWN_HANDLER'
+  | 'BANYAN_SAGA_UNKNOWN'
+  | 'BANYAN_SAGA_EXISTS'
+  | 'BANYAN_SAGA_ENDED'
+  | 'BANYAN_SAGA_REFUSED'
+  | 'BANYAN_SAGA_STEP_FAILED'
+  | 'BANYAN_SAGA_DIVERGED'
   | 'BANYAN_PROJECTION_FAILED'
   | 'BANYAN_PROJECTION_UNKNOWN'
   | 'BANYAN_PROJECTION_BEHIND'

@@ -119,6 +119,8 @@ export interface Settings {
   readonly hold: boolean
   readonly takeover: number
   readonly drain: number
+  /** Whether a message that was in flight when its process ended without a word is tried alone. */
+  readonly suspects: boolean
   readonly runtime: Runtime
 }
 
@@ -177,6 +179,7 @@ export function settingsOf(options: SubscriptionOptions): Settings {
     hold: options.hold ?? true,
     takeover: duration(options.takeover ?? '10s', 'takeover'),
     drain: duration(options.drain ?? '10s', 'drain'),
+    suspects: true,
     runtime: options.runtime ?? systemRuntime,
   }
 }

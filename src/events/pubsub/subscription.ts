@@ -99,7 +99,15 @@ export async function subscribe<Event extends EventShape = EventShape>(
   instead?: Subscription,
 ): Promise<Subscription<Event>> {
   // Which types there are is known to the compiler alone.
-  const settings = settingsOf(options)
+  return takePart(log, settingsOf(options), instead)
+}
+
+/** Takes part in a subscription, which other patterns do with settings that are not for everybody. */
+export async function takePart<Event extends EventShape>(
+  log: EventLog,
+  settings: Settings,
+  instead?: Subscription,
+): Promise<Subscription<Event>> {
   await clearDeleted(log, settings)
   const group = await Group.join(log, settings, instead && groups.get(instead))
   // Operators see less without it; that is no reason not to begin.

@@ -149,11 +149,11 @@ export class Engine implements SlotOwner, Isolated {
    */
   own(index: number, state: LedgerState, isClean: boolean): void {
     const { ledgerOf, holdOf, member } = this.#context
-    const { window, hold, runtime, name, deadline } = this.#settings
+    const { window, hold, runtime, name, deadline, suspects } = this.#settings
     const slot = new Slot(index, this.#log, ledgerOf(index), state, this, {
       id: member(),
       hold: hold ? holdOf(index) : undefined,
-      wary: isClean ? 0 : window,
+      wary: isClean || !suspects ? 0 : window,
       runtime,
       subscription: name,
       deadline,

@@ -1,0 +1,102 @@
+import type { Timer } from '../../core/clock.js'
+import type { Runtime } from '../../core/runtime.js'
+import type { Call as CallSettings, StepContext } from './definition.js'
+import { SagaFailure, classOf, type FailureClass } from './failure.js'
+import type { Direction } from './records.js'
+
+/** What came of a call. */
+export interface Fact {
+  readonly op: number
+  readonly direction: Direction
+  /** ms since the epoch */
+  readonly at: number
+  /** `none`: it was not called, as it is not wanted any more. */
+  readonly result:
+    | { readonly is: 'done'; readonly value: unknown }
+    | { readonly is: 'failed'; readonly error: unknown; readonly class: FailureClass }
+    | { readonly is: 'none' }
+}
+
+/** What is called, and how. */
+export interface CallOf extends Pick<CallSettings, 'timeout' | 'classify'> {
+  readonly op: number
+  readonly direction: Direction
+  readonly idempotencyKey: string
+  readonly attempt: number
+  /** ms to wait before. */
+  readonly wait: number
+  readonly call: (context: StepContext) => unknown
+}
+
+/** One try of a step or of its compensation. */
+export class Call {
+  readonly fact: Promise<Fact>
+  readonly #of: CallOf
+  readonly #runtime: Runtime
+  readonly #abort = new AbortController()
+  #settle!: (fact: Fact) => void
+  #timer: Timer | undefined
+  #hasBegun = false
+  #hasEnded = false
+  #isAbandoned = false
+
+  constructor(of: CallOf, runtime: Runtime) {
+    this.#of = of
+    this.#runtime = runtime
+    this.fact = new Promise((resolve) => (this.#settle = resolve))
+    if (of.wait > 0) this.#after(of.wait, () => this.#begin())
+    else this.#begin()
+  }
+
+  /** It is not wanted any more: its signal aborts, and what it says then counts. What has not begun never does. */
+  cancel(why: string): void {
+    if (!this.#hasBegun) this.#end({ is: 'none' })
+    else this.#abort.abort(new SagaFailure('cancelled', why))
+  }
+
+  /** Nobody looks at what comes of it. */
+  abandon(why: string): void {
+    this.#isAbandoned = true
+    this.#timer?.cancel()
+    this.#abort.abort(new SagaFailure('cancelled', why))
+  }
+
+  #begin(): void {
+    const { idempotencyKey, attempt, timeout, classify, call } = this.#of
+    this.#hasBegun = true
+    this.#after(timeout, () => {
+      const error = new SagaFailure('unknown', `it has not answered within ${timeout} ms`)
+      this.#end({ is: 'failed', error, class: 'unknown' })
+      this.#abort.abort(error)
+    })
+    const { signal } = this.#abort
+    void new Promise((resolve) => resolve(call({ idempotencyKey, attempt, signal }))).then(
+      (value) => this.#end({ is: 'done', value }),
+      (error: unknown) => {
+        // What is thrown because it was cancelled says nothing of what was done.
+        const kind = classify?.(error) ?? classOf(error)
+        const isCancelled = signal.aborted && kind === 'unknown'
+        this.#end({ is: 'failed', error, class: isCancelled ? 'cancelled' : kind })
+      },
+    )
+  }
+
+  #end(result: Fact['result']): void {
+    const { op, direction, idempotencyKey } = this.#of
+    const { clock, telemetry } = this.#runtime
+    if (this.#isAbandoned) return
+    if (this.#hasEnded) {
+      const said = result.is === 'done' ? 'has succeeded' : 'has failed'
+      telemetry.log('warn', `${idempotencyKey} ${said} after its time, which does not count any more`)
+      return
+    }
+    this.#hasEnded = true
+    this.#timer?.cancel()
+    this.#settle({ op, direction, at: clock.wall(), result })
+  }
+
+  #after(ms: number, then: () => void): void {
+    const { clock } = this.#runtime
+    this.#timer = clock.schedule(clock.now() + ms, then)
+  }
+}

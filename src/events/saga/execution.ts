@@ -1,0 +1,512 @@
+import { backoffWait } from '../../core/backoff.js'
+import { duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import type { Runtime } from '../../core/runtime.js'
+import { toJson } from '../json.js'
+import type { EventLog, Recorded, StreamAppend } from '../log.js'
+import { Call, type Fact } from './call.js'
+import type { AnySaga, Plan } from './definition.js'
+import { SagaFailure, StepFailedError, afterOf, infoOf, type FailureClass } from './failure.js'
+import type { SagaInstruments } from './instruments.js'
+import { append, applyTo, event, readOn, readSaga, requestTo, startOf, together, wakeUp } from './journal.js'
+import { idFor, streamOf } from './names.js'
+import type { Direction, End, Parked, SagaEvent, SagaRecord } from './records.js'
+import { Script, type Asked } from './script.js'
+import { SagaState, type Op } from './state.js'
+
+/** The longest wait between tries in memory, in ms; longer ones are timers of the log. */
+const MEMORY_WAIT_MS = 5000
+/** How often those who run a step may end without a word: then it is taken to be the step. */
+const MOST_INTERRUPTIONS = 25
+
+/** What an execution works with. */
+export interface ExecutionContext {
+  readonly log: EventLog
+  readonly runtime: Runtime
+  readonly definitionOf: (version: number) => AnySaga | undefined
+  readonly instruments?: SagaInstruments
+}
+
+/** What the log will refuse each time. */
+const UNWRITABLE = new Set<string>([
+  'BANYAN_EVENT_TOO_LARGE',
+  'BANYAN_INVALID_EVENT',
+  'BANYAN_INVALID_COMMIT',
+])
+
+/** How far an execution has come. */
+export type Stand = 'idle' | 'parked' | 'completed' | 'compensated' | 'stopped' | 'of-another-version'
+
+/** What is to be written with the next commit. */
+class Draft {
+  readonly records: SagaRecord[] = []
+  /** For other streams. */
+  readonly others: StreamAppend[] = []
+  /** Used up for the records: they count again if nothing is written. */
+  readonly facts: Fact[] = []
+  parked: Parked | undefined
+  end: End | undefined
+
+  get isEmpty(): boolean {
+    return this.records.length === 0 && this.others.length === 0 && !this.parked && !this.end
+  }
+}
+
+/**
+ * Brings one saga as far as it goes now. Everything that it does is a consequence of what stands in its stream: what it is
+ * about to do is written before, in steps that expect each other, so that of two who run it at the same time one stops.
+ */
+export class Execution {
+  readonly id: string
+  readonly #stream: string
+  readonly #context: ExecutionContext
+  readonly #calls = new Map<number, Call>()
+  readonly #killed = new AbortController()
+  #state = new SagaState()
+  #definition!: AnySaga
+  #script!: Script
+  #draft = new Draft()
+  #facts: Fact[] = []
+  /** Why it will be parked, once nothing is in flight. */
+  #parking: Omit<Parked, 'at'> | undefined
+  /** Others that were asked for something, by op. */
+  readonly #asked = new Set<number>()
+  #isOutdated = false
+  #isStopping = false
+  #wake: () => void = () => undefined
+
+  constructor(id: string, context: ExecutionContext) {
+    this.id = id
+    this.#stream = streamOf(id)
+    this.#context = context
+  }
+
+  /** The last revision of its stream that it knows. */
+  get revision(): number {
+    return Number(this.#state.revision)
+  }
+
+  /** Why it is parked. */
+  get parked(): string | undefined {
+    return this.#state.parked?.reason
+  }
+
+  /** Somebody has appended to its stream. */
+  nudge(revision: number): void {
+    if (!(revision <= this.revision)) {
+      this.#isOutdated = true
+      this.#wake()
+    }
+  }
+
+  /** Begins nothing more; waits for what is in flight. */
+  stop(): void {
+    this.#isStopping = true
+    this.#wake()
+  }
+
+  /** Ends at once: somebody else runs it, or nobody. */
+  kill(why: string): void {
+    this.#killed.abort(new SagaFailure('cancelled', why))
+    for (const call of this.#calls.values()) call.abandon(why)
+    this.#wake()
+  }
+
+  /** @param cause - what has woken it */
+  async run(cause: Recorded<SagaEvent>): Promise<Stand> {
+    if (!(await this.#load(cause))) return 'of-another-version'
+    while (!this.#killed.signal.aborted) {
+      if (this.#isOutdated) await this.#catchUp()
+      const stand = this.#stand()
+      if (stand) return stand
+      await this.#turn()
+      if (!this.#draft.isEmpty) {
+        if (!(await this.#commit())) await this.#reload()
+      } else if (this.#isStopping && this.#calls.size === 0 && this.#facts.length === 0) return 'stopped'
+      else if (!this.#isStopping && !this.#call()) return 'idle'
+      else await this.#happening()
+    }
+    return 'stopped'
+  }
+
+  #stand(): Stand | undefined {
+    const { started, end, parked } = this.#state
+    if (!started) return 'completed'
+    if (end) return end.outcome
+    return parked && 'parked'
+  }
+
+  /** @returns false if this process does not have its version */
+  async #load(cause: Recorded<SagaEvent>): Promise<boolean> {
+    if (cause.type === 'Started' && cause.revision === 0) applyTo(this.#state, cause)
+    else this.#state = await readSaga(this.#context.log, this.id)
+    const { started, end, parked, failing } = this.#state
+    if (!started || end || parked) return true
+    const definition = this.#context.definitionOf(started.version)
+    if (!definition) return false
+    this.#definition = definition
+    this.#script = this.#newScript()
+    const woken = cause.type === 'Woken' ? cause.data.op : undefined
+    const wall = this.#context.runtime.clock.wall()
+    const candidates = failing ? [this.#state.nextToCompensate, ...this.#state.open] : this.#state.open
+    const ops = candidates
+      .filter((op): op is Op => op?.kind === 'step' && op.index !== woken && !(op.next! > wall))
+      .map(({ index }) => index)
+    if (ops.length > 0) this.#note({ is: 'interrupted', ops, at: wall })
+    const culprit = candidates.find((op) => op && op.interruptions >= MOST_INTERRUPTIONS)
+    if (culprit)
+      this.#park({
+        reason: `whoever ran step ${culprit.name} has ended without a word ${MOST_INTERRUPTIONS} times`,
+        op: culprit.index,
+        direction: failing ? 'compensate' : 'run',
+      })
+    return true
+  }
+
+  #newScript(): Script {
+    return new Script(this.id, this.#definition, this.#state, () => this.#wake())
+  }
+
+  /** What was decided was decided without knowing what others have written: it is done again. */
+  async #reload(): Promise<void> {
+    this.#facts = [...this.#draft.facts, ...this.#facts]
+    this.#draft = new Draft()
+    this.#parking = undefined
+    this.#asked.clear()
+    this.#isOutdated = false
+    this.#state = await readSaga(this.#context.log, this.id)
+    this.#script = this.#newScript()
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#isOutdated = false
+    await readOn(this.#context.log, this.id, this.#state)
+  }
+
+  /** Finds out what follows from what has happened. */
+  async #turn(): Promise<void> {
+    await this.#ask()
+    for (const fact of this.#facts.splice(0)) {
+      this.#draft.facts.push(fact)
+      this.#take(fact)
+      await this.#ask()
+    }
+    await this.#decide()
+  }
+
+  /** Lets the code go on, and notes what it asks for. */
+  async #ask(): Promise<void> {
+    while (!this.#state.failing && !this.#parking) {
+      const fresh = await this.#script.advance()
+      if (this.#script.divergence !== undefined) {
+        this.#park({
+          reason: `the code does not fit what has happened: ${this.#script.divergence}. Give back what is missing, or mark what is new with patched()`,
+        })
+        return
+      }
+      if (fresh.length === 0) return
+      for (const asked of fresh) this.#begin(asked)
+    }
+  }
+
+  #begin({ kind, name, plan, due, child }: Asked): void {
+    const op = this.#state.ops.length
+    const at = this.#context.runtime.clock.wall()
+    const compensable = kind === 'child' || plan?.compensate !== undefined
+    this.#note({
+      ...{ is: 'begun', op, kind, name, at },
+      ...(compensable && { compensable }),
+      ...(due !== undefined && { due }),
+    })
+    if (due !== undefined) this.#draft.others.push(wakeUp(this.id, op, due))
+    if (!child) return
+    const { definition, input } = child
+    const { version = 1, deadline } = definition
+    const started = {
+      ...{ format: 1 as const, saga: definition.name, version, parent: { id: this.id, op } },
+      ...(input !== undefined && { input }),
+      ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
+    }
+    this.#draft.others.push(...startOf(this.#childId(definition.name, name), started, this.#context.runtime))
+  }
+
+  #childId(saga: string, name: string): string {
+    return idFor(saga, `${this.id.replace('/', '-')}-${name}`)
+  }
+
+  #note(record: SagaRecord): void {
+    this.#draft.records.push(record)
+    this.#state.record(record)
+  }
+
+  /** Notes what came of a call. */
+  #take({ op: index, direction, at, result }: Fact): void {
+    const op = this.#state.ops[index]
+    if (result.is === 'none' || !op) return
+    const isWanted = direction === 'run' ? op.status === 'open' : !op.compensated
+    if (!isWanted) return
+    if (result.is === 'failed') this.#failed(op, direction, at, result)
+    else if (direction === 'compensate') this.#note({ is: 'compensated', op: index, at })
+    else
+      try {
+        if (result.value !== undefined) toJson(result.value, `the result of step ${op.name}`)
+        this.#note({ is: 'done', op: index, at, ...(result.value !== undefined && { result: result.value }) })
+      } catch (error) {
+        // It has happened, and cannot be told again: it is undone.
+        this.#note({ is: 'failed', op: index, class: 'unknown', error: infoOf(error), at })
+      }
+  }
+
+  #failed(
+    op: Op,
+    direction: Direction,
+    at: number,
+    { error, class: kind }: Fact['result'] & { is: 'failed' },
+  ): void {
+    const { runtime } = this.#context
+    const call = this.#planOf(op)[direction === 'run' ? 'call' : 'compensation']
+    const tries = op.tries[direction] + 1
+    const isLast =
+      kind === 'terminal' ||
+      kind === 'cancelled' ||
+      tries >= call.attempts ||
+      (direction === 'run' && this.#state.failing)
+    const record = { op: op.index, class: kind, error: infoOf(error), at }
+    if (!isLast) {
+      const wait = Math.max(backoffWait(call.backoff, tries, 'equal', runtime.random), afterOf(error) ?? 0)
+      this.#note({ is: 'tried', direction, ...record, next: at + wait })
+      if (wait > MEMORY_WAIT_MS) this.#draft.others.push(wakeUp(this.id, op.index, at + wait))
+      return
+    }
+    this.#note({ is: 'tried', direction, ...record })
+    if (direction === 'compensate')
+      this.#park({
+        reason: `the compensation of step ${op.name} has failed ${times(tries)}: ${record.error.message}`,
+        op: op.index,
+        direction,
+      })
+    else if (this.#state.isBeyondReturn)
+      this.#park({
+        reason: `step ${op.name} has failed ${times(tries)} after the point of no return: ${record.error.message}`,
+        op: op.index,
+        direction,
+      })
+    else this.#note({ is: 'failed', ...record, class: classForGood(kind, op) })
+  }
+
+  #planOf({ index }: Op): Plan {
+    return this.#script.asked[index]!.plan!
+  }
+
+  /** What follows for the saga as a whole. */
+  async #decide(): Promise<void> {
+    if (this.#parking) {
+      for (const call of this.#calls.values()) call.cancel('the saga is parked')
+      if (this.#calls.size === 0)
+        this.#draft.parked = { ...this.#parking, at: this.#context.runtime.clock.wall() }
+      return
+    }
+    if (!this.#state.failing) this.#decideForward()
+    if (this.#state.failing && !this.#isParking) await this.#goBack()
+  }
+
+  #decideForward(): void {
+    const { outcome } = this.#script
+    const { clock } = this.#context.runtime
+    if (!outcome) {
+      if (this.#state.ops.every(({ status }) => status !== 'open'))
+        this.#park({
+          reason:
+            'its code waits for something else than its steps, timers and signals: put that into a step',
+        })
+      return
+    }
+    if (outcome.ok) {
+      if (this.#state.open.length > 0) return
+      const { value: result } = outcome
+      try {
+        if (result !== undefined) toJson(result, `the result of ${this.id}`)
+        this.#end({
+          outcome: 'completed',
+          ...(result !== undefined && { result }),
+          ...(this.#state.isBeyondReturn && { final: true }),
+        })
+      } catch (error) {
+        this.#park({ reason: infoOf(error).message })
+      }
+      return
+    }
+    const { error } = outcome
+    const isFailure = error instanceof StepFailedError || error instanceof SagaFailure
+    if (!isFailure)
+      this.#park({
+        reason: `its code has thrown ${infoOf(error).name ?? 'an error'}: ${infoOf(error).message}`,
+      })
+    else if (this.#state.isBeyondReturn)
+      this.#park({ reason: `it has failed after the point of no return: ${infoOf(error).message}` })
+    else this.#note({ is: 'failing', class: error.class, error: infoOf(error), at: clock.wall() })
+  }
+
+  /** Waits for what is in flight, then undoes one thing after the other. */
+  async #goBack(): Promise<void> {
+    const { failing, open } = this.#state
+    const at = this.#context.runtime.clock.wall()
+    // What is undone is undone by what the code says.
+    if (this.#script.asked.length < this.#state.ops.length) await this.#script.advance()
+    if (this.#script.divergence !== undefined) {
+      this.#park({
+        reason: `the code does not fit what has happened: ${this.#script.divergence}. Give back what is missing`,
+      })
+      return
+    }
+    for (const op of open) {
+      const call = this.#calls.get(op.index)
+      if (call) call.cancel('the saga goes back')
+      else if (op.kind === 'child') this.#askChild(op, 'cancel')
+      else {
+        const error = { message: 'it was not called any more' }
+        this.#note({
+          is: 'failed',
+          op: op.index,
+          class: op.isHarmless ? 'retryable' : 'cancelled',
+          error,
+          at,
+        })
+      }
+    }
+    if (this.#state.open.length > 0) return
+    const { nextToCompensate } = this.#state
+    if (!nextToCompensate) this.#end({ outcome: 'compensated', ...failing! })
+    else if (nextToCompensate.kind === 'child') this.#askChild(nextToCompensate, 'compensate')
+  }
+
+  /** Each is asked once, and answers when it has ended. */
+  #askChild(op: Op, what: 'cancel' | 'compensate'): void {
+    if (this.#asked.has(op.index)) return
+    this.#asked.add(op.index)
+    const { definition } = this.#script.asked[op.index]!.child!
+    const reason = `${this.id} goes back: ${this.#state.failing!.error.message}`
+    this.#draft.others.push(requestTo(this.#childId(definition.name, op.name), { what, reason }))
+  }
+
+  #end(end: End): void {
+    this.#draft.end = end
+    const { parent } = this.#state.started!
+    if (!parent) return
+    this.#draft.others.push({
+      stream: streamOf(parent.id),
+      events: [event('ChildEnded', { op: parent.op, end })],
+    })
+  }
+
+  get #isParking(): boolean {
+    return this.#parking !== undefined
+  }
+
+  #park(parked: Omit<Parked, 'at'>): void {
+    this.#parking ??= parked
+  }
+
+  /** @returns false if others have written meanwhile */
+  async #commit(): Promise<boolean> {
+    const { log, runtime } = this.#context
+    const { records, others, parked, end } = this.#draft
+    const written = end
+      ? event('Ended', { records, end })
+      : parked
+        ? event('Parked', { records, parked })
+        : event('Progressed', { records })
+    const own = { stream: this.#stream, expected: this.#state.revision, events: [written] }
+    let revision
+    try {
+      revision = await append(log, runtime, [own, ...together(others)], this.#killed.signal)
+    } catch (error) {
+      if (!(error instanceof BanyanError && UNWRITABLE.has(error.code))) throw error
+      await this.#reload()
+      this.#facts = []
+      this.#park({ reason: `what has to be kept of it is refused by the log: ${error.message}` })
+      return true
+    }
+    if (revision === undefined) return false
+    this.#state.revision = revision
+    this.#state.end = end
+    this.#state.parked = parked
+    this.#draft = new Draft()
+    if (parked) this.#parking = undefined
+    this.#measure()
+    return true
+  }
+
+  #measure(): void {
+    const { instruments, runtime } = this.#context
+    const { end, parked, started } = this.#state
+    if (end) instruments?.ended(end.outcome, runtime.clock.wall() - started!.at)
+    if (parked) instruments?.parked()
+  }
+
+  /**
+   * Calls what is to be called.
+   *
+   * @returns false if nothing is in flight
+   */
+  #call(): boolean {
+    const { failing, open, nextToCompensate } = this.#state
+    if (!failing) for (const op of open) this.#start(op, 'run')
+    else if (open.length === 0 && nextToCompensate) this.#start(nextToCompensate, 'compensate')
+    return this.#calls.size > 0 || this.#facts.length > 0
+  }
+
+  #start(op: Op, direction: Direction): void {
+    const { runtime } = this.#context
+    if (op.kind !== 'step' || this.#calls.has(op.index)) return
+    const wait = (op.next ?? 0) - runtime.clock.wall()
+    // Its timer wakes the saga.
+    if (wait > MEMORY_WAIT_MS) return
+    const plan = this.#planOf(op)
+    const { timeout, classify } = direction === 'run' ? plan.call : plan.compensation
+    const call = new Call(
+      {
+        ...{ op: op.index, direction, timeout, classify, wait },
+        idempotencyKey: `${this.id}/${op.name}/${direction}`,
+        attempt: op.tries[direction] + op.interruptions + 1,
+        call:
+          direction === 'run' ? plan.run : (context) => plan.compensate!({ ...context, ...outcomeOf(op) }),
+      },
+      runtime,
+    )
+    this.#calls.set(op.index, call)
+    void call.fact.then((fact) => {
+      const { result } = fact
+      if (result.is !== 'none')
+        this.#context.instruments?.called(direction, result.is === 'done' ? 'done' : result.class)
+      this.#calls.delete(op.index)
+      this.#facts.push(fact)
+      this.#wake()
+    })
+  }
+
+  /** Resolves when there is something to do. */
+  async #happening(): Promise<void> {
+    const isNew = this.#facts.length > 0 || this.#isOutdated
+    const diverges = !this.#state.failing && this.#script.divergence !== undefined && !this.#parking
+    if (isNew || diverges || this.#killed.signal.aborted) return
+    await new Promise<void>((resolve) => (this.#wake = resolve))
+    this.#wake = () => undefined
+  }
+}
+
+function outcomeOf(op: Op): { result: unknown; outcome: 'done' | 'unknown' } {
+  return op.status === 'done'
+    ? { result: op.result, outcome: 'done' }
+    : { result: undefined, outcome: 'unknown' }
+}
+
+/** A try before may have done what the last one says was not done. */
+function classForGood(kind: FailureClass, op: Op): FailureClass {
+  if (kind === 'cancelled' || kind === 'unknown') return kind
+  return op.isHarmless ? kind : 'unknown'
+}
+
+function times(tries: number): string {
+  return tries === 1 ? 'once' : `${tries} times`
+}

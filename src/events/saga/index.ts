@@ -1,0 +1,37 @@
+/**
+ * Sagas: transactions over several services, durable on the log. `definition.ts` is what users write; `script.ts` runs their
+ * code against what has happened; `state.ts` is what has happened, from the events of `records.ts`; `execution.ts` brings one
+ * saga as far as it goes; `runner.ts` shares them among processes; `sagas.ts` starts, asks and steers them.
+ */
+export {
+  saga,
+  type AnySaga,
+  type CallOptions,
+  type CompensationContext,
+  type SagaContext,
+  type SagaDefinition,
+  type StepContext,
+  type StepOptions,
+} from './definition.js'
+export {
+  answered,
+  retryable,
+  terminal,
+  StepFailedError,
+  type ErrorInfo,
+  type FailureClass,
+  type HttpAnswer,
+} from './failure.js'
+export { runSagas, type RunSagasOptions, type SagaRunner } from './runner.js'
+export {
+  sagas,
+  type Asker,
+  type ListOptions,
+  type SagaOutcome,
+  type Sagas,
+  type SagasOptions,
+  type StartedSaga,
+  type StartOptions,
+} from './sagas.js'
+export type { SagaStatus, SagaSummary } from './status.js'
+export type { SagaMoment, SagaStepView, SagaView } from './timeline.js'

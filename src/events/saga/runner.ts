@@ -1,0 +1,295 @@
+import { sleep } from '../../core/clock.js'
+import type { Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import type { Runtime } from '../../core/runtime.js'
+import type { EventLog, Recorded } from '../log.js'
+import { settingsOf, type Settings } from '../pubsub/options.js'
+import type { Message } from '../pubsub/message.js'
+import { takePart, type Subscription } from '../pubsub/subscription.js'
+import { describeSaga } from './description.js'
+import type { AnySaga } from './definition.js'
+import { Execution, type Stand } from './execution.js'
+import { SagaInstruments } from './instruments.js'
+import { categoryOf, checkName, idOf, subscriptionOf } from './names.js'
+import { INPUTS, type SagaEvent } from './records.js'
+
+/** Options of {@link runSagas}. */
+export interface RunSagasOptions {
+  /** What is run here; of one name several versions, as long as sagas of the older ones are not at their end. */
+  definitions: readonly AnySaga[]
+  /** How many sagas of one name go on at the same time here; those that sleep do not count. Default 256. */
+  concurrency?: number
+  /** How many processes can run sagas of one name at the same time. For good, from the first time on. Default 8. */
+  partitions?: number
+  /** How long a process may be silent that has something to do, until another one takes its sagas over. Default `'10s'`. */
+  takeover?: Duration
+  /** How long closing waits for steps in flight. Default `'10s'`. */
+  drain?: Duration
+  /** Time, chance and telemetry; default the system's. */
+  runtime?: Runtime
+}
+
+const OPTIONS: OptionTable<RunSagasOptions> = {
+  definitions: { kind: 'list', of: { kind: 'code', type: 'object', doc: 'a saga' }, doc: 'what is run here' },
+  concurrency: { kind: 'number', min: 1, integer: true, doc: 'sagas that go on at the same time' },
+  partitions: { kind: 'number', min: 1, max: 256, integer: true, doc: 'processes that can run at once' },
+  takeover: { kind: 'duration', doc: 'how long a process may be silent' },
+  drain: { kind: 'duration', doc: 'how long closing waits' },
+  runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
+}
+
+/** Sagas that are run in this process. */
+export interface SagaRunner extends AsyncDisposable {
+  /** Resolves when this was closed; rejects when it has ended otherwise, as when the log was closed. */
+  readonly ended: Promise<void>
+  /** How many go on here now; those that sleep do not count. */
+  readonly running: number
+  /** Begins no step, waits for those in flight up to `drain`, and leaves the rest to others. */
+  close(): Promise<void>
+}
+
+/** The longest that one message can be handled; what asks for a longer time sleeps meanwhile. */
+const DEADLINE_MS = 30 * 86_400_000
+const RETRY_MS = 1000
+/** Sagas of which is remembered how far they were brought. */
+const MOST_REMEMBERED = 10_000
+
+/**
+ * Runs sagas, with all who do so on this log: each saga in one process at a time, which is taken over when that ends.
+ *
+ * Guarantees: a saga that was started ends completed, compensated in reverse order, or is parked with the reason. Steps and
+ * compensations are called at least once, with an idempotency key that is the same each time. There is no isolation: others
+ * see what a saga has done before it is at its end, and before it is undone.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`, and what the log throws
+ */
+export async function runSagas(log: EventLog, options: RunSagasOptions): Promise<SagaRunner> {
+  checkOptions('runSagas', OPTIONS, options)
+  const byName = new Map<string, Map<number, AnySaga>>()
+  for (const definition of options.definitions) {
+    const { name, version = 1 } = definition
+    checkName(name)
+    const versions = byName.get(name) ?? new Map<number, AnySaga>()
+    byName.set(name, versions)
+    if (versions.has(version))
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `runSagas: there are two definitions of ${name} version ${version}`,
+      )
+    versions.set(version, definition)
+  }
+  const runners: Runner[] = []
+  try {
+    for (const [name, versions] of byName) {
+      await describeSaga(log, name, [...versions.keys()])
+      const settings = settingsFor(name, options)
+      runners.push(
+        new Runner(
+          log,
+          settings,
+          await takePart<SagaEvent>(log, settings),
+          versions,
+          options.concurrency ?? 256,
+        ),
+      )
+    }
+  } catch (error) {
+    await Promise.all(runners.map((runner) => runner.close()))
+    throw error
+  }
+  const close = async (): Promise<void> => {
+    await Promise.all(runners.map((runner) => runner.close()))
+  }
+  const ended = Promise.all(runners.map((runner) => runner.ended)).then(() => undefined)
+  ended.catch(() => undefined)
+  return {
+    ended,
+    get running() {
+      return runners.reduce((sum, { running }) => sum + running, 0)
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function settingsFor(
+  name: string,
+  { partitions = 8, takeover, drain, runtime, concurrency = 256 }: RunSagasOptions,
+): Settings {
+  return {
+    ...settingsOf({
+      ...{ name: subscriptionOf(name), topic: 'sagas', from: 'start', partitions, attempts: 1_000_000_000 },
+      backoff: { base: '1s', max: '1m' },
+      window: Math.max(4096, 4 * concurrency),
+      ...(takeover !== undefined && { takeover }),
+      ...(drain !== undefined && { drain }),
+      ...(runtime && { runtime }),
+    }),
+    topic: categoryOf(name),
+    selector: { category: categoryOf(name), types: INPUTS },
+    deadline: DEADLINE_MS,
+    // Who runs a step counts how often that has ended without a word.
+    suspects: false,
+  }
+}
+
+/** Runs all sagas of a name that fall to this process. */
+class Runner {
+  readonly ended: Promise<void>
+  readonly #log: EventLog
+  readonly #runtime: Runtime
+  readonly #settings: Settings
+  readonly #subscription: Subscription<SagaEvent>
+  readonly #versions: ReadonlyMap<number, AnySaga>
+  readonly #concurrency: number
+  readonly #closing = new AbortController()
+  readonly #executions = new Map<string, Execution>()
+  readonly #handled = new Map<string, number>()
+  readonly #instruments: SagaInstruments
+  readonly #taking: Promise<void>
+  readonly #watching: Promise<void>
+  #free: (() => void) | undefined
+  #idle: (() => void) | undefined
+
+  constructor(
+    log: EventLog,
+    settings: Settings,
+    subscription: Subscription<SagaEvent>,
+    versions: ReadonlyMap<number, AnySaga>,
+    concurrency: number,
+  ) {
+    this.#log = log
+    this.#settings = settings
+    this.#runtime = settings.runtime
+    this.#subscription = subscription
+    this.#versions = versions
+    this.#concurrency = concurrency
+    this.#instruments = new SagaInstruments(
+      this.#runtime,
+      [...versions.values()][0]!.name,
+      () => this.running,
+    )
+    this.ended = subscription.ended
+    this.#taking = this.#take()
+    this.#watching = this.#watch()
+  }
+
+  get running(): number {
+    return this.#executions.size
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#free?.()
+    for (const execution of this.#executions.values()) execution.stop()
+    await this.#drained()
+    for (const execution of this.#executions.values()) execution.kill('this process ends')
+    await this.#subscription.close()
+    await Promise.all([this.#taking, this.#watching])
+    this.#instruments.close()
+  }
+
+  async #drained(): Promise<void> {
+    if (this.running === 0) return
+    const { clock } = this.#runtime
+    await new Promise<void>((resolve) => {
+      const timer = clock.schedule(clock.now() + this.#settings.drain, resolve)
+      this.#idle = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  async #take(): Promise<void> {
+    const { signal } = this.#closing
+    try {
+      for await (const message of this.#subscription.messages({ signal })) {
+        void this.#handle(message)
+        while (this.running >= this.#concurrency && !signal.aborted)
+          await new Promise<void>((resolve) => (this.#free = resolve))
+      }
+    } catch {
+      // Told by `ended`.
+    }
+  }
+
+  async #handle(message: Message<SagaEvent>): Promise<void> {
+    const { event } = message
+    const id = idOf(event.stream)
+    if ((this.#handled.get(id) ?? -1) >= event.revision) {
+      message.ack().catch(isTold)
+      return
+    }
+    const execution = new Execution(id, {
+      log: this.#log,
+      runtime: this.#runtime,
+      definitionOf: (version) => this.#versions.get(version),
+      instruments: this.#instruments,
+    })
+    this.#executions.set(event.stream, execution)
+    message.signal.addEventListener('abort', () => execution.kill('another process runs the saga'))
+    try {
+      const stand = await execution.run(event)
+      this.#settle(message, stand, execution)
+    } catch (error) {
+      this.#runtime.telemetry.log('warn', `saga ${id}: ${String(error)}; it is tried again`)
+      message.nack({ reason: String(error) }).catch(isTold)
+    } finally {
+      this.#executions.delete(event.stream)
+      this.#free?.()
+      if (this.running === 0) this.#idle?.()
+    }
+  }
+
+  #settle(message: Message<SagaEvent>, stand: Stand, { id, revision, parked }: Execution): void {
+    const { telemetry } = this.#runtime
+    if (stand === 'stopped') {
+      message.release().catch(isTold)
+      return
+    }
+    if (stand === 'of-another-version') {
+      telemetry.log(
+        'warn',
+        `saga ${id} is of a version that this process does not have; it waits for one that does`,
+      )
+      message.nack({ reason: 'this process does not have the version of the saga' }).catch(isTold)
+      return
+    }
+    this.#remember(id, revision)
+    if (stand === 'parked') telemetry.log('error', `saga ${id} is parked: ${parked ?? ''}`)
+    message.ack().catch(isTold)
+  }
+
+  #remember(id: string, revision: number): void {
+    this.#handled.delete(id)
+    this.#handled.set(id, revision)
+    if (this.#handled.size > MOST_REMEMBERED) this.#handled.delete(this.#handled.keys().next().value!)
+  }
+
+  /** Tells those that are in the middle of something what has come for them meanwhile. */
+  async #watch(): Promise<void> {
+    const { signal } = this.#closing
+    const { category } = this.#settings.selector
+    let from = 'end'
+    while (!signal.aborted)
+      try {
+        const selector = { category: category!, types: INPUTS.slice(1) }
+        for await (const { events, position } of this.#log.follow<SagaEvent>(selector, { from, signal })) {
+          for (const { stream, revision } of events as readonly Recorded<SagaEvent>[])
+            this.#executions.get(stream)?.nudge(revision)
+          from = position
+        }
+        return
+      } catch {
+        // What comes is a message, too: here it only comes later.
+        await sleep(this.#runtime.clock, RETRY_MS, signal).catch(() => undefined)
+      }
+  }
+}
+
+/** What cannot be written down comes again, and whoever writes has said so. */
+function isTold(): void {
+  // Nothing is left to do.
+}

@@ -1,0 +1,392 @@
+import { inspect } from 'node:util'
+import { sleep } from '../../core/clock.js'
+import { duration } from '../../core/duration.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import { checkInput } from '../cqrs/input.js'
+import { eventError } from '../errors.js'
+import { toJson } from '../json.js'
+import type { Commit, EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
+import { uuid7 } from '../uuid.js'
+import type { AnySaga, SagaDefinition } from './definition.js'
+import { sagaNames } from './description.js'
+import { applyTo, event, readSaga, requestTo, startOf } from './journal.js'
+import { categoryOf, checkName, idFor, idOf, nameIn, streamOf } from './names.js'
+import type { ErrorInfo, FailureClass } from './failure.js'
+import type { Request, SagaEvent } from './records.js'
+import { Script } from './script.js'
+import type { SagaState } from './state.js'
+import { statusOf, summaryOf, type SagaStatus, type SagaSummary } from './status.js'
+import { timelineOf, type SagaView } from './timeline.js'
+
+/** How a saga is started. */
+export interface StartOptions {
+  /** What tells it from others of its name: `17` for `fulfilment/17`. The same again starts nothing. Default: a new one. */
+  id?: string
+  /** Kept with its first event: who, why, of which request. */
+  metadata?: Metadata
+}
+
+/** A saga that was started. */
+export interface StartedSaga {
+  /** `fulfilment/17` */
+  readonly id: string
+  /** It had been started before. */
+  readonly duplicate: boolean
+}
+
+/** Who asks for something, and why. */
+export interface Asker {
+  reason?: string
+  actor?: string
+}
+
+/** How a saga has ended, or why it does not go on. */
+export type SagaOutcome<Result = unknown> =
+  | { readonly outcome: 'completed'; readonly result: Result }
+  | { readonly outcome: 'compensated'; readonly class: FailureClass; readonly error: ErrorInfo }
+  | { readonly outcome: 'parked'; readonly reason: string }
+
+/** Which sagas are listed, the last that were started first. */
+export interface ListOptions {
+  /** Only of this name. */
+  saga?: string
+  /** Only in this state. */
+  status?: SagaStatus
+  /** At most so many. Default 50. */
+  limit?: number
+  /** Goes on behind this one: the `cursor` of the last that was listed. */
+  before?: string
+  signal?: AbortSignal
+}
+
+/** Options of {@link sagas}. */
+export interface SagasOptions {
+  /** Needed to start sagas by name, and to answer queries. */
+  definitions?: readonly AnySaga[]
+  runtime?: Runtime
+}
+
+const OPTIONS: OptionTable<SagasOptions> = {
+  definitions: {
+    kind: 'list',
+    of: { kind: 'code', type: 'object', doc: 'a saga' },
+    doc: 'what can be asked',
+  },
+  runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
+}
+
+/** The sagas of a log, wherever they run. */
+export interface Sagas {
+  /**
+   * Starts a saga. Durable when it resolves; any process that runs sagas of this name goes on with it.
+   *
+   * @throws `BANYAN_SAGA_EXISTS`, `BANYAN_INVALID_INPUT`, `BANYAN_INVALID_EVENT` for an input that does not serialise,
+   *   and what `append` throws
+   */
+  start<Input, Result>(
+    definition: SagaDefinition<Input, Result>,
+    ...given: undefined extends Input
+      ? [input?: Input, options?: StartOptions]
+      : [input: Input, options?: StartOptions]
+  ): Promise<StartedSaga>
+  /**
+   * Waits until a saga has ended or is parked.
+   *
+   * @throws `BANYAN_SAGA_UNKNOWN`, the reason of the signal
+   */
+  outcome<Result = unknown>(id: string, options?: { signal?: AbortSignal }): Promise<SagaOutcome<Result>>
+  /**
+   * Signals a saga; it may wait for that already, or later.
+   *
+   * @param options.id - the same again does nothing
+   * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_ENDED`
+   */
+  signal(id: string, name: string, payload?: unknown, options?: { id?: string }): Promise<void>
+  /**
+   * Asks a saga, by what its code says with `query`: it is run again up to now without calling anything.
+   *
+   * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_DIVERGED`, `BANYAN_UNKNOWN_HANDLER`
+   */
+  query<Answer = unknown>(id: string, name: string, argument?: unknown): Promise<Answer>
+  /**
+   * Has it undo what it has done. What is in flight is waited for first.
+   *
+   * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_ENDED`, `BANYAN_SAGA_REFUSED` past its point of no return
+   */
+  cancel(id: string, by?: Asker): Promise<void>
+  /**
+   * Has a parked saga try again what it was parked for.
+   *
+   * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_ENDED`, `BANYAN_SAGA_REFUSED` if it is not parked
+   */
+  retry(id: string, by?: Asker): Promise<void>
+  /**
+   * Has a parked saga go on as if what it was parked for had been done, since somebody has done it by hand.
+   *
+   * @param by.result - what the step is taken to have returned
+   * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_ENDED`, `BANYAN_SAGA_REFUSED` if it is not parked, or not for a step
+   */
+  skip(id: string, by?: Asker & { result?: unknown }): Promise<void>
+  /**
+   * Everything about a saga.
+   *
+   * @throws `BANYAN_SAGA_UNKNOWN`
+   */
+  show(id: string): Promise<SagaView>
+  /** Sagas, the last that were started first. */
+  list(options?: ListOptions): AsyncIterable<SagaSummary>
+  /** Names of all kinds of sagas that were ever run on this log. */
+  names(): Promise<string[]>
+}
+
+const AGAIN_MS = 10
+
+/**
+ * Starts, asks and steers sagas, in any process; {@link runSagas} runs them.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`
+ */
+export function sagas(log: EventLog, options: SagasOptions = {}): Sagas {
+  checkOptions('sagas', OPTIONS, options)
+  return new LogSagas(log, options)
+}
+
+class LogSagas implements Sagas {
+  readonly #log: EventLog
+  readonly #runtime: Runtime
+  readonly #definitions: readonly AnySaga[]
+
+  constructor(log: EventLog, { definitions = [], runtime = systemRuntime }: SagasOptions) {
+    this.#log = log
+    this.#runtime = runtime
+    this.#definitions = definitions
+  }
+
+  async start(
+    definition: AnySaga,
+    given?: unknown,
+    { id: own, metadata }: StartOptions = {},
+  ): Promise<StartedSaga> {
+    const { name, version = 1, deadline, input: schema } = definition
+    checkName(name)
+    const id = idFor(name, own ?? uuid7(this.#runtime.clock.wall()))
+    const input: unknown = await checkInput(schema, given, `saga ${id}`)
+    if (input !== undefined) toJson(input, `the input of saga ${id}`)
+    const started = {
+      ...{ format: 1 as const, saga: name, version },
+      ...(input !== undefined && { input }),
+      ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
+    }
+    const [start, ...more] = startOf(id, started, this.#runtime, metadata)
+    const result = await this.#log.append({ streams: [{ ...start!, expected: 'none' }, ...more] })
+    if (!result.ok) await this.#mustBeTheSame(id, input)
+    return { id, duplicate: !result.ok }
+  }
+
+  async #mustBeTheSame(id: string, input: unknown): Promise<void> {
+    const { started } = await readSaga(this.#log, id)
+    // What was truncated has been there.
+    if (!started || JSON.stringify(started.input) === JSON.stringify(input)) return
+    throw eventError(
+      'BANYAN_SAGA_EXISTS',
+      `saga ${id} was started at ${new Date(started.at).toISOString()} with another input: ${inspect(started.input).slice(0, 200)}`,
+    )
+  }
+
+  async outcome<Result>(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<SagaOutcome<Result>> {
+    const state = await this.#known(id)
+    const ending = new AbortController()
+    const until = signal ? AbortSignal.any([signal, ending.signal]) : ending.signal
+    const found = outcomeOf<Result>(state)
+    if (found) return found
+    for await (const { events } of this.#log.follow<SagaEvent>({ stream: streamOf(id) }, { signal: until })) {
+      for (const one of events as readonly Recorded<SagaEvent>[])
+        if (!(one.revision <= Number(state.revision))) applyTo(state, one)
+      const outcome = outcomeOf<Result>(state)
+      if (!outcome) continue
+      ending.abort()
+      return outcome
+    }
+    signal?.throwIfAborted()
+    throw eventError('BANYAN_LOG_CLOSED', `the log was closed before saga ${id} ended`)
+  }
+
+  async signal(
+    id: string,
+    name: string,
+    payload?: unknown,
+    { id: own }: { id?: string } = {},
+  ): Promise<void> {
+    if (payload !== undefined) toJson(payload, `the payload of signal ${name} for saga ${id}`)
+    const commit = own === undefined ? {} : { id: `${streamOf(id)}/signal/${own}` }
+    const data = { name, ...(payload !== undefined && { payload }) }
+    await this.#append(id, (state) => {
+      if (state.end) throw ended(id, state, `the signal ${name} was not given`)
+      return { ...commit, streams: [{ stream: streamOf(id), events: [event('Signalled', data)] }] }
+    })
+  }
+
+  async query<Answer>(id: string, name: string, argument?: unknown): Promise<Answer> {
+    const state = await this.#known(id)
+    const { version } = state.started!
+    const definition = this.#definitions.find(
+      (one) => one.name === nameIn(id) && (one.version ?? 1) === version,
+    )
+    if (!definition)
+      throw eventError(
+        'BANYAN_UNKNOWN_HANDLER',
+        `saga ${id} is of version ${version}, which is not among the definitions given here`,
+      )
+    const script = new Script(id, definition, state, () => undefined)
+    await script.advance()
+    if (script.divergence !== undefined)
+      throw eventError('BANYAN_SAGA_DIVERGED', `saga ${id} cannot be asked: ${script.divergence}`)
+    const answer = script.queries.get(name)
+    if (!answer)
+      throw eventError(
+        'BANYAN_UNKNOWN_HANDLER',
+        `saga ${id} answers no query ${name}${script.queries.size > 0 ? `, but ${[...script.queries.keys()].join(', ')}` : ''}`,
+      )
+    return (await answer(argument)) as Answer
+  }
+
+  cancel(id: string, by: Asker = {}): Promise<void> {
+    return this.#request(id, { what: 'cancel' }, by, (state) => {
+      if (state.isBeyondReturn)
+        throw eventError(
+          'BANYAN_SAGA_REFUSED',
+          `saga ${id} is past its point of no return, and is not undone any more`,
+        )
+    })
+  }
+
+  retry(id: string, by: Asker = {}): Promise<void> {
+    return this.#request(id, { what: 'retry' }, by, (state) => mustBeParked(id, state))
+  }
+
+  skip(id: string, { result, ...by }: Asker & { result?: unknown } = {}): Promise<void> {
+    if (result !== undefined) toJson(result, `the result for ${id}`)
+    const request: Request = { what: 'skip', ...(result !== undefined && { result }) }
+    return this.#request(id, request, by, (state) => {
+      mustBeParked(id, state)
+      if (state.parked!.op === undefined)
+        throw eventError(
+          'BANYAN_SAGA_REFUSED',
+          `saga ${id} is not parked for a step that could be skipped: ${state.parked!.reason}`,
+        )
+    })
+  }
+
+  async show(id: string): Promise<SagaView> {
+    nameIn(id)
+    return timelineOf(this.#log, id)
+  }
+
+  async *list({ saga, status, limit = 50, before, signal }: ListOptions = {}): AsyncGenerator<SagaSummary> {
+    const names = saga === undefined ? await this.names() : [saga]
+    // What tells a state is looked for, and not everything that ever was.
+    const types =
+      status === 'parked'
+        ? ['Parked']
+        : status === 'completed' || status === 'compensated'
+          ? ['Ended']
+          : ['Started']
+    const options = {
+      backwards: true,
+      ...(signal && { signal }),
+      ...(before !== undefined && { to: before }),
+    }
+    const seen = new Set<string>()
+    let left = limit
+    for await (const found of lastFirst(
+      names.map((name) => this.#log.read<SagaEvent>({ category: categoryOf(name), types }, options)),
+    )) {
+      if (found.position === before || seen.has(found.stream)) continue
+      seen.add(found.stream)
+      const state = await readSaga(this.#log, idOf(found.stream))
+      if (!state.started || (status !== undefined && statusOf(state) !== status)) continue
+      if (left-- <= 0) return
+      yield summaryOf(idOf(found.stream), state, found.position)
+    }
+  }
+
+  names(): Promise<string[]> {
+    return sagaNames(this.#log)
+  }
+
+  async #request(
+    id: string,
+    request: Request,
+    { reason, actor }: Asker,
+    check: (state: SagaState) => void,
+  ): Promise<void> {
+    const whole = { ...request, ...(reason !== undefined && { reason }) }
+    await this.#append(id, (state) => {
+      if (state.end) throw ended(id, state, 'nothing was done')
+      check(state)
+      return { streams: [requestTo(id, whole, actor === undefined ? undefined : { actor })] }
+    })
+  }
+
+  /** Appends what is right for the state in which the saga is then. */
+  async #append(
+    id: string,
+    make: (state: SagaState) => Commit & { streams: readonly StreamAppend[] },
+  ): Promise<void> {
+    for (;;) {
+      const state = await this.#known(id)
+      const { streams, ...commit } = make(state)
+      const [own, ...others] = streams
+      const result = await this.#log.append({
+        ...commit,
+        streams: [{ ...own!, expected: state.revision }, ...others],
+      })
+      if (result.ok) return
+      await sleep(this.#runtime.clock, AGAIN_MS * this.#runtime.random.next())
+    }
+  }
+
+  async #known(id: string): Promise<SagaState> {
+    nameIn(id)
+    const state = await readSaga(this.#log, id)
+    if (!state.started) throw eventError('BANYAN_SAGA_UNKNOWN', `there is no saga ${id}`)
+    return state
+  }
+}
+
+/** Several readings, each backwards, as one. */
+async function* lastFirst(
+  readings: readonly AsyncIterable<Recorded<SagaEvent>>[],
+): AsyncGenerator<Recorded<SagaEvent>> {
+  const iterators = readings.map((reading) => reading[Symbol.asyncIterator]())
+  const heads = await Promise.all(iterators.map((iterator) => iterator.next()))
+  try {
+    for (;;) {
+      let last = -1
+      for (const [index, { done, value }] of heads.entries())
+        if (!done && (last < 0 || value.position > (heads[last]!.value as Recorded<SagaEvent>).position))
+          last = index
+      if (last < 0) return
+      yield heads[last]!.value as Recorded<SagaEvent>
+      heads[last] = await iterators[last]!.next()
+    }
+  } finally {
+    for (const iterator of iterators) await iterator.return?.()
+  }
+}
+
+function outcomeOf<Result>({ end, parked }: SagaState): SagaOutcome<Result> | undefined {
+  if (parked) return { outcome: 'parked', reason: parked.reason }
+  if (end?.outcome === 'completed') return { outcome: 'completed', result: end.result as Result }
+  return end
+}
+
+function ended(id: string, { end }: SagaState, what: string): Error {
+  return eventError('BANYAN_SAGA_ENDED', `saga ${id} has ended (${end!.outcome}); ${what}`)
+}
+
+function mustBeParked(id: string, state: SagaState): void {
+  if (state.parked) return
+  throw eventError('BANYAN_SAGA_REFUSED', `saga ${id} is not parked; it is ${statusOf(state)}`)
+}

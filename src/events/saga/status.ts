@@ -1,0 +1,69 @@
+import type { Position } from '../log.js'
+import type { ErrorInfo } from './failure.js'
+import type { SagaState } from './state.js'
+
+/**
+ * Where a saga is: `running` while a step is called, `waiting` for a timer, a signal, a child or another try, `compensating`
+ * while it goes back; `parked` until a human has decided.
+ */
+export type SagaStatus = 'running' | 'waiting' | 'compensating' | 'parked' | 'completed' | 'compensated'
+
+export const SAGA_STATUSES: readonly SagaStatus[] = [
+  'running',
+  'waiting',
+  'compensating',
+  'parked',
+  'completed',
+  'compensated',
+]
+
+/** A saga in a list. Times are ms since the epoch. */
+export interface SagaSummary {
+  readonly id: string
+  readonly saga: string
+  readonly version: number
+  readonly status: SagaStatus
+  readonly started: number
+  /** What it does or waits for, or why it is parked or compensated. */
+  readonly at?: string
+  /** Lists go on behind it. */
+  readonly cursor: Position
+}
+
+export function statusOf({ end, parked, failing, ops }: SagaState): SagaStatus {
+  if (end) return end.outcome
+  if (parked) return 'parked'
+  if (failing) return 'compensating'
+  const open = ops.filter(({ status }) => status === 'open')
+  return open.length > 0 && open.every(({ kind, next }) => kind !== 'step' || next !== undefined)
+    ? 'waiting'
+    : 'running'
+}
+
+export function summaryOf(id: string, state: SagaState, cursor: Position): SagaSummary {
+  const { saga, version, at } = state.started!
+  const now = doing(state)
+  return {
+    id,
+    saga,
+    version,
+    status: statusOf(state),
+    started: at,
+    ...(now !== undefined && { at: now }),
+    cursor,
+  }
+}
+
+function doing({ end, parked, failing, ops, nextToCompensate }: SagaState): string | undefined {
+  if (parked) return parked.reason
+  if (end) return end.outcome === 'compensated' ? textOf(end.error) : undefined
+  if (failing) return nextToCompensate ? `compensates ${nextToCompensate.name}` : textOf(failing.error)
+  const open = ops.filter(({ status }) => status === 'open')
+  return open.length === 0
+    ? undefined
+    : open.map(({ kind, name }) => (kind === 'timer' ? 'timer' : `${kind} ${name}`)).join(', ')
+}
+
+function textOf({ message }: ErrorInfo): string {
+  return message
+}
