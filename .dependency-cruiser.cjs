@@ -59,6 +59,7 @@ module.exports = {
           '^src/events/personal-data/keys\\.ts$',
           '^src/events/event-sourcing/snapshots\\.ts$',
           '^src/events/projections/store\\.ts$',
+          '^src/events/(outbox|inbox)/store\\.ts$',
           '^src/coordination/coordinator\\.ts$',
         ],
       },

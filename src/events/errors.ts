@@ -47,6 +47,9 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_READ_MODEL_CORRUPT` | tables or checkpoint of a read model are not as its projection has left them, or of another log |
  * | `BANYAN_READ_MODEL_UNAVAILABLE` | the store of read models cannot be reached, or not used |
  * | `BANYAN_READ_MODEL_CLOSED` | the read models were closed |
+ * | `BANYAN_OUTBOX_UNAVAILABLE` | the database of an outbox or inbox cannot be reached, or not used |
+ * | `BANYAN_OUTBOX_CLOSED` | the outbox or inbox was closed |
+ * | `BANYAN_INBOX_MISMATCH` | an id that was received comes again with something else |
  * | `BANYAN_WEBHOOK_UNVERIFIED` | a pushed message whose signature is missing, too old, or of nobody who is known |
  * | `BANYAN_SUBJECT_FORGOTTEN` | personal data of somebody whose key was deleted; nothing was appended |
  * | `BANYAN_SUBJECT_KEY_UNAVAILABLE` | the store of keys does not have the key that is needed, or no master key that was given unwraps it |
@@ -97,6 +100,9 @@ export type EventErrorCode =
   | 'BANYAN_READ_MODEL_CORRUPT'
   | 'BANYAN_READ_MODEL_UNAVAILABLE'
   | 'BANYAN_READ_MODEL_CLOSED'
+  | 'BANYAN_OUTBOX_UNAVAILABLE'
+  | 'BANYAN_OUTBOX_CLOSED'
+  | 'BANYAN_INBOX_MISMATCH'
   | 'BANYAN_WEBHOOK_UNVERIFIED'
   | 'BANYAN_SUBJECT_FORGOTTEN'
   | 'BANYAN_SUBJECT_KEY_UNAVAILABLE'

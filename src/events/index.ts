@@ -5,6 +5,12 @@
  */
 import { openKeyStore } from '../drivers/open-keys.js'
 import { openDriver, type LogSpec } from '../drivers/open-log.js'
+import {
+  applicationSchema,
+  openInboxStore,
+  openOutboxStore,
+  type ApplicationPlace,
+} from '../drivers/open-outbox.js'
 import { openSnapshotStore } from '../drivers/open-snapshots.js'
 import { checkOptions, type OptionTable } from '../core/options.js'
 import type { Runtime } from '../core/runtime.js'
@@ -16,7 +22,9 @@ import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
 import type { LogDriver } from './driver.js'
 import { DriverLog, type LogOptions } from './event-log.js'
 import type { Snapshots } from './event-sourcing/index.js'
+import { checkInboxOptions, StoredInbox, type Inbox, type InboxOptions } from './inbox/index.js'
 import type { EventLog } from './log.js'
+import { checkOutboxOptions, StoredOutbox, type Outbox, type OutboxOptions } from './outbox/index.js'
 import {
   Keyring,
   type SubjectKeys,
@@ -139,6 +147,64 @@ function storeOf(
   return openReadModelStore(where, runtime)
 }
 
+/**
+ * Opens an outbox in a database of an application; its tables are made if they are not there.
+ *
+ * @param where - `'sqlite:./app.db'`, a file, or a `Database` of better-sqlite3, whose file is opened again;
+ *   `'postgres://user:password@host/database'`, or a `Pool` of pg, which stays open
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_OUTBOX_UNAVAILABLE`; `BANYAN_INVALID_OPTIONS`
+ */
+export async function openOutbox(where: ApplicationPlace, options: OutboxOptions = {}): Promise<Outbox> {
+  checkOutboxOptions(options)
+  return new StoredOutbox(await openOutboxStore(where, options.runtime), options)
+}
+
+/**
+ * Opens an inbox in a database of an application; its tables are made if they are not there.
+ *
+ * @param where - as for {@link openOutbox}
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_OUTBOX_UNAVAILABLE`; `BANYAN_INVALID_OPTIONS`
+ */
+export function openInbox(
+  where: `sqlite:${string}` | SqliteHandle,
+  options?: InboxOptions,
+): Promise<Inbox<SqliteTables>>
+export function openInbox(
+  where: `postgres:${string}` | `postgresql:${string}` | PostgresPool,
+  options?: InboxOptions,
+): Promise<Inbox<PostgresTables>>
+export function openInbox<Db>(where: string, options?: InboxOptions): Promise<Inbox<Db>>
+export async function openInbox(
+  where: ApplicationPlace,
+  options: InboxOptions = {},
+): Promise<Inbox<unknown>> {
+  checkInboxOptions(options)
+  return new StoredInbox(await openInboxStore(where, options.runtime), options)
+}
+
+/** The SQL that makes the tables of an outbox, for those who migrate their database themselves. */
+export function outboxSchema(engine: 'postgres' | 'sqlite'): string {
+  return applicationSchema('outbox', engine)
+}
+
+/** The SQL that makes the tables of an inbox, for those who migrate their database themselves. */
+export function inboxSchema(engine: 'postgres' | 'sqlite'): string {
+  return applicationSchema('inbox', engine)
+}
+
+export type { Inbox, InboxOptions, Once, OnceOptions } from './inbox/index.js'
+export type {
+  AsyncTransaction,
+  Outbox,
+  OutboxOptions,
+  OutboxStatus,
+  OutboxStatusOptions,
+  ParkedLane,
+  Relay,
+  RelayOptions,
+  RelayStatus,
+  SyncTransaction,
+} from './outbox/index.js'
 export { causedBy } from './caused-by.js'
 export {
   eventTypes,

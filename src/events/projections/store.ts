@@ -1,3 +1,4 @@
+import { isPromise, type Maybe } from '../../core/maybe.js'
 import type { Position } from '../log.js'
 
 /**
@@ -36,8 +37,7 @@ export interface ReadModelStore<Db> {
   close(): Promise<void>
 }
 
-/** Engines that answer at once need not make promises of it. */
-export type Maybe<Value> = Value | Promise<Value>
+export { isPromise, type Maybe }
 
 /** A moment of a store. */
 export interface StoreView<Db> {
@@ -136,9 +136,4 @@ export class MovedError extends Error {
     super('the row of the projection was changed by somebody else')
     this.name = 'MovedError'
   }
-}
-
-/** Whether to wait for it. */
-export function isPromise<Value>(value: Maybe<Value>): value is Promise<Value> {
-  return typeof value === 'object' && value !== null && 'then' in value
 }

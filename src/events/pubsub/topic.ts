@@ -4,7 +4,7 @@ import { BanyanError } from '../../core/errors.js'
 import { suggest } from '../../core/suggest.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { eventError } from '../errors.js'
-import type { Appender, EventShape, NewEvent, Position } from '../log.js'
+import type { Appender, EventShape, NewEvent, Position, StreamAppend } from '../log.js'
 import { isSystemStream } from '../transform.js'
 import { uuid7 } from '../uuid.js'
 import { scheduled } from './scheduled/bucket.js'
@@ -74,22 +74,29 @@ export function topic<Event extends EventShape = EventShape>(
       const list = Array.isArray(messages)
         ? (messages as readonly NewMessage<Event>[])
         : [messages as NewMessage<Event>]
-      const streams = new Map<string, NewEvent[]>()
-      for (const message of list) {
-        checkMessage(name, message)
-        const { stream, event } = placeOf(name, message, runtime)
-        const events = streams.get(stream)
-        if (events) events.push(event)
-        else streams.set(stream, [event])
-      }
-      const result = await log.append({
-        streams: [...streams].map(([stream, events]) => ({ stream, events })),
-      })
+      const result = await log.append({ streams: appendsOf(name, list, runtime) })
       if (!result.ok) throw eventError('BANYAN_CONFLICT', `topic ${name} expects nothing, and was refused`)
       const { position, duplicate } = result
       return { position, duplicate }
     },
   }
+}
+
+/**
+ * What is appended where to publish messages, in their order.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_INVALID_EVENT`
+ */
+export function appendsOf(topic: string, messages: readonly NewMessage[], runtime: Runtime): StreamAppend[] {
+  const streams = new Map<string, NewEvent[]>()
+  for (const message of messages) {
+    checkMessage(topic, message)
+    const { stream, event } = placeOf(topic, message, runtime)
+    const events = streams.get(stream)
+    if (events) events.push(event)
+    else streams.set(stream, [event])
+  }
+  return Array.from(streams, ([stream, events]) => ({ stream, events }))
 }
 
 const PARTS = ['type', 'data', 'key', 'id', 'time', 'metadata', 'tags', 'schemaVersion', 'delay', 'deliverAt']

@@ -1,0 +1,134 @@
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type SQLite from 'better-sqlite3'
+import { sleep, type Clock } from '../../core/clock.js'
+import { BanyanError } from '../../core/errors.js'
+import { eventError } from '../../events/errors.js'
+import { loadSqlite } from './connect.js'
+import { isBusy, isSqliteError } from './faults.js'
+import type { SqliteHandle } from './read-models/store.js'
+
+/** How long others may keep the file locked, and how often it is tried, in ms. */
+const PATIENCE_MS = 5000
+const RETRY_MS = 2
+
+/** Tables that are kept beside those of an application. */
+export interface TableKind {
+  /** For messages: `the outbox`. */
+  readonly name: string
+  /** One of them; if it is there, all are. */
+  readonly table: string
+  /** Makes them. */
+  readonly schema: string
+  /** The table that says their format, which is the newest that is known. */
+  readonly format: { readonly table: string; readonly newest: number }
+}
+
+/** A file of SQLite that belongs to an application, with tables of ours in it, on a connection of our own. */
+export class ApplicationDatabase {
+  readonly file: string
+  readonly database: SQLite.Database
+  readonly #kind: TableKind
+  readonly #clock: Clock
+  readonly #sqlite: typeof SQLite
+
+  private constructor(file: string, sqlite: typeof SQLite, kind: TableKind, clock: Clock) {
+    this.file = file
+    this.#kind = kind
+    this.#clock = clock
+    this.#sqlite = sqlite
+    const isNew = !existsSync(file)
+    if (isNew) mkdirSync(dirname(file), { recursive: true })
+    // Waiting inside SQLite would stop the process.
+    this.database = new sqlite(file, { timeout: 0 })
+    // What is lost with the power is done again. How the file keeps its journal is up to the application, if it is its file.
+    this.database.pragma('synchronous = NORMAL')
+    if (isNew) this.database.pragma('journal_mode = WAL')
+  }
+
+  /**
+   * Makes the tables if they are not there.
+   *
+   * @param where - a file, or a database that is open, whose file is opened again
+   */
+  static async open(
+    where: string | SqliteHandle,
+    kind: TableKind,
+    clock: Clock,
+  ): Promise<ApplicationDatabase> {
+    const file = fileOf(where, kind)
+    const sqlite = await loadSqlite()
+    let opened: ApplicationDatabase | undefined
+    try {
+      opened = new ApplicationDatabase(file, sqlite, kind, clock)
+      await opened.write(() => opened!.#prepare())
+      return opened
+    } catch (error) {
+      opened?.close()
+      throw opened ? error : unusable(kind, file, error)
+    }
+  }
+
+  /** A second connection to another file. */
+  beside(file: string): SQLite.Database {
+    return new this.#sqlite(file, { timeout: 0 })
+  }
+
+  /** Works in a transaction that writes. */
+  write<Result>(work: () => Result): Promise<Result> {
+    return this.patiently(() => this.database.transaction(work).immediate())
+  }
+
+  /** Tries again, without stopping the process, while others have the file locked. */
+  async patiently<Result>(work: () => Result): Promise<Result> {
+    const deadline = this.#clock.now() + PATIENCE_MS
+    for (;;) {
+      if (!this.database.open) throw eventError('BANYAN_OUTBOX_CLOSED', `${this.#kind.name} is closed`)
+      try {
+        return work()
+      } catch (error) {
+        if (!isBusy(error) || this.#clock.now() >= deadline) throw this.errorOf(error)
+      }
+      await sleep(this.#clock, RETRY_MS)
+    }
+  }
+
+  /** Errors of the file; others are those of whoever works. */
+  errorOf(error: unknown): unknown {
+    return error instanceof BanyanError || !isSqliteError(error)
+      ? error
+      : unusable(this.#kind, this.file, error)
+  }
+
+  close(): void {
+    this.database.close()
+  }
+
+  #prepare(): void {
+    const { name, table, schema, format } = this.#kind
+    const isThere = this.database
+      .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")
+      .get(table)
+    if (isThere === undefined) this.database.exec(schema)
+    const found = this.database.prepare(`SELECT format FROM ${format.table}`).pluck().get() as number
+    if (!(found <= format.newest))
+      throw eventError(
+        'BANYAN_OUTBOX_UNAVAILABLE',
+        `the tables of ${name} in ${this.file} have format ${found}, made by a newer version; update`,
+      )
+  }
+}
+
+function fileOf(where: string | SqliteHandle, { name }: TableKind): string {
+  if (typeof where === 'string') return where
+  if (!where.memory && where.name !== '') return where.name
+  throw eventError(
+    'BANYAN_OUTBOX_UNAVAILABLE',
+    `a database in memory cannot hold ${name}, as it has one connection only; open a file`,
+  )
+}
+
+function unusable({ name }: TableKind, file: string, error: unknown): Error {
+  const said = error instanceof Error ? error.message : String(error)
+  return eventError('BANYAN_OUTBOX_UNAVAILABLE', `${name} in ${file} cannot be used: ${said}`, error)
+}

@@ -1,0 +1,102 @@
+import { andThen, isPromise, type Maybe } from '../../../core/maybe.js'
+import type { DriverContext } from '../../../events/driver.js'
+import type { InboxRows, InboxStore } from '../../../events/inbox/store.js'
+import { ApplicationDatabase } from '../application-database.js'
+import { runIn, type Run } from '../application-transaction.js'
+import type { SqliteHandle } from '../read-models/store.js'
+import { Connection, TransactionTables, type SqliteTables } from '../read-models/tables.js'
+import { FORMAT, INBOX_SCHEMA } from './schema.js'
+
+const KIND = {
+  name: 'the inbox',
+  table: 'banyan_inbox',
+  schema: INBOX_SCHEMA,
+  format: { table: 'banyan_inbox_state', newest: FORMAT },
+}
+
+/**
+ * Opens an inbox in a SQLite file.
+ *
+ * @param where - a file, made if it is not there, or a database that is open, whose file is opened again
+ */
+export async function openSqliteInbox(
+  where: string | SqliteHandle,
+  { clock }: DriverContext,
+): Promise<InboxStore<SqliteTables>> {
+  return new SqliteInbox(await ApplicationDatabase.open(where, KIND, clock))
+}
+
+class SqliteInbox implements InboxStore<SqliteTables> {
+  readonly #database: ApplicationDatabase
+  readonly #connection: Connection
+  /** The transaction before has ended. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(database: ApplicationDatabase) {
+    this.#database = database
+    // An acknowledgement comes after this, and must not be all that is left of it.
+    database.database.pragma('synchronous = FULL')
+    this.#connection = new Connection(database.database)
+  }
+
+  within(transaction: unknown): InboxRows {
+    return rowsIn(runIn(transaction, 'once'))
+  }
+
+  transact<Result>(work: (db: SqliteTables, rows: InboxRows) => Maybe<Result>): Promise<Result> {
+    const result = this.#turn.then(() => this.#transact(work))
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
+  clean(before: number, limit: number): Promise<number> {
+    return this.transact((db) => {
+      const sql =
+        'DELETE FROM banyan_inbox WHERE (scope, id) IN (SELECT scope, id FROM banyan_inbox WHERE received < ? ORDER BY received LIMIT ?)'
+      return db.run(sql, before, limit).changes
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#turn
+    this.#database.close()
+  }
+
+  async #transact<Result>(work: (db: SqliteTables, rows: InboxRows) => Maybe<Result>): Promise<Result> {
+    const { database } = this.#database
+    await this.#database.patiently(() => database.exec('BEGIN IMMEDIATE'))
+    const tables = new TransactionTables(this.#connection)
+    try {
+      const answer = work(tables, rowsIn(runIn(database, 'once')))
+      const result = isPromise(answer) ? await answer : answer
+      database.exec('COMMIT')
+      return result
+    } catch (error) {
+      throw this.#database.errorOf(error)
+    } finally {
+      tables.end()
+      if (database.open && database.inTransaction) database.exec('ROLLBACK')
+    }
+  }
+}
+
+function rowsIn(run: Run): InboxRows {
+  return {
+    take: ({ scope, id }, fingerprint, received) =>
+      andThen(
+        run(
+          'INSERT INTO banyan_inbox (scope, id, fingerprint, received) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id',
+          [scope, id, fingerprint, received],
+        ),
+        (rows) => rows.length > 0,
+      ),
+    finish: ({ scope, id }, result) =>
+      run('UPDATE banyan_inbox SET result = ? WHERE scope = ? AND id = ?', [result, scope, id]),
+    find: ({ scope, id }) =>
+      andThen(
+        run('SELECT fingerprint, result FROM banyan_inbox WHERE scope = ? AND id = ?', [scope, id]),
+        ([row]) => row as { fingerprint: string | null; result: string | null } | undefined,
+      ),
+    drop: ({ scope, id }) => run('DELETE FROM banyan_inbox WHERE scope = ? AND id = ?', [scope, id]),
+  }
+}

@@ -1,0 +1,174 @@
+import { backoffWait } from '../../core/backoff.js'
+import { sleep } from '../../core/clock.js'
+import type { Duration } from '../../core/duration.js'
+import { duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import type { Runtime } from '../../core/runtime.js'
+import type { EventLog } from '../log.js'
+import { OutboxInstruments } from './instruments.js'
+import { Sender } from './send.js'
+import type { OutboxSource, Settled, StoredRow } from './store.js'
+
+/** Options of a relay. */
+export interface RelayOptions {
+  /** Messages that are taken at once, at most. Default 500. */
+  batch?: number
+  /** The longest time between two looks, for when nobody has told that there is something. Default `'1s'`. */
+  poll?: Duration
+  /** How often a message may fail for a reason that is neither the log's nor known to last, until it is parked. Default 5. */
+  attempts?: number
+  /** What it is called in metrics. Default `outbox`. */
+  name?: string
+}
+
+const OPTIONS: OptionTable<RelayOptions> = {
+  batch: { kind: 'number', min: 1, max: 10_000, integer: true, doc: 'messages that are taken at once' },
+  poll: { kind: 'duration', min: 1, doc: 'the longest time between two looks' },
+  attempts: { kind: 'number', min: 1, integer: true, doc: 'tries until a message is parked' },
+  name: { kind: 'string', doc: 'what it is called in metrics' },
+}
+
+/** What a relay does. */
+export interface RelayStatus {
+  /** `standby`: another relay is at work. `retrying`: the log or the database is not there. */
+  readonly state: 'running' | 'standby' | 'retrying' | 'closed'
+  /** Messages that this one has brought to the log. */
+  readonly relayed: number
+  /** Why it is retrying, or has ended. */
+  readonly error?: string
+}
+
+/** Brings messages from an outbox to a log, until it is closed. */
+export interface Relay extends AsyncDisposable {
+  status(): RelayStatus
+  /** Resolves when it is closed; rejects if it cannot go on, as the log was closed. */
+  readonly ended: Promise<void>
+  /** Finishes what it is doing, and takes nothing more. */
+  close(): Promise<void>
+}
+
+/** Bytes of messages that are in memory, about. */
+const BATCH_BYTES = 8 * 1024 * 1024
+/** After the last message the next look is soon, and each one after that later, in ms. */
+const LOOK_FIRST_MS = 2
+const RETRY = { base: 100, factor: 2, max: 5000 }
+
+/** The one that `relay` of an outbox starts. */
+export class RunningRelay implements Relay {
+  readonly ended: Promise<void>
+  readonly #source: OutboxSource
+  readonly #sender: Sender
+  readonly #runtime: Runtime
+  readonly #instruments: OutboxInstruments
+  readonly #settings: { rows: number; poll: number }
+  readonly #closing = new AbortController()
+  #state: RelayStatus['state'] = 'running'
+  #relayed = 0
+  #error: string | undefined
+
+  /** @throws `BANYAN_INVALID_OPTIONS` */
+  constructor(source: () => OutboxSource, log: EventLog, options: RelayOptions, runtime: Runtime) {
+    checkOptions('the relay of an outbox', OPTIONS, options)
+    const { batch = 500, poll = '1s', attempts = 5, name = 'outbox' } = options
+    this.#settings = { rows: batch, poll: duration(poll, 'poll') }
+    this.#runtime = runtime
+    this.#instruments = new OutboxInstruments(runtime, name)
+    this.#sender = new Sender(log, runtime, attempts)
+    this.#source = source()
+    this.ended = this.#run()
+    // Told to whoever asks, and in the log line.
+    this.ended.catch(() => undefined)
+  }
+
+  status(): RelayStatus {
+    const error = this.#error
+    return { state: this.#state, relayed: this.#relayed, ...(error !== undefined && { error }) }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.ended.catch(() => undefined)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing
+    try {
+      let pause = LOOK_FIRST_MS
+      let failures = 0
+      while (!signal.aborted) {
+        try {
+          const isDone = await this.#work()
+          if (this.#error !== undefined)
+            this.#runtime.telemetry.log('info', 'the relay of the outbox goes on')
+          this.#error = undefined
+          failures = 0
+          if (isDone) pause = LOOK_FIRST_MS
+          else {
+            await this.#source.changed(pause, signal)
+            pause = Math.min(pause * 2, this.#settings.poll)
+          }
+        } catch (error) {
+          this.#failed(error)
+          const wait = backoffWait(RETRY, ++failures, 'equal', this.#runtime.random)
+          await sleep(this.#runtime.clock, wait, signal).catch(() => undefined)
+        }
+      }
+    } finally {
+      this.#state = 'closed'
+      await this.#source.close()
+    }
+  }
+
+  /** @returns whether there may be more to do at once */
+  async #work(): Promise<boolean> {
+    const { rows, poll } = this.#settings
+    const done = await this.#source.work({ rows, bytes: BATCH_BYTES }, (found) => this.#send(found))
+    if (done === 'busy') {
+      this.#state = 'standby'
+      await this.#source.changed(poll, this.#closing.signal)
+      return true
+    }
+    this.#state = 'running'
+    // What has failed alone is tried again, and not at once.
+    if (done.settled < done.found && done.settled === 0) throw new Error('messages fail, and are tried again')
+    return done.settled > 0
+  }
+
+  async #send(found: readonly StoredRow[]): Promise<Settled> {
+    const settled = await this.#sender.send(found)
+    const now = this.#runtime.clock.wall()
+    const isRelayed = new Set(settled.relayed)
+    for (const { number, published } of found)
+      if (isRelayed.has(number)) this.#instruments.lag.record(Math.max(0, now - published) / 1000)
+    this.#relayed += settled.relayed.length
+    this.#instruments.relayed.add(settled.relayed.length)
+    for (const { number, reason } of settled.parked) {
+      const row = found.find((each) => each.number === number)
+      this.#instruments.parked.add(1)
+      this.#runtime.telemetry.log('error', `message ${row?.id} of topic ${row?.topic} is parked: ${reason}`)
+    }
+    return settled
+  }
+
+  /** @throws if it cannot go on */
+  #failed(error: unknown): void {
+    const said = error instanceof Error ? error.message : String(error)
+    const isOver = error instanceof BanyanError && ENDS.has(error.code)
+    if (said !== this.#error && !(isOver && this.#closing.signal.aborted))
+      this.#runtime.telemetry.log(
+        isOver ? 'error' : 'warn',
+        `the relay of an outbox ${isOver ? 'has ended' : 'waits'}: ${said}`,
+      )
+    this.#error = said
+    this.#state = 'retrying'
+    this.#instruments.failures.add(1)
+    if (isOver) throw error
+  }
+}
+
+const ENDS = new Set(['BANYAN_LOG_CLOSED', 'BANYAN_OUTBOX_CLOSED'])
