@@ -163,6 +163,7 @@ async function connected(url: string, { table }: TableKind): Promise<PostgresPoo
   })
   // A connection that is lost while nobody uses it is replaced by the next that is needed.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => void client.on('error', lost))
   return pool
 }
 
