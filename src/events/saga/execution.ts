@@ -86,6 +86,10 @@ export class Execution {
     return Number(this.#state.revision)
   }
 
+  get version(): number | undefined {
+    return this.#state.started?.version
+  }
+
   /** Why it is parked. */
   get parked(): string | undefined {
     return this.#state.parked?.reason
@@ -140,27 +144,42 @@ export class Execution {
   async #load(cause: Recorded<SagaEvent>): Promise<boolean> {
     if (cause.type === 'Started' && cause.revision === 0) applyTo(this.#state, cause)
     else this.#state = await readSaga(this.#context.log, this.id)
-    const { started, end, parked, failing } = this.#state
+    const { started, end, parked } = this.#state
     if (!started || end || parked) return true
     const definition = this.#context.definitionOf(started.version)
     if (!definition) return false
     this.#definition = definition
     this.#script = this.#newScript()
-    const woken = cause.type === 'Woken' ? cause.data.op : undefined
+    this.#noteInterrupted(cause.type === 'Woken' ? cause.data.op : undefined)
+    return true
+  }
+
+  /**
+   * What is in flight, and not here, was in flight where it was run before.
+   *
+   * @param woken - what it is woken for was not in flight
+   */
+  #noteInterrupted(woken?: number | 'deadline'): void {
+    const { failing, open, nextToCompensate } = this.#state
     const wall = this.#context.runtime.clock.wall()
-    const candidates = failing ? [this.#state.nextToCompensate, ...this.#state.open] : this.#state.open
-    const ops = candidates
-      .filter((op): op is Op => op?.kind === 'step' && op.index !== woken && !(op.next! > wall))
-      .map(({ index }) => index)
-    if (ops.length > 0) this.#note({ is: 'interrupted', ops, at: wall })
-    const culprit = candidates.find((op) => op && op.interruptions >= MOST_INTERRUPTIONS)
+    if (this.#state.isReleased) {
+      this.#note({ is: 'resumed', at: wall })
+      return
+    }
+    const isHere = ({ index }: Op): boolean =>
+      this.#calls.has(index) || this.#facts.some(({ op }) => op === index)
+    const ops = (failing ? [nextToCompensate, ...open] : open).filter(
+      (op): op is Op => op?.kind === 'step' && op.index !== woken && !(op.next! > wall) && !isHere(op),
+    )
+    if (ops.length === 0) return
+    this.#note({ is: 'interrupted', ops: ops.map(({ index }) => index), at: wall })
+    const culprit = ops.find(({ interruptions }) => interruptions >= MOST_INTERRUPTIONS)
     if (culprit)
       this.#park({
         reason: `whoever ran step ${culprit.name} has ended without a word ${MOST_INTERRUPTIONS} times`,
         op: culprit.index,
         direction: failing ? 'compensate' : 'run',
       })
-    return true
   }
 
   #newScript(): Script {
@@ -176,6 +195,7 @@ export class Execution {
     this.#isOutdated = false
     this.#state = await readSaga(this.#context.log, this.id)
     this.#script = this.#newScript()
+    if (!this.#stand()) this.#noteInterrupted()
   }
 
   async #catchUp(): Promise<void> {
@@ -300,14 +320,12 @@ export class Execution {
 
   /** What follows for the saga as a whole. */
   async #decide(): Promise<void> {
-    if (this.#parking) {
-      for (const call of this.#calls.values()) call.cancel('the saga is parked')
-      if (this.#calls.size === 0)
-        this.#draft.parked = { ...this.#parking, at: this.#context.runtime.clock.wall() }
-      return
-    }
-    if (!this.#state.failing) this.#decideForward()
+    if (!this.#state.failing && !this.#isParking) this.#decideForward()
     if (this.#state.failing && !this.#isParking) await this.#goBack()
+    if (!this.#parking) return
+    for (const call of this.#calls.values()) call.cancel('the saga is parked')
+    if (this.#calls.size === 0)
+      this.#draft.parked = { ...this.#parking, at: this.#context.runtime.clock.wall() }
   }
 
   #decideForward(): void {
@@ -451,6 +469,7 @@ export class Execution {
    */
   #call(): boolean {
     const { failing, open, nextToCompensate } = this.#state
+    if (this.#isParking) return this.#calls.size > 0 || this.#facts.length > 0
     if (!failing) for (const op of open) this.#start(op, 'run')
     else if (open.length === 0 && nextToCompensate) this.#start(nextToCompensate, 'compensate')
     return this.#calls.size > 0 || this.#facts.length > 0

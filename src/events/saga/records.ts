@@ -85,6 +85,8 @@ export type SagaRecord =
     }
   /** From here on it goes back. */
   | { readonly is: 'failing'; readonly class: FailureClass; readonly error: ErrorInfo; readonly at: number }
+  /** It is not parked any more, and somebody runs it. */
+  | { readonly is: 'resumed'; readonly at: number }
   | { readonly is: 'compensated'; readonly op: number; readonly at: number }
 
 /** Why a saga does nothing until a human has decided. */

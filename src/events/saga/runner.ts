@@ -243,7 +243,7 @@ class Runner {
     }
   }
 
-  #settle(message: Message<SagaEvent>, stand: Stand, { id, revision, parked }: Execution): void {
+  #settle(message: Message<SagaEvent>, stand: Stand, { id, revision, version, parked }: Execution): void {
     const { telemetry } = this.#runtime
     if (stand === 'stopped') {
       message.release().catch(isTold)
@@ -252,7 +252,7 @@ class Runner {
     if (stand === 'of-another-version') {
       telemetry.log(
         'warn',
-        `saga ${id} is of a version that this process does not have; it waits for one that does`,
+        `saga ${id} is of version ${version}, which this process does not have; it waits for one that does`,
       )
       message.nack({ reason: 'this process does not have the version of the saga' }).catch(isTold)
       return

@@ -103,10 +103,10 @@ export class Script implements SagaContext {
     if (this.#mustFollow('ends')) this.outcome = outcome
   }
 
-  /** Every promise that can go on does so. */
+  /** Every promise that can go on does so: Node calls what is asked for the next tick when no microtask is left. */
   async #quiet(): Promise<void> {
     this.#isRunning = true
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise<void>((resolve) => process.nextTick(resolve))
     this.#isRunning = false
   }
 

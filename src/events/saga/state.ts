@@ -51,27 +51,29 @@ export class SagaState {
   isBeyondReturn = false
   /** Its last event. */
   revision: number | 'none' = 'none'
+  /** Somebody has decided that it goes on, and nobody has begun with that. */
+  isReleased = false
   readonly #signals = new Map<string, { payload: unknown; at: number }[]>()
   #settled = 0
 
-  apply(event: SagaEvent & { readonly revision: number; readonly time: number }): void {
+  apply(event: SagaEvent & { readonly revision: number; readonly recorded: number }): void {
     this.revision = event.revision
     switch (event.type) {
       case 'Started':
         // A second one is of somebody who did not see the first.
-        this.started ??= { ...event.data, at: event.time }
+        this.started ??= { ...event.data, at: event.recorded }
         return
       case 'Signalled':
-        this.#signalled(event.data.name, event.data.payload, event.time)
+        this.#signalled(event.data.name, event.data.payload, event.recorded)
         return
       case 'Woken':
-        this.#woken(event.data.op, event.time)
+        this.#woken(event.data.op, event.recorded)
         return
       case 'Requested':
-        this.#requested(event.data, event.time)
+        this.#requested(event.data, event.recorded)
         return
       case 'ChildEnded':
-        this.#childEnded(event.data.op, event.data.end, event.time)
+        this.#childEnded(event.data.op, event.data.end, event.recorded)
         return
       case 'Progressed':
         for (const record of event.data.records) this.record(record)
@@ -113,6 +115,9 @@ export class SagaState {
         return
       case 'failing':
         this.#fail(record)
+        return
+      case 'resumed':
+        this.isReleased = false
         return
       case 'compensated':
         this.ops[record.op]!.compensated = true
@@ -185,19 +190,25 @@ export class SagaState {
       this.#fail({ class: 'cancelled', error: { message: reason } })
     } else if (what === 'cancel' || what === 'compensate') {
       // What could not be done any more is not in the way of going back; what cannot be undone is.
-      if (this.parked?.direction !== 'compensate' && this.#goBack(reason)) this.parked = undefined
+      if (this.parked?.direction !== 'compensate' && this.#goBack(reason)) this.#release()
     } else if (this.parked) {
       const { op: index, direction } = this.parked
-      this.parked = undefined
+      this.#release()
       const op = index === undefined ? undefined : this.ops[index]
       if (!op || direction === undefined) return
       op.tries[direction] = 0
-      op.interruptions = 0
       op.next = undefined
       if (what !== 'skip') return
       if (direction === 'compensate') op.compensated = true
       else this.#settle(op.index, { status: 'done', result }, at)
     }
+  }
+
+  #release(): void {
+    if (!this.parked) return
+    this.parked = undefined
+    this.isReleased = true
+    for (const op of this.ops) op.interruptions = 0
   }
 
   #childEnded(index: number, end: End, at: number): void {

@@ -120,7 +120,7 @@ export async function timelineOf(log: EventLog, id: string): Promise<SagaView> {
 }
 
 function* momentsOf(event: Recorded<SagaEvent>, state: SagaState): Generator<SagaMoment> {
-  const { revision, time } = event
+  const { revision, recorded: time } = event
   const moment = (what: string, at = time): SagaMoment => ({ revision, time: at, what })
   const names = state.ops.map(({ name, kind }) => ({ name, kind }))
   const nameOf = (op: number): string => {
@@ -177,6 +177,8 @@ function textOf(record: SagaRecord, nameOf: (op: number) => string): string {
       return `${nameOf(record.op)} has failed (${record.class}): ${record.error.message}`
     case 'failing':
       return `goes back (${record.class}): ${record.error.message}`
+    case 'resumed':
+      return 'goes on'
     case 'compensated':
       return `${nameOf(record.op)} is compensated`
   }
