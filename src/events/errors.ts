@@ -33,7 +33,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SUBSCRIPTION_IN_USE` | a subscription that processes take part in, and that is therefore not deleted |
  * | `BANYAN_INVALID_INPUT` | the input of a command or a query is not as its schema says; nothing was done |
  * | `BANYAN_UNKNOWN_HANDLER` | there is no command or query of that name |
- * | `BANYAN_SAGA_UNKNOWN` | there is no saga of that id |
+ * | `BANYAN_SAGA_UNKNOWN` | there is no saga of that id, or nobody has run sagas of that name |
  * | `BANYAN_SAGA_EXISTS` | a saga of that id was started before, with another input |
  * | `BANYAN_SAGA_ENDED` | the saga has ended; nothing was done |
  * | `BANYAN_SAGA_REFUSED` | the saga is not where this can be done: past its point of no return, or not parked |

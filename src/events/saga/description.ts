@@ -1,19 +1,55 @@
+import { isDeepStrictEqual } from 'node:util'
+import { duration } from '../../core/duration.js'
+import { suggest } from '../../core/suggest.js'
+import { eventError } from '../errors.js'
 import type { EventLog } from '../log.js'
-import { SAGAS, descriptionStream } from './names.js'
+import type { AnySaga } from './definition.js'
+import { SAGAS, categoryOf, descriptionStream, idOf, nameIn } from './names.js'
 
 interface Described {
   type: 'Described'
-  data: { readonly versions: readonly number[] }
+  data: { readonly versions: readonly DescribedVersion[] }
 }
 
+/** What has to be known of a version to start a saga of it. */
+export interface DescribedVersion {
+  readonly version: number
+  /** ms from its start. */
+  readonly deadline?: number
+}
+
+/** Sagas of a name among which one is looked for that was meant. */
+const MOST_COMPARED = 1000
+
 /** Leaves word of what is run, if what is there says something else. */
-export async function describeSaga(log: EventLog, name: string, versions: readonly number[]): Promise<void> {
+export async function describeSaga(
+  log: EventLog,
+  name: string,
+  definitions: readonly AnySaga[],
+): Promise<void> {
   const stream = descriptionStream(name)
-  const data = { versions: [...versions].sort((a, b) => a - b) }
-  for await (const event of log.read<Described>({ stream }, { backwards: true, limit: 1 }))
-    if (JSON.stringify(event.data) === JSON.stringify(data)) return
-  const result = await log.append({ streams: [{ stream, events: [{ type: 'Described', data }] }] })
+  const versions = definitions
+    .map(({ version = 1, deadline }) => ({
+      version,
+      ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
+    }))
+    .sort((a, b) => a.version - b.version)
+  if (isDeepStrictEqual(await descriptionOf(log, name), versions)) return
+  const result = await log.append({
+    streams: [{ stream, events: [{ type: 'Described', data: { versions } }] }],
+  })
   if (result.ok) await log.truncate({ stream, beforeRevision: result.streams[0]!.revision })
+}
+
+/**
+ * The highest version that processes run, as they have said when they began to.
+ *
+ * @throws `BANYAN_SAGA_UNKNOWN`
+ */
+export async function newestOf(log: EventLog, name: string): Promise<DescribedVersion> {
+  const newest = (await descriptionOf(log, name)).at(-1)
+  if (newest) return newest
+  throw eventError('BANYAN_SAGA_UNKNOWN', await unknownName(log, name))
 }
 
 /** The names of all kinds of sagas that were ever run on a log. */
@@ -21,4 +57,35 @@ export async function sagaNames(log: EventLog): Promise<string[]> {
   const names: string[] = []
   for await (const { stream } of log.streams({ category: SAGAS })) names.push(stream.slice(SAGAS.length + 1))
   return names
+}
+
+/** What to say of an id that no saga has: which one may be meant. */
+export async function unknownSaga(log: EventLog, id: string): Promise<Error> {
+  const name = nameIn(id)
+  const ids: string[] = []
+  for await (const { stream } of log.streams({ category: categoryOf(name), limit: MOST_COMPARED }))
+    ids.push(idOf(stream))
+  const near = suggest(id, ids)
+  const hint =
+    near !== undefined
+      ? `, did you mean ${near}?`
+      : ids.length > 0
+        ? `; there are others of that name, such as ${ids.at(-1)!}`
+        : `: ${await unknownName(log, name)}`
+  return eventError('BANYAN_SAGA_UNKNOWN', `there is no saga ${id}${hint}`)
+}
+
+async function unknownName(log: EventLog, name: string): Promise<string> {
+  const names = await sagaNames(log)
+  if (names.includes(name)) return `none of the name ${name} was started`
+  const near = suggest(name, names)
+  const known = names.length === 0 ? 'nor of any other' : `known are ${names.join(', ')}`
+  return `no process has run sagas of the name ${name}${near === undefined ? `, ${known}` : `, did you mean ${near}?`}`
+}
+
+async function descriptionOf(log: EventLog, name: string): Promise<readonly DescribedVersion[]> {
+  const options = { backwards: true, limit: 1 }
+  for await (const { data } of log.read<Described>({ stream: descriptionStream(name) }, options))
+    return data.versions
+  return []
 }

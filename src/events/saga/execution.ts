@@ -237,6 +237,7 @@ export class Execution {
       ...{ is: 'begun', op, kind, name, at },
       ...(compensable && { compensable }),
       ...(due !== undefined && { due }),
+      ...(child && { child: this.#childId(child.definition.name, name) }),
     })
     if (due !== undefined) this.#draft.others.push(wakeUp(this.id, op, due))
     if (!child) return

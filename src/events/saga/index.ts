@@ -26,12 +26,15 @@ export { runSagas, type RunSagasOptions, type SagaRunner } from './runner.js'
 export {
   sagas,
   type Asker,
-  type ListOptions,
   type SagaOutcome,
   type Sagas,
   type SagasOptions,
   type StartedSaga,
+  type SignalOptions,
   type StartOptions,
 } from './sagas.js'
-export type { SagaStatus, SagaSummary } from './status.js'
-export type { SagaMoment, SagaStepView, SagaView } from './timeline.js'
+export type { FollowSagasOptions, SagaChange, SagaChanges } from './changes.js'
+export type { ListOptions } from './list.js'
+export type { SagaMoment } from './moments.js'
+export type { ListedSaga, SagaStatus, SagaSummary } from './status.js'
+export type { FailedTry, SagaRemedy, SagaStepView, SagaView } from './timeline.js'

@@ -21,6 +21,9 @@ export type SagaEvent =
 /** Types of events that whoever runs the saga has to look at. */
 export const INPUTS = ['Started', 'Signalled', 'Woken', 'Requested', 'ChildEnded'] as const
 
+/** All types of events of a saga. */
+export const SAGA_TYPES = [...INPUTS, 'Progressed', 'Parked', 'Ended'] as const
+
 export interface Started {
   /** Of this format: what a newer one has, an older program must not guess. */
   readonly format: 1
@@ -61,6 +64,8 @@ export type SagaRecord =
       readonly compensable?: true
       /** Of a timer, or of a signal that is not waited for longer. */
       readonly due?: number
+      /** Of a child: its id. */
+      readonly child?: string
     }
   | { readonly is: 'done'; readonly op: number; readonly at: number; readonly result?: unknown }
   /** A try that has failed, and when there is another one; none if it was the last. */

@@ -82,7 +82,7 @@ export async function runSagas(log: EventLog, options: RunSagasOptions): Promise
   const runners: Runner[] = []
   try {
     for (const [name, versions] of byName) {
-      await describeSaga(log, name, [...versions.keys()])
+      await describeSaga(log, name, [...versions.values()])
       const settings = settingsFor(name, options)
       runners.push(
         new Runner(

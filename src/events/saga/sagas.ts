@@ -9,14 +9,16 @@ import { toJson } from '../json.js'
 import type { Commit, EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
 import { uuid7 } from '../uuid.js'
 import type { AnySaga, SagaDefinition } from './definition.js'
-import { sagaNames } from './description.js'
+import { followSagas, type FollowSagasOptions, type SagaChanges } from './changes.js'
+import { newestOf, sagaNames, unknownSaga } from './description.js'
+import { listSagas, type ListOptions } from './list.js'
 import { applyTo, event, readSaga, requestTo, startOf } from './journal.js'
-import { categoryOf, checkName, idFor, idOf, nameIn, streamOf } from './names.js'
+import { checkName, idFor, nameIn, streamOf } from './names.js'
 import type { ErrorInfo, FailureClass } from './failure.js'
 import type { Request, SagaEvent } from './records.js'
 import { Script } from './script.js'
 import type { SagaState } from './state.js'
-import { statusOf, summaryOf, type SagaStatus, type SagaSummary } from './status.js'
+import { statusOf, type ListedSaga } from './status.js'
 import { timelineOf, type SagaView } from './timeline.js'
 
 /** How a saga is started. */
@@ -41,24 +43,19 @@ export interface Asker {
   actor?: string
 }
 
+/** How a saga is signalled. */
+export interface SignalOptions {
+  /** The same again does nothing. */
+  id?: string
+  /** Who gives it. */
+  actor?: string
+}
+
 /** How a saga has ended, or why it does not go on. */
 export type SagaOutcome<Result = unknown> =
   | { readonly outcome: 'completed'; readonly result: Result }
   | { readonly outcome: 'compensated'; readonly class: FailureClass; readonly error: ErrorInfo }
   | { readonly outcome: 'parked'; readonly reason: string }
-
-/** Which sagas are listed, the last that were started first. */
-export interface ListOptions {
-  /** Only of this name. */
-  saga?: string
-  /** Only in this state. */
-  status?: SagaStatus
-  /** At most so many. Default 50. */
-  limit?: number
-  /** Goes on behind this one: the `cursor` of the last that was listed. */
-  before?: string
-  signal?: AbortSignal
-}
 
 /** Options of {@link sagas}. */
 export interface SagasOptions {
@@ -91,6 +88,13 @@ export interface Sagas {
       : [input: Input, options?: StartOptions]
   ): Promise<StartedSaga>
   /**
+   * Starts a saga by its name: of the highest version among the `definitions` given here, or if there is none of the highest
+   * that processes run. Then the input is not checked, as nobody here knows what it must be like.
+   *
+   * @throws also `BANYAN_SAGA_UNKNOWN` if no process has run sagas of that name
+   */
+  start(name: string, input?: unknown, options?: StartOptions): Promise<StartedSaga>
+  /**
    * Waits until a saga has ended or is parked.
    *
    * @throws `BANYAN_SAGA_UNKNOWN`, the reason of the signal
@@ -99,10 +103,9 @@ export interface Sagas {
   /**
    * Signals a saga; it may wait for that already, or later.
    *
-   * @param options.id - the same again does nothing
    * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_ENDED`
    */
-  signal(id: string, name: string, payload?: unknown, options?: { id?: string }): Promise<void>
+  signal(id: string, name: string, payload?: unknown, options?: SignalOptions): Promise<void>
   /**
    * Asks a saga, by what its code says with `query`: it is run again up to now without calling anything.
    *
@@ -135,7 +138,13 @@ export interface Sagas {
    */
   show(id: string): Promise<SagaView>
   /** Sagas, the last that were started first. */
-  list(options?: ListOptions): AsyncIterable<SagaSummary>
+  list(options?: ListOptions): AsyncIterable<ListedSaga>
+  /**
+   * What happens to sagas, in the order of the log, from now on or an earlier position.
+   *
+   * @throws `BANYAN_INVALID_POSITION`, `BANYAN_POSITION_AHEAD`
+   */
+  follow(options?: FollowSagasOptions): AsyncIterable<SagaChanges>
   /** Names of all kinds of sagas that were ever run on this log. */
   names(): Promise<string[]>
 }
@@ -164,11 +173,11 @@ class LogSagas implements Sagas {
   }
 
   async start(
-    definition: AnySaga,
+    what: AnySaga | string,
     given?: unknown,
     { id: own, metadata }: StartOptions = {},
   ): Promise<StartedSaga> {
-    const { name, version = 1, deadline, input: schema } = definition
+    const { name, version = 1, deadline, input: schema } = await this.#definitionFor(what)
     checkName(name)
     const id = idFor(name, own ?? uuid7(this.#runtime.clock.wall()))
     const input: unknown = await checkInput(schema, given, `saga ${id}`)
@@ -182,6 +191,16 @@ class LogSagas implements Sagas {
     const result = await this.#log.append({ streams: [{ ...start!, expected: 'none' }, ...more] })
     if (!result.ok) await this.#mustBeTheSame(id, input)
     return { id, duplicate: !result.ok }
+  }
+
+  async #definitionFor(
+    what: AnySaga | string,
+  ): Promise<Pick<AnySaga, 'name' | 'version' | 'deadline' | 'input'>> {
+    if (typeof what !== 'string') return what
+    checkName(what)
+    const own = this.#definitions.filter(({ name }) => name === what)
+    if (own.length === 0) return { name: what, ...(await newestOf(this.#log, what)) }
+    return own.reduce((newest, next) => ((next.version ?? 1) > (newest.version ?? 1) ? next : newest))
   }
 
   async #mustBeTheSame(id: string, input: unknown): Promise<void> {
@@ -216,14 +235,15 @@ class LogSagas implements Sagas {
     id: string,
     name: string,
     payload?: unknown,
-    { id: own }: { id?: string } = {},
+    { id: own, actor }: SignalOptions = {},
   ): Promise<void> {
     if (payload !== undefined) toJson(payload, `the payload of signal ${name} for saga ${id}`)
     const commit = own === undefined ? {} : { id: `${streamOf(id)}/signal/${own}` }
     const data = { name, ...(payload !== undefined && { payload }) }
     await this.#append(id, (state) => {
       if (state.end) throw ended(id, state, `the signal ${name} was not given`)
-      return { ...commit, streams: [{ stream: streamOf(id), events: [event('Signalled', data)] }] }
+      const by = actor === undefined ? undefined : { actor }
+      return { ...commit, streams: [{ stream: streamOf(id), events: [event('Signalled', data, by)] }] }
     })
   }
 
@@ -283,32 +303,12 @@ class LogSagas implements Sagas {
     return timelineOf(this.#log, id)
   }
 
-  async *list({ saga, status, limit = 50, before, signal }: ListOptions = {}): AsyncGenerator<SagaSummary> {
-    const names = saga === undefined ? await this.names() : [saga]
-    // What tells a state is looked for, and not everything that ever was.
-    const types =
-      status === 'parked'
-        ? ['Parked']
-        : status === 'completed' || status === 'compensated'
-          ? ['Ended']
-          : ['Started']
-    const options = {
-      backwards: true,
-      ...(signal && { signal }),
-      ...(before !== undefined && { to: before }),
-    }
-    const seen = new Set<string>()
-    let left = limit
-    for await (const found of lastFirst(
-      names.map((name) => this.#log.read<SagaEvent>({ category: categoryOf(name), types }, options)),
-    )) {
-      if (found.position === before || seen.has(found.stream)) continue
-      seen.add(found.stream)
-      const state = await readSaga(this.#log, idOf(found.stream))
-      if (!state.started || (status !== undefined && statusOf(state) !== status)) continue
-      if (left-- <= 0) return
-      yield summaryOf(idOf(found.stream), state, found.position)
-    }
+  list(options: ListOptions = {}): AsyncIterable<ListedSaga> {
+    return listSagas(this.#log, options)
+  }
+
+  follow(options: FollowSagasOptions = {}): AsyncIterable<SagaChanges> {
+    return followSagas(this.#log, options)
   }
 
   names(): Promise<string[]> {
@@ -350,29 +350,8 @@ class LogSagas implements Sagas {
   async #known(id: string): Promise<SagaState> {
     nameIn(id)
     const state = await readSaga(this.#log, id)
-    if (!state.started) throw eventError('BANYAN_SAGA_UNKNOWN', `there is no saga ${id}`)
+    if (!state.started) throw await unknownSaga(this.#log, id)
     return state
-  }
-}
-
-/** Several readings, each backwards, as one. */
-async function* lastFirst(
-  readings: readonly AsyncIterable<Recorded<SagaEvent>>[],
-): AsyncGenerator<Recorded<SagaEvent>> {
-  const iterators = readings.map((reading) => reading[Symbol.asyncIterator]())
-  const heads = await Promise.all(iterators.map((iterator) => iterator.next()))
-  try {
-    for (;;) {
-      let last = -1
-      for (const [index, { done, value }] of heads.entries())
-        if (!done && (last < 0 || value.position > (heads[last]!.value as Recorded<SagaEvent>).position))
-          last = index
-      if (last < 0) return
-      yield heads[last]!.value as Recorded<SagaEvent>
-      heads[last] = await iterators[last]!.next()
-    }
-  } finally {
-    for (const iterator of iterators) await iterator.return?.()
   }
 }
 

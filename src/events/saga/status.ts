@@ -1,5 +1,4 @@
 import type { Position } from '../log.js'
-import type { ErrorInfo } from './failure.js'
 import type { SagaState } from './state.js'
 
 /**
@@ -17,7 +16,7 @@ export const SAGA_STATUSES: readonly SagaStatus[] = [
   'compensated',
 ]
 
-/** A saga in a list. Times are ms since the epoch. */
+/** A saga in short. Times are ms since the epoch. */
 export interface SagaSummary {
   readonly id: string
   readonly saga: string
@@ -26,6 +25,12 @@ export interface SagaSummary {
   readonly started: number
   /** What it does or waits for, or why it is parked or compensated. */
   readonly at?: string
+  /** When the first of the timers, tries and timeouts is due that it waits for. */
+  readonly due?: number
+}
+
+/** A saga in a list. */
+export interface ListedSaga extends SagaSummary {
   /** Lists go on behind it. */
   readonly cursor: Position
 }
@@ -40,30 +45,33 @@ export function statusOf({ end, parked, failing, ops }: SagaState): SagaStatus {
     : 'running'
 }
 
-export function summaryOf(id: string, state: SagaState, cursor: Position): SagaSummary {
+/** @param state - of a saga that was started */
+export function summaryOf(id: string, state: SagaState): SagaSummary {
   const { saga, version, at } = state.started!
   const now = doing(state)
+  const due = dueOf(state)
   return {
-    id,
-    saga,
-    version,
-    status: statusOf(state),
-    started: at,
+    ...{ id, saga, version, status: statusOf(state), started: at },
     ...(now !== undefined && { at: now }),
-    cursor,
+    ...(due !== undefined && { due }),
   }
 }
 
 function doing({ end, parked, failing, ops, nextToCompensate }: SagaState): string | undefined {
   if (parked) return parked.reason
-  if (end) return end.outcome === 'compensated' ? textOf(end.error) : undefined
-  if (failing) return nextToCompensate ? `compensates ${nextToCompensate.name}` : textOf(failing.error)
+  if (end) return end.outcome === 'compensated' ? end.error.message : undefined
+  if (failing) return nextToCompensate ? `compensates ${nextToCompensate.name}` : failing.error.message
   const open = ops.filter(({ status }) => status === 'open')
   return open.length === 0
     ? undefined
     : open.map(({ kind, name }) => (kind === 'timer' ? 'timer' : `${kind} ${name}`)).join(', ')
 }
 
-function textOf({ message }: ErrorInfo): string {
-  return message
+function dueOf({ end, parked, failing, ops, nextToCompensate }: SagaState): number | undefined {
+  if (end || parked) return undefined
+  if (failing) return nextToCompensate?.next
+  const dues = ops
+    .filter(({ status }) => status === 'open')
+    .flatMap(({ due, next }) => [due, next].filter((time) => time !== undefined))
+  return dues.length === 0 ? undefined : Math.min(...dues)
 }

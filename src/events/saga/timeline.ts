@@ -1,22 +1,36 @@
-import { eventError } from '../errors.js'
 import type { EventLog, Metadata, Recorded } from '../log.js'
+import { unknownSaga } from './description.js'
 import type { ErrorInfo, FailureClass } from './failure.js'
 import { applyTo } from './journal.js'
+import { momentsOf, type SagaMoment } from './moments.js'
 import { nameIn, streamOf } from './names.js'
 import type { Direction, OpKind, SagaEvent, SagaRecord } from './records.js'
-import { SagaState } from './state.js'
+import { SagaState, type Op } from './state.js'
 import { statusOf, type SagaStatus } from './status.js'
+
+/** A try that has failed. Times are ms since the epoch. */
+export interface FailedTry {
+  readonly direction: Direction
+  readonly class: FailureClass
+  readonly error: ErrorInfo
+  readonly time: number
+  /** When the next one was to be; none if it was the last. */
+  readonly next?: number
+}
 
 /** Something that a saga has asked for, and where that is. Times are ms since the epoch. */
 export interface SagaStepView {
   readonly kind: OpKind
   readonly name: string
   readonly status: 'open' | 'done' | 'failed'
+  readonly began: number
   readonly result?: unknown
   readonly class?: FailureClass
   readonly error?: ErrorInfo
-  /** Failed tries, of the step and of its compensation. */
+  /** Failed tries since it began or was retried by hand, of the step and of its compensation. */
   readonly tries: Readonly<Record<Direction, number>>
+  /** All tries that have failed, in their order. */
+  readonly failures: readonly FailedTry[]
   /** How often whoever ran it ended without a word. */
   readonly interruptions: number
   /** It has one. */
@@ -26,15 +40,12 @@ export interface SagaStepView {
   readonly next?: number
   /** When a timer fires, or a signal is given up. */
   readonly due?: number
+  /** Of a child: its id. */
+  readonly child?: string
 }
 
-/** Something that happened to a saga. */
-export interface SagaMoment {
-  readonly revision: number
-  /** ms since the epoch */
-  readonly time: number
-  readonly what: string
-}
+/** What somebody can ask of a parked saga. */
+export type SagaRemedy = 'retry' | 'skip' | 'cancel'
 
 /** Everything about a saga. Times are ms since the epoch. */
 export interface SagaView {
@@ -45,6 +56,8 @@ export interface SagaView {
   readonly input: unknown
   readonly started: number
   readonly metadata: Metadata
+  /** When it is cancelled, if it has not ended before. */
+  readonly deadline?: number
   readonly ended?: number
   readonly result?: unknown
   /** Why it goes, or went, back. */
@@ -54,6 +67,8 @@ export interface SagaView {
     readonly time: number
     readonly step?: string
     readonly direction?: Direction
+    /** What has an effect now. */
+    readonly remedies: readonly SagaRemedy[]
   }
   readonly beyondReturn: boolean
   readonly parent?: string
@@ -61,125 +76,86 @@ export interface SagaView {
   readonly timeline: readonly SagaMoment[]
 }
 
+/** What the records tell of a step that its state does not keep. */
+interface Told {
+  readonly began: number
+  readonly child: string | undefined
+  readonly failures: FailedTry[]
+}
+
 /** @throws `BANYAN_SAGA_UNKNOWN` */
 export async function timelineOf(log: EventLog, id: string): Promise<SagaView> {
   nameIn(id)
   const state = new SagaState()
   const timeline: SagaMoment[] = []
+  const told: Told[] = []
   let metadata: Metadata = {}
   let ended: number | undefined
   for await (const event of log.read<SagaEvent>({ stream: streamOf(id) })) {
     if (!state.started) metadata = event.metadata
     for (const moment of momentsOf(event, state)) timeline.push(moment)
+    for (const record of recordsOf(event)) note(record, told)
     applyTo(state, event)
     if (event.type === 'Ended') ended = event.recorded
   }
-  const { started, end, parked, failing, ops } = state
-  if (!started) throw eventError('BANYAN_SAGA_UNKNOWN', `there is no saga ${id}`)
+  const { started, end, failing, ops } = state
+  if (!started) throw await unknownSaga(log, id)
   const failure = failing ?? (end?.outcome === 'compensated' ? end : undefined)
+  const parked = parkedOf(state)
   return {
     ...{ id, saga: started.saga, version: started.version, status: statusOf(state) },
     ...{ input: started.input, started: started.at, metadata },
+    ...(started.deadline !== undefined && { deadline: started.at + started.deadline }),
     ...(end && { ended: ended! }),
     ...(end?.outcome === 'completed' && { result: end.result }),
     ...(failure && { failure: { class: failure.class, error: failure.error } }),
-    ...(parked && {
-      parked: {
-        ...{ reason: parked.reason, time: parked.at },
-        ...(parked.op !== undefined && { step: ops[parked.op]!.name }),
-        ...(parked.direction && { direction: parked.direction }),
-      },
-    }),
+    ...(parked && { parked }),
     beyondReturn: state.isBeyondReturn,
     ...(started.parent && { parent: started.parent.id }),
-    steps: ops.map(
-      ({
-        kind,
-        name,
-        status,
-        result,
-        class: kindOf,
-        error,
-        tries,
-        interruptions,
-        compensable,
-        compensated,
-        next,
-        due,
-      }) => ({
-        ...{ kind, name, status, tries, interruptions, compensable, compensated },
-        ...(result !== undefined && { result }),
-        ...(kindOf && { class: kindOf }),
-        ...(error && { error }),
-        ...(next !== undefined && { next }),
-        ...(due !== undefined && { due }),
-      }),
-    ),
+    steps: ops.map((op) => stepOf(op, told[op.index]!)),
     timeline,
   }
 }
 
-function* momentsOf(event: Recorded<SagaEvent>, state: SagaState): Generator<SagaMoment> {
-  const { revision, recorded: time } = event
-  const moment = (what: string, at = time): SagaMoment => ({ revision, time: at, what })
-  const names = state.ops.map(({ name, kind }) => ({ name, kind }))
-  const nameOf = (op: number): string => {
-    const { kind, name } = names[op]!
-    return kind === 'timer' ? 'timer' : `${kind} ${name}`
-  }
-  const by = typeof event.metadata.actor === 'string' ? ` by ${event.metadata.actor}` : ''
-  switch (event.type) {
-    case 'Started':
-      if (!state.started) yield moment(`started, version ${event.data.version}${by}`)
-      return
-    case 'Signalled':
-      yield moment(`signal ${event.data.name}`)
-      return
-    case 'Woken':
-      yield moment(
-        event.data.op === 'deadline' ? 'deadline has passed' : `woken for ${nameOf(event.data.op)}`,
-      )
-      return
-    case 'Requested': {
-      const { what, reason } = event.data
-      yield moment(`${what} was asked for${by}${reason === undefined ? '' : `: ${reason}`}`)
-      return
-    }
-    case 'ChildEnded':
-      yield moment(`${nameOf(event.data.op)} has ended: ${event.data.end.outcome}`)
-      return
-    case 'Progressed':
-    case 'Parked':
-    case 'Ended':
-      for (const record of event.data.records) {
-        if (record.is === 'begun') names[record.op] = record
-        yield moment(textOf(record, nameOf), record.at)
-      }
-      if (event.type === 'Parked') yield moment(`parked: ${event.data.parked.reason}`)
-      if (event.type === 'Ended') yield moment(event.data.end.outcome)
+function recordsOf({ type, data }: Recorded<SagaEvent>): readonly SagaRecord[] {
+  return type === 'Progressed' || type === 'Parked' || type === 'Ended' ? data.records : []
+}
+
+function note(record: SagaRecord, told: Told[]): void {
+  if (record.is === 'begun') told[record.op] = { began: record.at, child: record.child, failures: [] }
+  if (record.is !== 'tried') return
+  const { direction, class: kind, error, at: time, next } = record
+  told[record.op]!.failures.push({
+    ...{ direction, class: kind, error, time },
+    ...(next !== undefined && { next }),
+  })
+}
+
+function parkedOf({ parked, ops, failing, isBeyondReturn }: SagaState): SagaView['parked'] {
+  if (!parked) return undefined
+  const { reason, at: time, op, direction } = parked
+  return {
+    ...{ reason, time },
+    ...(op !== undefined && { step: ops[op]!.name }),
+    ...(direction && { direction }),
+    remedies: [
+      'retry',
+      ...(op === undefined ? [] : ['skip' as const]),
+      ...(failing || isBeyondReturn ? [] : ['cancel' as const]),
+    ],
   }
 }
 
-function textOf(record: SagaRecord, nameOf: (op: number) => string): string {
-  switch (record.is) {
-    case 'begun':
-      return `${nameOf(record.op)} begins${record.due === undefined ? '' : `, due ${new Date(record.due).toISOString()}`}`
-    case 'done':
-      return `${nameOf(record.op)} is done`
-    case 'tried': {
-      const what = record.direction === 'run' ? nameOf(record.op) : `the compensation of ${nameOf(record.op)}`
-      const then = record.next === undefined ? '' : `; again ${new Date(record.next).toISOString()}`
-      return `a try of ${what} has failed (${record.class}): ${record.error.message}${then}`
-    }
-    case 'interrupted':
-      return `whoever ran it has ended without a word, in the middle of ${record.ops.map(nameOf).join(', ')}`
-    case 'failed':
-      return `${nameOf(record.op)} has failed (${record.class}): ${record.error.message}`
-    case 'failing':
-      return `goes back (${record.class}): ${record.error.message}`
-    case 'resumed':
-      return 'goes on'
-    case 'compensated':
-      return `${nameOf(record.op)} is compensated`
+function stepOf(op: Op, { began, child, failures }: Told): SagaStepView {
+  const { kind, name, status, result, class: kindOf, error, next, due } = op
+  const { tries, interruptions, compensable, compensated } = op
+  return {
+    ...{ kind, name, status, began, tries, failures, interruptions, compensable, compensated },
+    ...(result !== undefined && { result }),
+    ...(kindOf && { class: kindOf }),
+    ...(error && { error }),
+    ...(next !== undefined && { next }),
+    ...(due !== undefined && { due }),
+    ...(child !== undefined && { child }),
   }
 }
