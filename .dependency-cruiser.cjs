@@ -60,6 +60,7 @@ module.exports = {
           '^src/events/event-sourcing/snapshots\\.ts$',
           '^src/events/projections/store\\.ts$',
           '^src/events/(outbox|inbox)/store\\.ts$',
+          '^src/events/cdc/source\\.ts$',
           '^src/coordination/coordinator\\.ts$',
         ],
       },

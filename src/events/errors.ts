@@ -50,6 +50,14 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_OUTBOX_UNAVAILABLE` | the database of an outbox or inbox cannot be reached, or not used |
  * | `BANYAN_OUTBOX_CLOSED` | the outbox or inbox was closed |
  * | `BANYAN_INBOX_MISMATCH` | an id that was received comes again with something else |
+ * | `BANYAN_SOURCE_UNPREPARED` | a database cannot be captured as it is; the message has the statement that mends it |
+ * | `BANYAN_SOURCE_UNAVAILABLE` | a database that is captured cannot be reached, or not used |
+ * | `BANYAN_SOURCE_CHANGED` | a capture finds another database, or the same at an earlier time: it needs a new snapshot |
+ * | `BANYAN_SLOT_LOST` | a database has not kept the changes that a capture needs next: it needs a new snapshot |
+ * | `BANYAN_CAPTURE_LAGS` | a database keeps more of its write-ahead log for a capture than was said |
+ * | `BANYAN_CAPTURE_UNKNOWN` | there is no capture of that name |
+ * | `BANYAN_CAPTURE_CLOSED` | the capture was closed |
+ * | `BANYAN_TOO_MANY_PARKED` | a capture has parked so many rows that it waits for them to be mended |
  * | `BANYAN_WEBHOOK_UNVERIFIED` | a pushed message whose signature is missing, too old, or of nobody who is known |
  * | `BANYAN_SUBJECT_FORGOTTEN` | personal data of somebody whose key was deleted; nothing was appended |
  * | `BANYAN_SUBJECT_KEY_UNAVAILABLE` | the store of keys does not have the key that is needed, or no master key that was given unwraps it |
@@ -103,6 +111,14 @@ export type EventErrorCode =
   | 'BANYAN_OUTBOX_UNAVAILABLE'
   | 'BANYAN_OUTBOX_CLOSED'
   | 'BANYAN_INBOX_MISMATCH'
+  | 'BANYAN_SOURCE_UNPREPARED'
+  | 'BANYAN_SOURCE_UNAVAILABLE'
+  | 'BANYAN_SOURCE_CHANGED'
+  | 'BANYAN_SLOT_LOST'
+  | 'BANYAN_CAPTURE_LAGS'
+  | 'BANYAN_CAPTURE_UNKNOWN'
+  | 'BANYAN_CAPTURE_CLOSED'
+  | 'BANYAN_TOO_MANY_PARKED'
   | 'BANYAN_WEBHOOK_UNVERIFIED'
   | 'BANYAN_SUBJECT_FORGOTTEN'
   | 'BANYAN_SUBJECT_KEY_UNAVAILABLE'

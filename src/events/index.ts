@@ -11,6 +11,7 @@ import {
   openOutboxStore,
   type ApplicationPlace,
 } from '../drivers/open-outbox.js'
+import { openChanges } from '../drivers/open-changes.js'
 import { openSnapshotStore } from '../drivers/open-snapshots.js'
 import { checkOptions, type OptionTable } from '../core/options.js'
 import type { Runtime } from '../core/runtime.js'
@@ -19,6 +20,7 @@ import type { MemoryTables } from '../drivers/memory/read-models.js'
 import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
 import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
 import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
+import { captureSettings, RunningCapture, type CaptureOptions, type ChangeCapture } from './cdc/index.js'
 import type { LogDriver } from './driver.js'
 import { DriverLog, type LogOptions } from './event-log.js'
 import type { Snapshots } from './event-sourcing/index.js'
@@ -192,6 +194,24 @@ export function inboxSchema(engine: 'postgres' | 'sqlite'): string {
   return applicationSchema('inbox', engine)
 }
 
+/**
+ * Captures what is done to tables of a PostgreSQL database as events, in the order of its commits, exactly once: first a
+ * snapshot of the tables, then every change since. Goes on where it was after any crash; of several processes that capture
+ * under one name one works and the others wait.
+ *
+ * @returns once it runs, waits for another process, or tries to reach a source that is not there; from then on what is wrong is
+ *   told by `status()`, and it goes on by itself
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING`; `BANYAN_SOURCE_UNPREPARED` with the statement to run
+ */
+export async function captureChanges(options: CaptureOptions): Promise<ChangeCapture> {
+  const settings = captureSettings(options)
+  const { from } = options
+  const source = typeof from === 'string' ? await openChanges(from, settings.runtime) : from
+  const capture = new RunningCapture(settings, source, options.signal)
+  await capture.started()
+  return capture
+}
+
 export type { Inbox, InboxOptions, Once, OnceOptions } from './inbox/index.js'
 export type {
   AsyncTransaction,
@@ -206,6 +226,34 @@ export type {
   SyncTransaction,
 } from './outbox/index.js'
 export { causedBy } from './caused-by.js'
+export {
+  changeOf,
+  foldChange,
+  type CapturedEvent,
+  type CaptureOptions,
+  type CaptureStateName,
+  type CaptureStatus,
+  type ChangeCapture,
+  type ChangeMetadata,
+  type ChangeSource,
+  type ChangeStream,
+  type ConnectRequest,
+  type Operation,
+  type ParkedChange,
+  type ResnapshotReason,
+  type Retried,
+  type Row,
+  type RowChange,
+  type RowMessage,
+  type SlotState,
+  type SourceIdentity,
+  type SourceMessage,
+  type SourceSession,
+  type SourceSnapshot,
+  type TableCapture,
+  type TableShape,
+  type WantedTable,
+} from './cdc/index.js'
 export {
   eventTypes,
   InvalidEventError,

@@ -1,0 +1,32 @@
+/**
+ * RowChange data capture: what is done to the tables of a database becomes events of the log. A source (`source.ts`) brings a
+ * snapshot and the changes since; `snapshotting.ts` and `streaming.ts` bring them to the `intake.ts`, which maps rows to events
+ * (`mapping.ts`), sets aside what cannot become one (`parking.ts`) and appends them together with how far the capture is
+ * (`state.ts`). `session.ts` is one connection, `capture.ts` what users hold.
+ */
+export {
+  changeOf,
+  foldChange,
+  type CapturedEvent,
+  type RowChange,
+  type ChangeMetadata,
+  type Operation,
+} from './change.js'
+export { RunningCapture, type ChangeCapture } from './capture.js'
+export { captureSettings, type CaptureOptions, type ResnapshotReason, type TableCapture } from './options.js'
+export type { ParkedChange } from './parking.js'
+export type {
+  ChangeSource,
+  ChangeStream,
+  ConnectRequest,
+  Row,
+  RowMessage,
+  SlotState,
+  SourceIdentity,
+  SourceMessage,
+  SourceSession,
+  SourceSnapshot,
+  TableShape,
+  WantedTable,
+} from './source.js'
+export type { CaptureStateName, CaptureStatus, Retried } from './status.js'

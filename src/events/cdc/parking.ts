@@ -1,0 +1,168 @@
+import type { EventLog, NewEvent, Position } from '../log.js'
+import type { RowChange } from './change.js'
+import type { Row } from './source.js'
+import { stateStreamOf } from './state.js'
+
+/** A change whose events could not be made or appended, or that waits behind one. */
+export interface ParkedChange {
+  /** Its place in the log: rows are retried in this order. */
+  readonly position: Position
+  /** The stream that waits for it; the topic alone, if its key cannot be told. */
+  readonly stream: string
+  /** As configured. */
+  readonly table: string
+  /** Why it was parked. */
+  readonly error: string
+  readonly change: RowChange
+}
+
+/** What the log has of it. */
+export interface ParkedData {
+  readonly stream: string
+  readonly table: string
+  readonly error: string
+  readonly change: RowChange
+}
+
+const PARKED = 'RowParked'
+const RELEASED = 'RowReleased'
+
+/** Rows that wait for one stream. */
+interface Lane {
+  readonly table: string
+  rows: number
+  /** The newest of them. */
+  last: RowChange
+}
+
+/**
+ * Rows that were set aside, in a stream beside the state: a row that cannot be taken holds up those behind it that belong to
+ * the same stream, and nothing else.
+ */
+export class Parking {
+  readonly stream: string
+  readonly #log: EventLog
+  readonly #hold: string
+  readonly #lanes = new Map<string, Lane>()
+  #rows = 0
+  #isKept = false
+
+  private constructor(name: string, log: EventLog) {
+    this.stream = `${stateStreamOf(name)}-parked`
+    this.#log = log
+    this.#hold = `cdc-${name}`
+  }
+
+  static async load(name: string, log: EventLog): Promise<Parking> {
+    const parking = new Parking(name, log)
+    const released = await parking.#released()
+    for await (const { revision, data } of log.read({ stream: parking.stream, types: [PARKED] }))
+      if (!released.has(revision)) parking.#add(data as ParkedData)
+    parking.#isKept = parking.#rows > 0
+    return parking
+  }
+
+  get rows(): number {
+    return this.#rows
+  }
+
+  get lanes(): number {
+    return this.#lanes.size
+  }
+
+  /** Which lane a stream waits in, if it does: its own, or that of its whole topic. */
+  laneOf(topic: string, stream: string | undefined): string | undefined {
+    if (stream === undefined || this.#lanes.has(topic)) return topic
+    return this.#lanes.has(stream) ? stream : undefined
+  }
+
+  /** The newest change that waits for a stream. */
+  lastOf(stream: string): RowChange | undefined {
+    return this.#lanes.get(stream)?.last
+  }
+
+  /** Streams of a table that wait. */
+  *waiting(table: string): Generator<{ stream: string; last: RowChange }> {
+    for (const [stream, lane] of this.#lanes) if (lane.table === table) yield { stream, last: lane.last }
+  }
+
+  /** Counts a row that is about to be appended, see {@link Parking.event}. */
+  park(data: ParkedData): void {
+    this.#add(data)
+  }
+
+  /** What is appended for it. */
+  event(data: ParkedData): NewEvent {
+    return { type: PARKED, data }
+  }
+
+  /** What is appended when a row has gone where it belongs. */
+  release(revision: number): NewEvent {
+    return { type: RELEASED, data: { revision } }
+  }
+
+  /** A row was let go. */
+  released(stream: string): void {
+    const lane = this.#lanes.get(stream)
+    if (!lane) return
+    this.#rows--
+    lane.rows--
+    if (lane.rows === 0) this.#lanes.delete(stream)
+  }
+
+  /** What waits, in order. */
+  async *list(): AsyncGenerator<ParkedChange & { revision: number }, void, undefined> {
+    const released = await this.#released()
+    for await (const event of this.#log.read({ stream: this.stream, types: [PARKED] })) {
+      const { position, revision } = event
+      if (!released.has(revision)) yield { position, revision, ...(event.data as ParkedData) }
+    }
+  }
+
+  /** Keeps what is about to be parked from being truncated with the rest of the log. */
+  async keep(): Promise<void> {
+    if (this.#isKept) return
+    this.#isKept = true
+    await this.#log.hold(this.#hold, await this.#log.head())
+  }
+
+  /** Forgets what was released, once nothing waits any more. */
+  async tidy(): Promise<void> {
+    if (this.#rows > 0) return
+    const revision = await this.#log.revision(this.stream)
+    if (revision === 'none') return
+    await this.#log.truncate({ stream: this.stream, beforeRevision: revision + 1, forget: true })
+    await this.#log.release(this.#hold)
+    this.#isKept = false
+  }
+
+  /** Forgets everything that waits. */
+  async discard(): Promise<void> {
+    this.#lanes.clear()
+    this.#rows = 0
+    await this.tidy()
+  }
+
+  async #released(): Promise<Set<number>> {
+    const released = new Set<number>()
+    for await (const { data } of this.#log.read({ stream: this.stream, types: [RELEASED] }))
+      released.add((data as { revision: number }).revision)
+    return released
+  }
+
+  #add({ stream, table, change }: ParkedData): void {
+    this.#rows++
+    const lane = this.#lanes.get(stream)
+    if (lane) {
+      lane.rows++
+      lane.last = change
+    } else this.#lanes.set(stream, { table, rows: 1, last: change })
+  }
+}
+
+/** What is kept of a change: of large rows also what they were. */
+export function keyText(key: Row): string {
+  return Object.entries(key)
+    .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+    .join(', ')
+}
