@@ -171,14 +171,14 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
     const { clock, random } = this.#settings.runtime
     let failures = 0
     try {
-      while (!this.#isClosing) {
+      while (!this.#isClosing()) {
         const began = clock.now()
         try {
           this.#session = this.#newSession()
           await this.#session.run()
           failures = 0
         } catch (error) {
-          if (this.#isClosing) break
+          if (this.#isClosing()) break
           if (clock.now() - began > LASTED_MS) failures = 0
           failures++
           const wait = this.#failed(error, backoffWait(RETRY, failures, 'equal', random))
@@ -263,12 +263,12 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
     }
   }
 
-  get #isClosing(): boolean {
+  #isClosing(): boolean {
     return this.#closing.signal.aborted
   }
 
   #mustBeOpen(): void {
-    if (this.#isClosing) throw closedError(this.name)
+    if (this.#isClosing()) throw closedError(this.name)
   }
 }
 

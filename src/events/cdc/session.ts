@@ -127,7 +127,7 @@ export class Session {
         if (streaming.isBetween) {
           if (this.#requests.isSnapshotAsked) return
           await this.#requests.retry(() => retryRows(work))
-          await this.#requests.aim(() => session.end())
+          await this.#requests.aim(() => session.end(true))
         }
         const hasChanged = await streaming.step(this.#requests.isWaitedFor)
         this.#requests.reached(streaming.lsn)

@@ -49,8 +49,12 @@ export interface SourceSession {
   snapshot(tables: readonly TableShape[]): Promise<SourceSnapshot>
   /** Follows what is committed from a place on. */
   follow(from: bigint): Promise<ChangeStream>
-  /** Where the order of changes ends now. */
-  end(): Promise<bigint>
+  /**
+   * Where the order of changes ends now, as far as it is on disk.
+   *
+   * @param all - puts everything that was committed on disk first
+   */
+  end(all?: boolean): Promise<bigint>
   close(): Promise<void>
 }
 

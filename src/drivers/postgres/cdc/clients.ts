@@ -13,6 +13,7 @@ const SETTINGS = `
   SET extra_float_digits = 1;
   SET bytea_output = 'hex';
   SET row_security = off;
+  SET synchronous_commit = local;
   SET tcp_keepalives_idle = 10;
   SET tcp_keepalives_interval = 5;
   SET tcp_keepalives_count = 3;

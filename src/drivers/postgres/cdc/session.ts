@@ -122,8 +122,10 @@ export class PostgresSession implements SourceSession {
     })
   }
 
-  end(): Promise<bigint> {
+  end(all = false): Promise<bigint> {
     return this.#reached(async () => {
+      // What is committed asynchronously is told of once it is on disk; a commit of our own brings it there.
+      if (all) await this.#control.query(COMMIT_SOMETHING)
       const { rows } = await this.#control.query<{ lsn: string }>(END)
       return parseLsn(rows[0]!.lsn)
     })
@@ -155,4 +157,6 @@ const SLOT = `
 const DROP_SLOT = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1`
 
 const END = `
-  SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn`
+  SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn`
+
+const COMMIT_SOMETHING = 'SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE txid_current() END'
