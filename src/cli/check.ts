@@ -51,7 +51,7 @@ function logText(events: NonNullable<NodeSpec['events']>): string {
 
 /** What is told of a configuration, by title: a title stands before the first of its lines. */
 function headRows(spec: NodeSpec): [title: string, text: string][] {
-  const { listen, admin, events, topics = {}, subscriptions = {}, projections = {} } = spec
+  const { listen, admin, events, topics = {}, subscriptions = {}, projections = {}, outboxes = {} } = spec
   return [
     ['listens on', listen.map(listenText).join(', ')],
     ['admin on', admin === false ? 'nowhere' : String(admin)],
@@ -70,6 +70,10 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
         ([name, { module, store }]) =>
           `${name} of ${[module].flat().join(', ')}, in ${String(redact(store))}`,
       ),
+    ),
+    ...titled(
+      'outboxes',
+      Object.entries(outboxes).map(([name, { database }]) => `${name} in ${String(redact(database))}`),
     ),
   ]
 }

@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError } from 'commander'
 import { BanyanError } from '../core/errors.js'
 import { version } from '../node/version.js'
 import { registerEvents } from './events/index.js'
+import { registerOutbox } from './outbox/index.js'
 import { paint } from './paint.js'
 import { registerProjections } from './projections/index.js'
 import { registerStreams } from './streams/index.js'
@@ -40,6 +41,7 @@ Examples:
   banyan streams audit order-17    who did what to a thing, when and why
   banyan subscriptions             what waits to be handled, and what has failed
   banyan projections status        how far read models are
+  banyan outbox status             what waits to be relayed
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -194,6 +196,7 @@ registerStreams(program)
 registerTopics(program)
 registerSubscriptions(program)
 registerProjections(program)
+registerOutbox(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.

@@ -18,16 +18,19 @@ export type ApplicationPlace = string | SqliteHandle | PostgresPool
  * Opens the store of an outbox; its module, and the package it needs, is loaded only then.
  *
  * @param where - `sqlite:./app.db`, `postgres://...`, a `Database` of better-sqlite3, a `Pool` of pg
+ * @param migrate - whether to make its tables if they are not there
  * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_OUTBOX_UNAVAILABLE`
  */
 export function openOutboxStore(
   where: ApplicationPlace,
-  context: DriverContext = systemRuntime,
+  { clock }: DriverContext = systemRuntime,
+  migrate = true,
 ): Promise<OutboxStore> {
   return opened('an outbox', where, {
-    sqlite: async (place) => (await import('./sqlite/outbox/store.js')).openSqliteOutbox(place, context),
+    sqlite: async (place) =>
+      (await import('./sqlite/outbox/store.js')).openSqliteOutbox(place, { clock, migrate }),
     postgres: async (place) =>
-      (await import('./postgres/outbox/store.js')).openPostgresOutbox(place, context),
+      (await import('./postgres/outbox/store.js')).openPostgresOutbox(place, { clock, migrate }),
   })
 }
 
@@ -38,11 +41,14 @@ export function openOutboxStore(
  */
 export function openInboxStore(
   where: ApplicationPlace,
-  context: DriverContext = systemRuntime,
+  { clock }: DriverContext = systemRuntime,
+  migrate = true,
 ): Promise<InboxStore<unknown>> {
   return opened<InboxStore<unknown>>('an inbox', where, {
-    sqlite: async (place) => (await import('./sqlite/inbox/store.js')).openSqliteInbox(place, context),
-    postgres: async (place) => (await import('./postgres/inbox/store.js')).openPostgresInbox(place),
+    sqlite: async (place) =>
+      (await import('./sqlite/inbox/store.js')).openSqliteInbox(place, { clock, migrate }),
+    postgres: async (place) =>
+      (await import('./postgres/inbox/store.js')).openPostgresInbox(place, { migrate }),
   })
 }
 

@@ -158,7 +158,7 @@ function storeOf(
  */
 export async function openOutbox(where: ApplicationPlace, options: OutboxOptions = {}): Promise<Outbox> {
   checkOutboxOptions(options)
-  return new StoredOutbox(await openOutboxStore(where, options.runtime), options)
+  return new StoredOutbox(await openOutboxStore(where, options.runtime, options.migrate), options)
 }
 
 /**
@@ -181,7 +181,7 @@ export async function openInbox(
   options: InboxOptions = {},
 ): Promise<Inbox<unknown>> {
   checkInboxOptions(options)
-  return new StoredInbox(await openInboxStore(where, options.runtime), options)
+  return new StoredInbox(await openInboxStore(where, options.runtime, options.migrate), options)
 }
 
 /** The SQL that makes the tables of an outbox, for those who migrate their database themselves. */

@@ -182,6 +182,7 @@ export class Node implements Running {
       listeners.commit(0)
       this.#subscriptions?.commit()
       this.#projections.begin()
+      await this.#events?.relay(this.#spec)
     } catch (error) {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
@@ -361,6 +362,7 @@ export class Node implements Running {
       throw error
     }
     this.#spec = spec
+    await this.#events?.relay(spec)
     return this.#configuration.applied(spec, origin, changes)
   }
 }

@@ -4,6 +4,7 @@ import type { GatewaySpec } from '../traffic/gateway/spec.js'
 import type {
   LogSpec,
   PushOptions,
+  RelayOptions,
   RetentionOptions,
   RunOptions,
   SubscriptionOptions,
@@ -85,6 +86,12 @@ export interface ProjectionSpec extends Omit<RunOptions, 'signal'> {
   store: string
 }
 
+/** `outboxes.<name>`: an outbox of an application that the node relays to its log. */
+export interface OutboxSpec extends Omit<RelayOptions, 'name'> {
+  /** Where it is: `sqlite:./app.db`, `postgres://...`. */
+  database: string
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -102,6 +109,8 @@ export interface NodeSpec extends GatewaySpec {
   subscriptions?: Readonly<Record<string, SubscriptionSpec>>
   /** Read models that it makes of events, by name. Default none. */
   projections?: Readonly<Record<string, ProjectionSpec>>
+  /** Outboxes of applications that it relays to its log, by name. Default none. */
+  outboxes?: Readonly<Record<string, OutboxSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -113,7 +122,7 @@ export interface NodeSpec extends GatewaySpec {
 }
 
 /** Kinds that are about the event log. */
-const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections'] as const
+const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections', 'outboxes'] as const
 
 /** The part of it that concerns the gateway, which knows of no events: a change of those changes none of its filters. */
 export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { eventError } from '../../src/events/errors.js'
-import { type Commit, type EventLog, type Relay } from '../../src/events/index.js'
+import type { Commit, EventLog, Relay } from '../../src/events/index.js'
 import { virtualRuntime } from '../../src/testing/index.js'
 import { SEED, times } from '../support/effort.js'
 import { altered } from '../support/logs.js'

@@ -41,15 +41,19 @@ export class ApplicationDatabase {
   }
 
   /**
-   * Makes the tables if they are not there.
+   * Makes the tables if they are not there, or says that they are not.
    *
    * @param where - a URL, or a pool of the application, which is not closed
    */
-  static async open(where: string | PostgresPool, kind: TableKind): Promise<ApplicationDatabase> {
+  static async open(
+    where: string | PostgresPool,
+    kind: TableKind,
+    migrate: boolean,
+  ): Promise<ApplicationDatabase> {
     const isOwn = typeof where === 'string'
     const opened = new ApplicationDatabase(isOwn ? await connected(where, kind) : where, isOwn, kind)
     try {
-      await opened.#prepare()
+      await opened.#prepare(migrate)
     } catch (error) {
       await opened.close()
       throw error
@@ -124,8 +128,9 @@ export class ApplicationDatabase {
     if (this.#isOwn) await this.#pool.end()
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(migrate: boolean): Promise<void> {
     const { name, table, schema, format } = this.#kind
+    const more = table === 'banyan_inbox' ? ' --inbox' : ''
     const isThere = async (client: PostgresClient): Promise<boolean> => {
       // Not to_regclass: that may still know from before the lock that there is none.
       const { rows } = await client.query(
@@ -138,6 +143,11 @@ export class ApplicationDatabase {
     await this.transact(async (client) => {
       // Whoever may not make tables can use those that are there.
       if (!(await isThere(client))) {
+        if (!migrate)
+          throw eventError(
+            'BANYAN_OUTBOX_UNAVAILABLE',
+            `the tables of ${name} are not in this database of PostgreSQL; make them with what banyan outbox schema postgres${more} prints`,
+          )
         await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
         if (!(await isThere(client))) await client.query(schema)
       }

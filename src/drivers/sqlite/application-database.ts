@@ -47,21 +47,23 @@ export class ApplicationDatabase {
   }
 
   /**
-   * Makes the tables if they are not there.
+   * Makes the tables if they are not there, or says that they are not.
    *
    * @param where - a file, or a database that is open, whose file is opened again
    */
   static async open(
     where: string | SqliteHandle,
     kind: TableKind,
-    clock: Clock,
+    { clock, migrate }: { clock: Clock; migrate: boolean },
   ): Promise<ApplicationDatabase> {
     const file = fileOf(where, kind)
+    if (!migrate && !existsSync(file))
+      throw eventError('BANYAN_OUTBOX_UNAVAILABLE', `there is no file ${file} that could hold ${kind.name}`)
     const sqlite = await loadSqlite()
     let opened: ApplicationDatabase | undefined
     try {
       opened = new ApplicationDatabase(file, sqlite, kind, clock)
-      await opened.write(() => opened!.#prepare())
+      await opened.write(() => opened!.#prepare(migrate))
       return opened
     } catch (error) {
       opened?.close()
@@ -104,12 +106,19 @@ export class ApplicationDatabase {
     this.database.close()
   }
 
-  #prepare(): void {
+  #prepare(migrate: boolean): void {
     const { name, table, schema, format } = this.#kind
     const isThere = this.database
       .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")
       .get(table)
-    if (isThere === undefined) this.database.exec(schema)
+    if (isThere === undefined) {
+      if (!migrate)
+        throw eventError(
+          'BANYAN_OUTBOX_UNAVAILABLE',
+          `the tables of ${name} are not in ${this.file}; make them with what banyan outbox schema sqlite${table === 'banyan_inbox' ? ' --inbox' : ''} prints`,
+        )
+      this.database.exec(schema)
+    }
     const found = this.database.prepare(`SELECT format FROM ${format.table}`).pluck().get() as number
     if (!(found <= format.newest))
       throw eventError(

@@ -17,12 +17,15 @@ import type { InboxId, InboxRows, InboxStore } from './store.js'
 export interface InboxOptions {
   /** How long ids are known. Default `'7d'`. */
   retention?: Duration
+  /** Whether to make its tables if they are not there. Default true. */
+  migrate?: boolean
   /** Time, chance and telemetry; default the system's. */
   runtime?: Runtime
 }
 
 const OPTIONS: OptionTable<InboxOptions> = {
   retention: { kind: 'duration', min: 1, doc: 'how long ids are known' },
+  migrate: { kind: 'boolean', doc: 'whether to make its tables' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
 

@@ -8,13 +8,11 @@ import type { Runtime } from '../../core/runtime.js'
  * |---|---|---|
  * | `banyan.outbox.relayed` | `{message}` | messages that it has brought to the log |
  * | `banyan.outbox.lag` | s | from the publishing of a message until it was in the log |
- * | `banyan.outbox.parked` | `{message}` | messages that it has parked, as the log does not take them |
  * | `banyan.outbox.failures` | `{failure}` | tries that failed, as the log or the database was not there |
  */
 export class OutboxInstruments {
   readonly relayed: Counter
   readonly lag: Histogram
-  readonly parked: Counter
   readonly failures: Counter
 
   constructor({ telemetry }: Runtime, name: string) {
@@ -22,7 +20,6 @@ export class OutboxInstruments {
     const counter = (metric: string, description: string, unit: string): Counter =>
       telemetry.counter(`banyan.outbox.${metric}`, { description, unit, attributes })
     this.relayed = counter('relayed', 'Messages that were brought to the log.', '{message}')
-    this.parked = counter('parked', 'Messages that the log did not take.', '{message}')
     this.failures = counter('failures', 'Tries of a relay that failed.', '{failure}')
     this.lag = telemetry.histogram('banyan.outbox.lag', {
       description: 'From the publishing of a message until it was in the log.',

@@ -18,6 +18,8 @@ export interface OutboxOptions {
   types?: EventTransform
   /** The largest data and metadata of one message; as that of the log. Default `'16MB'`. */
   eventBytes?: Bytes
+  /** Whether to make its tables if they are not there. Default true. */
+  migrate?: boolean
   /** Time, chance and telemetry; default the system's. */
   runtime?: Runtime
 }
@@ -32,6 +34,7 @@ const OPTIONS: OptionTable<OutboxOptions> = {
     ],
     doc: 'the largest data and metadata of one message',
   },
+  migrate: { kind: 'boolean', doc: 'whether to make its tables' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
 

@@ -149,7 +149,6 @@ export class RunningRelay implements Relay {
     this.#instruments.relayed.add(settled.relayed.length)
     for (const { number, reason } of settled.parked) {
       const row = found.find((each) => each.number === number)
-      this.#instruments.parked.add(1)
       this.#runtime.telemetry.log('error', `message ${row?.id} of topic ${row?.topic} is parked: ${reason}`)
     }
     return settled

@@ -10,6 +10,7 @@ import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
 import type { ProjectionControl } from '../projections/state.js'
+import { outboxesReply } from './outboxes.js'
 import { projectionsReply } from './projections.js'
 import { purgeReply, type CachePurge } from './cache.js'
 import { subscriptionsReply } from './subscriptions.js'
@@ -69,6 +70,7 @@ const BODY_BYTES = 64 * 1024
  * | `/api/events...` | the event log: see {@link eventsReply} |
  * | `/api/subscriptions...`, `/api/topics` | the subscriptions of the event log: see {@link subscriptionsReply} |
  * | `/api/projections...` | read models: see {@link projectionsReply} |
+ * | `/api/outboxes...` | outboxes that are relayed to the log: see {@link outboxesReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -152,6 +154,8 @@ export class AdminServer {
       return subscriptionsReply(request, path, this.#subject.events())
     if (path === '/api/projections' || path.startsWith('/api/projections/'))
       return projectionsReply(request, path, this.#subject.projections())
+    if (path === '/api/outboxes' || path.startsWith('/api/outboxes/'))
+      return outboxesReply(request, path, this.#subject.events()?.outboxes)
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
@@ -174,7 +178,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics or /api/projections.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections or /api/outboxes.',
         )
     }
   }

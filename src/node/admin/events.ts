@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { HandlerRequest, HttpHandler } from '../../core/http-handler.js'
+import type { OutboxControl } from '../outboxes/state.js'
 import {
   auditRecord,
   auditTrail,
@@ -24,6 +25,8 @@ export interface AdminEvents {
   /** Appends, reads and follows, as routes with `events` do. */
   readonly handler: HttpHandler
   state(): Promise<object>
+  /** The outboxes that are relayed to it, if its configuration ever had some. */
+  readonly outboxes: OutboxControl | undefined
 }
 
 const BASE = '/api/events'

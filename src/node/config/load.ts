@@ -9,6 +9,7 @@ import { checkBuild, checkMeaning, checkMeaningOfMisshapen } from './meaning.js'
 import { checkDocuments } from './check-documents.js'
 import { checkEventLog } from './check-events.js'
 import { checkProjections } from './check-projections.js'
+import { checkOutboxPackages } from './meaning-of-outboxes.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -87,7 +88,12 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
   const { file, spec, warnings } = loaded
   const projections = await checkProjections(spec)
   const files = [...new Set([...loaded.files, ...projections.files])]
-  const found = [...(await checkRules(spec)), ...(await checkEventLog(spec)), ...projections.problems]
+  const found = [
+    ...(await checkRules(spec)),
+    ...(await checkEventLog(spec)),
+    ...projections.problems,
+    ...checkOutboxPackages(spec),
+  ]
   const problems: ConfigProblem[] = [
     ...found.map(({ severity, path, at, message }) => ({
       severity,
@@ -187,6 +193,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     topics,
     subscriptions,
     projections,
+    outboxes,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -210,6 +217,7 @@ function toSpec(config: ConfigInput): NodeSpec {
       subscriptions: subscriptions as unknown as NonNullable<NodeSpec['subscriptions']>,
     }),
     ...(projections && { projections: projections as NonNullable<NodeSpec['projections']> }),
+    ...(outboxes && { outboxes: outboxes as NonNullable<NodeSpec['outboxes']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined
       ? {}

@@ -9,6 +9,7 @@ import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, checkTransform, servicesOfAggregate } from './meaning-of-shaping.js'
 import { checkEvents, checkEventsOfRoute } from './meaning-of-events.js'
 import { checkSubscription, checkTopics, isPushedTo } from './meaning-of-pubsub.js'
+import { checkOutbox } from './meaning-of-outboxes.js'
 import { checkProjection } from './meaning-of-projections.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
@@ -42,6 +43,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     checkTopics(config),
     ...namesOf(config.subscriptions).map((name) => checkSubscription(config, name, unknown)),
     ...namesOf(config.projections).map((name) => checkProjection(config, name)),
+    ...namesOf(config.outboxes).map((name) => checkOutbox(config, name)),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),
     ...namesOf(config.authenticators).map((name) => checkAuthenticator(config, name)),

@@ -9,6 +9,8 @@ import type { SubscriptionStatus } from '../../events/pubsub/manage/index.js'
 import { deliverScheduled } from '../../events/pubsub/scheduled/scheduler.js'
 import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
+import type { HostedOutboxes } from '../outboxes/hosted-outboxes.js'
+import type { OutboxControl } from '../outboxes/state.js'
 import { logSpecOf, type EventsSpec, type NodeSpec } from '../spec.js'
 import { KnownTypes } from './known-types.js'
 import { LogWatch } from './log-watch.js'
@@ -45,9 +47,12 @@ export class HostedLog {
   #handler: HttpHandler | undefined = undefined
   #topics: NodeSpec['topics'] = undefined
   #messages: HostedSubscriptions | undefined = undefined
+  readonly #role: LogRole
+  #outboxes: HostedOutboxes | undefined = undefined
 
   private constructor(log: EventLog, types: KnownTypes, spec: EventsSpec, runtime: Runtime, role: LogRole) {
     this.log = log
+    this.#role = role
     this.#types = types
     this.#spec = spec
     this.#runtime = runtime
@@ -111,6 +116,22 @@ export class HostedLog {
     }
   }
 
+  /**
+   * Relays the outboxes of a configuration to the log from now on; of several processes of a node only one does. What that
+   * takes is loaded only if there are some.
+   */
+  async relay({ outboxes = {} }: Pick<NodeSpec, 'outboxes'>): Promise<void> {
+    if (this.#role === 'worker' || (!this.#outboxes && Object.keys(outboxes).length === 0)) return
+    const { HostedOutboxes } = await import('../outboxes/hosted-outboxes.js')
+    this.#outboxes ??= new HostedOutboxes(this.log, this.#runtime)
+    this.#outboxes.follow(outboxes)
+  }
+
+  /** The outboxes that are relayed here, if there ever were some. */
+  get outboxes(): OutboxControl | undefined {
+    return this.#outboxes
+  }
+
   /** Sends no more messages, and waits for those on their way until `cut` aborts. */
   async stopPushing(cut: AbortSignal): Promise<void> {
     await this.#messages?.stop(cut)
@@ -141,7 +162,12 @@ export class HostedLog {
 
   async state(): Promise<EventsState> {
     const { driver, durable, shared } = this.log.capabilities
-    const [found] = await Promise.all([this.#watch.look(), this.#subscriptions?.look()])
+    const [found] = await Promise.all([
+      this.#watch.look(),
+      this.#subscriptions?.look(),
+      // For the gauges.
+      this.#outboxes?.list(),
+    ])
     if (typeof found === 'string') return { driver, durable, shared, problem: found }
     return { ...found, driver, durable, shared }
   }
@@ -160,6 +186,7 @@ export class HostedLog {
     this.endFollowers()
     this.#watch.close()
     this.#subscriptions?.close()
+    await this.#outboxes?.close()
     await this.#messages?.close()
     await this.#retention?.close()
     await this.#endScheduled?.()

@@ -128,6 +128,7 @@ export class Supervisor implements Running {
       const admin = await this.#admin.prepare(setting)
       admin.commit()
       await this.#crew.start(this.#spec.workers ?? 1)
+      await this.#events?.relay(this.#spec)
     } catch (error) {
       await this.#admin.close()
       await this.#events?.close()
@@ -197,6 +198,7 @@ export class Supervisor implements Running {
     }
     this.#spec = spec
     changeEvents?.()
+    await this.#events?.relay(spec)
     admin.commit()
     this.#counts.reset()
     await this.#crew.resize(spec.workers ?? 1, duration(spec.drain.grace, 'drain.grace'))

@@ -17,8 +17,11 @@ const KIND = {
  *
  * @param where - a URL, or a pool of the application, which is not closed
  */
-export async function openPostgresInbox(where: string | PostgresPool): Promise<InboxStore<PostgresTables>> {
-  return new PostgresInbox(await ApplicationDatabase.open(where, KIND))
+export async function openPostgresInbox(
+  where: string | PostgresPool,
+  { migrate }: { migrate: boolean },
+): Promise<InboxStore<PostgresTables>> {
+  return new PostgresInbox(await ApplicationDatabase.open(where, KIND, migrate))
 }
 
 class PostgresInbox implements InboxStore<PostgresTables> {

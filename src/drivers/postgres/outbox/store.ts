@@ -38,9 +38,9 @@ const KIND = {
  */
 export async function openPostgresOutbox(
   where: string | PostgresPool,
-  { clock }: DriverContext,
+  { clock, migrate }: DriverContext & { migrate: boolean },
 ): Promise<OutboxStore> {
-  return new PostgresOutbox(await ApplicationDatabase.open(where, KIND), clock)
+  return new PostgresOutbox(await ApplicationDatabase.open(where, KIND, migrate), clock)
 }
 
 class PostgresOutbox implements OutboxStore {

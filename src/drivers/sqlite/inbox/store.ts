@@ -21,9 +21,9 @@ const KIND = {
  */
 export async function openSqliteInbox(
   where: string | SqliteHandle,
-  { clock }: DriverContext,
+  context: DriverContext & { migrate: boolean },
 ): Promise<InboxStore<SqliteTables>> {
-  return new SqliteInbox(await ApplicationDatabase.open(where, KIND, clock))
+  return new SqliteInbox(await ApplicationDatabase.open(where, KIND, context))
 }
 
 class SqliteInbox implements InboxStore<SqliteTables> {

@@ -34,9 +34,9 @@ const KIND = {
  */
 export async function openSqliteOutbox(
   where: string | SqliteHandle,
-  { clock }: DriverContext,
+  context: DriverContext & { migrate: boolean },
 ): Promise<OutboxStore> {
-  return new SqliteOutbox(await ApplicationDatabase.open(where, KIND, clock), clock)
+  return new SqliteOutbox(await ApplicationDatabase.open(where, KIND, context), context.clock)
 }
 
 class SqliteOutbox implements OutboxStore {

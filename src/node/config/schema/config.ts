@@ -8,6 +8,7 @@ import { maintenance } from './maintenance.js'
 import { bytes, name, network, oneOrMore } from './parts.js'
 import { policy } from './policy.js'
 import { subscription, topic } from './pubsub.js'
+import { outbox } from './outbox.js'
 import { projectionName, projection } from './projection.js'
 import { quota } from './quota.js'
 import { route } from './route.js'
@@ -51,6 +52,10 @@ export const configSchema = z.strictObject({
     .record(projectionName, projection)
     .optional()
     .meta({ description: 'Read models that this node makes of the events of its log, by name.' }),
+  outboxes: z
+    .record(name, outbox)
+    .optional()
+    .meta({ description: 'Outboxes of applications that this node relays to its log, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema

@@ -1,0 +1,93 @@
+import type { IncomingMessage } from 'node:http'
+import { problemOf } from '../../events/http/problem.js'
+import type { OutboxControl } from '../outboxes/state.js'
+import { decoded, json, listOf, notAllowed, problem, readBytes, type Reply } from './reply.js'
+
+const BASE = '/api/outboxes'
+const BODY_BYTES = 64 * 1024
+
+/**
+ * Answers `/api/outboxes` and what is below it:
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /api/outboxes` | outboxes that this node relays: what waits, how long, which lanes are parked and why |
+ * | `GET /api/outboxes/{name}` | one of them |
+ * | `POST /api/outboxes/{name}/redrive` | `{ "lanes": [name] }` or `{ "all": true }`: tells which go on |
+ * | `POST /api/outboxes/{name}/discard` | `{ "id": of a parked message }`: removes it for good |
+ */
+export async function outboxesReply(
+  request: IncomingMessage,
+  path: string,
+  control: OutboxControl | undefined,
+): Promise<Reply> {
+  if (!control) return problem(404, 'This node relays no outboxes: its configuration has no `outboxes`.')
+  try {
+    return await reply(request, path.slice(BASE.length), control)
+  } catch (error) {
+    const known = problemOf(error, true)
+    if (!known) throw error
+    return problem(known.status, known.detail, { type: `urn:banyan:problem:${known.kind}` })
+  }
+}
+
+async function reply(request: IncomingMessage, below: string, control: OutboxControl): Promise<Reply> {
+  const [, encoded = '', what, ...rest] = below.split('/')
+  const name = decoded(encoded)
+  if (name === undefined) return problem(400, 'The name of the outbox is not percent-encoded as it must be.')
+  if (rest.length > 0 || (what !== undefined && what !== 'redrive' && what !== 'discard'))
+    return problem(
+      404,
+      'There is nothing here. Try /api/outboxes, /api/outboxes/{name}, and below that /redrive or /discard.',
+    )
+  if (what !== undefined)
+    return request.method === 'POST' ? act(request, name, what, control) : notAllowed('POST')
+  if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
+  const outboxes = await control.list()
+  if (name === '') return json(200, { outboxes })
+  const found = outboxes.find((each) => each.name === name)
+  return found ? json(200, found) : unknown(name, outboxes)
+}
+
+async function act(
+  request: IncomingMessage,
+  name: string,
+  what: 'redrive' | 'discard',
+  control: OutboxControl,
+): Promise<Reply> {
+  const { lanes, all, id, ...rest } = await bodyOf(request)
+  const isAlone = Object.keys(rest).length === 0
+  if (what === 'discard') {
+    if (typeof id !== 'string' || lanes !== undefined || all !== undefined || !isAlone)
+      return problem(400, 'The body must be JSON: { "id": of the parked message }.')
+    const isGone = await control.discard(name, id)
+    if (isGone === undefined) return unknown(name, await control.list())
+    return isGone
+      ? json(200, { discarded: id })
+      : problem(404, `No message ${id} is parked in the outbox ${name}.`)
+  }
+  const isRight = all === true ? lanes === undefined : all === undefined && isNames(lanes)
+  if (!isRight || id !== undefined || !isAlone)
+    return problem(400, 'The body must be JSON: { "lanes": [name, ...] } or { "all": true }.')
+  const moved = await control.redrive(name, all === true ? 'all' : (lanes as string[]))
+  return moved ? json(200, { lanes: moved }) : unknown(name, await control.list())
+}
+
+function unknown(name: string, outboxes: readonly { name: string }[]): Reply {
+  return problem(404, `There is no outbox \`${name}\`${listOf(outboxes.map((each) => each.name))}`)
+}
+
+/** The object in the body; an empty one for what is none. */
+async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse((await readBytes(request, BODY_BYTES)).toString())
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch (error) {
+    if (error instanceof SyntaxError) return {}
+    throw error
+  }
+}
+
+function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')
+}
