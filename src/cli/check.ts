@@ -51,7 +51,16 @@ function logText(events: NonNullable<NodeSpec['events']>): string {
 
 /** What is told of a configuration, by title: a title stands before the first of its lines. */
 function headRows(spec: NodeSpec): [title: string, text: string][] {
-  const { listen, admin, events, topics = {}, subscriptions = {}, projections = {}, outboxes = {} } = spec
+  const {
+    listen,
+    admin,
+    events,
+    topics = {},
+    subscriptions = {},
+    projections = {},
+    outboxes = {},
+    cdc = {},
+  } = spec
   return [
     ['listens on', listen.map(listenText).join(', ')],
     ['admin on', admin === false ? 'nowhere' : String(admin)],
@@ -74,6 +83,13 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
     ...titled(
       'outboxes',
       Object.entries(outboxes).map(([name, { database }]) => `${name} in ${String(redact(database))}`),
+    ),
+    ...titled(
+      'captures',
+      Object.entries(cdc).map(
+        ([name, { from, tables }]) =>
+          `${name} of ${Object.keys(tables).join(', ')}, from ${String(redact(from))}`,
+      ),
     ),
   ]
 }

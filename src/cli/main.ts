@@ -5,6 +5,7 @@ import { version } from '../node/version.js'
 import { registerEvents } from './events/index.js'
 import { registerOutbox } from './outbox/index.js'
 import { paint } from './paint.js'
+import { registerCdc } from './cdc/index.js'
 import { registerProjections } from './projections/index.js'
 import { registerStreams } from './streams/index.js'
 import { registerSubscriptions } from './subscriptions/index.js'
@@ -42,6 +43,7 @@ Examples:
   banyan subscriptions             what waits to be handled, and what has failed
   banyan projections status        how far read models are
   banyan outbox status             what waits to be relayed
+  banyan cdc status                how far other databases are captured
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -197,6 +199,7 @@ registerTopics(program)
 registerSubscriptions(program)
 registerProjections(program)
 registerOutbox(program)
+registerCdc(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.

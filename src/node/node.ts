@@ -17,6 +17,8 @@ import type { Log } from './log.js'
 import type { Explanation } from './explain/explanation.js'
 import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
+import { CaptureHost } from './cdc/index.js'
+import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
 import { ProjectionHost } from './projections/index.js'
 import type { HostedProjectionState, ProjectionControl } from './projections/state.js'
 import { ProjectionWatch } from './projections/watch.js'
@@ -48,6 +50,8 @@ export interface NodeState extends GatewayState {
   subscriptions?: Readonly<Record<string, SubscriptionStatus>>
   /** How far the projections of the node are. */
   projections?: Readonly<Record<string, HostedProjectionState>>
+  /** How far its captures are. */
+  captures?: readonly HostedCaptureState[]
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -70,6 +74,7 @@ export class Node implements Running {
   readonly #observation: Observation
   readonly #events: HostedLog | undefined
   readonly #projections: ProjectionHost
+  readonly #captures: CaptureHost
   readonly #projectionWatch: ProjectionWatch
   readonly #listeners: Listeners
   readonly #admin: AdminListener
@@ -89,6 +94,7 @@ export class Node implements Running {
     events: HostedLog | undefined,
     subscriptions: PreparedSubscriptions | undefined,
     projections: ProjectionHost,
+    captures: CaptureHost,
     gateway: Gateway,
     origin: Origin,
   ) {
@@ -100,6 +106,7 @@ export class Node implements Running {
     this.#observation = observation
     this.#events = events
     this.#projections = projections
+    this.#captures = captures
     this.#projectionWatch = new ProjectionWatch(clock)
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
@@ -110,6 +117,7 @@ export class Node implements Running {
         state: () => this.fullState(),
         events: () => events,
         projections: () => projections.control,
+        captures: () => captures.control,
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
         breakers: () => this.breakers,
@@ -146,12 +154,24 @@ export class Node implements Running {
       const role = (spec.workers ?? 1) === 1 ? 'alone' : 'worker'
       hosted = events && (await hostLog(events, runtime, log, role))
       const projections = await ProjectionHost.open(spec, hosted?.log, runtime)
+      const captures = await CaptureHost.open(spec, hosted?.log, runtime)
       const gateway = await Gateway.open(gatewaySpecOf(spec), {
         ...{ runtime, limits, trust, onReport, ...counts },
         ...(hosted && { events: (route, closing) => hosted!.handlerOf(route, closing) }),
       })
       const subscriptions = await hosted?.prepareTopics(spec, gateway)
-      return new Node(spec, log, clock, observation, hosted, subscriptions, projections, gateway, origin)
+      return new Node(
+        spec,
+        log,
+        clock,
+        observation,
+        hosted,
+        subscriptions,
+        projections,
+        captures,
+        gateway,
+        origin,
+      )
     } catch (error) {
       await hosted?.close()
       await observation.close()
@@ -183,6 +203,7 @@ export class Node implements Running {
       this.#subscriptions?.commit()
       this.#projections.begin()
       await this.#events?.relay(this.#spec)
+      this.#captures.begin()
     } catch (error) {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
@@ -238,6 +259,11 @@ export class Node implements Running {
     return this.#projections.control
   }
 
+  /** Its captures, if it ever had some. */
+  get captures(): CaptureControl | undefined {
+    return this.#captures.control
+  }
+
   /** The configuration in force. */
   get spec(): NodeSpec {
     return this.#spec
@@ -264,14 +290,16 @@ export class Node implements Running {
 
   /** With what takes asking others. */
   async fullState(): Promise<NodeState> {
-    const [events, projections] = await Promise.all([
+    const [events, projections, captures] = await Promise.all([
       this.#events?.state(),
       this.#projectionWatch.look(this.projections),
+      this.captures?.list(),
     ])
     return {
       ...this.state(),
       ...(events && { events, subscriptions: this.#events!.subscriptions }),
       ...(this.projections && { projections }),
+      ...(captures && { captures }),
     }
   }
 
@@ -314,6 +342,7 @@ export class Node implements Running {
     await Promise.all([this.#events?.stopPushing(cut.signal), this.#gateway.close(cut.signal)])
     cut.abort()
     await this.#admin.close()
+    await this.#captures.close()
     await this.#projections.close()
     await this.#events?.close()
     await this.#observation.close()
@@ -343,6 +372,7 @@ export class Node implements Running {
       const topics = await this.#events?.prepareTopics(spec, this.#gateway)
       discards.unshift(() => topics?.discard())
       const changeProjections = await this.#projections.prepare(spec)
+      const changeCaptures = await this.#captures.prepare(spec)
       const admin = await this.#admin.prepare(spec.admin)
       discards.unshift(() => admin.discard())
       const listeners = await this.#listeners.prepare(spec.listen)
@@ -355,6 +385,7 @@ export class Node implements Running {
       changeEvents?.()
       topics?.commit()
       changeProjections()
+      changeCaptures()
       listeners.commit(duration(drain.grace, 'drain.grace'))
       admin.commit()
     } catch (error) {

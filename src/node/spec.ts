@@ -2,6 +2,8 @@ import type { Duration } from '../core/duration.js'
 import type { Bytes } from '../core/bytes.js'
 import type { GatewaySpec } from '../traffic/gateway/spec.js'
 import type {
+  CaptureOptions,
+  TableCapture,
   LogSpec,
   PushOptions,
   RelayOptions,
@@ -92,6 +94,20 @@ export interface OutboxSpec extends Omit<RelayOptions, 'name'> {
   database: string
 }
 
+/** `cdc.<name>`: a database whose changes become events of the node's log. */
+export interface CaptureSpec extends Pick<CaptureOptions, 'resnapshotOn' | 'maxLag' | 'maxParked' | 'batch'> {
+  /** `postgres://user:password@host/database` */
+  from: string
+  /** By name with its schema. */
+  tables: Readonly<Record<string, TableSpec>>
+}
+
+/** What becomes of the changes of a table. */
+export interface TableSpec extends Omit<TableCapture, 'map'> {
+  /** A module that exports the function, with its name behind a `#` if it exports several. */
+  map?: string
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -111,6 +127,8 @@ export interface NodeSpec extends GatewaySpec {
   projections?: Readonly<Record<string, ProjectionSpec>>
   /** Outboxes of applications that it relays to its log, by name. Default none. */
   outboxes?: Readonly<Record<string, OutboxSpec>>
+  /** Databases whose changes become events, by name. Default none. */
+  cdc?: Readonly<Record<string, CaptureSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -122,7 +140,7 @@ export interface NodeSpec extends GatewaySpec {
 }
 
 /** Kinds that are about the event log. */
-const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections', 'outboxes'] as const
+const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc'] as const
 
 /** The part of it that concerns the gateway, which knows of no events: a change of those changes none of its filters. */
 export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {

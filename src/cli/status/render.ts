@@ -2,6 +2,7 @@ import { formatDuration } from '../../core/duration.js'
 import { formatProblem } from '../../node/config/problem.js'
 import type { NodeState } from '../../node/node.js'
 import type { EndpointState, RouteState, ServiceState } from '../../traffic/gateway/index.js'
+import { capturesTable } from '../cdc/status.js'
 import { projectionsTable } from '../projections/table.js'
 import { subscriptionsTable } from '../subscriptions/table.js'
 import { clip, paint, table, type Column } from '../paint.js'
@@ -26,6 +27,7 @@ export function render(state: NodeState, wall: number, width: number): string {
   const { services, routes } = state
   const subscriptions = Object.values(state.subscriptions ?? {})
   const projections = Object.values(state.projections ?? {})
+  const captures = state.captures ?? []
   const limits = limitRows(state)
   const problems = lastProblems(state, wall).slice(0, MOST_PROBLEMS)
   const sections = [
@@ -36,6 +38,7 @@ export function render(state: NodeState, wall: number, width: number): string {
     table(ROUTE_COLUMNS, routeRows(routes), width),
     ...(subscriptions.length > 0 ? [subscriptionsTable(subscriptions, width)] : []),
     ...(projections.length > 0 ? [projectionsTable(projections, wall, width)] : []),
+    ...(captures.length > 0 ? [capturesTable(captures, width)] : []),
     ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),
     ...(problems.length > 0 ? [table(PROBLEM_COLUMNS, problems, width)] : []),
     clip(paint('gray', 'rates and latencies of the last 10 s; see also: banyan explain'), width),

@@ -249,7 +249,8 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
     const wall = this.#settings.runtime.clock.wall()
     const oldest = this.#session?.work?.intake.oldest
     if (this.#state === 'streaming') return oldest === undefined ? 0 : Math.max(0, wall - oldest)
-    return Math.max(0, wall - this.#freshAt)
+    // Another process knows.
+    return this.#state === 'waiting' ? 0 : Math.max(0, wall - this.#freshAt)
   }
 
   #lagError(): { code: string; message: string } | undefined {

@@ -9,8 +9,10 @@ import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
+import type { CaptureControl } from '../cdc/state.js'
 import type { ProjectionControl } from '../projections/state.js'
 import { outboxesReply } from './outboxes.js'
+import { captureReply } from './cdc.js'
 import { projectionsReply } from './projections.js'
 import { purgeReply, type CachePurge } from './cache.js'
 import { subscriptionsReply } from './subscriptions.js'
@@ -38,6 +40,8 @@ export interface AdminSubject extends ConfigSubject {
   events(): (AdminEvents & { readonly problem: string | undefined }) | undefined
   /** The projections of its configuration, if it has some. */
   projections(): ProjectionControl | undefined
+  /** The captures of its configuration, if it has some. */
+  captures(): CaptureControl | undefined
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
@@ -71,6 +75,7 @@ const BODY_BYTES = 64 * 1024
  * | `/api/subscriptions...`, `/api/topics` | the subscriptions of the event log: see {@link subscriptionsReply} |
  * | `/api/projections...` | read models: see {@link projectionsReply} |
  * | `/api/outboxes...` | outboxes that are relayed to the log: see {@link outboxesReply} |
+ * | `/api/cdc...` | captured databases: see {@link captureReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -156,6 +161,8 @@ export class AdminServer {
       return projectionsReply(request, path, this.#subject.projections())
     if (path === '/api/outboxes' || path.startsWith('/api/outboxes/'))
       return outboxesReply(request, path, this.#subject.events()?.outboxes)
+    if (path === '/api/cdc' || path.startsWith('/api/cdc/'))
+      return captureReply(request, path, this.#subject.captures())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
@@ -178,7 +185,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections or /api/outboxes.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes or /api/cdc.',
         )
     }
   }

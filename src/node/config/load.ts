@@ -8,6 +8,7 @@ import { DEFAULT_ADMIN } from '../address.js'
 import { checkBuild, checkMeaning, checkMeaningOfMisshapen } from './meaning.js'
 import { checkDocuments } from './check-documents.js'
 import { checkEventLog } from './check-events.js'
+import { checkCaptures } from './check-cdc.js'
 import { checkProjections } from './check-projections.js'
 import { checkOutboxPackages } from './meaning-of-outboxes.js'
 import { checkRules } from './meaning-of-access.js'
@@ -87,12 +88,14 @@ export async function checkWhole(file: string, source: Source): Promise<Loaded> 
 async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Promise<Loaded> {
   const { file, spec, warnings } = loaded
   const projections = await checkProjections(spec)
-  const files = [...new Set([...loaded.files, ...projections.files])]
+  const captures = await checkCaptures(spec)
+  const files = [...new Set([...loaded.files, ...projections.files, ...captures.files])]
   const found = [
     ...(await checkRules(spec)),
     ...(await checkEventLog(spec)),
     ...projections.problems,
     ...checkOutboxPackages(spec),
+    ...captures.problems,
   ]
   const problems: ConfigProblem[] = [
     ...found.map(({ severity, path, at, message }) => ({
@@ -194,6 +197,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     subscriptions,
     projections,
     outboxes,
+    cdc,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -218,6 +222,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     }),
     ...(projections && { projections: projections as NonNullable<NodeSpec['projections']> }),
     ...(outboxes && { outboxes: outboxes as NonNullable<NodeSpec['outboxes']> }),
+    ...(cdc && { cdc: cdc as NonNullable<NodeSpec['cdc']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined
       ? {}

@@ -10,6 +10,7 @@ import { checkAggregate, checkTransform, servicesOfAggregate } from './meaning-o
 import { checkEvents, checkEventsOfRoute } from './meaning-of-events.js'
 import { checkSubscription, checkTopics, isPushedTo } from './meaning-of-pubsub.js'
 import { checkOutbox } from './meaning-of-outboxes.js'
+import { checkCapture } from './meaning-of-cdc.js'
 import { checkProjection } from './meaning-of-projections.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
@@ -44,6 +45,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     ...namesOf(config.subscriptions).map((name) => checkSubscription(config, name, unknown)),
     ...namesOf(config.projections).map((name) => checkProjection(config, name)),
     ...namesOf(config.outboxes).map((name) => checkOutbox(config, name)),
+    ...namesOf(config.cdc).map((name) => checkCapture(config, name)),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),
     ...namesOf(config.authenticators).map((name) => checkAuthenticator(config, name)),

@@ -84,6 +84,8 @@ const GAUGES: Readonly<Record<string, 'max' | 'min'>> = {
   banyan_circuit_breaker_state: 'max',
   // Those that stand by know of no lag.
   banyan_projection_lag_seconds: 'max',
+  banyan_cdc_lag_seconds: 'max',
+  banyan_cdc_retained_bytes: 'max',
   banyan_tls_certificate_expiry_seconds: 'min',
 }
 

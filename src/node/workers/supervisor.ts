@@ -26,6 +26,7 @@ import { ProjectionWatch } from '../projections/watch.js'
 import type { NodeSpec } from '../spec.js'
 import { CommonCounts } from './counts.js'
 import { Crew } from './crew.js'
+import { CrewCaptures } from './cdc.js'
 import { CrewProjections } from './projections.js'
 import { mergeBreakers, mergeMetrics, mergeStates } from './merge.js'
 
@@ -83,6 +84,7 @@ export class Supervisor implements Running {
         control: () => this.#control,
         events: () => this.#events,
         projections: () => this.#projections,
+        captures: () => this.#captures,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>
@@ -102,6 +104,10 @@ export class Supervisor implements Running {
 
   get #projections(): CrewProjections | undefined {
     return this.#spec.projections && new CrewProjections(this.#crew)
+  }
+
+  get #captures(): CrewCaptures | undefined {
+    return this.#spec.cdc && new CrewCaptures(this.#crew)
   }
 
   controlledBy(control: Control): void {
@@ -153,13 +159,18 @@ export class Supervisor implements Running {
     const merged = mergeStates(answers.map(({ answer }) => answer))
     const workers = answers.map(({ pid, answer }) => ({ pid, connections: answer.connections }))
     const projections = this.#projections
-    const [events, seen] = await Promise.all([this.#events?.state(), this.#projectionWatch.look(projections)])
+    const [events, seen, captures] = await Promise.all([
+      this.#events?.state(),
+      this.#projectionWatch.look(projections),
+      this.#captures?.list(),
+    ])
     return {
       ...merged,
       node: { ...merged.node, pid: process.pid, phase: this.#phase },
       config: this.#configuration.state,
       ...(events && { events, subscriptions: this.#events!.subscriptions }),
       ...(projections && { projections: seen }),
+      ...(captures && { captures }),
       workers,
       restarts: this.#crew.restarts,
     }

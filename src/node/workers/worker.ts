@@ -53,6 +53,10 @@ const channel: Channel = new Channel(
       const own = node!.projections as unknown as Record<string, (...args: unknown[]) => unknown> | undefined
       return own?.[call]?.(...args)
     },
+    captures: ({ call, args }: { call: string; args: unknown[] }) => {
+      const own = node!.captures as unknown as Record<string, (...args: unknown[]) => unknown> | undefined
+      return own?.[call]?.(...args)
+    },
     reopenLogs: () => node!.reopenLogs(),
     stop: () => node?.stop(hurry.signal),
     hurry: () => hurry.abort(),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { durationSchema } from '../options-schema.js'
 import { authenticator } from './access.js'
 import { accessLog } from './access-log.js'
+import { capture, captureName } from './cdc.js'
 import { events } from './events.js'
 import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
@@ -56,6 +57,10 @@ export const configSchema = z.strictObject({
     .record(name, outbox)
     .optional()
     .meta({ description: 'Outboxes of applications that this node relays to its log, by name.' }),
+  cdc: z
+    .record(captureName, capture)
+    .optional()
+    .meta({ description: 'Databases whose changes become events of the log, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema

@@ -1,0 +1,86 @@
+import type { IncomingMessage } from 'node:http'
+import { BanyanError } from '../../core/errors.js'
+import { problemOf } from '../../events/http/problem.js'
+import type { CaptureControl } from '../cdc/state.js'
+import { json, listOf, notAllowed, problem, type Reply } from './reply.js'
+
+const BASE = '/api/cdc'
+const LARGEST_LIST = 1000
+const NOTHING = `There is nothing here. Try ${BASE}, ${BASE}/{name}, ${BASE}/{name}/parked, or POST to ${BASE}/{name}/resnapshot, ${BASE}/{name}/retry.`
+
+/**
+ * Answers `/api/cdc` and what is below it:
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /api/cdc` | every capture: what it does, how far it is, what is wrong |
+ * | `GET /api/cdc/{name}` | one of them |
+ * | `GET /api/cdc/{name}/parked?after={position}&limit={n}` | rows that are parked, with why |
+ * | `POST /api/cdc/{name}/resnapshot` | takes a new snapshot: 202, and it begins |
+ * | `POST /api/cdc/{name}/retry` | tries what is parked again |
+ */
+export async function captureReply(
+  request: IncomingMessage,
+  path: string,
+  control: CaptureControl | undefined,
+): Promise<Reply> {
+  if (!control) return problem(404, 'This node captures nothing: its configuration has no `cdc`.')
+  try {
+    return await answer(request, path.slice(BASE.length), control)
+  } catch (error) {
+    return refusal(error)
+  }
+}
+
+async function answer(request: IncomingMessage, below: string, control: CaptureControl): Promise<Reply> {
+  const [, name, what, ...rest] = below.split('/').map(decodeURIComponent)
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  if (rest.length > 0) return problem(404, NOTHING)
+  if (name === undefined || name === '')
+    return isRead ? json(200, { captures: await control.list() }) : notAllowed('GET, HEAD')
+  switch (what) {
+    case undefined:
+      return isRead ? one(name, control) : notAllowed('GET, HEAD')
+    case 'parked':
+      return isRead ? parked(request, name, control) : notAllowed('GET, HEAD')
+    case 'resnapshot':
+      if (request.method !== 'POST') return notAllowed('POST')
+      await control.resnapshot(name)
+      return json(202, { name })
+    case 'retry':
+      if (request.method !== 'POST') return notAllowed('POST')
+      return json(200, { name, ...(await control.retry(name)) })
+    default:
+      return problem(404, NOTHING)
+  }
+}
+
+async function one(name: string, control: CaptureControl): Promise<Reply> {
+  const all = await control.list()
+  const found = all.find((each) => each.name === name)
+  if (found) return json(200, found)
+  return problem(404, `There is no capture \`${name}\`${listOf(all.map((each) => each.name))}`)
+}
+
+async function parked(request: IncomingMessage, name: string, control: CaptureControl): Promise<Reply> {
+  const query = new URLSearchParams((request.url ?? '').split('?')[1] ?? '')
+  const unknown = [...query.keys()].find((key) => !['after', 'limit'].includes(key))
+  if (unknown !== undefined) return problem(400, `Unknown parameter \`${unknown}\`; known are after, limit.`)
+  const limit = Number(query.get('limit') ?? 100)
+  if (!Number.isInteger(limit) || limit < 1 || limit > LARGEST_LIST)
+    return problem(400, `\`limit\` must be a whole number from 1 to ${LARGEST_LIST}.`)
+  const rows = await control.parked(name, query.get('after') ?? undefined, limit)
+  const next = rows.length === limit ? rows.at(-1)!.position : undefined
+  return json(200, { name, parked: rows, ...(next !== undefined && { next }) })
+}
+
+/** What an error of a capture is told as. */
+function refusal(error: unknown): Reply {
+  if (error instanceof URIError) return problem(400, 'The path is not percent-encoded as it must be.')
+  const found = error instanceof BanyanError ? problemOf(error, true) : undefined
+  if (!found) throw error
+  return problem(found.status, found.detail, {
+    type: `urn:banyan:problem:${found.kind}`,
+    code: (error as BanyanError).code,
+  })
+}

@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { HostedCaptureState } from '../../src/node/cdc/state.js'
+import { run } from '../support/cli.js'
+import { eventsConfig, specOf, startEvents } from '../support/events-node.js'
+import { closeAll } from '../support/gateway.js'
+import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { parseExposition } from '../support/prometheus.js'
+
+afterEach(() => closeAll())
+
+describe.skipIf(postgresMissing())('captures of a configuration', () => {
+  let server: PostgresServer
+  const directory = mkdtempSync(join(tmpdir(), 'banyan-cdc-node-'))
+  beforeAll(async () => {
+    server = await PostgresServer.start()
+  })
+  afterAll(async () => {
+    await server.stop()
+    rmSync(directory, { recursive: true })
+  })
+
+  /** A node that captures a database with two customers. */
+  async function start(more: object = {}, name = 'legacy') {
+    const from = await server.database()
+    await server.query('CREATE TABLE customers (id int PRIMARY KEY, name text)', [], from)
+    await server.query("INSERT INTO customers VALUES (1, 'Ada'), (2, 'bad')", [], from)
+    const cdc = { [name]: { from, tables: { 'public.customers': { topic: 'customer', ...more } } } }
+    const started = await startEvents({}, { cdc })
+    const get = async (path = ''): Promise<HostedCaptureState> =>
+      (await (await fetch(`${started.admin}/api/cdc/${name}${path}`)).json()) as HostedCaptureState
+    const post = async (path: string) => {
+      const answer = await fetch(`${started.admin}/api/cdc/${name}/${path}`, { method: 'POST' })
+      return { status: answer.status, body: (await answer.json()) as object }
+    }
+    const change = (changed: object) => started.node.apply(specOf(eventsConfig({}, { cdc: changed })))
+    await expect.poll(async () => (await get()).state, { timeout: 10_000 }).toBe('streaming')
+    return { ...started, from, cdc, get, post, change }
+  }
+
+  test('are run, measured, and told of by the admin API and the command line', async () => {
+    const { get, post, ask, admin, from, node } = await start({}, 'told')
+    expect(await get()).toMatchObject({ name: 'told', generation: 1, snapshotRows: 2, parked: 0 })
+    await server.query("UPDATE customers SET name = 'Eve' WHERE id = 1", [], from)
+    await expect.poll(async () => (await get()).rows).toBe(1)
+    expect(await (await ask('?stream=customer-1')).text()).toMatch(
+      /"CustomerSnapshotted".*"CustomerUpdated"/s,
+    )
+    const metrics = parseExposition(await (await fetch(`${admin}/metrics`)).text())
+    expect(metrics.get('banyan_cdc_rows_total')?.samples).toContainEqual(
+      expect.objectContaining({
+        labels: {
+          banyan_cdc_name: 'told',
+          banyan_cdc_table: 'public.customers',
+          banyan_cdc_operation: 'update',
+        },
+        value: 1,
+      }),
+    )
+    expect(await post('resnapshot')).toEqual({ status: 202, body: { name: 'told' } })
+    await expect.poll(async () => (await get()).generation).toBe(2)
+    await expect.poll(async () => (await get()).state).toBe('streaming')
+    const shown = await run('cdc', 'status', '--admin', admin)
+    expect(shown).toMatchObject({ code: 0 })
+    expect(shown.stdout).toMatch(/CAPTURE +STATE +LAG +RETAINED +PARKED +UP TO +PROBLEM\ntold +streaming/)
+    const json = await run('cdc', 'status', 'told', '--json', '--admin', admin)
+    expect(JSON.parse(json.stdout)).toMatchObject({ captures: [{ name: 'told', state: 'streaming' }] })
+    expect(await run('cdc', 'status', 'tolt', '--admin', admin)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('there is no capture tolt, did you mean told?') as string,
+    })
+    expect(await run('cdc', 'resnapshot', 'told', '--admin', admin)).toMatchObject({ code: 0 })
+    expect(await node.fullState()).toMatchObject({ captures: [{ name: 'told' }] })
+  })
+
+  test('map with modules, park what these do not take, and take it when they are mended', async () => {
+    const file = join(directory, 'map.ts')
+    const module = (condition: string): string =>
+      `export const named = ({ row, operation }: { row: { name: string }; operation: string }) => {
+         if (${condition}) throw new Error('no name is bad')
+         return { type: operation, data: { name: row.name } }
+       }`
+    writeFileSync(file, module("row.name === 'bad'"))
+    const { get, post, admin, cdc, change } = await start({ map: `${file}#named` }, 'mended')
+    expect(await get()).toMatchObject({ parked: 1, waitingStreams: 1 })
+    const listed = await run('cdc', 'parked', 'mended', '--admin', admin)
+    expect(listed.stdout).toMatch(/customer-2 +public\.customers +snapshot +map has failed: no name is bad/)
+    expect(await post('retry')).toEqual({ status: 200, body: { name: 'mended', released: 0, parked: 1 } })
+    writeFileSync(file, module('false'))
+    await change(cdc)
+    await expect.poll(async () => (await get()).state).toBe('streaming')
+    expect(await run('cdc', 'retry', 'mended', '--admin', admin)).toMatchObject({
+      code: 0,
+      stdout: '1 row taken, 0 still parked\n',
+    })
+    expect(await get()).toMatchObject({ parked: 0 })
+  })
+
+  test('that cannot be started do not keep the node from serving, and end with their entry', async () => {
+    const from = await server.database()
+    const cdc = { broken: { from, tables: { customers: { topic: 'customer' } } } }
+    const { admin, node, lines } = await startEvents({}, { cdc })
+    const get = async () => (await (await fetch(`${admin}/api/cdc/broken`)).json()) as HostedCaptureState
+    await expect.poll(async () => (await get()).error?.code).toBe('BANYAN_SOURCE_UNPREPARED')
+    expect((await fetch(`${admin}/readyz`)).status).toBe(200)
+    expect((await fetch(`${admin}/api/cdc/broken/resnapshot`, { method: 'POST' })).status).toBe(503)
+    await node.apply(specOf(eventsConfig()))
+    expect((await fetch(`${admin}/api/cdc/broken`)).status).toBe(404)
+    expect(lines.join('')).toContain('capture broken is not configured any more')
+  })
+
+  test('are refused by name, topic and mapping, at their place', () => {
+    const refused = (capture: object, more: object = {}): string => {
+      try {
+        specOf(eventsConfig({}, { cdc: { legacy: { from: 'postgres://h/d', ...capture } }, ...more }))
+        return ''
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    const customers = { topic: 'customer' }
+    expect(refused({ tables: { customers } })).toBe('')
+    expect(refused({ tables: {} })).toContain('is empty')
+    expect(refused({ tables: { customers, orders: customers } })).toContain('is the topic of customers, too')
+    expect(refused({ tables: { customers: { topic: 'a-b' } } })).toContain('without `-`')
+    expect(refused({ tables: { customers } }, { topics: { order: {} } })).toContain('is not among `topics`')
+    expect(refused({ tables: { customers }, from: 'mysql://h/d' })).toContain('must be postgres://')
+    expect(refused({ tables: { customers: { ...customers, kye: 'id' } } })).toContain('kye')
+  })
+
+  test('removed by the command line, they leave nothing at the source', async () => {
+    const { from, node, change } = await start({}, 'removed')
+    await change({ other: { from, tables: { customers: { topic: 'customer' } } } })
+    await expect.poll(() => node.captures!.list().then(([state]) => state!.state)).toBe('streaming')
+    const gone = await run('cdc', 'remove', 'removed', '--from', from, '--yes')
+    expect(gone).toMatchObject({ code: 0 })
+    const slots = await server.query(
+      'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()',
+      [],
+      from,
+    )
+    expect(slots).toEqual([{ slot_name: 'banyan_other' }])
+  })
+})
