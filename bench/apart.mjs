@@ -33,7 +33,7 @@ export function tasksOf(/** @type {URL} */ module) {
         code === 0 ? resolve(result) : reject(new Error(`${task} ended with ${code}`)),
       )
     })
-    return { ready, go: () => child.stdin.end(), result: ended }
+    return { ready, go: () => child.stdin.end(), kill: () => child.kill('SIGKILL'), result: ended }
   }
 
   /**

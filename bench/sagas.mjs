@@ -1,7 +1,9 @@
 // @ts-check
 /**
- * Sagas beside workflows of DBOS, on the same PostgreSQL, and of Restate, which brings its own store. Each round of each has
- * a server or file of its own, and rounds take turns.
+ * Sagas beside workflows of DBOS, on the same PostgreSQL, and of Restate, which brings its own store; then ours alone: many
+ * that sleep, and a process that is killed. Each round of each has a server or file of its own, and rounds take turns.
+ *
+ * SLEEPING=10000 takes fewer sagas that sleep, 0 leaves that out.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,12 +13,17 @@ import { tasksOf } from './apart.mjs'
 import { median, spread, table } from './measure.mjs'
 import { IN_FLIGHT } from './sagas/contestant.mjs'
 import { cpuMs } from './sagas/cpu.mjs'
+import { recovery } from './sagas/recovery.mjs'
 import { startRestate } from './sagas/restate-server.mjs'
+import { sleeping } from './sagas/sleeping.mjs'
 
 const ROUNDS = 3
 const ROUND_MS = 2500
 /** Sagas a second when it is timed how soon they begin. */
 const RATE = 50
+const SLEEPING = Number(process.env['SLEEPING'] ?? 100_000)
+/** Sagas in the middle of a step when a process is killed, and how long one may be silent: the default. */
+const KILLED = { sagas: 10_000, takeover: '10s' }
 
 /**
  * @typedef {object} Contestant
@@ -52,7 +59,13 @@ const ms = (/** @type {number} */ value) => value.toFixed(value < 10 ? 2 : value
 export async function sagas() {
   const directory = mkdtempSync(join(tmpdir(), 'banyan-bench-sagas-'))
   try {
-    return ['## Sagas', await peers(directory)].join('\n\n')
+    const parts = [
+      '## Sagas',
+      await peers(directory),
+      ...(SLEEPING > 0 ? [await sleeping(directory, SLEEPING)] : []),
+      await recovery(directory, KILLED.sagas, KILLED.takeover),
+    ]
+    return parts.join('\n\n')
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
