@@ -12,6 +12,7 @@ const parts = {
   'event-sourcing': async () => (await import('./event-sourcing.mjs')).eventSourcing(),
   pubsub: async () => (await import('./pubsub.mjs')).pubsub(),
   projections: async () => (await import('./projections.mjs')).projections(),
+  outbox: async () => (await import('./outbox.mjs')).outbox(),
   sagas: async () => (await import('./sagas.mjs')).sagas(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
