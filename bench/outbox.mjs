@@ -33,7 +33,7 @@ const CONTESTANTS = {
  * @property {number} enter transactions a second
  * @property {number} [drain] relayed a second, of those that are there
  * @property {number} [reached] transactions a second, of {@link RATE}
- * @property {number} [p50] ms from `publish` until it was seen in the log, at that rate
+ * @property {number} [p50] ms from publishing until it was seen in the log, at that rate
  * @property {number} [p99]
  * @property {number} [cpu] of a core, of relay and follower, at that rate
  */
@@ -70,7 +70,7 @@ export async function outbox() {
       ['', 'transactions', 'relayed of a backlog'],
       Object.entries(rounds).map(([name, list]) => [name, cell(list, 'enter'), cell(list, 'drain')]),
     ),
-    `### From `publish` in a transaction until the message is seen in the log, ${RATE} transactions a second`,
+    `### From publishing in a transaction until the message is seen in the log, ${RATE} transactions a second`,
     table(
       ['', 'reached', 'p50 ms', 'p99 ms', 'relay, of a core'],
       Object.entries(rounds)
