@@ -60,6 +60,7 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
     projections = {},
     outboxes = {},
     cdc = {},
+    sagas = {},
   } = spec
   return [
     ['listens on', listen.map(listenText).join(', ')],
@@ -90,6 +91,10 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
         ([name, { from, tables }]) =>
           `${name} of ${Object.keys(tables).join(', ')}, from ${String(redact(from))}`,
       ),
+    ),
+    ...titled(
+      'sagas',
+      Object.entries(sagas).map(([name, { module }]) => `${name} of ${[module].flat().join(', ')}`),
     ),
   ]
 }

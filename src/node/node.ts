@@ -22,6 +22,8 @@ import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
 import { ProjectionHost } from './projections/index.js'
 import type { HostedProjectionState, ProjectionControl } from './projections/state.js'
 import { ProjectionWatch } from './projections/watch.js'
+import { SagaHost } from './sagas/index.js'
+import type { SagaKindState, SagaStarter } from './sagas/state.js'
 import { gatewaySpecOf, type NodeSpec } from './spec.js'
 import { version } from './version.js'
 
@@ -52,6 +54,8 @@ export interface NodeState extends GatewayState {
   projections?: Readonly<Record<string, HostedProjectionState>>
   /** How far its captures are. */
   captures?: readonly HostedCaptureState[]
+  /** The sagas of that log by name: how many are parked, and what the node does about them. */
+  sagas?: Readonly<Record<string, SagaKindState>>
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -76,6 +80,7 @@ export class Node implements Running {
   readonly #projections: ProjectionHost
   readonly #captures: CaptureHost
   readonly #projectionWatch: ProjectionWatch
+  readonly #sagas: SagaHost
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -95,6 +100,7 @@ export class Node implements Running {
     subscriptions: PreparedSubscriptions | undefined,
     projections: ProjectionHost,
     captures: CaptureHost,
+    sagas: SagaHost,
     gateway: Gateway,
     origin: Origin,
   ) {
@@ -108,6 +114,7 @@ export class Node implements Running {
     this.#projections = projections
     this.#captures = captures
     this.#projectionWatch = new ProjectionWatch(clock)
+    this.#sagas = sagas
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
@@ -118,6 +125,7 @@ export class Node implements Running {
         events: () => events,
         projections: () => projections.control,
         captures: () => captures.control,
+        sagas: () => sagas.starter,
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
         breakers: () => this.breakers,
@@ -155,6 +163,7 @@ export class Node implements Running {
       hosted = events && (await hostLog(events, runtime, log, role))
       const projections = await ProjectionHost.open(spec, hosted?.log, runtime)
       const captures = await CaptureHost.open(spec, hosted?.log, runtime)
+      const sagas = await SagaHost.open(spec, hosted?.log, runtime)
       const gateway = await Gateway.open(gatewaySpecOf(spec), {
         ...{ runtime, limits, trust, onReport, ...counts },
         ...(hosted && { events: (route, closing) => hosted!.handlerOf(route, closing) }),
@@ -169,6 +178,7 @@ export class Node implements Running {
         subscriptions,
         projections,
         captures,
+        sagas,
         gateway,
         origin,
       )
@@ -204,6 +214,7 @@ export class Node implements Running {
       this.#projections.begin()
       await this.#events?.relay(this.#spec)
       this.#captures.begin()
+      this.#sagas.begin()
     } catch (error) {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
@@ -264,6 +275,11 @@ export class Node implements Running {
     return this.#captures.control
   }
 
+  /** Its sagas, if it ever had some. */
+  get sagas(): SagaStarter | undefined {
+    return this.#sagas.starter
+  }
+
   /** The configuration in force. */
   get spec(): NodeSpec {
     return this.#spec
@@ -285,6 +301,7 @@ export class Node implements Running {
       },
       config: this.#configuration.state,
       ...this.#gateway.state(),
+      ...(this.#sagas.states && { sagas: this.#sagas.states }),
     }
   }
 
@@ -295,9 +312,11 @@ export class Node implements Running {
       this.#projectionWatch.look(this.projections),
       this.captures?.list(),
     ])
+    const sagas = this.#events?.sagas(this.#sagas.states)
     return {
       ...this.state(),
       ...(events && { events, subscriptions: this.#events!.subscriptions }),
+      ...(sagas && { sagas }),
       ...(this.projections && { projections }),
       ...(captures && { captures }),
     }
@@ -339,7 +358,14 @@ export class Node implements Running {
     })
     // Those who follow events would wait for ever; what they have not seen they get where they go on.
     this.#events?.endFollowers()
-    await Promise.all([this.#events?.stopPushing(cut.signal), this.#gateway.close(cut.signal)])
+    await Promise.all([
+      this.#events?.stopPushing(cut.signal),
+      Promise.race([
+        this.#sagas.close(),
+        new Promise((resolve) => cut.signal.addEventListener('abort', resolve)),
+      ]),
+      this.#gateway.close(cut.signal),
+    ])
     cut.abort()
     await this.#admin.close()
     await this.#captures.close()
@@ -373,6 +399,7 @@ export class Node implements Running {
       discards.unshift(() => topics?.discard())
       const changeProjections = await this.#projections.prepare(spec)
       const changeCaptures = await this.#captures.prepare(spec)
+      const changeSagas = await this.#sagas.prepare(spec)
       const admin = await this.#admin.prepare(spec.admin)
       discards.unshift(() => admin.discard())
       const listeners = await this.#listeners.prepare(spec.listen)
@@ -386,6 +413,7 @@ export class Node implements Running {
       topics?.commit()
       changeProjections()
       changeCaptures()
+      changeSagas()
       listeners.commit(duration(drain.grace, 'drain.grace'))
       admin.commit()
     } catch (error) {

@@ -9,6 +9,7 @@ import type {
   RelayOptions,
   RetentionOptions,
   RunOptions,
+  RunSagasOptions,
   SubscriptionOptions,
 } from '../events/index.js'
 import type { SecretSpec } from '../traffic/gateway/filters/access/spec.js'
@@ -108,6 +109,12 @@ export interface TableSpec extends Omit<TableCapture, 'map'> {
   map?: string
 }
 
+/** `sagas.<name>`: sagas of that name that the node runs on its log. */
+export interface SagaSpec extends Pick<RunSagasOptions, 'concurrency' | 'partitions' | 'takeover' | 'drain'> {
+  /** Modules that export its versions: a path, with the name of an export behind a `#` if only that one is meant. */
+  module: string | readonly string[]
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -129,6 +136,8 @@ export interface NodeSpec extends GatewaySpec {
   outboxes?: Readonly<Record<string, OutboxSpec>>
   /** Databases whose changes become events, by name. Default none. */
   cdc?: Readonly<Record<string, CaptureSpec>>
+  /** Sagas that it runs, by name. Default none. */
+  sagas?: Readonly<Record<string, SagaSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -140,7 +149,7 @@ export interface NodeSpec extends GatewaySpec {
 }
 
 /** Kinds that are about the event log. */
-const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc'] as const
+const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc', 'sagas'] as const
 
 /** The part of it that concerns the gateway, which knows of no events: a change of those changes none of its filters. */
 export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {

@@ -59,6 +59,17 @@ export async function sagaNames(log: EventLog): Promise<string[]> {
   return names
 }
 
+/**
+ * That there are sagas of a name, or somebody runs them.
+ *
+ * @throws `BANYAN_SAGA_UNKNOWN`
+ */
+export async function mustBeKnown(log: EventLog, name: string): Promise<void> {
+  if ((await sagaNames(log)).includes(name)) return
+  for await (const _ of log.streams({ category: categoryOf(name), limit: 1 })) return
+  throw eventError('BANYAN_SAGA_UNKNOWN', await unknownName(log, name))
+}
+
 /** What to say of an id that no saga has: which one may be meant. */
 export async function unknownSaga(log: EventLog, id: string): Promise<Error> {
   const name = nameIn(id)

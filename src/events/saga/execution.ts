@@ -6,7 +6,7 @@ import { toJson } from '../json.js'
 import type { EventLog, Recorded, StreamAppend } from '../log.js'
 import { Call, type Fact } from './call.js'
 import type { AnySaga, Plan } from './definition.js'
-import { SagaFailure, StepFailedError, afterOf, infoOf, type FailureClass } from './failure.js'
+import { SagaFailure, StepFailedError, afterOf, infoOf, isSagaFailure, type FailureClass } from './failure.js'
 import type { SagaInstruments } from './instruments.js'
 import { append, applyTo, event, readOn, readSaga, requestTo, startOf, together, wakeUp } from './journal.js'
 import { idFor, streamOf } from './names.js'
@@ -356,7 +356,7 @@ export class Execution {
       return
     }
     const { error } = outcome
-    const isFailure = error instanceof StepFailedError || error instanceof SagaFailure
+    const isFailure = error instanceof StepFailedError || isSagaFailure(error)
     if (!isFailure)
       this.#park({
         reason: `its code has thrown ${infoOf(error).name ?? 'an error'}: ${infoOf(error).message}`,

@@ -13,8 +13,12 @@ import { BanyanError } from '../../core/errors.js'
  */
 export type FailureClass = 'terminal' | 'retryable' | 'unknown' | 'cancelled'
 
+/** Modules that users load may have another copy of this one, whose failures count as well. */
+const FAILURE = Symbol.for('banyan.saga.failure')
+
 /** An error that says which class of failure it is. */
 export class SagaFailure extends Error {
+  readonly [FAILURE] = true
   readonly class: FailureClass
   /** ms until another try makes sense, if that is known. */
   readonly after: number | undefined
@@ -29,6 +33,10 @@ export class SagaFailure extends Error {
     this.class = kind
     this.after = after
   }
+}
+
+export function isSagaFailure(error: unknown): error is SagaFailure {
+  return error instanceof Error && FAILURE in error
 }
 
 /**
@@ -84,7 +92,7 @@ const REFUSED = new Set([
  */
 export function classOf(error: unknown): FailureClass {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if (at instanceof SagaFailure) return at.class
+    if (isSagaFailure(at)) return at.class
     const { code } = at as { code?: unknown }
     if (typeof code !== 'string') continue
     if (NOT_SENT.has(code) || NOT_DONE.has(code)) return 'retryable'
@@ -166,7 +174,7 @@ function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error
   // `fetch failed` alone helps nobody.
-  const why = cause instanceof Error && !(error instanceof BanyanError) && !(error instanceof SagaFailure)
+  const why = cause instanceof Error && !(error instanceof BanyanError) && !isSagaFailure(error)
   return why ? `${error.message}: ${cause.message}` : error.message
 }
 

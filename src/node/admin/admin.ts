@@ -15,6 +15,8 @@ import { outboxesReply } from './outboxes.js'
 import { captureReply } from './cdc.js'
 import { projectionsReply } from './projections.js'
 import { purgeReply, type CachePurge } from './cache.js'
+import type { SagaStarter } from '../sagas/state.js'
+import { sagasReply } from './sagas.js'
 import { subscriptionsReply } from './subscriptions.js'
 import {
   decoded,
@@ -42,6 +44,8 @@ export interface AdminSubject extends ConfigSubject {
   projections(): ProjectionControl | undefined
   /** The captures of its configuration, if it has some. */
   captures(): CaptureControl | undefined
+  /** The sagas of its configuration, if it has some. */
+  sagas(): SagaStarter | undefined
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
@@ -76,6 +80,7 @@ const BODY_BYTES = 64 * 1024
  * | `/api/projections...` | read models: see {@link projectionsReply} |
  * | `/api/outboxes...` | outboxes that are relayed to the log: see {@link outboxesReply} |
  * | `/api/cdc...` | captured databases: see {@link captureReply} |
+ * | `/api/sagas...` | sagas: see {@link sagasReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -163,6 +168,8 @@ export class AdminServer {
       return outboxesReply(request, path, this.#subject.events()?.outboxes)
     if (path === '/api/cdc' || path.startsWith('/api/cdc/'))
       return captureReply(request, path, this.#subject.captures())
+    if (path === '/api/sagas' || path.startsWith('/api/sagas/'))
+      return sagasReply(request, path, this.#subject.events(), this.#subject.sagas())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
@@ -185,7 +192,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes or /api/cdc.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc or /api/sagas.',
         )
     }
   }

@@ -24,6 +24,8 @@ export interface AdminEvents {
   readonly log: EventLog
   /** Appends, reads and follows, as routes with `events` do. */
   readonly handler: HttpHandler
+  /** Aborts when those who follow are to come back elsewhere. */
+  readonly closing: AbortSignal
   state(): Promise<object>
   /** The outboxes that are relayed to it, if its configuration ever had some. */
   readonly outboxes: OutboxControl | undefined

@@ -24,12 +24,15 @@ export async function checkProjections({
     for (const [pattern, name] of PACKAGES)
       if (pattern.test(store) && !isInstalled(name))
         problems.push(error([...path, 'store'], `needs the package ${name}: npm install ${name}`))
-    const { filesOf, loadProjection } = await import('../projections/module.js')
+    const [{ loadProjection }, { filesOf }] = await Promise.all([
+      import('../projections/module.js'),
+      import('../user-module.js'),
+    ])
     const versions = new Set<number>()
     for (const [index, reference] of [module].flat().entries()) {
       const at = typeof module === 'string' ? [...path, 'module'] : [...path, 'module', index]
       try {
-        const { version } = (await loadProjection(reference, name)).projection
+        const { version } = await loadProjection(reference, name)
         if (versions.has(version))
           problems.push(error(at, `is version ${version}, as another of these modules is`))
         versions.add(version)

@@ -11,6 +11,7 @@ import { checkEventLog } from './check-events.js'
 import { checkCaptures } from './check-cdc.js'
 import { checkProjections } from './check-projections.js'
 import { checkOutboxPackages } from './meaning-of-outboxes.js'
+import { checkSagas } from './check-sagas.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -40,7 +41,7 @@ export type Loaded =
 interface Read {
   /** As the user gave it. */
   file: string
-  /** Everything that was read: the file, and what it imports; modules of projections, and what those import. */
+  /** Everything that was read: the file, and what it imports; modules of projections and sagas, and what those import. */
   files: readonly string[]
 }
 
@@ -89,13 +90,15 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
   const { file, spec, warnings } = loaded
   const projections = await checkProjections(spec)
   const captures = await checkCaptures(spec)
-  const files = [...new Set([...loaded.files, ...projections.files, ...captures.files])]
+  const sagas = await checkSagas(spec)
+  const files = [...new Set([...loaded.files, ...projections.files, ...captures.files, ...sagas.files])]
   const found = [
     ...(await checkRules(spec)),
     ...(await checkEventLog(spec)),
     ...projections.problems,
     ...checkOutboxPackages(spec),
     ...captures.problems,
+    ...sagas.problems,
   ]
   const problems: ConfigProblem[] = [
     ...found.map(({ severity, path, at, message }) => ({
@@ -198,6 +201,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     projections,
     outboxes,
     cdc,
+    sagas,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -223,6 +227,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(projections && { projections: projections as NonNullable<NodeSpec['projections']> }),
     ...(outboxes && { outboxes: outboxes as NonNullable<NodeSpec['outboxes']> }),
     ...(cdc && { cdc: cdc as NonNullable<NodeSpec['cdc']> }),
+    ...(sagas && { sagas: sagas as NonNullable<NodeSpec['sagas']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined
       ? {}

@@ -11,6 +11,8 @@ import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
 import type { HostedOutboxes } from '../outboxes/hosted-outboxes.js'
 import type { OutboxControl } from '../outboxes/state.js'
+import type { HostedSagaState, SagaKindState } from '../sagas/state.js'
+import { SagaWatch } from '../sagas/watch.js'
 import { logSpecOf, type EventsSpec, type NodeSpec } from '../spec.js'
 import { KnownTypes } from './known-types.js'
 import { LogWatch } from './log-watch.js'
@@ -40,6 +42,7 @@ export class HostedLog {
   readonly #spec: EventsSpec
   readonly #watch: LogWatch
   readonly #subscriptions: SubscriptionWatch | undefined
+  readonly #sagas: SagaWatch | undefined
   readonly #retention: LogRetention | undefined
   /** Messages that clients schedule are published also if nobody has subscribed here: others may read their topic. */
   readonly #endScheduled: (() => Promise<void>) | undefined
@@ -58,6 +61,7 @@ export class HostedLog {
     this.#runtime = runtime
     this.#watch = new LogWatch(log, runtime, role !== 'worker')
     this.#subscriptions = role === 'worker' ? undefined : new SubscriptionWatch(log, runtime)
+    this.#sagas = role === 'worker' ? undefined : new SagaWatch(log, runtime)
     this.#retention = role === 'worker' ? undefined : new LogRetention(log, runtime)
     this.#retention?.follow(spec.retention)
     this.#endScheduled = role === 'worker' ? undefined : deliverScheduled(log, runtime)
@@ -165,6 +169,7 @@ export class HostedLog {
     const [found] = await Promise.all([
       this.#watch.look(),
       this.#subscriptions?.look(),
+      this.#sagas?.look(),
       // For the gauges.
       this.#outboxes?.list(),
     ])
@@ -177,6 +182,22 @@ export class HostedLog {
     return this.#subscriptions?.statuses ?? {}
   }
 
+  /**
+   * The sagas of the log by name, as of the last {@link HostedLog.state}; undefined if there are none.
+   *
+   * @param hosted - those that the node runs
+   */
+  sagas(
+    hosted: Readonly<Record<string, HostedSagaState>> | undefined,
+  ): Readonly<Record<string, SagaKindState>> | undefined {
+    return this.#sagas?.with(hosted)
+  }
+
+  /** Aborts when those who follow are to come back elsewhere. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
   /** Ends what never ends by itself: those who follow are told to come back elsewhere. */
   endFollowers(): void {
     this.#closing.abort()
@@ -187,6 +208,7 @@ export class HostedLog {
     this.#watch.close()
     this.#subscriptions?.close()
     await this.#outboxes?.close()
+    this.#sagas?.close()
     await this.#messages?.close()
     await this.#retention?.close()
     await this.#endScheduled?.()

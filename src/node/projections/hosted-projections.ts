@@ -168,7 +168,7 @@ async function definitionsOf(name: string, spec: ProjectionSpec): Promise<AnyPro
   const definitions: AnyProjection<unknown>[] = []
   for (const reference of [spec.module].flat())
     try {
-      definitions.push((await loadProjection(reference, name)).projection)
+      definitions.push(await loadProjection(reference, name))
     } catch (error) {
       if (!(error instanceof BanyanError)) throw error
       const code = error.code as `BANYAN_${string}`

@@ -23,6 +23,7 @@ import type { Log } from '../log.js'
 import { Metrics } from '../metrics.js'
 import type { NodePhase, NodeState } from '../node.js'
 import { ProjectionWatch } from '../projections/watch.js'
+import type { SagaStarter } from '../sagas/state.js'
 import type { NodeSpec } from '../spec.js'
 import { CommonCounts } from './counts.js'
 import { Crew } from './crew.js'
@@ -85,6 +86,7 @@ export class Supervisor implements Running {
         events: () => this.#events,
         projections: () => this.#projections,
         captures: () => this.#captures,
+        sagas: () => this.#sagas,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>
@@ -108,6 +110,11 @@ export class Supervisor implements Running {
 
   get #captures(): CrewCaptures | undefined {
     return this.#spec.cdc && new CrewCaptures(this.#crew)
+  }
+
+  get #sagas(): SagaStarter | undefined {
+    if (!this.#spec.sagas) return undefined
+    return { start: (name, input, options) => this.#crew.askOne('startSaga', { name, input, options }) }
   }
 
   controlledBy(control: Control): void {
@@ -164,6 +171,7 @@ export class Supervisor implements Running {
       this.#projectionWatch.look(projections),
       this.#captures?.list(),
     ])
+    const sagas = this.#events?.sagas(merged.sagas as Parameters<HostedLog['sagas']>[0])
     return {
       ...merged,
       node: { ...merged.node, pid: process.pid, phase: this.#phase },
@@ -171,6 +179,7 @@ export class Supervisor implements Running {
       ...(events && { events, subscriptions: this.#events!.subscriptions }),
       ...(projections && { projections: seen }),
       ...(captures && { captures }),
+      ...(sagas && { sagas }),
       workers,
       restarts: this.#crew.restarts,
     }

@@ -7,6 +7,7 @@ import cluster from 'node:cluster'
 import v8 from 'node:v8'
 import { systemClock } from '../../core/clock.js'
 import type { CachePurge } from '../admin/cache.js'
+import type { StartOptions } from '../../events/index.js'
 import type { Override } from '../../traffic/policies/circuit-breaker.js'
 import { surviveFaults } from '../faults.js'
 import { createLog } from '../log.js'
@@ -57,6 +58,8 @@ const channel: Channel = new Channel(
       const own = node!.captures as unknown as Record<string, (...args: unknown[]) => unknown> | undefined
       return own?.[call]?.(...args)
     },
+    startSaga: ({ name, input, options }: { name: string; input?: unknown; options: StartOptions }) =>
+      node!.sagas?.start(name, input, options),
     reopenLogs: () => node!.reopenLogs(),
     stop: () => node?.stop(hurry.signal),
     hurry: () => hurry.abort(),

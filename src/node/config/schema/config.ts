@@ -13,6 +13,7 @@ import { outbox } from './outbox.js'
 import { projectionName, projection } from './projection.js'
 import { quota } from './quota.js'
 import { route } from './route.js'
+import { saga, sagaName } from './saga.js'
 import { service } from './service.js'
 
 /** What a `banyan.yaml` may say. Every object is strict: an unknown key is an error. */
@@ -61,6 +62,10 @@ export const configSchema = z.strictObject({
     .record(captureName, capture)
     .optional()
     .meta({ description: 'Databases whose changes become events of the log, by name.' }),
+  sagas: z
+    .record(sagaName, saga)
+    .optional()
+    .meta({ description: 'Sagas that this node runs on its log, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema

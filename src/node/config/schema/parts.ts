@@ -67,3 +67,8 @@ export const maxDepth = z
   .max(512)
   .optional()
   .meta({ description: 'Most levels of arrays and objects in a body. Default 64.' })
+
+/** A module of the user's own, and perhaps which of its exports. */
+export const moduleReference = z
+  .string()
+  .regex(/^[^#]+(#[^#]+)?$/, 'must name a module such as ./projections/catalogue.ts')

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { durationSchema } from '../options-schema.js'
-import { oneOrMore } from './parts.js'
+import { moduleReference, oneOrMore } from './parts.js'
 
 /** What a projection is called: its tables begin with that in every engine. */
 export const projectionName = z
@@ -10,11 +10,9 @@ export const projectionName = z
 
 const count = z.int().min(1)
 
-const module = z.string().regex(/^[^#]+(#[^#]+)?$/, 'must name a module such as ./projections/catalogue.ts')
-
 /** `projections.<name>`. */
 export const projection = z.strictObject({
-  module: oneOrMore(module).meta({
+  module: oneOrMore(moduleReference).meta({
     description:
       'What exports it: ./projections/catalogue.ts, with #name if it has several; a list for several versions of it.',
   }),
