@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { sleep } from '../../../core/clock.js'
 import type { Runtime } from '../../../core/runtime.js'
 import {
   lsnText,
@@ -19,6 +20,10 @@ import { publish } from './publication.js'
 import { PostgresSnapshot } from './snapshot.js'
 import { PostgresStream } from './stream.js'
 import { findTables, type FoundTable } from './tables.js'
+
+/** How long a connection may take to end, in ms, and how often that is looked at. */
+const ENDING_MS = 5000
+const ENDING_LOOK_MS = 50
 
 interface SlotRow {
   readonly plugin: string | null
@@ -90,7 +95,7 @@ export class PostgresSession implements SourceSession {
 
   snapshot(tables: readonly TableShape[]): Promise<SourceSnapshot> {
     return this.#reached(async () => {
-      await this.#control.query(DROP_SLOT, [this.#name])
+      await this.#dropSlot()
       const maker = await this.#clients.connect(this.#name, true)
       try {
         const { rows } = await maker.query<{ consistent_point: string; snapshot_name: string }>(
@@ -133,6 +138,18 @@ export class PostgresSession implements SourceSession {
 
   close(): Promise<void> {
     return this.#clients.end()
+  }
+
+  /** A connection that has just been closed may still be using it. */
+  async #dropSlot(): Promise<void> {
+    const { clock } = this.#runtime
+    for (const until = clock.now() + ENDING_MS; ; await sleep(clock, ENDING_LOOK_MS))
+      try {
+        await this.#control.query(DROP_SLOT, [this.#name])
+        return
+      } catch (error) {
+        if (!isInUse(error) || clock.now() > until) throw error
+      }
   }
 
   async #reached<Result>(work: () => Promise<Result>): Promise<Result> {
