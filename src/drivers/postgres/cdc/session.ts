@@ -143,13 +143,16 @@ export class PostgresSession implements SourceSession {
   /** A connection that has just been closed may still be using it. */
   async #dropSlot(): Promise<void> {
     const { clock } = this.#runtime
-    for (const until = clock.now() + ENDING_MS; ; await sleep(clock, ENDING_LOOK_MS))
+    const until = clock.now() + ENDING_MS
+    for (;;) {
       try {
         await this.#control.query(DROP_SLOT, [this.#name])
         return
       } catch (error) {
         if (!isInUse(error) || clock.now() > until) throw error
       }
+      await sleep(clock, ENDING_LOOK_MS)
+    }
   }
 
   async #reached<Result>(work: () => Promise<Result>): Promise<Result> {
