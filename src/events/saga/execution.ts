@@ -207,6 +207,8 @@ export class Execution {
   async #turn(): Promise<void> {
     await this.#ask()
     for (const fact of this.#facts.splice(0)) {
+      // What follows from it cannot be noted along with it: it is called again, under the same key.
+      if (this.#script.divergence !== undefined && !this.#state.failing) break
       this.#draft.facts.push(fact)
       this.#take(fact)
       await this.#ask()
@@ -216,7 +218,7 @@ export class Execution {
 
   /** Lets the code go on, and notes what it asks for. */
   async #ask(): Promise<void> {
-    while (!this.#state.failing && !this.#parking) {
+    while (!this.#state.failing) {
       const fresh = await this.#script.advance()
       if (this.#script.divergence !== undefined) {
         this.#park({

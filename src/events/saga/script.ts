@@ -133,7 +133,8 @@ export class Script implements SagaContext {
       return
     }
     const early = this.asked[this.#begun]
-    if (early) this.#diverges(undefined, `the code asks for ${describe(early)}, which it did not before`)
+    if (early && entry.isNoted)
+      this.#diverges(undefined, `the code asks for ${describe(early)}, which it did not before`)
     if (!asked || this.divergence !== undefined) return
     this.#at = entry.at
     if (op.status === 'done') asked.resolve(op.result)
@@ -210,9 +211,9 @@ export class Script implements SagaContext {
     return this.#random.next()
   }
 
-  /** There is more that has happened than it has seen. */
+  /** Another run of the code has been here. */
   get #isReplaying(): boolean {
-    return this.#given < this.#state.entries.length
+    return this.#given < this.#state.seen
   }
 
   #mustBeNew(kind: string, name: string): void {

@@ -29,7 +29,13 @@ export interface Op {
 /** What the code gets to see, in its order. */
 export type Entry =
   | { readonly is: 'begun'; readonly op: Op }
-  | { readonly is: 'settled'; readonly op: Op; readonly at: number }
+  | {
+      readonly is: 'settled'
+      readonly op: Op
+      readonly at: number
+      /** Noted by whoever ran the saga, who has seen everything before it, and has noted what followed from that. */
+      readonly isNoted: boolean
+    }
   /** It is not run any further: the saga goes back. */
   | { readonly is: 'stop' }
 
@@ -44,6 +50,8 @@ export class SagaState {
   started: (Started & { readonly at: number }) | undefined
   readonly ops: Op[] = []
   readonly entries: Entry[] = []
+  /** How many of them were seen by whoever has run the saga. */
+  seen = 0
   failing: Failing | undefined
   parked: Parked | undefined
   end: End | undefined
@@ -94,10 +102,15 @@ export class SagaState {
         this.#begun(record)
         return
       case 'done':
-        this.#settle(record.op, { status: 'done', result: record.result }, record.at)
+        this.#settle(record.op, { status: 'done', result: record.result }, record.at, true)
         return
       case 'failed':
-        this.#settle(record.op, { status: 'failed', class: record.class, error: record.error }, record.at)
+        this.#settle(
+          record.op,
+          { status: 'failed', class: record.class, error: record.error },
+          record.at,
+          true,
+        )
         return
       case 'tried': {
         const op = this.ops[record.op]!
@@ -146,18 +159,25 @@ export class SagaState {
     if (kind === 'patch' || kind === 'no-return') op.status = 'done'
     this.ops.push(op)
     this.entries.push({ is: 'begun', op })
+    this.seen = this.entries.length
     if (kind === 'no-return') this.isBeyondReturn = true
     const signal = kind === 'signal' ? this.#signals.get(name)?.shift() : undefined
     if (signal) this.#settle(index, { status: 'done', result: signal.payload }, at)
   }
 
-  #settle(index: number, how: Pick<Op, 'status' | 'result' | 'class' | 'error'>, at: number): void {
+  #settle(
+    index: number,
+    how: Pick<Op, 'status' | 'result' | 'class' | 'error'>,
+    at: number,
+    isNoted = false,
+  ): void {
     const op = this.ops[index]
     if (op?.status !== 'open') return
     Object.assign(op, how)
     op.next = undefined
     op.settled = this.#settled++
-    this.entries.push({ is: 'settled', op, at })
+    this.entries.push({ is: 'settled', op, at, isNoted })
+    if (isNoted) this.seen = this.entries.length
   }
 
   #signalled(name: string, payload: unknown, at: number): void {

@@ -1,0 +1,323 @@
+import { BanyanError } from '../../src/core/errors.js'
+import {
+  runSagas,
+  saga,
+  sagas,
+  terminal,
+  type RecordedEvent,
+  type SagaContext,
+  type SagaDefinition,
+  type SagaRunner,
+  type StepOptions,
+} from '../../src/events/index.js'
+import type { SagaEvent, SagaRecord } from '../../src/events/saga/records.js'
+import { SagaState } from '../../src/events/saga/state.js'
+import type { SimulatedNode, World } from '../../src/testing/index.js'
+
+const CLIENTS = 2
+const SAGAS = 4
+const RUNNERS = 3
+const ATTEMPTS = 3
+
+/** What a service does with the calls of a step. */
+type Behaviour = 'good' | 'flaky' | 'slow' | 'hangs' | 'mute' | 'refuses' | 'breaks'
+type Part =
+  | { readonly is: 'step'; readonly name: string; readonly run: Behaviour; readonly undo: Behaviour }
+  | { readonly is: 'sleep'; readonly ms: number }
+  | { readonly is: 'signal'; readonly timeout?: number }
+  | { readonly is: 'child'; readonly name: string; readonly plan: Plan }
+  | { readonly is: 'no-return' }
+  | { readonly is: 'parallel'; readonly branches: readonly Plan[] }
+type Plan = readonly Part[]
+
+/** Services that honour idempotency keys: what they do for one they do once. */
+class Services {
+  readonly done = new Map<string, number>()
+  readonly #tries = new Map<string, number>()
+  readonly #node: () => SimulatedNode
+
+  constructor(node: () => SimulatedNode) {
+    this.#node = node
+  }
+
+  /** The call as a node makes it. */
+  async call(key: string, behaviour: Behaviour, isRepaired: () => boolean): Promise<string> {
+    const node = this.#node()
+    const tries = (this.#tries.get(key) ?? 0) + 1
+    this.#tries.set(key, tries)
+    await node.sleep(behaviour === 'slow' ? 300 : 5)
+    if (behaviour === 'refuses') throw terminal('refused')
+    if (behaviour === 'breaks' && !isRepaired()) throw new Error('broken')
+    if (behaviour === 'flaky' && tries === 1) throw new Error('flaky')
+    if (!this.done.has(key)) {
+      this.done.set(key, this.done.size)
+      node.note(`does ${key}`)
+    }
+    if (behaviour === 'hangs' && tries === 1) await new Promise(() => undefined)
+    await node.sleep(5)
+    // It was done, and nobody hears of it.
+    if (behaviour === 'mute' && tries === 1) throw new Error('connection reset')
+    return key
+  }
+}
+
+/** Goes through a plan. */
+async function follow(
+  plan: Plan,
+  context: SagaContext,
+  step: (part: Part & { is: 'step' }) => StepOptions<string>,
+): Promise<void> {
+  for (const part of plan)
+    switch (part.is) {
+      case 'step':
+        await context.step(part.name, step(part))
+        break
+      case 'sleep':
+        await context.sleep(part.ms)
+        break
+      case 'signal':
+        await context.signal('go', part.timeout === undefined ? {} : { timeout: part.timeout })
+        break
+      case 'child':
+        await context.child(part.name, childOf(step), part.plan)
+        break
+      case 'no-return':
+        context.pointOfNoReturn()
+        break
+      case 'parallel':
+        await Promise.all(part.branches.map((branch) => follow(branch, context, step)))
+    }
+}
+
+type MakeStep = (part: Part & { is: 'step' }) => StepOptions<string>
+
+function childOf(step: MakeStep): SagaDefinition<Plan, number> {
+  return saga<Plan, number>({
+    name: 'child',
+    async run(plan, context) {
+      await follow(plan, context, step)
+      return plan.length
+    },
+  })
+}
+
+function parentOf(step: MakeStep): SagaDefinition<Plan, number> {
+  return saga<Plan, number>({
+    name: 'parent',
+    deadline: '20s',
+    async run(plan, context) {
+      await follow(plan, context, step)
+      return plan.length
+    },
+  })
+}
+
+/** Clients that start, signal and cancel sagas, and processes that run them and crash, over a log that fails. */
+export async function sagaScenario(world: World): Promise<void> {
+  const log = world.log()
+  let isRepaired = false
+  let violation: Error | undefined
+  const violated = (what: string): void => {
+    violation ??= new Error(what)
+  }
+  let acting: SimulatedNode | undefined
+  const services = new Services(() => acting!)
+  const started = new Set<string>()
+  const running = new Map<string, SagaRunner>()
+
+  const stepsOf = (node: SimulatedNode): MakeStep => {
+    const call = async (key: string, behaviour: Behaviour): Promise<string> => {
+      const answer = services.call.bind(services)
+      acting = node
+      await mustBeRegistered(world, log.truth, key, violated)
+      acting = node
+      return answer(key, behaviour, () => isRepaired)
+    }
+    return ({ run, undo }) => ({
+      run: ({ idempotencyKey }) => call(idempotencyKey, run),
+      compensate: ({ idempotencyKey }) => call(idempotencyKey, undo),
+      timeout: '400ms',
+      attempts: ATTEMPTS,
+      backoff: { base: '20ms', max: '100ms' },
+    })
+  }
+
+  for (let index = 0; index < RUNNERS; index++)
+    world.node(`runner-${index}`, async (node) => {
+      const step = stepsOf(node)
+      const runner = await runSagas(node.open(log), {
+        definitions: [parentOf(step), childOf(step)],
+        concurrency: world.random.pick([2, 64]),
+        partitions: 3,
+        takeover: '1s',
+        drain: '500ms',
+        runtime: node.runtime,
+      })
+      running.set(node.name, runner)
+      await node.sleep(world.random.below(5000))
+      if (world.random.chance(0.3)) {
+        node.note('closes')
+        await runner.close()
+        throw new BanyanError('BANYAN_LOG_UNAVAILABLE', 'it is started again')
+      }
+      await new Promise(() => undefined)
+    })
+
+  for (let client = 0; client < CLIENTS; client++) {
+    const plans = Array.from({ length: SAGAS }, (_, number) => planOf(world, `${client}${number}`, 0))
+    const definition = parentOf(() => ({ run: () => '' }))
+    world.node(`client-${client}`, async (node) => {
+      const all = sagas(node.open(log), { runtime: node.runtime })
+      for (const [number, plan] of plans.entries()) {
+        const id = `parent/${client}-${number}`
+        await insist(node, () => all.start(definition, plan, { id }))
+        started.add(id)
+        await node.sleep(world.random.below(300))
+        if (plan.some(({ is }) => is === 'signal') && world.random.chance(0.8))
+          await insist(node, () => all.signal(id, 'go', undefined, { id: 'once' }))
+        if (world.random.chance(0.15))
+          await insist(node, () => all.cancel(id, { reason: 'changed her mind' }))
+      }
+    })
+  }
+
+  await world.storm(`${1 + world.random.below(10)}s`)
+  isRepaired = world.random.chance(0.5)
+  const ids = async (): Promise<string[]> => {
+    const found: string[] = []
+    for (const category of ['$saga/parent', '$saga/child'])
+      for await (const { stream } of log.truth.streams({ category })) found.push(stream)
+    return found
+  }
+  /** What has a parked child is not at its end before that is. */
+  const waitsForParked = async (stream: string): Promise<boolean> => {
+    for (const child of await ids())
+      if (child.includes(`-${stream.slice(6)}-`) && (await stateOf(log.truth, child)).parked) return true
+    return false
+  }
+  let looked = ''
+  const retried = new Map<string, number>()
+  const settled = async (): Promise<boolean> => {
+    if (violation) throw violation
+    const head = await log.truth.head()
+    if (head === looked) return false
+    looked = head
+    let isOver = true
+    if (started.size < CLIENTS * SAGAS) return false
+    for (const stream of await ids()) {
+      const { end, parked } = await stateOf(log.truth, stream)
+      if (end) continue
+      const tries = retried.get(stream) ?? 0
+      if (!parked && !(await waitsForParked(stream))) isOver = false
+      if (parked && isRepaired && tries < 2) isOver = false
+      if (!parked || !isRepaired || tries >= 2) continue
+      retried.set(stream, tries + 1)
+      await sagas(log.truth).retry(stream.slice(6).replace('-', '/'))
+    }
+    return isOver
+  }
+  await world.calm(settled, '3m').catch(async (error: unknown) => {
+    for (const stream of await ids()) {
+      const { end, parked, failing, ops } = await stateOf(log.truth, stream)
+      if (!end) world.note(`${stream}: ${JSON.stringify({ parked, failing, ops })}`)
+    }
+    throw error
+  })
+  for (const stream of await ids()) await check(world, log.truth, stream, services)
+}
+
+/** What is called stands in the log before, with what undoes it. */
+async function mustBeRegistered(
+  world: World,
+  log: ReturnType<World['log']>['truth'],
+  key: string,
+  violated: (what: string) => void,
+): Promise<void> {
+  const [name, own, step, direction] = key.split('/')
+  const state = await stateOf(log, `$saga/${name}-${own}`)
+  const op = state.ops.find((one) => one.name === step)
+  if (!op?.compensable) violated(`${key} is called, and is not registered`)
+  if (direction === 'compensate' && !state.failing && !state.end)
+    violated(`${key} is called, and the saga does not go back`)
+  world.note(`calls ${key}`)
+}
+
+async function stateOf(log: ReturnType<World['log']>['truth'], stream: string): Promise<SagaState> {
+  const state = new SagaState()
+  for await (const event of log.read<SagaEvent>({ stream })) state.apply(event)
+  return state
+}
+
+/** What a saga must be at its end. */
+async function check(
+  world: World,
+  log: ReturnType<World['log']>['truth'],
+  stream: string,
+  { done }: Services,
+): Promise<void> {
+  const id = stream.slice(6).replace('-', '/')
+  const { end, parked, ops } = await stateOf(log, stream)
+  const fail = (what: string): never => {
+    throw new Error(`saga ${id} (${end?.outcome ?? 'parked'}): ${what}`)
+  }
+  const isDone = (name: string, direction: string): boolean => done.has(`${id}/${name}/${direction}`)
+  const steps = ops.filter(({ kind }) => kind === 'step')
+  if (!end && !parked) return
+  if (parked) {
+    if (!/failed \d+ times|past|after the point of no return|ended without a word/.test(parked.reason))
+      fail(`is parked: ${parked.reason}`)
+    return
+  }
+  for (const { name, status } of steps) {
+    if (end?.outcome === 'completed') {
+      if (status === 'done' && !isDone(name, 'run')) fail(`${name} is done, and was not`)
+      if (isDone(name, 'compensate')) fail(`${name} was undone`)
+    } else if (isDone(name, 'run') && !isDone(name, 'compensate')) fail(`${name} was done, and not undone`)
+  }
+  const order: number[] = []
+  for await (const { data } of log.read({ stream }) as AsyncIterable<RecordedEvent>)
+    for (const record of (data as { records?: readonly SagaRecord[] }).records ?? [])
+      if (record.is === 'compensated') order.push(ops[record.op]!.settled!)
+  if (order.some((settled, index) => index > 0 && settled >= order[index - 1]!))
+    fail(`was undone in the order ${order.join()}`)
+  world.note(`saga ${id} is ${end!.outcome}`)
+}
+
+async function insist(node: SimulatedNode, work: () => Promise<unknown>): Promise<void> {
+  for (;;)
+    try {
+      await work()
+      return
+    } catch (error) {
+      if (!(error instanceof BanyanError)) throw error
+      // It has ended meanwhile, or will not be undone any more.
+      if (error.code.startsWith('BANYAN_SAGA')) return
+      await node.sleep('50ms')
+    }
+}
+
+function planOf(world: World, prefix: string, depth: number): Plan {
+  const { below, chance, pick } = world.random
+  const plan: Part[] = []
+  const length = 1 + below(4)
+  for (let index = 0; index < length; index++) {
+    const name = `${prefix}${depth}${index}`
+    const kind = below(10)
+    if (kind < 5 || depth > 1) {
+      const behaviour = (rare: number): Behaviour =>
+        chance(rare) ? pick(['flaky', 'slow', 'hangs', 'mute', 'refuses', 'breaks']) : 'good'
+      const undo = behaviour(0.3)
+      plan.push({ is: 'step', name, run: behaviour(0.5), undo: undo === 'refuses' ? 'breaks' : undo })
+    } else if (kind === 5) plan.push({ is: 'sleep', ms: pick([0, 50, 700, 7000]) })
+    else if (kind === 6)
+      plan.push({ is: 'signal', ...((depth > 0 || index > 0 || chance(0.5)) && { timeout: 2000 }) })
+    else if (kind === 7) plan.push({ is: 'child', name, plan: planOf(world, `${name}c`, depth + 1) })
+    else if (kind === 8)
+      plan.push({
+        is: 'parallel',
+        branches: [0, 1].map((branch) => planOf(world, `${name}b${branch}`, depth + 1)),
+      })
+    else if (depth === 0 && chance(0.3)) plan.push({ is: 'no-return' })
+  }
+  return plan
+}
