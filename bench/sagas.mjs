@@ -12,7 +12,6 @@ import { start } from '../scripts/engines.mjs'
 import { tasksOf } from './apart.mjs'
 import { median, spread, table } from './measure.mjs'
 import { IN_FLIGHT } from './sagas/contestant.mjs'
-import { cpuMs } from './sagas/cpu.mjs'
 import { recovery } from './sagas/recovery.mjs'
 import { startRestate } from './sagas/restate-server.mjs'
 import { sleeping } from './sagas/sleeping.mjs'
@@ -81,11 +80,13 @@ async function peers(/** @type {string} */ directory) {
           measure(contestant, where, pid),
         ),
       )
-  const ratio = (/** @type {string} */ ours, /** @type {string} */ theirs) => {
-    const each = rounds[ours]?.map(
-      ({ perSecond }, round) => perSecond / (rounds[theirs]?.[round]?.perSecond ?? NaN),
-    )
-    return spread(each ?? [], (value) => `${value.toFixed(1)} x`)
+  const ratio = (/** @type {string} */ one, /** @type {string} */ other) => {
+    const each = (/** @type {(round: Round) => number} */ of) =>
+      spread(
+        rounds[one]?.map((round, index) => of(round) / of(rounds[other]?.[index] ?? round)) ?? [],
+        (value) => `${value.toFixed(1)} x`,
+      )
+    return [each(({ perSecond }) => perSecond), each(({ cpu, server }) => 1 / (cpu + server))]
   }
   return [
     `Three steps, each with a compensation, ${IN_FLIGHT} sagas under way; what is told to have ended is on the disk.`,
@@ -99,10 +100,10 @@ async function peers(/** @type {string} */ directory) {
       ]),
     ),
     table(
-      ['ratio of sagas/s', 'goal', 'measured'],
+      ['ratio', 'goal', 'sagas/s', 'sagas for the same CPU'],
       [
-        ['banyan on PostgreSQL / DBOS', '>= 10', ratio('banyan, postgres', 'DBOS, postgres')],
-        ['banyan on SQLite / Restate', '>= 7', ratio('banyan, sqlite', 'Restate')],
+        ['banyan on PostgreSQL / DBOS', '>= 10', ...ratio('banyan, postgres', 'DBOS, postgres')],
+        ['banyan on SQLite / Restate', '>= 7', ...ratio('banyan, sqlite', 'Restate')],
       ],
     ),
     `### From the start of a saga to its first step, ${RATE} sagas a second`,
@@ -128,20 +129,10 @@ async function peers(/** @type {string} */ directory) {
  * @returns {Promise<Round>}
  */
 async function measure({ module }, where, pid) {
-  const before = pid === undefined ? 0 : cpuMs(pid)
-  const run = await apart('run', { contestant: module, where, ms: ROUND_MS }, ENVIRONMENT)
-  const server = pid === undefined ? 0 : cpuMs(pid) - before
-  const begin = await apart(
-    'begin',
-    { contestant: module, where, ms: ROUND_MS, perSecond: RATE },
-    ENVIRONMENT,
-  )
-  return {
-    perSecond: run.perSecond,
-    cpu: run.cpu / run.sagas,
-    server: server / run.sagas,
-    ...{ p50: begin.p50, p99: begin.p99 },
-  }
+  const common = { contestant: module, where, ms: ROUND_MS }
+  const run = await apart('run', { ...common, server: pid }, ENVIRONMENT)
+  const { p50, p99 } = await apart('begin', { ...common, perSecond: RATE }, ENVIRONMENT)
+  return { ...run, p50, p99 }
 }
 
 /**

@@ -38,10 +38,12 @@ export async function startRestate(directory) {
     },
   )
   closeSync(file)
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
   const exited = new Promise((resolve) => child.once('exit', () => resolve(undefined)))
   for (let tries = 0; !(await isHealthy(`http://127.0.0.1:${admin}/health`)); tries++) {
     if (child.exitCode !== null || tries >= TRIES) {
-      child.kill('SIGKILL')
+      kill()
       throw new Error(`Restate did not start:\n${existsSync(output) ? readFileSync(output, 'utf8') : ''}`)
     }
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_MS))
@@ -50,7 +52,8 @@ export async function startRestate(directory) {
     where: JSON.stringify({ admin: `http://127.0.0.1:${admin}`, ingress: `http://127.0.0.1:${ingress}` }),
     pid: child.pid ?? 0,
     async stop() {
-      child.kill('SIGKILL')
+      kill()
+      process.off('exit', kill)
       await exited
     },
   }

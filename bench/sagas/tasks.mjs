@@ -2,22 +2,29 @@
 import { runTask } from '../apart.mjs'
 import { atRate, keepInFlight, now, percentiles } from '../events/load.mjs'
 import { IN_FLIGHT } from './contestant.mjs'
+import { cpuMs } from './cpu.mjs'
 
 /** @typedef {{ contestant: string, where: string, ms: number }} Options */
 
 const tasks = {
-  /** As many as can be ended. */
-  async run(/** @type {Options} */ options) {
+  /** As many as can be ended; with ms of CPU that one of them takes, here and in the server. */
+  async run(/** @type {Options & { server?: number }} */ options) {
+    const { server } = options
+    const ofServer = () => (server === undefined ? 0 : cpuMs(server))
     const ignore = () => undefined
     return withContestant(options, ignore, async ({ run }) => {
       let sagas = 0
-      const before = process.cpuUsage()
+      const before = { own: process.cpuUsage(), server: ofServer() }
       const load = await keepInFlight(IN_FLIGHT, options.ms, (number) => {
         sagas++
         return run({ number, at: 0 })
       })
-      const { user, system } = process.cpuUsage(before)
-      return { ...load, sagas, cpu: (user + system) / 1000 }
+      const { user, system } = process.cpuUsage(before.own)
+      return {
+        perSecond: load.perSecond,
+        cpu: (user + system) / 1000 / sagas,
+        server: (ofServer() - before.server) / sagas,
+      }
     })
   },
 
