@@ -14,6 +14,7 @@ const parts = {
   projections: async () => (await import('./projections.mjs')).projections(),
   outbox: async () => (await import('./outbox.mjs')).outbox(),
   sagas: async () => (await import('./sagas.mjs')).sagas(),
+  cdc: async () => (await import('./cdc.mjs')).cdc(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)

@@ -583,8 +583,9 @@ describe.skipIf(postgresMissing())('change data capture', () => {
       expect(await attempt('CREATE TABLE customers (id int PRIMARY KEY, name text)', { tables })).toMatch(
         /REPLICA IDENTITY FULL/,
       )
-      const full = 'CREATE TABLE customers (name text); ALTER TABLE customers REPLICA IDENTITY FULL'
+      const full = 'CREATE TABLE customers (name text NOT NULL); ALTER TABLE customers REPLICA IDENTITY FULL'
       expect(await attempt(full, { tables })).toBe('it runs')
+      expect(await attempt(full.replace(' NOT NULL', ''), { tables })).toMatch(/SET NOT NULL/)
     })
 
     test('a role that may not replicate, or not make the publication', async () => {

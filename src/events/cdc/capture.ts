@@ -2,13 +2,16 @@ import { backoffWait } from '../../core/backoff.js'
 import { sleep } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import { eventError } from '../errors.js'
+import type { ChangeCapture } from './change-capture.js'
+import { forget } from './forget.js'
 import { CaptureInstruments } from './instruments.js'
+import { Lag } from './lag.js'
 import type { CaptureSettings } from './options.js'
 import { Parking, type ParkedChange } from './parking.js'
 import { Requests } from './requests.js'
 import { Session, type SessionObserver } from './session.js'
 import type { ChangeSource } from './source.js'
-import { MovedError, StateStream, type CaptureState } from './state.js'
+import { MovedError, type CaptureState } from './state.js'
 import type { CaptureStateName, CaptureStatus, Retried } from './status.js'
 
 /** Between tries, in ms. */
@@ -27,29 +30,6 @@ const REFUSED = new Set([
 ])
 const NEEDS_SNAPSHOT = new Set(['BANYAN_SLOT_LOST', 'BANYAN_SOURCE_CHANGED'])
 
-/** Changes of a database that become events, as long as it is open. */
-export interface ChangeCapture extends AsyncDisposable {
-  readonly name: string
-  /** Resolves when it was closed; rejects if it cannot go on, as the log was closed or is damaged. */
-  readonly ended: Promise<void>
-  status(): CaptureStatus
-  /** Resolves when everything that was committed at the source before is in the log, or parked. */
-  caughtUp(): Promise<void>
-  /**
-   * Takes a new snapshot: every row, and deletions of those that the tables have no more; resolves when it is complete. What
-   * was changed since the last captured place and the beginning of the snapshot comes as its outcome only.
-   */
-  resnapshot(): Promise<void>
-  /** Rows that are parked, in their order. */
-  parked(): AsyncIterable<ParkedChange>
-  /** Tries parked rows again, in their order. */
-  retryParked(): Promise<Retried>
-  /** Stops here; the slot stays, and keeps the write-ahead log of the server for whoever goes on. */
-  close(): Promise<void>
-  /** Closes it for good: drops the slot and the publication, and forgets the state and what is parked. Events stay. */
-  remove(): Promise<void>
-}
-
 export class RunningCapture implements ChangeCapture, SessionObserver {
   readonly name: string
   readonly ended: Promise<void>
@@ -66,8 +46,7 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
   #known: CaptureState | undefined
   #snapshot: { table: string; rows: number } | undefined
   #error: { code: string; message: string } | undefined
-  #lagBytes: number | undefined
-  #isLagTold = false
+  readonly #lag: Lag
   /** When it was last streaming, in ms since the epoch. */
   #freshAt: number
   #napping: AbortController | undefined
@@ -77,9 +56,10 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
     this.name = settings.name
     this.#settings = settings
     this.#source = source
+    this.#lag = new Lag(source.place, settings.maxLag)
     this.#freshAt = settings.runtime.clock.wall()
     this.#instruments = new CaptureInstruments(settings.runtime, settings.name, {
-      lagBytes: () => this.#lagBytes ?? 0,
+      lagBytes: () => this.#lag.bytes ?? 0,
       lagMs: () => this.#lagMs(),
       parked: () => this.#session?.work?.parking.rows ?? 0,
     })
@@ -105,13 +85,13 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
       state: this.#state,
       generation: state?.generation ?? 0,
       lsn: state?.lsn ?? '0/0',
-      lagBytes: this.#lagBytes,
+      lagBytes: this.#lag.bytes,
       lagMs: this.#lagMs(),
       ...this.#instruments.counts,
       parked: work?.parking.rows ?? 0,
       waitingStreams: work?.parking.lanes ?? 0,
       snapshot: this.#snapshot,
-      error: this.#error ?? this.#lagError(),
+      error: this.#error ?? this.#lag.error,
       tables: this.#settings.tables.map(({ name, topic }) => ({ table: name, topic })),
     }
   }
@@ -161,10 +141,8 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
   }
 
   onLag(bytes: number): void {
-    this.#lagBytes = bytes
-    const isBehind = bytes > this.#settings.maxLag
-    if (isBehind && !this.#isLagTold) this.#instruments.log('error', this.#lagError()!.message)
-    this.#isLagTold = isBehind
+    const error = this.#lag.measured(bytes)
+    if (error) this.#instruments.log('error', error.message)
   }
 
   async #run(): Promise<void> {
@@ -253,17 +231,6 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
     return this.#state === 'waiting' ? 0 : Math.max(0, wall - this.#freshAt)
   }
 
-  #lagError(): { code: string; message: string } | undefined {
-    const { maxLag } = this.#settings
-    if (this.#lagBytes === undefined || this.#lagBytes <= maxLag) return undefined
-    return {
-      code: 'BANYAN_CAPTURE_LAGS',
-      message:
-        `${this.#source.place} keeps ${this.#lagBytes} bytes of write-ahead log for this capture, more than ${maxLag} (maxLag). ` +
-        'Find out what holds it up: `banyan cdc status`. If nobody needs it any more, remove it; so that the server never fills its disk, set max_slot_wal_keep_size there',
-    }
-  }
-
   #isClosing(): boolean {
     return this.#closing.signal.aborted
   }
@@ -271,17 +238,6 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
   #mustBeOpen(): void {
     if (this.#isClosing()) throw closedError(this.name)
   }
-}
-
-/** Forgets state and parked rows; the numbers of snapshots go on, so that no commit is taken for another. */
-async function forget(name: string, { log }: CaptureSettings): Promise<void> {
-  const state = await StateStream.load(name, log)
-  const { generation } = state.state
-  await state.commit([], { generation, phase: 'removed', lsn: '0/0', tables: {} })
-  const revision = await log.revision(state.stream)
-  if (revision !== 'none')
-    await log.truncate({ stream: state.stream, beforeRevision: revision, forget: true })
-  await (await Parking.load(name, log)).discard()
 }
 
 function closedError(name: string): BanyanError {

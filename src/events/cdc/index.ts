@@ -12,7 +12,8 @@ export {
   type ChangeMetadata,
   type Operation,
 } from './change.js'
-export { RunningCapture, type ChangeCapture } from './capture.js'
+export { RunningCapture } from './capture.js'
+export type { ChangeCapture } from './change-capture.js'
 export { captureSettings, type CaptureOptions, type ResnapshotReason, type TableCapture } from './options.js'
 export type { ParkedChange } from './parking.js'
 export type {

@@ -9,7 +9,7 @@ import { isRefusal, type CaptureState, type StateStream } from './state.js'
 /** About how much a commit of the log holds, in bytes of what came from the source. */
 const COMMIT_BYTES = 4 * 1024 * 1024
 /** A row may become many events. */
-const COMMIT_EVENTS = 8000
+const COMMIT_EVENTS = 2000
 
 const BEHIND = 'waits behind a parked row'
 

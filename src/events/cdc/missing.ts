@@ -1,16 +1,7 @@
-import type { EventLog } from '../log.js'
-import { changeOf, type RowChange, type ChangeMetadata } from './change.js'
+import type { RowChange } from './change.js'
+import { lastChange } from './in-log.js'
 import type { Binding } from './mapping.js'
 import { deletionOf, type ChangeOfLog, type Work } from './work.js'
-
-/** Events of one look into a stream whose newest are not of the capture. */
-const PAGE = 100
-
-/** Whether the log has rows of a topic, or had. */
-export async function hasRows(log: EventLog, topic: string): Promise<boolean> {
-  for await (const { stream } of log.streams({ category: topic, limit: 2 })) if (stream !== topic) return true
-  return false
-}
 
 /**
  * Deletes rows that the log has and the table has not. What was told before is looked up in the stream of each row: that needs
@@ -20,7 +11,7 @@ export async function hasRows(log: EventLog, topic: string): Promise<boolean> {
  * @param flush - appends what has come together
  */
 export async function deleteMissing(
-  { settings, parking, intake, signal, measure }: Work,
+  { settings, parking, intake, instruments, signal, measure }: Work,
   binding: Binding,
   at: Pick<RowChange, 'lsn' | 'xid' | 'committed' | 'generation' | 'table'>,
   isThere: (last: ChangeOfLog) => boolean,
@@ -28,6 +19,14 @@ export async function deleteMissing(
 ): Promise<void> {
   const { log, name } = settings
   const { topic } = binding
+  if (at.xid === undefined && parking.lastOf(topic)) {
+    // Rows whose key cannot be told may be any of them.
+    instruments.log(
+      'warn',
+      `what ${binding.name} has no more is not deleted, as rows without a key are parked: retry them, then resnapshot`,
+    )
+    return
+  }
   const remove = async (last: ChangeOfLog): Promise<void> => {
     if (last.operation === 'delete' || isThere(last)) return
     intake.add(binding, deletionOf(last, at), 100)
@@ -46,25 +45,4 @@ export async function deleteMissing(
     if (last) await remove(last)
   }
   await flush()
-}
-
-/** The newest change that a capture has told of in a stream. */
-async function lastChange(
-  log: EventLog,
-  stream: string,
-  source: string,
-): Promise<ChangeMetadata | undefined> {
-  let looked = 0
-  const limit = { backwards: true, limit: 1 }
-  for await (const event of log.read({ stream }, limit)) {
-    looked++
-    const change = changeOf(event)
-    if (change?.source === source) return change
-  }
-  if (looked === 0) return undefined
-  for await (const event of log.read({ stream }, { ...limit, limit: PAGE })) {
-    const change = changeOf(event)
-    if (change?.source === source) return change
-  }
-  return undefined
 }

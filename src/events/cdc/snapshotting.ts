@@ -1,5 +1,6 @@
 import type { RowChange } from './change.js'
-import { deleteMissing, hasRows } from './missing.js'
+import { hasRows } from './in-log.js'
+import { deleteMissing } from './missing.js'
 import { lsnText } from './source.js'
 import type { CaptureState } from './state.js'
 import { keyOrProblem, tablesOf, type Work } from './work.js'

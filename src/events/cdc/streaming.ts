@@ -1,4 +1,7 @@
-import { foldChange, type RowChange } from './change.js'
+import type { StreamAppend } from '../log.js'
+import type { RowChange } from './change.js'
+import { foldStream } from './in-log.js'
+import { Incoming } from './incoming.js'
 import { streamOf, type Binding } from './mapping.js'
 import { deleteMissing } from './missing.js'
 import {
@@ -15,17 +18,6 @@ import { digestOf, keyOrProblem, type Work } from './work.js'
 
 /** How long a place that was reached without a change of ours may go unsaid, in ms: until then the server keeps its log. */
 const IDLE_MS = 10_000
-
-/** A transaction that is coming in. */
-interface Incoming {
-  readonly lsn: bigint
-  readonly committed: number
-  readonly xid: number
-  /** Changes of it that are in the log. */
-  readonly skipped: number
-  /** Changes of it that have come. */
-  changes: number
-}
 
 /** Follows changes into the log, from where the state says. */
 export class Streaming {
@@ -82,13 +74,13 @@ export class Streaming {
   async #take(message: SourceMessage): Promise<void> {
     switch (message.kind) {
       case 'begin':
-        this.#begin(message)
+        this.#transaction = new Incoming(message, this.#next)
         return
       case 'row':
-        if (this.#counts()) await this.#row(message)
+        if (this.#transaction!.count()) await this.#row(message)
         return
       case 'truncate':
-        if (this.#counts()) await this.#truncate(message.tables)
+        if (this.#transaction!.count()) await this.#truncate(message.tables)
         return
       case 'shape':
         this.#shape(message.table)
@@ -101,24 +93,9 @@ export class Streaming {
     }
   }
 
-  #begin({ lsn, committed, xid }: Extract<SourceMessage, { kind: 'begin' }>): void {
-    const { within } = this.#next
-    // The server tells again what it does not know to be in the log: all of it, or the beginning.
-    const isDone = lsn < parseLsn(this.#next.lsn)
-    const done = within?.lsn === lsnText(lsn) ? within.changes : 0
-    this.#transaction = { lsn, committed, xid, skipped: isDone ? Infinity : done, changes: 0 }
-  }
-
-  /** Counts a change, and says whether it is new. */
-  #counts(): boolean {
-    const transaction = this.#transaction!
-    transaction.changes++
-    return transaction.changes > transaction.skipped
-  }
-
   async #commit(end: bigint): Promise<void> {
     const { intake } = this.#work
-    const isDone = this.#transaction?.skipped === Infinity
+    const isDone = this.#transaction?.isDone ?? false
     this.#transaction = undefined
     if (end > this.#reached) this.#reached = end
     if (isDone) return
@@ -151,7 +128,7 @@ export class Streaming {
     if (unchanged.length > 0 && !binding.map) {
       // What was not sent is known in the old stream only.
       await this.#flushPart(this.#transaction!.changes - 1)
-      const known = await this.#folded(binding, oldKey)
+      const known = await foldStream(this.#work.settings.log, streamOf(binding.topic, oldKey))
       const values = unchanged.filter((name) => known && name in known).map((name) => [name, known![name]])
       row = { ...row, ...(Object.fromEntries(values) as Row) }
     }
@@ -163,13 +140,6 @@ export class Streaming {
       before,
     )
     await this.#add(binding, { ...message, row, unchanged: missing }, 'insert', row)
-  }
-
-  async #folded(binding: Binding, key: Row): Promise<Row | undefined> {
-    const stream = streamOf(binding.topic, key)
-    let row: Row | undefined
-    for await (const event of this.#work.settings.log.read({ stream })) row = foldChange(row, event)
-    return row
   }
 
   async #add(
@@ -199,22 +169,30 @@ export class Streaming {
   }
 
   async #truncate(tables: readonly TableShape[]): Promise<void> {
+    const { settings, intake } = this.#work
     const done = this.#transaction!.changes - 1
+    const said: StreamAppend[] = []
     await this.#flushPart(done)
     for (const { id, name } of tables) {
       const binding = this.#bindings.get(id)
       if (!binding) continue
       const at = { ...this.#place(), table: name }
-      const flush = (): Promise<void> => this.#flushPart(done)
-      await deleteMissing(this.#work, binding, at, () => false, flush)
-      const { settings, state } = this.#work
-      const change = { source: settings.name, ...at, operation: 'truncate' }
-      const { committed: time, ...said } = change
-      const event = { type: binding.types.truncate, metadata: { change: said }, time }
-      await state.commit([{ stream: binding.topic, events: [event] }], this.#next)
+      await deleteMissing(
+        this.#work,
+        binding,
+        at,
+        () => false,
+        () => this.#flushPart(done),
+      )
+      const { committed: time, ...place } = at
+      const change = { source: settings.name, operation: 'truncate', ...place }
+      said.push({
+        stream: binding.topic,
+        events: [{ type: binding.types.truncate, metadata: { change }, time }],
+      })
     }
-    this.#next = { ...this.#next, within: { lsn: lsnText(this.#transaction!.lsn), changes: done + 1 } }
-    await this.#flush()
+    this.#next = { ...this.#next, within: this.#transaction!.within(done + 1) }
+    await intake.flush(this.#next, said)
   }
 
   #shape(table: TableShape): void {
@@ -240,8 +218,7 @@ export class Streaming {
     const { intake } = this.#work
     if (intake.complete > 0) await this.#flush()
     intake.finish()
-    const { lsn } = this.#transaction!
-    if (changes > 0) this.#next = { ...this.#next, within: { lsn: lsnText(lsn), changes } }
+    if (changes > 0) this.#next = { ...this.#next, within: this.#transaction!.within(changes) }
     await this.#flush()
   }
 

@@ -9,6 +9,8 @@ const WAITING_BYTES = 2 * 1024 * 1024
 const STATUS_MS = 2000
 /** A server that is asked and says nothing for so long is not there any more. */
 const SILENCE_MS = 30_000
+/** How long the server may take to end the stream, in ms. */
+const ENDING_MS = 1000
 
 const DATA = 0x77
 const KEEPALIVE = 0x6b
@@ -20,6 +22,7 @@ export type FeedMessage = Output | { readonly kind: 'progress'; readonly end: bi
 /** The connection as `pg` hands it to what is submitted; its types leave out what copies data to the server. */
 interface ReplicationConnection extends Connection {
   sendCopyFromChunk(chunk: Buffer): void
+  endCopyFrom(): void
 }
 
 /**
@@ -38,6 +41,7 @@ export class Feed {
   #heard: number
   #failure: Error | undefined
   #wake: (() => void) | undefined
+  #ended: (() => void) | undefined
   #timer: Timer | undefined
 
   constructor(sql: string, confirmed: bigint, runtime: Runtime) {
@@ -76,12 +80,26 @@ export class Feed {
     if (lsn > this.#confirmed) this.#confirmed = lsn
   }
 
-  /** Tells the server for the last time how far we are. */
-  close(): void {
-    this.#timer?.cancel()
-    this.#sendStatus(false)
-    this.#failure ??= new Error('the capture was closed')
+  /** Tells the server for the last time how far we are, and waits until it has let go of the slot. */
+  async close(): Promise<void> {
+    const connection = this.#connection
     this.#connection = undefined
+    this.#timer?.cancel()
+    if (connection && !this.#failure) {
+      this.#failure = new Error('the capture was closed')
+      connection.sendCopyFromChunk(this.#status(false))
+      connection.endCopyFrom()
+      // What the server has under way is not looked at any more.
+      connection.stream.resume()
+      const { clock } = this.#runtime
+      await new Promise<void>((resolve) => {
+        const timer = clock.schedule(clock.now() + ENDING_MS, resolve)
+        this.#ended = () => {
+          timer.cancel()
+          resolve()
+        }
+      })
+    }
     this.#notify()
   }
 
@@ -94,6 +112,7 @@ export class Feed {
 
   /** Called by `pg`. */
   handleCopyData({ chunk }: { chunk: Buffer }): void {
+    if (this.#failure) return
     this.#heard = this.#runtime.clock.now()
     if (chunk[0] === KEEPALIVE) {
       this.#messages.push({ kind: 'progress', end: chunk.readBigUInt64BE(1) })
@@ -115,6 +134,7 @@ export class Feed {
   handleError(error: Error): void {
     this.#failure ??= error
     this.#timer?.cancel()
+    this.#ended?.()
     this.#notify()
   }
 
@@ -139,13 +159,17 @@ export class Feed {
   }
 
   #sendStatus(asks: boolean): void {
-    if (!this.#connection || this.#failure) return
+    if (this.#failure) return
+    this.#connection?.sendCopyFromChunk(this.#status(asks))
+  }
+
+  #status(asks: boolean): Buffer {
     const status = Buffer.alloc(34)
     status[0] = STATUS
     // Written, flushed and applied are the same here: it is in the log, or it is not.
     for (const at of [1, 9, 17]) status.writeBigUInt64BE(this.#confirmed, at)
     status[33] = asks ? 1 : 0
-    this.#connection.sendCopyFromChunk(status)
+    return status
   }
 
   #notify(): void {

@@ -50,7 +50,7 @@ export class PostgresStream implements ChangeStream {
   }
 
   async close(): Promise<void> {
-    this.#feed.close()
+    await this.#feed.close()
     await this.#client.end().catch(() => undefined)
   }
 

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import type { TableShape, WantedTable } from '../../../events/cdc/source.js'
-import { partsOf, quotedTable } from './clients.js'
+import { partsOf, quoted, quotedTable } from './clients.js'
 import { unprepared } from './faults.js'
 
 interface TableRow {
@@ -13,6 +13,7 @@ interface TableRow {
   readonly readable: boolean
   readonly columns: string[]
   readonly types: string[]
+  readonly nullable: string[]
   readonly primary: string[] | null
   readonly replica: string[] | null
 }
@@ -95,6 +96,11 @@ function keyOf(row: TableRow, chosen: readonly string[] | undefined): string[] {
       `column ${missing} of ${table} is not told of rows that are deleted, so it cannot be the key: ` +
         `ALTER TABLE ${quotedTable(table)} REPLICA IDENTITY FULL; or a key of ${identity.join(', ')}`,
     )
+  const nullable = chosen.find((name) => row.nullable.includes(name))
+  if (nullable !== undefined)
+    throw unprepared(
+      `column ${nullable} of ${table} may be null, and no stream is called so: ALTER TABLE ${quotedTable(table)} ALTER COLUMN ${quoted(nullable)} SET NOT NULL; or another key`,
+    )
   return inOrder(chosen)
 }
 
@@ -112,7 +118,9 @@ const TABLE = `
   SELECT c.oid::int8::float8 AS id, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
          c.relpersistence AS persistence, c.relreplident AS identity,
          has_table_privilege(c.oid, 'SELECT') AS readable,
-         ${COLUMNS('a.attname::text')} AS columns, ${COLUMNS('format_type(a.atttypid, NULL)')} AS types,
+         ${COLUMNS('a.attname::text')} AS columns,
+         ${COLUMNS('CASE WHEN NOT a.attnotnull THEN a.attname::text END')} AS nullable,
+         ${COLUMNS('format_type(a.atttypid, NULL)')} AS types,
          ${INDEXED('indisprimary')} AS primary, ${INDEXED('indisreplident')} AS replica
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE (n.nspname = $1 AND c.relname = $2) OR c.oid = $3::int8::oid
