@@ -1,4 +1,3 @@
-import { eventError } from '../errors.js'
 import type { Appended, EventLog, StreamAppend } from '../log.js'
 import type { SourceIdentity } from './source.js'
 
@@ -129,11 +128,4 @@ const REFUSALS = new Set([
 /** Whether the log says that it will never take an event, as it is. */
 export function isRefusal(error: unknown): boolean {
   return REFUSALS.has(String((error as { code?: unknown } | undefined)?.code))
-}
-
-/** What a capture has, or had, in a log. @throws `BANYAN_CAPTURE_UNKNOWN` */
-export async function storedState(name: string, log: EventLog): Promise<CaptureState> {
-  const { state } = await StateStream.load(name, log)
-  if (state.phase !== 'new') return state
-  throw eventError('BANYAN_CAPTURE_UNKNOWN', `the log has no capture ${name}`)
 }
