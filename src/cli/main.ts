@@ -7,6 +7,7 @@ import { registerOutbox } from './outbox/index.js'
 import { paint } from './paint.js'
 import { registerCdc } from './cdc/index.js'
 import { registerProjections } from './projections/index.js'
+import { registerSagas } from './sagas/index.js'
 import { registerStreams } from './streams/index.js'
 import { registerSubscriptions } from './subscriptions/index.js'
 import { registerTopics } from './topics/index.js'
@@ -44,6 +45,7 @@ Examples:
   banyan projections status        how far read models are
   banyan outbox status             what waits to be relayed
   banyan cdc status                how far other databases are captured
+  banyan sagas                     where sagas are, and which wait for you
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -198,6 +200,7 @@ registerStreams(program)
 registerTopics(program)
 registerSubscriptions(program)
 registerProjections(program)
+registerSagas(program)
 registerOutbox(program)
 registerCdc(program)
 tellWhereHelpIs(program, 'banyan')

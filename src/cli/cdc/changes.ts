@@ -5,7 +5,10 @@ import { countOf } from '../events/show/numbers.js'
 import { interruptible } from '../output.js'
 import { NodeCaptures } from './node-captures.js'
 
-interface Options { admin?: string; json?: true }
+interface Options {
+  admin?: string
+  json?: true
+}
 
 /** `banyan cdc resnapshot`. */
 export async function resnapshot(name: string, { admin, json }: Options): Promise<void> {

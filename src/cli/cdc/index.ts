@@ -1,6 +1,9 @@
 import type { Command } from 'commander'
 
-interface Options { admin?: string; json?: true }
+interface Options {
+  admin?: string
+  json?: true
+}
 
 /** `banyan cdc`: databases whose changes become events, how far that is, and what is parked. */
 export function registerCdc(program: Command): void {

@@ -4,6 +4,7 @@ import type { NodeState } from '../../node/node.js'
 import type { EndpointState, RouteState, ServiceState } from '../../traffic/gateway/index.js'
 import { capturesTable } from '../cdc/status.js'
 import { projectionsTable } from '../projections/table.js'
+import { sagasTable } from '../sagas/table.js'
 import { subscriptionsTable } from '../subscriptions/table.js'
 import { clip, paint, table, type Column } from '../paint.js'
 import { bytesText, countOf } from '../events/show/numbers.js'
@@ -39,6 +40,7 @@ export function render(state: NodeState, wall: number, width: number): string {
     ...(subscriptions.length > 0 ? [subscriptionsTable(subscriptions, width)] : []),
     ...(projections.length > 0 ? [projectionsTable(projections, wall, width)] : []),
     ...(captures.length > 0 ? [capturesTable(captures, width)] : []),
+    ...(state.sagas ? [sagasTable(state.sagas, width)] : []),
     ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),
     ...(problems.length > 0 ? [table(PROBLEM_COLUMNS, problems, width)] : []),
     clip(paint('gray', 'rates and latencies of the last 10 s; see also: banyan explain'), width),

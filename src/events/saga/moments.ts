@@ -114,7 +114,7 @@ function textOf(record: SagaRecord, nameOf: (op: number) => string): string {
     case 'failed':
       return `${nameOf(record.op)} has failed for good (${record.class}): ${record.error.message}`
     case 'failing':
-      return `goes back (${record.class}): ${record.error.message}`
+      return `goes back: ${record.error.message}`
     case 'resumed':
       return 'goes on'
     case 'compensated':

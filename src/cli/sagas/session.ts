@@ -1,0 +1,46 @@
+import { mustBeKnown } from '../../events/saga/description.js'
+import { sagas, type Sagas, type StartedSaga, type StartOptions } from '../../events/index.js'
+import type { PlaceOptions } from '../events/place.js'
+import { onLog, type Session } from '../events/session.js'
+
+/** What can be asked of the sagas of a log, or of the node that has it. */
+export interface SagaOperations extends Pick<
+  Sagas,
+  'list' | 'show' | 'retry' | 'skip' | 'cancel' | 'signal'
+> {
+  start(name: string, input: unknown, options: StartOptions): Promise<StartedSaga>
+  /** @throws `BANYAN_SAGA_UNKNOWN` */
+  mustBeKnown(name: string): Promise<void>
+}
+
+/** What a command on sagas has. */
+export interface SagasSession extends Session {
+  readonly manage: SagaOperations
+}
+
+/** As {@link onLog}; a running node is asked for its sagas, as it knows what their inputs must be like. */
+export async function onSagas(
+  where: PlaceOptions,
+  work: (session: SagasSession) => Promise<void>,
+): Promise<void> {
+  await onLog(where, async (session) => {
+    const { log, place } = session
+    if ('admin' in place) {
+      const { nodeSagas } = await import('./node-sagas.js')
+      await work({ ...session, manage: nodeSagas(place.admin) })
+    } else {
+      const manage = sagas(log)
+      const own: SagaOperations = {
+        list: (options) => manage.list(options),
+        show: (id) => manage.show(id),
+        retry: (id, by) => manage.retry(id, by),
+        skip: (id, by) => manage.skip(id, by),
+        cancel: (id, by) => manage.cancel(id, by),
+        signal: (id, name, payload, options) => manage.signal(id, name, payload, options),
+        start: (name, input, options) => manage.start(name, input, options),
+        mustBeKnown: (name) => mustBeKnown(log, name),
+      }
+      await work({ ...session, manage: own })
+    }
+  })
+}
