@@ -72,18 +72,22 @@ export function parserOf(oid: number, types: ReadonlyMap<number, TypeInfo>): Val
   return (text) => parseArray(text, element, delimiter)
 }
 
+const BRACES = /^(?:\[[^=]*=)?\{.*\}$/s
+
 /** An array as PostgreSQL writes it: `{1,NULL,"a \"b\""}`, `{{1,2},{3,4}}`, `[0:1]={1,2}`. */
-function parseArray(text: string, element: ValueParser, delimiter: string): unknown[] {
+function parseArray(text: string, element: ValueParser, delimiter: string): unknown {
+  // A type that the catalog calls an array, and that writes itself otherwise.
+  if (!BRACES.test(text)) return text
   let at = text.indexOf('{')
   const list = (): unknown[] => {
     const values: unknown[] = []
     at++
-    while (text[at] !== '}') {
+    while (at < text.length && text[at] !== '}') {
       if (text[at] === '{') values.push(list())
       else if (text[at] === '"') values.push(element(quoted()))
       else {
         const begin = at
-        while (text[at] !== delimiter && text[at] !== '}') at++
+        while (at < text.length && text[at] !== delimiter && text[at] !== '}') at++
         const plain = text.slice(begin, at)
         values.push(plain === 'NULL' ? null : element(plain))
       }
@@ -94,7 +98,7 @@ function parseArray(text: string, element: ValueParser, delimiter: string): unkn
   }
   const quoted = (): string => {
     let value = ''
-    for (at++; text[at] !== '"'; at++) {
+    for (at++; at < text.length && text[at] !== '"'; at++) {
       if (text[at] === '\\') at++
       value += text.charAt(at)
     }
