@@ -370,6 +370,26 @@ describe.skipIf(postgresMissing())('change data capture', () => {
     expect(await operations(log, 'customer-12')).toEqual(['insert'])
   })
 
+  test('what is parked waits for its topic, whatever the table is called by then', async () => {
+    const log = await openLog('memory:')
+    const bad = { topic: 'customer', map: () => ({}) as never }
+    await using scene_ = await scene(
+      `${CUSTOMERS} INSERT INTO customers VALUES (1, 'Ada', 0)`,
+      { tables: { customers: bad } },
+      log,
+    )
+    const { db, capture, options } = scene_
+    await capture.caughtUp()
+    expect(capture.status()).toMatchObject({ parked: 1, waitingStreams: 1 })
+    await capture.close()
+    await db.query('ALTER TABLE customers RENAME TO clients; DELETE FROM clients')
+    await using again = await captureChanges({ ...options, tables: { clients: { topic: 'customer' } } })
+    await again.caughtUp()
+    expect(again.status()).toMatchObject({ generation: 1, parked: 2 })
+    expect(await again.retryParked()).toEqual({ released: 2, parked: 0 })
+    expect(await operations(log, 'customer-1')).toEqual(['snapshot', 'delete'])
+  })
+
   test('a new snapshot brings everything, and deletes what the table has no more', async () => {
     await using scene_ = await scene(
       `${CUSTOMERS} INSERT INTO customers SELECT i, 'x', 0 FROM generate_series(1, 20) i`,

@@ -36,7 +36,7 @@ export async function deleteMissing(
     await flush()
   }
   // Those that wait may have nothing in the log yet; what waits for the whole topic has no key to be told by.
-  const waiting = [...parking.waiting(binding.name)].filter(({ stream }) => stream !== topic)
+  const waiting = [...parking.waiting(topic)]
   for (const { last } of waiting) await remove(last)
   const seen = new Set(waiting.map(({ stream }) => stream))
   for await (const { stream } of log.streams({ category: topic, signal })) {

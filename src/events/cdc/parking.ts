@@ -1,4 +1,5 @@
 import type { EventLog, NewEvent, Position } from '../log.js'
+import { categoryOf } from '../names.js'
 import type { RowChange } from './change.js'
 import type { Row } from './source.js'
 import { stateStreamOf } from './state.js'
@@ -29,7 +30,6 @@ const RELEASED = 'RowReleased'
 
 /** Rows that wait for one stream. */
 interface Lane {
-  readonly table: string
   rows: number
   /** The newest of them. */
   last: RowChange
@@ -81,9 +81,10 @@ export class Parking {
     return this.#lanes.get(stream)?.last
   }
 
-  /** Streams of a table that wait. */
-  *waiting(table: string): Generator<{ stream: string; last: RowChange }> {
-    for (const [stream, lane] of this.#lanes) if (lane.table === table) yield { stream, last: lane.last }
+  /** Streams of rows of a topic that wait. */
+  *waiting(topic: string): Generator<{ stream: string; last: RowChange }> {
+    for (const [stream, { last }] of this.#lanes)
+      if (stream !== topic && categoryOf(stream) === topic) yield { stream, last }
   }
 
   /** Counts a row that is about to be appended, see {@link Parking.event}. */
@@ -150,17 +151,17 @@ export class Parking {
     return released
   }
 
-  #add({ stream, table, change }: ParkedData): void {
+  #add({ stream, change }: ParkedData): void {
     this.#rows++
     const lane = this.#lanes.get(stream)
     if (lane) {
       lane.rows++
       lane.last = change
-    } else this.#lanes.set(stream, { table, rows: 1, last: change })
+    } else this.#lanes.set(stream, { rows: 1, last: change })
   }
 }
 
-/** What is kept of a change: of large rows also what they were. */
+/** A key for people. */
 export function keyText(key: Row): string {
   return Object.entries(key)
     .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)

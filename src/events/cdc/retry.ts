@@ -1,3 +1,4 @@
+import { categoryOf } from '../names.js'
 import { eventsOf, streamOf, type Binding } from './mapping.js'
 import type { ParkedChange } from './parking.js'
 import type { Retried } from './status.js'
@@ -11,7 +12,7 @@ export async function retryRows(work: Work): Promise<Retried> {
   for await (const row of parking.list()) {
     signal.throwIfAborted()
     if (failed.has(row.stream)) continue
-    const binding = bindings.find(({ name }) => name === row.table)
+    const binding = bindings.find(({ topic }) => topic === categoryOf(row.stream))
     const made = binding && (await eventsOfRow(work, binding, row))
     if (!made) {
       failed.add(row.stream)

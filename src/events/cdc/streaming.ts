@@ -24,7 +24,6 @@ export class Streaming {
   readonly #work: Work
   readonly #stream: ChangeStream
   readonly #bindings: ReadonlyMap<number, Binding>
-  readonly #shapes = new Map<number, TableShape>()
   #next: CaptureState
   #transaction: Incoming | undefined
   /** Everything committed before has come. */
@@ -198,7 +197,6 @@ export class Streaming {
   #shape(table: TableShape): void {
     const binding = this.#bindings.get(table.id)
     if (!binding) return
-    this.#shapes.set(table.id, table)
     const known = this.#next.tables[binding.name]
     const shape = digestOf(table)
     if (known?.shape === shape) return
