@@ -1,7 +1,7 @@
 import type { ListedSaga, SagaView, StartedSaga } from '../../events/index.js'
 import { idFor, nameIn } from '../../events/saga/names.js'
 import { askNode } from '../events/node-log/transport.js'
-import type { SagaOperations } from './session.js'
+import type { SagaOperations } from './operations.js'
 
 const BASE = '/api/sagas'
 

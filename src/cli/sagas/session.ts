@@ -1,17 +1,8 @@
 import { mustBeKnown } from '../../events/saga/description.js'
-import { sagas, type Sagas, type StartedSaga, type StartOptions } from '../../events/index.js'
+import { sagas } from '../../events/index.js'
 import type { PlaceOptions } from '../events/place.js'
 import { onLog, type Session } from '../events/session.js'
-
-/** What can be asked of the sagas of a log, or of the node that has it. */
-export interface SagaOperations extends Pick<
-  Sagas,
-  'list' | 'show' | 'retry' | 'skip' | 'cancel' | 'signal'
-> {
-  start(name: string, input: unknown, options: StartOptions): Promise<StartedSaga>
-  /** @throws `BANYAN_SAGA_UNKNOWN` */
-  mustBeKnown(name: string): Promise<void>
-}
+import type { SagaOperations } from './operations.js'
 
 /** What a command on sagas has. */
 export interface SagasSession extends Session {
