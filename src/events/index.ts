@@ -246,6 +246,7 @@ export {
   type RowChange,
   type RowMessage,
   type SlotState,
+  type SnapshotRows,
   type SourceIdentity,
   type SourceMessage,
   type SourceSession,

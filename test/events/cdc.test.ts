@@ -119,6 +119,22 @@ describe.skipIf(postgresMissing())('change data capture', () => {
     expect(await operations(log, 'customer-1')).toEqual(['insert', 'update'])
   })
 
+  test('rows as large as a megabyte are brought a few at a time', async () => {
+    await using scene_ = await scene(
+      `${CUSTOMERS} INSERT INTO customers SELECT i, repeat(md5(i::text), 32768), 0 FROM generate_series(1, 90) i`,
+    )
+    const { log, capture } = scene_
+    await capture.caughtUp()
+    const commits = new Set<string>()
+    let rows = 0
+    for await (const { commit } of log.read({ category: 'customer' })) {
+      commits.add(commit)
+      rows++
+    }
+    expect(rows).toBe(90)
+    expect(commits.size).toBeGreaterThan(90 / 5)
+  })
+
   test('a transaction larger than a commit comes in several, whole', async () => {
     await using scene_ = await scene(CUSTOMERS, { batch: 100 })
     const { db, log, capture } = scene_

@@ -23,6 +23,7 @@ export type {
   Row,
   RowMessage,
   SlotState,
+  SnapshotRows,
   SourceIdentity,
   SourceMessage,
   SourceSession,

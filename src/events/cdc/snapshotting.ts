@@ -39,7 +39,8 @@ export async function takeSnapshot(
       let rows = 0
       onProgress(name, rows)
       for await (const chunk of snapshot.rows(shape)) {
-        for (const row of chunk) {
+        const each = chunk.bytes / chunk.rows.length
+        for (const row of chunk.rows) {
           const { key, problem } = keyOrProblem(binding, shape, row)
           const change: RowChange = {
             ...at,
@@ -49,11 +50,11 @@ export async function takeSnapshot(
             row,
             unchanged: [],
           }
-          intake.add(binding, change, ROW_BYTES, problem)
+          intake.add(binding, change, each, problem)
           intake.finish()
           if (intake.isFull) await flush()
         }
-        rows += chunk.length
+        rows += chunk.rows.length
         onProgress(name, rows)
         await flush()
         await work.measure()
@@ -74,6 +75,3 @@ export async function takeSnapshot(
   await state.commit([], { ...now, phase: 'streaming' })
   instruments.log('info', `snapshot ${generation} is complete; changes are followed from ${now.lsn}`)
 }
-
-/** Chunks are small enough by themselves. */
-const ROW_BYTES = 100

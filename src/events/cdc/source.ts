@@ -98,8 +98,14 @@ export type SlotState =
 export interface SourceSnapshot {
   readonly lsn: bigint
   /** All rows of a table, some at a time: memory stays bounded. */
-  rows(table: TableShape): AsyncIterable<readonly Row[]>
+  rows(table: TableShape): AsyncIterable<SnapshotRows>
   close(): Promise<void>
+}
+
+/** Some rows of a table, and how much they were on their way here. */
+export interface SnapshotRows {
+  readonly rows: readonly Row[]
+  readonly bytes: number
 }
 
 /** A row as JSON, by column. */

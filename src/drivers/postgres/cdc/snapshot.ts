@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import type { Row, SourceSnapshot, TableShape } from '../../../events/cdc/source.js'
+import type { Row, SnapshotRows, SourceSnapshot, TableShape } from '../../../events/cdc/source.js'
 import type { Catalog } from './catalog.js'
 import { AS_TEXT, quoted, quotedTable } from './clients.js'
 import { sourceError } from './faults.js'
@@ -7,7 +7,7 @@ import type { ValueParser } from './values.js'
 
 /** About how much of a table is in memory at once. */
 const CHUNK_BYTES = 1024 * 1024
-const FIRST_ROWS = 100
+const FIRST_ROWS = 20
 const MOST_ROWS = 2000
 
 /** Tables as a slot's first change finds them, read through the snapshot that it has exported. */
@@ -36,7 +36,7 @@ export class PostgresSnapshot implements SourceSnapshot {
     this.#partitioned = partitioned
   }
 
-  async *rows(table: TableShape): AsyncGenerator<readonly Row[], void, undefined> {
+  async *rows(table: TableShape): AsyncGenerator<SnapshotRows, void, undefined> {
     const columns = table.columns.map((column) => quoted(column.name))
     const only = this.#partitioned.has(table.id) ? '' : 'ONLY '
     try {
@@ -49,12 +49,13 @@ export class PostgresSnapshot implements SourceSnapshot {
       for (;;) {
         const { names, rows } = chunk
         const isLast = rows.length < count
-        count = nextCount(rows)
+        const bytes = bytesOf(rows)
+        count = nextCount(bytes, rows.length)
         // The next ones are fetched while these are worked on.
         const ahead = isLast ? undefined : this.#fetch(count)
         // It may be given up before anybody waits for it.
         ahead?.catch(() => undefined)
-        if (rows.length > 0) yield rows.map((row) => rowOf(names, parsers, row))
+        if (rows.length > 0) yield { rows: rows.map((row) => rowOf(names, parsers, row)), bytes }
         if (!ahead) break
         chunk = await ahead
       }
@@ -84,10 +85,15 @@ interface Chunk {
   readonly rows: readonly (string | null)[][]
 }
 
-function nextCount(rows: readonly (string | null)[][]): number {
+function bytesOf(rows: readonly (string | null)[][]): number {
   let bytes = 0
   for (const row of rows) for (const value of row) bytes += value?.length ?? 0
-  const each = Math.max(1, bytes / Math.max(1, rows.length))
+  return bytes
+}
+
+/** How many rows to fetch next, if those before are like them. */
+function nextCount(bytes: number, rows: number): number {
+  const each = Math.max(1, bytes / Math.max(1, rows))
   return Math.max(1, Math.min(MOST_ROWS, Math.floor(CHUNK_BYTES / each)))
 }
 
