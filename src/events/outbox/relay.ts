@@ -102,13 +102,21 @@ export class RunningRelay implements Relay {
       let failures = 0
       while (!signal.aborted) {
         try {
-          const isDone = await this.#work()
+          const begun = this.#runtime.clock.now()
+          const done = await this.#work()
           if (this.#error !== undefined)
             this.#runtime.telemetry.log('info', 'the relay of the outbox goes on')
           this.#error = undefined
           failures = 0
-          if (isDone) pause = LOOK_FIRST_MS
-          else {
+          if (done === 'some') {
+            pause = LOOK_FIRST_MS
+            // It rests as long as it has worked, unless there is more than it can take at once: so it takes no more than
+            // half of a connection, and what comes meanwhile goes together.
+            const worked = this.#runtime.clock.now() - begun
+            await sleep(this.#runtime.clock, Math.min(worked, this.#settings.poll), signal).catch(
+              () => undefined,
+            )
+          } else if (done === 'none') {
             await this.#source.changed(pause, signal)
             pause = Math.min(pause * 2, this.#settings.poll)
           }
@@ -124,19 +132,20 @@ export class RunningRelay implements Relay {
     }
   }
 
-  /** @returns whether there may be more to do at once */
-  async #work(): Promise<boolean> {
+  /** @returns what it has found; `all` if there may be more at once */
+  async #work(): Promise<'all' | 'some' | 'none'> {
     const { rows, poll } = this.#settings
     const done = await this.#source.work({ rows, bytes: BATCH_BYTES }, (found) => this.#send(found))
     if (done === 'busy') {
       this.#state = 'standby'
       await this.#source.changed(poll, this.#closing.signal)
-      return true
+      return 'all'
     }
     this.#state = 'running'
     // What has failed alone is tried again, and not at once.
     if (done.settled < done.found && done.settled === 0) throw new Error('messages fail, and are tried again')
-    return done.settled > 0
+    if (done.settled === 0) return 'none'
+    return done.found < rows ? 'some' : 'all'
   }
 
   async #send(found: readonly StoredRow[]): Promise<Settled> {

@@ -19,13 +19,16 @@ SET LOCAL idle_in_transaction_session_timeout = ${STANDSTILL_MS};
 SELECT pg_try_advisory_xact_lock(${LOCK}) AS mine`
 
 /** The oldest messages; and whether one of their key is parked, looked up one by one, however many are. */
-const OLDEST = `SELECT number, id, topic, key, type, data::text, bytes, metadata::text, tags::text,
+const oldest = (
+  rows: number,
+  bytes: number,
+): string => `SELECT number, id, topic, key, type, data::text, bytes, metadata::text, tags::text,
     schema_version AS "schemaVersion", time, deliver_at AS "deliverAt", published, size,
     coalesce((SELECT true FROM banyan_outbox_parked AS p WHERE p.topic = o.topic AND p.key = o.key LIMIT 1), false) AS "isHeld"
   FROM (SELECT *, sum(bytes_about) OVER (ORDER BY number) - bytes_about AS before
         FROM (SELECT *, greatest(size, coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(bytes), 0)) AS bytes_about
-              FROM banyan_outbox ORDER BY number LIMIT $1) AS oldest) AS o
-  WHERE before < $2 ORDER BY number`
+              FROM banyan_outbox ORDER BY number LIMIT ${rows}) AS oldest) AS o
+  WHERE before < ${bytes} ORDER BY number`
 
 /**
  * Takes messages in a transaction that holds a lock until what has become of them is written, so that one relay works at a
@@ -40,6 +43,7 @@ export class PostgresOutboxSource implements OutboxSource {
   #uncounted = 0
   #countedAt = -Infinity
   #closed = false
+  #wasMine = false
 
   constructor(database: ApplicationDatabase, clock: Clock) {
     this.#database = database
@@ -52,12 +56,12 @@ export class PostgresOutboxSource implements OutboxSource {
   ): Promise<{ found: number; settled: number } | 'busy'> {
     let problem: { error: unknown } | undefined
     const result = await this.#database.connected(async (client) => {
-      const answers = (await client.query(BEGIN)) as unknown as PostgresResult<{ mine: boolean }>[]
-      const isMine = answers.at(-1)!.rows[0]!.mine
-      const rows = isMine ? (await client.query(OLDEST, [most, bytes])).rows.map(storedRow) : []
+      const rows = await this.#take(client, oldest(most, bytes))
+      const isMine = rows !== undefined
+      this.#wasMine = isMine
       let settled: Settled | undefined
       try {
-        if (rows.length > 0) settled = await send(rows)
+        if (rows && rows.length > 0) settled = await send(rows)
       } catch (error) {
         problem = { error }
       }
@@ -68,6 +72,15 @@ export class PostgresOutboxSource implements OutboxSource {
     })
     if (problem) throw problem.error
     return result
+  }
+
+  /** One round trip, if it may count on the lock; else first the lock, so that whoever stands by reads nothing. */
+  async #take(client: PostgresClient, select: string): Promise<StoredRow[] | undefined> {
+    const ask = async (text: string): Promise<PostgresResult<Record<string, unknown>>[]> =>
+      (await client.query(text)) as unknown as PostgresResult<Record<string, unknown>>[]
+    const [, , lock, found] = await ask(this.#wasMine ? `${BEGIN};\n${select}` : BEGIN)
+    if (lock!.rows[0]!['mine'] !== true) return undefined
+    return (found ?? (await client.query(select))).rows.map(storedRow)
   }
 
   async changed(ms: number, signal: AbortSignal): Promise<void> {
