@@ -19,6 +19,7 @@ import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
 import { CaptureHost } from './cdc/index.js'
 import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
+import type { OutboxState } from './outboxes/state.js'
 import { ProjectionHost } from './projections/index.js'
 import type { HostedProjectionState, ProjectionControl } from './projections/state.js'
 import { ProjectionWatch } from './projections/watch.js'
@@ -50,6 +51,8 @@ export interface NodeState extends GatewayState {
   events?: EventsState
   /** How far the subscriptions of that log are, whoever runs them; the first 100. */
   subscriptions?: Readonly<Record<string, SubscriptionStatus>>
+  /** How far the outboxes are that the node relays. */
+  outboxes?: readonly OutboxState[]
   /** How far the projections of the node are. */
   projections?: Readonly<Record<string, HostedProjectionState>>
   /** How far its captures are. */
@@ -317,6 +320,7 @@ export class Node implements Running {
       ...this.state(),
       ...(events && { events, subscriptions: this.#events!.subscriptions }),
       ...(sagas && { sagas }),
+      ...(this.#events?.outboxes && { outboxes: this.#events.outboxStates }),
       ...(this.projections && { projections }),
       ...(captures && { captures }),
     }

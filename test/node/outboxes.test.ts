@@ -113,6 +113,8 @@ test('the command line shows an outbox of a node or a database, and moves what i
   expect(shown.stdout).toMatch(/^OUTBOX +RELAY +WAITING +OLDEST +PARKED +RELAYED +DATABASE/)
   expect(shown.stdout).toMatch(/\nshop +running +0 +- +1 +0 +sqlite:/)
   expect(shown.stdout).toMatch(/\nstock-7 +big +Taken +1 +event Taken for stream stock-7 has \d+ bytes/)
+  const status = await new Cli('status', '--once', '-a', admin).finish()
+  expect(status.stdout).toMatch(/\nOUTBOX .*\nshop +running /)
   const there = await new Cli('outbox', 'status', '--database', `sqlite:${file}`, '--json').finish()
   expect(JSON.parse(there.stdout)).toMatchObject({
     outboxes: [{ name: 'outbox', parked: [{ lane: 'stock-7' }] }],

@@ -1,24 +1,13 @@
-import { formatDuration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { suggest } from '../../core/suggest.js'
 import type { OutboxState } from '../../node/outboxes/state.js'
-import { countText } from '../events/show/numbers.js'
 import { printable } from '../events/show/printable.js'
 import { lineWidth } from '../output.js'
 import { paint, table } from '../paint.js'
 import { countedText } from '../subscriptions/text.js'
 import { onOutboxes, type OutboxPlace } from './place.js'
+import { outboxesTable } from './table.js'
 
-const COLUMNS = [
-  'OUTBOX',
-  'RELAY',
-  { heading: 'WAITING', right: true },
-  { heading: 'OLDEST', right: true },
-  { heading: 'PARKED', right: true },
-  { heading: 'RELAYED', right: true },
-  { heading: 'DATABASE', dispensable: 1 },
-  '',
-]
 const LANES = ['LANE', 'MESSAGE', 'TYPE', { heading: 'HOLDS BACK', right: true }, 'WHY']
 
 /** `banyan outbox status`. */
@@ -46,7 +35,7 @@ export async function status(
 }
 
 function render(outboxes: readonly OutboxState[], width: number): string {
-  const parts = [table(COLUMNS, outboxes.map(row), width)]
+  const parts = [outboxesTable(outboxes, width)]
   for (const { name, parked = [] } of outboxes) {
     if (parked.length === 0) continue
     const lanes = parked.map(({ lane, id, type, heldBack, reason }) => [
@@ -59,17 +48,4 @@ function render(outboxes: readonly OutboxState[], width: number): string {
     parts.push(`${outboxes.length > 1 ? `parked in ${printable(name)}\n` : ''}${table(LANES, lanes, width)}`)
   }
   return parts.join('\n\n')
-}
-
-function row({ name, database, relay, waiting, age = 0, parked, relayed, problem }: OutboxState): string[] {
-  return [
-    paint('bold', printable(name)),
-    relay ? (relay.state === 'retrying' ? paint('yellow', relay.state) : relay.state) : '-',
-    waiting ? countedText(waiting) : '?',
-    waiting === undefined || waiting.count === 0 ? '-' : formatDuration(age),
-    parked === undefined ? '?' : parked.length === 0 ? '0' : paint('red', countText(parked.length)),
-    relayed === undefined ? '?' : countText(relayed),
-    printable(database),
-    printable(problem ?? relay?.error ?? ''),
-  ]
 }

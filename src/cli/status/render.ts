@@ -3,6 +3,7 @@ import { formatProblem } from '../../node/config/problem.js'
 import type { NodeState } from '../../node/node.js'
 import type { EndpointState, RouteState, ServiceState } from '../../traffic/gateway/index.js'
 import { capturesTable } from '../cdc/status.js'
+import { outboxesTable } from '../outbox/table.js'
 import { projectionsTable } from '../projections/table.js'
 import { sagasTable } from '../sagas/table.js'
 import { subscriptionsTable } from '../subscriptions/table.js'
@@ -29,6 +30,7 @@ export function render(state: NodeState, wall: number, width: number): string {
   const subscriptions = Object.values(state.subscriptions ?? {})
   const projections = Object.values(state.projections ?? {})
   const captures = state.captures ?? []
+  const outboxes = state.outboxes ?? []
   const limits = limitRows(state)
   const problems = lastProblems(state, wall).slice(0, MOST_PROBLEMS)
   const sections = [
@@ -39,6 +41,7 @@ export function render(state: NodeState, wall: number, width: number): string {
     table(ROUTE_COLUMNS, routeRows(routes), width),
     ...(subscriptions.length > 0 ? [subscriptionsTable(subscriptions, width)] : []),
     ...(projections.length > 0 ? [projectionsTable(projections, wall, width)] : []),
+    ...(outboxes.length > 0 ? [outboxesTable(outboxes, width)] : []),
     ...(captures.length > 0 ? [capturesTable(captures, width)] : []),
     ...(state.sagas ? [sagasTable(state.sagas, width)] : []),
     ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),

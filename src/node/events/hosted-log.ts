@@ -10,7 +10,7 @@ import { deliverScheduled } from '../../events/pubsub/scheduled/scheduler.js'
 import type { EventsRouteSpec } from '../../traffic/gateway/index.js'
 import type { Log } from '../log.js'
 import type { HostedOutboxes } from '../outboxes/hosted-outboxes.js'
-import type { OutboxControl } from '../outboxes/state.js'
+import type { OutboxControl, OutboxState } from '../outboxes/state.js'
 import type { HostedSagaState, SagaKindState } from '../sagas/state.js'
 import { SagaWatch } from '../sagas/watch.js'
 import { logSpecOf, type EventsSpec, type NodeSpec } from '../spec.js'
@@ -52,6 +52,7 @@ export class HostedLog {
   #messages: HostedSubscriptions | undefined = undefined
   readonly #role: LogRole
   #outboxes: HostedOutboxes | undefined = undefined
+  #outboxStates: readonly OutboxState[] = []
 
   private constructor(log: EventLog, types: KnownTypes, spec: EventsSpec, runtime: Runtime, role: LogRole) {
     this.log = log
@@ -166,15 +167,21 @@ export class HostedLog {
 
   async state(): Promise<EventsState> {
     const { driver, durable, shared } = this.log.capabilities
-    const [found] = await Promise.all([
+    const [found, , , outboxes] = await Promise.all([
       this.#watch.look(),
       this.#subscriptions?.look(),
       this.#sagas?.look(),
-      // For the gauges.
+      // For the gauges, too.
       this.#outboxes?.list(),
     ])
+    this.#outboxStates = outboxes ?? []
     if (typeof found === 'string') return { driver, durable, shared, problem: found }
     return { ...found, driver, durable, shared }
+  }
+
+  /** How far the outboxes are that are relayed here, as of the last {@link HostedLog.state}. */
+  get outboxStates(): readonly OutboxState[] {
+    return this.#outboxStates
   }
 
   /** How far the subscriptions of the log are, as of the last {@link HostedLog.state}. */

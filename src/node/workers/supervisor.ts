@@ -177,6 +177,7 @@ export class Supervisor implements Running {
       node: { ...merged.node, pid: process.pid, phase: this.#phase },
       config: this.#configuration.state,
       ...(events && { events, subscriptions: this.#events!.subscriptions }),
+      ...(this.#events?.outboxes && { outboxes: this.#events.outboxStates }),
       ...(projections && { projections: seen }),
       ...(captures && { captures }),
       ...(sagas && { sagas }),
