@@ -11,6 +11,8 @@ import type { SqliteHandle } from './read-models/store.js'
 /** How long others may keep the file locked, and how often it is tried, in ms. */
 const PATIENCE_MS = 5000
 const RETRY_MS = 2
+/** Tries in a row, a turn of the event loop each: a busy writer leaves gaps that a longer wait would miss. */
+const TRIES = 100
 
 /** Tables that are kept beside those of an application. */
 export interface TableKind {
@@ -84,14 +86,15 @@ export class ApplicationDatabase {
   /** Tries again, without stopping the process, while others have the file locked. */
   async patiently<Result>(work: () => Result): Promise<Result> {
     const deadline = this.#clock.now() + PATIENCE_MS
-    for (;;) {
+    for (let tries = 1; ; tries++) {
       if (!this.database.open) throw eventError('BANYAN_OUTBOX_CLOSED', `${this.#kind.name} is closed`)
       try {
         return work()
       } catch (error) {
         if (!isBusy(error) || this.#clock.now() >= deadline) throw this.errorOf(error)
       }
-      await sleep(this.#clock, RETRY_MS)
+      if (tries % TRIES === 0) await sleep(this.#clock, RETRY_MS)
+      else await new Promise((resolve) => setImmediate(resolve))
     }
   }
 
