@@ -51,7 +51,7 @@ export interface Relay extends AsyncDisposable {
 /** Bytes of messages that are in memory, about. */
 const BATCH_BYTES = 8 * 1024 * 1024
 /** After the last message the next look is soon, and each one after that later, in ms. */
-const LOOK_FIRST_MS = 2
+const LOOK_FIRST_MS = 5
 const RETRY = { base: 100, factor: 2, max: 5000 }
 
 /** The one that `relay` of an outbox starts. */
