@@ -33,7 +33,9 @@ export class Call {
   readonly fact: Promise<Fact>
   readonly #of: CallOf
   readonly #runtime: Runtime
-  readonly #abort = new AbortController()
+  /** Made when somebody asks: most steps do not. */
+  #abort: AbortController | undefined
+  #aborted: SagaFailure | undefined
   #settle!: (fact: Fact) => void
   #timer: Timer | undefined
   #hasBegun = false
@@ -51,14 +53,25 @@ export class Call {
   /** It is not wanted any more: its signal aborts, and what it says then counts. What has not begun never does. */
   cancel(why: string): void {
     if (!this.#hasBegun) this.#end({ is: 'none' })
-    else this.#abort.abort(new SagaFailure('cancelled', why))
+    else this.#stop(new SagaFailure('cancelled', why))
   }
 
   /** Nobody looks at what comes of it. */
   abandon(why: string): void {
     this.#isAbandoned = true
     this.#timer?.cancel()
-    this.#abort.abort(new SagaFailure('cancelled', why))
+    this.#stop(new SagaFailure('cancelled', why))
+  }
+
+  get #signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#aborted) this.#abort.abort(this.#aborted)
+    return this.#abort.signal
+  }
+
+  #stop(why: SagaFailure): void {
+    this.#aborted ??= why
+    this.#abort?.abort(why)
   }
 
   #begin(): void {
@@ -67,15 +80,15 @@ export class Call {
     this.#after(timeout, () => {
       const error = new SagaFailure('unknown', `it has not answered within ${timeout} ms`)
       this.#end({ is: 'failed', error, class: 'unknown' })
-      this.#abort.abort(error)
+      this.#stop(error)
     })
-    const { signal } = this.#abort
-    void new Promise((resolve) => resolve(call({ idempotencyKey, attempt, signal }))).then(
+    const context = new Context(idempotencyKey, attempt, () => this.#signal)
+    void new Promise((resolve) => resolve(call(context))).then(
       (value) => this.#end({ is: 'done', value }),
       (error: unknown) => {
         // What is thrown because it was cancelled says nothing of what was done.
         const kind = classify?.(error) ?? classOf(error)
-        const isCancelled = signal.aborted && kind === 'unknown'
+        const isCancelled = this.#aborted !== undefined && kind === 'unknown'
         this.#end({ is: 'failed', error, class: isCancelled ? 'cancelled' : kind })
       },
     )
@@ -98,5 +111,22 @@ export class Call {
   #after(ms: number, then: () => void): void {
     const { clock } = this.#runtime
     this.#timer = clock.schedule(clock.now() + ms, then)
+  }
+}
+
+/** What a step is told, with a signal for those who look at it. */
+class Context implements StepContext {
+  readonly idempotencyKey: string
+  readonly attempt: number
+  readonly #signal: () => AbortSignal
+
+  constructor(idempotencyKey: string, attempt: number, signal: () => AbortSignal) {
+    this.idempotencyKey = idempotencyKey
+    this.attempt = attempt
+    this.#signal = signal
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal()
   }
 }

@@ -492,7 +492,9 @@ export class Execution {
         idempotencyKey: `${this.id}/${op.name}/${direction}`,
         attempt: op.tries[direction] + op.interruptions + 1,
         call:
-          direction === 'run' ? plan.run : (context) => plan.compensate!({ ...context, ...outcomeOf(op) }),
+          direction === 'run'
+            ? plan.run
+            : (context) => plan.compensate!(Object.assign(context, outcomeOf(op))),
       },
       runtime,
     )

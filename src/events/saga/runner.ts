@@ -5,6 +5,7 @@ import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { EventLog, Recorded } from '../log.js'
 import { settingsOf, type Settings } from '../pubsub/options.js'
+import type { Delivery } from '../pubsub/engine/delivery.js'
 import type { Message } from '../pubsub/message.js'
 import { takePart, type Subscription } from '../pubsub/subscription.js'
 import { describeSaga } from './description.js'
@@ -222,6 +223,9 @@ class Runner {
       message.ack().catch(isTold)
       return
     }
+    // Its signal would have to be made, and to abort with the last word.
+    const delivery = message as unknown as Pick<Delivery, 'onEnd' | 'hasEnded'>
+    if (delivery.hasEnded) return
     const execution = new Execution(id, {
       log: this.#log,
       runtime: this.#runtime,
@@ -229,15 +233,17 @@ class Runner {
       instruments: this.#instruments,
     })
     this.#executions.set(event.stream, execution)
-    message.signal.addEventListener('abort', () => execution.kill('another process runs the saga'))
+    delivery.onEnd = () => execution.kill('another process runs the saga')
     try {
       const stand = await execution.run(event)
+      delivery.onEnd = undefined
       this.#settle(message, stand, execution)
     } catch (error) {
+      delivery.onEnd = undefined
       this.#runtime.telemetry.log('warn', `saga ${id}: ${String(error)}; it is tried again`)
       message.nack({ reason: String(error) }).catch(isTold)
     } finally {
-      this.#executions.delete(event.stream)
+      if (this.#executions.get(event.stream) === execution) this.#executions.delete(event.stream)
       this.#free?.()
       if (this.running === 0) this.#idle?.()
     }
