@@ -59,3 +59,4 @@ export {
   type SimulateOptions,
   type World,
 } from './simulator/index.js'
+export { SagaTrialError, trySaga, type TriedSaga, type TrySagaOptions } from './sagas/index.js'

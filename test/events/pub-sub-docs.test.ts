@@ -8,6 +8,7 @@ test.each([
   ['events/pub-sub.md', 2],
   ['events/event-bus.md', 0],
   ['events/sagas.md', 0],
+  ['events/sagas.md', 1],
 ])('example of %s, number %i, prints what the page says', async (page, index) => {
   expect(await runSnippet(page, { index })).toBe(blockOf(page, 'text', index))
 })

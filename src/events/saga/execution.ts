@@ -205,15 +205,18 @@ export class Execution {
 
   /** Finds out what follows from what has happened. */
   async #turn(): Promise<void> {
+    // What is undone is undone by what the code says.
+    if (this.#state.failing && this.#script.asked.length < this.#state.ops.length)
+      await this.#script.advance()
     await this.#ask()
     for (const fact of this.#facts.splice(0)) {
       // What follows from it cannot be noted along with it: it is called again, under the same key.
-      if (this.#script.divergence !== undefined && !this.#state.failing) break
+      if (this.#script.divergence !== undefined) break
       this.#draft.facts.push(fact)
       this.#take(fact)
       await this.#ask()
     }
-    await this.#decide()
+    this.#decide()
   }
 
   /** Lets the code go on, and notes what it asks for. */
@@ -322,9 +325,9 @@ export class Execution {
   }
 
   /** What follows for the saga as a whole. */
-  async #decide(): Promise<void> {
+  #decide(): void {
     if (!this.#state.failing && !this.#isParking) this.#decideForward()
-    if (this.#state.failing && !this.#isParking) await this.#goBack()
+    if (this.#state.failing && !this.#isParking) this.#goBack()
     if (!this.#parking) return
     for (const call of this.#calls.values()) call.cancel('the saga is parked')
     if (this.#calls.size === 0)
@@ -369,11 +372,9 @@ export class Execution {
   }
 
   /** Waits for what is in flight, then undoes one thing after the other. */
-  async #goBack(): Promise<void> {
+  #goBack(): void {
     const { failing, open } = this.#state
     const at = this.#context.runtime.clock.wall()
-    // What is undone is undone by what the code says.
-    if (this.#script.asked.length < this.#state.ops.length) await this.#script.advance()
     if (this.#script.divergence !== undefined) {
       this.#park({
         reason: `the code does not fit what has happened: ${this.#script.divergence}. Give back what is missing`,

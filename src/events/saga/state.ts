@@ -152,8 +152,17 @@ export class SagaState {
 
   #begun({ op: index, kind, name, compensable, due, at }: SagaRecord & { is: 'begun' }): void {
     const op: Op = {
-      ...{ index, kind, name, compensable: compensable === true, due, status: 'open', settled: undefined },
-      ...{ tries: { run: 0, compensate: 0 }, isHarmless: true, interruptions: 0, next: undefined },
+      index,
+      kind,
+      name,
+      compensable: compensable === true,
+      due,
+      status: 'open',
+      settled: undefined,
+      tries: { run: 0, compensate: 0 },
+      isHarmless: true,
+      interruptions: 0,
+      next: undefined,
       compensated: false,
     }
     if (kind === 'patch' || kind === 'no-return') op.status = 'done'
