@@ -90,7 +90,7 @@ describe.skipIf(postgresMissing())('change data capture', () => {
                 await db.query(sql).catch(() => (rest.length > 0 ? db.query('ROLLBACK TO s') : undefined))
           await expectSame()
         }),
-        { numRuns: times(40), seed: SEED },
+        { numRuns: times(25), seed: SEED },
       )
       await capture.close()
       await db.end()

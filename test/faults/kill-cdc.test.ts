@@ -13,7 +13,7 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Choices } from './support/choices.js'
 
 /** How many processes are killed. */
-const KILLS = times(8)
+const KILLS = times(5)
 const ROWS = 1000
 
 /** While rows are written, the process that captures them is killed again and again, and the server too. */

@@ -11,7 +11,7 @@ import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
 /** Processes that are killed for each engine: writers and relays. */
-const KILLS = times(14)
+const KILLS = times(8)
 const KEYS = ['k0', 'k1', 'k2', 'k3', 'k4', 'k5']
 
 const missing = postgresMissing()

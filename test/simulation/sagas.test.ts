@@ -3,7 +3,7 @@ import { simulate } from '../../src/testing/index.js'
 import { times } from '../support/effort.js'
 import { sagaScenario } from './sagas-scenario.js'
 
-const SEEDS = 150
+const SEEDS = 80
 
 it(
   `sagas end completed, undone in reverse order, or parked, and nothing is done twice, whatever crashes; hundreds of seeds`,

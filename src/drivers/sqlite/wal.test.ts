@@ -82,7 +82,8 @@ describe.each([false, true])('a write-ahead log (begun anew: %s)', (begunAnew) =
           expect(damageOf(damaged)).toBe(at < HEADER ? 0 : frame)
         },
       ),
-      { numRuns: 300 },
+      // One whose frame seems to be of another log, and ends the transaction before a short one.
+      { numRuns: 300, examples: [[ends.at(-2)! - FRAME + 8, 0]] },
     )
   })
 })

@@ -51,7 +51,7 @@ export function damageOf(wal: Buffer): number | undefined {
     if (chained && damage !== undefined && commits) return damage
     if (!chained) damage ??= at
     previous = { a: wal.readUInt32BE(at + 16), b: wal.readUInt32BE(at + 20) }
-    commits = !old && wal.readUInt32BE(at + 4) !== 0
+    commits = wal.readUInt32BE(at + 4) !== 0
   }
   return undefined
 }
