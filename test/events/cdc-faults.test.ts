@@ -54,7 +54,11 @@ describe.skipIf(postgresMissing())('a capture', () => {
     await using capture = await start(log, 'slow')
     await capture.caughtUp()
     const sender = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'banyan_slow'"
-    const [before] = (await db.query<{ active_pid: number }>(sender)).rows
+    const senders = async (): Promise<{ active_pid: number | null }[]> =>
+      (await db.query<{ active_pid: number | null }>(sender)).rows
+    // It follows a moment after its snapshot.
+    await expect.poll(senders).toEqual([{ active_pid: expect.any(Number) as number }])
+    const before = await senders()
     let goOn = (): void => undefined
     broken.wait = new Promise<void>((resolve) => (goOn = resolve))
     await db.query("INSERT INTO customers SELECT i, repeat('x', 5000) FROM generate_series(1, 2000) i")
@@ -64,7 +68,7 @@ describe.skipIf(postgresMissing())('a capture', () => {
     expect(capture.status().lagMs).toBeGreaterThan(3000)
     goOn()
     await capture.caughtUp()
-    expect((await db.query(sender)).rows).toEqual([before])
+    expect(await senders()).toEqual(before)
     expect((await foldTopic(log, 'customer')).size).toBe(2000)
     await db.query('TRUNCATE customers')
     await capture.remove()

@@ -606,7 +606,8 @@ export class Engine implements SlotOwner, Isolated {
     let passedAt = this.#clock.now()
     let hasOthers = false
     for await (const { events, position, truncated } of this.#log.follow(selector, options)) {
-      this.fault = undefined
+      // What had been read before the end is no reason to forget why it came.
+      if (!signal.aborted) this.fault = undefined
       if (truncated)
         this.#settings.runtime.telemetry.log(
           'error',
