@@ -313,15 +313,18 @@ export async function start(name, options = {}, more = {}) {
   return { port, directory, pid, exited, stop }
 }
 
-/** @returns {Promise<number>} */
+/**
+ * A port that nobody has at the moment, of those that systems give to nobody by themselves: connections that others make
+ * do not take it before it is used.
+ *
+ * @returns {Promise<number>}
+ */
 export function freePort() {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
+    const port = 15_000 + Math.floor(Math.random() * 17_000)
     const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
+    server.once('error', () => resolve(freePort()))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)))
   })
 }
 
