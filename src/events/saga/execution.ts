@@ -238,14 +238,15 @@ export class Execution {
     const op = this.#state.ops.length
     const at = this.#context.runtime.clock.wall()
     const compensable = kind === 'child' || plan?.compensate !== undefined
+    const childId = child && this.#childId(child.definition.name, name)
     this.#note({
       ...{ is: 'begun', op, kind, name, at },
       ...(compensable && { compensable }),
       ...(due !== undefined && { due }),
-      ...(child && { child: this.#childId(child.definition.name, name) }),
+      ...(childId !== undefined && { child: childId }),
     })
     if (due !== undefined) this.#draft.others.push(wakeUp(this.id, op, due))
-    if (!child) return
+    if (!child || childId === undefined) return
     const { definition, input } = child
     const { version = 1, deadline } = definition
     const started = {
@@ -253,7 +254,7 @@ export class Execution {
       ...(input !== undefined && { input }),
       ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
     }
-    this.#draft.others.push(...startOf(this.#childId(definition.name, name), started, this.#context.runtime))
+    this.#draft.others.push(...startOf(childId, started, this.#context.runtime))
   }
 
   #childId(saga: string, name: string): string {

@@ -1,17 +1,11 @@
 import type { Runtime } from '../../core/runtime.js'
-import { raceWithTimer } from '../../events/http/wait.js'
 import type { EventLog } from '../../events/log.js'
 import {
   subscriptions,
   type Subscriptions,
   type SubscriptionStatus,
 } from '../../events/pubsub/manage/index.js'
-
-/** What is older than this is asked for anew, in ms: a ledger is read from its last summary. */
-const FRESH_MS = 5000
-
-/** How long whoever looks waits for the log, in ms. */
-const PATIENCE_MS = 2000
+import { glance } from '../glance.js'
 
 /** How far what waits is counted. */
 const COUNT = 10_000
@@ -30,30 +24,17 @@ const SUBSCRIPTIONS = 100
  * | `banyan.subscription.parked` | `{lane}` | keys that a dead letter has parked |
  */
 export class SubscriptionWatch {
+  /** Brings the gauges up to date, as far as that goes in the time that there is; a log that cannot be asked is told by its own. */
+  readonly look: () => Promise<void>
   readonly #manage: Subscriptions
   readonly #runtime: Runtime
   readonly #shown = new Map<string, { status: SubscriptionStatus; hide: () => void }>()
   readonly #closing = new AbortController()
-  #looking: Promise<void> | undefined
-  #lookedAt = -Infinity
 
   constructor(log: EventLog, runtime: Runtime) {
     this.#manage = subscriptions(log, { runtime })
     this.#runtime = runtime
-  }
-
-  /** Brings the gauges up to date, as far as that goes in the time that there is. */
-  async look(): Promise<void> {
-    const { clock } = this.#runtime
-    if (!this.#looking && clock.now() - this.#lookedAt < FRESH_MS) return
-    this.#looking ??= this.#look()
-      // A log that cannot be asked is told by the gauges of the log.
-      .catch(() => undefined)
-      .finally(() => {
-        this.#lookedAt = clock.now()
-        this.#looking = undefined
-      })
-    await raceWithTimer(clock, this.#looking, PATIENCE_MS)
+    this.look = glance(runtime.clock, () => this.#look())
   }
 
   /** As they were when somebody has looked last, by name. */

@@ -1,14 +1,8 @@
 import type { Runtime } from '../../core/runtime.js'
 import { sagas, type Sagas } from '../../events/saga/index.js'
-import { raceWithTimer } from '../../events/http/wait.js'
 import type { EventLog } from '../../events/log.js'
 import type { HostedSagaState, SagaKindState } from './state.js'
-
-/** What is older than this is asked for anew, in ms. */
-const FRESH_MS = 5000
-
-/** How long whoever looks waits for the log, in ms. */
-const PATIENCE_MS = 2000
+import { glance } from '../glance.js'
 
 /** How far parked sagas of a name are counted. */
 const COUNT = 100
@@ -27,30 +21,17 @@ type Parked = NonNullable<SagaKindState['parked']>
  * | `banyan.saga.parked.current` | `{saga}` | sagas that are parked now, up to 100 |
  */
 export class SagaWatch {
+  /** Brings the gauges up to date, as far as that goes in the time that there is; a log that cannot be asked is told by its own. */
+  readonly look: () => Promise<void>
   readonly #sagas: Sagas
   readonly #runtime: Runtime
   readonly #shown = new Map<string, { parked: Parked; hide: () => void }>()
   readonly #closing = new AbortController()
-  #looking: Promise<void> | undefined
-  #lookedAt = -Infinity
 
   constructor(log: EventLog, runtime: Runtime) {
     this.#sagas = sagas(log, { runtime })
     this.#runtime = runtime
-  }
-
-  /** Brings the gauges up to date, as far as that goes in the time that there is. */
-  async look(): Promise<void> {
-    const { clock } = this.#runtime
-    if (!this.#looking && clock.now() - this.#lookedAt < FRESH_MS) return
-    this.#looking ??= this.#look()
-      // A log that cannot be asked is told by the gauges of the log.
-      .catch(() => undefined)
-      .finally(() => {
-        this.#lookedAt = clock.now()
-        this.#looking = undefined
-      })
-    await raceWithTimer(clock, this.#looking, PATIENCE_MS)
+    this.look = glance(runtime.clock, () => this.#look())
   }
 
   /** As it was when somebody has looked last, with what is hosted; undefined if there are no sagas. */
