@@ -461,13 +461,13 @@ describe.each(drivers)('subscriptions on %s', (driver) => {
       })
     }
     await expect(message!.ack()).rejects.toMatchObject({ code: 'BANYAN_DELIVERY_ENDED' })
+    for (const each of [billing, ...others]) await each.close()
     expect((await shop.log.stats()).holds).toEqual([])
 
     handled.length = 0
     await shop.run({ partitions: 2 })
     expect(await shop.nothingWaits()).toMatchObject({ members: { length: 1 }, partitions: 2 })
     expect([shop.handled.sort(), handled]).toEqual([['1.a', '2.a'], []])
-    await billing.close()
   })
 
   it.each([['start' as const], ['end' as const]])(

@@ -39,7 +39,8 @@ export function connectWriter(sqlite: Sqlite, file: string): SQLite.Database {
   } else checkWal(file)
   const db = new sqlite(file, { timeout: 0 })
   try {
-    let format = formatOf(db, file)
+    // All of one moment: another process may be making it.
+    let format = db.transaction(() => formatOf(db, file))()
     if (format === 0) db.pragma('auto_vacuum = INCREMENTAL')
     db.pragma('journal_mode = WAL')
     // With NORMAL, the default of better-sqlite3 for this mode, the loss of power loses what was acknowledged.

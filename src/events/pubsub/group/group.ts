@@ -8,7 +8,7 @@ import { TAKEN_OVER } from '../ledger/ledger.js'
 import type { Settings } from '../options.js'
 import { admitted, arrival, differs } from './admission.js'
 import { Claims } from './claims.js'
-import type { Found } from './create.js'
+import { readGroup, type Found } from './create.js'
 import { groupStream, holdName, ledgerStream } from './names.js'
 import type { GroupEvent, GroupState } from './state.js'
 import { Suspicion } from './suspicion.js'
@@ -38,6 +38,7 @@ export class Group {
   #position: Position
   #member: string
   #watching: Promise<void> | undefined
+  #releasing: Promise<void> | undefined
   #evicting: Timer | undefined
   #leaving: Promise<void> | undefined
   #keptAt: number
@@ -117,6 +118,7 @@ export class Group {
       await this.#append([{ type: 'Left', data: { member: this.#member } }]).catch(() => undefined)
     ownerLeft(this.#member)
     await this.#watching
+    await this.#releasing
   }
 
   /** Begins nothing more. */
@@ -137,13 +139,24 @@ export class Group {
     this.#ended.abort(error)
   }
 
-  #wasDeleted(): void {
+  #wasDeleted(partitions: number): void {
     const { name } = this.#settings
     const error = eventError(
       'BANYAN_SUBSCRIPTION_DELETED',
       `subscription ${name} was deleted by an operator: nothing is delivered any more, and what is in flight does not count. Subscribe again for a new one of this name`,
     )
+    this.#releasing = this.#releaseHolds(partitions).catch((failure: unknown) => this.#warn(failure))
     this.#end(error, 'an operator has deleted the subscription')
+  }
+
+  /** Claims that were under way when it was deleted may have kept the log from being truncated once more. */
+  async #releaseHolds(partitions: number): Promise<void> {
+    const { name } = this.#settings
+    await this.#claims.ended()
+    if ((await readGroup(this.#log, name)).state.isCreated) return
+    await this.#log.release(holdName(name))
+    for (let partition = 0; partition < partitions; partition++)
+      await this.#log.release(holdName(name, partition))
   }
 
   async #watch(): Promise<void> {
@@ -176,11 +189,12 @@ export class Group {
 
   async #apply(event: GroupEvent & { revision: number }): Promise<void> {
     if (event.revision <= Number(this.#state.revision)) return
+    const { partitions } = this.#state
     this.#state.apply(event)
     if (event.type === 'Told')
       await Promise.all(event.data.partitions.map((partition) => this.engine.look(partition)))
     if (event.type === 'Paused' || event.type === 'Resumed') this.engine.pause(this.#state.isPaused)
-    if (event.type === 'Deleted') this.#wasDeleted()
+    if (event.type === 'Deleted') this.#wasDeleted(partitions.length)
   }
 
   /** Makes what this process does what the state of the group says it should. */
