@@ -8,6 +8,7 @@ import { eventsConfig, specOf, startEvents } from '../support/events-node.js'
 import { closeAll } from '../support/gateway.js'
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
 import { parseExposition } from '../support/prometheus.js'
+import { serverSentEvents } from '../support/sse.js'
 
 afterEach(() => closeAll())
 
@@ -73,6 +74,28 @@ describe.skipIf(postgresMissing())('captures of a configuration', () => {
     })
     expect(await run('cdc', 'resnapshot', 'told', '--admin', admin)).toMatchObject({ code: 0 })
     expect(await node.fullState()).toMatchObject({ captures: [{ name: 'told' }] })
+  })
+
+  test('are followed as Server-Sent Events, until the node goes', async () => {
+    const { admin, from, node } = await start({}, 'followed')
+    const answer = await fetch(`${admin}/api/cdc/followed`, { headers: { accept: 'text/event-stream' } })
+    expect(answer.headers.get('content-type')).toBe('text/event-stream')
+    const rows: number[] = []
+    for await (const { event, data } of serverSentEvents(answer)) {
+      if (event === 'caught-up' && rows.length === 1)
+        await server.query("UPDATE customers SET name = 'Eve' WHERE id = 1", [], from)
+      if (event !== 'message') continue
+      const state = JSON.parse(data) as HostedCaptureState
+      expect(state).toMatchObject({ name: 'followed', generation: 1 })
+      rows.push(state.rows)
+      if (state.rows === 1) void node.stop()
+    }
+    expect(rows[0]).toBe(0)
+    expect(rows).toContain(1)
+    const all = await fetch(`${admin}/api/cdc`, { headers: { accept: 'text/event-stream' } }).catch(
+      () => 'gone',
+    )
+    expect(all).toBe('gone')
   })
 
   test('map with modules, park what these do not take, and take it when they are mended', async () => {

@@ -9,6 +9,7 @@ import { eventsConfig, specOf, startEvents } from '../support/events-node.js'
 import { closeAll } from '../support/gateway.js'
 import { closeLogs, newDirectory } from '../support/logs.js'
 import { parseExposition } from '../support/prometheus.js'
+import { serverSentEvents } from '../support/sse.js'
 
 let file: string
 let database: SQLite.Database
@@ -143,4 +144,53 @@ test('the command line shows an outbox of a node or a database, and moves what i
   empty.exec(schema.stdout)
   expect(empty.prepare('SELECT count(*) FROM banyan_outbox').pluck().get()).toBe(0)
   empty.close()
+})
+
+test('follows one outbox or all of them: what there is, what changes, what the configuration has no more', async () => {
+  const events = { driver: 'memory', limits: { eventBytes: 1000 } }
+  const { node, admin } = await start({ events })
+  const gone = new AbortController()
+  const follow = async (path = '', headers: Record<string, string> = {}) => {
+    const answer = await fetch(`${admin}/api/outboxes${path}`, {
+      headers: { accept: 'text/event-stream', ...headers },
+      signal: gone.signal,
+    })
+    return { answer, events: serverSentEvents(answer) }
+  }
+  const all = await follow()
+  expect(all.answer.headers.get('content-type')).toBe('text/event-stream')
+  const until = async (
+    is: (state: OutboxState) => boolean,
+    from = all.events,
+  ): Promise<{ state: OutboxState; id: string }> => {
+    for (;;) {
+      const { value, done } = await from.next()
+      if (done) throw new Error('the stream has ended')
+      if (value.event !== 'message' || value.data === '') continue
+      const state = JSON.parse(value.data) as OutboxState
+      if (is(state)) return { state, id: value.id! }
+    }
+  }
+  await until(({ relay, waiting }) => relay?.state === 'running' && waiting?.count === 0)
+  publish({ type: 'Taken' })
+  expect((await until(({ relayed }) => relayed === 1)).state).toMatchObject({ name: 'shop', parked: [] })
+  publish({ type: 'Taken', key: '7', data: 'x'.repeat(2000) })
+  const { id } = await until(({ parked }) => parked?.length === 1)
+
+  const again = await follow('', { 'last-event-id': id })
+  const kinds: string[] = []
+  for await (const { event } of again.events) if (kinds.push(event) === 2) break
+  expect(kinds).toEqual(['comment', 'caught-up'])
+  const stale = await follow('/shop', { 'last-event-id': 'something else' })
+  expect((await until(() => true, stale.events)).state).toMatchObject({ name: 'shop' })
+  expect((await follow('/none')).answer.status).toBe(404)
+  expect((await follow('?from=0')).answer.status).toBe(400)
+
+  await node.apply(specOf(eventsConfig({}, { events, outboxes: {} })))
+  for await (const { event, data } of stale.events)
+    if (event === 'removed') expect(JSON.parse(data)).toEqual({ name: 'shop' })
+  const stopped = node.stop()
+  for await (const { event } of all.events) expect(event).not.toBe('message')
+  await stopped
+  gone.abort()
 })

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline, Readable } from 'node:stream'
+import { systemClock } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import { parseDuration, type Duration } from '../../core/duration.js'
 import type { BreakerSnapshot, Override } from '../../traffic/policies/circuit-breaker.js'
@@ -9,7 +10,8 @@ import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
-import type { CaptureControl } from '../cdc/state.js'
+import type { CaptureControl, HostedCaptureState } from '../cdc/state.js'
+import type { OutboxState } from '../outboxes/state.js'
 import type { ProjectionControl } from '../projections/state.js'
 import { outboxesReply } from './outboxes.js'
 import { captureReply } from './cdc.js'
@@ -17,6 +19,7 @@ import { projectionsReply } from './projections.js'
 import { purgeReply, type CachePurge } from './cache.js'
 import type { SagaStarter } from '../sagas/state.js'
 import { sagasReply } from './sagas.js'
+import { StatusWatch } from './status-stream.js'
 import { subscriptionsReply } from './subscriptions.js'
 import {
   decoded,
@@ -91,10 +94,17 @@ const BODY_BYTES = 64 * 1024
 export class AdminServer {
   readonly #subject: AdminSubject
   readonly #server: Server
+  readonly #outboxes: StatusWatch<OutboxState>
+  readonly #captures: StatusWatch<HostedCaptureState>
   #draining = false
 
   constructor(subject: AdminSubject) {
     this.#subject = subject
+    this.#outboxes = new StatusWatch(
+      systemClock,
+      async () => (await subject.events()?.outboxes?.list()) ?? [],
+    )
+    this.#captures = new StatusWatch(systemClock, async () => (await subject.captures()?.list()) ?? [])
     this.#server = createServer((request, response) => void this.#serve(request, response))
   }
 
@@ -165,9 +175,9 @@ export class AdminServer {
     if (path === '/api/projections' || path.startsWith('/api/projections/'))
       return projectionsReply(request, path, this.#subject.projections())
     if (path === '/api/outboxes' || path.startsWith('/api/outboxes/'))
-      return outboxesReply(request, path, this.#subject.events()?.outboxes)
+      return outboxesReply(request, path, this.#watched(this.#subject.events()?.outboxes, this.#outboxes))
     if (path === '/api/cdc' || path.startsWith('/api/cdc/'))
-      return captureReply(request, path, this.#subject.captures())
+      return captureReply(request, path, this.#watched(this.#subject.captures(), this.#captures))
     if (path === '/api/sagas' || path.startsWith('/api/sagas/'))
       return sagasReply(request, path, this.#subject.events(), this.#subject.sagas())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
@@ -195,6 +205,15 @@ export class AdminServer {
           'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc or /api/sagas.',
         )
     }
+  }
+
+  /** What is there to be asked and followed: both stand beside an event log. */
+  #watched<Control, Watch>(
+    control: Control | undefined,
+    watch: Watch,
+  ): { control: Control; watch: Watch; closing: AbortSignal } | undefined {
+    const closing = this.#subject.events()?.closing
+    return control && closing && { control, watch, closing }
   }
 
   /** A log that cannot be asked is told, but no reason to send all else away: every node would be told so at once. */

@@ -1,12 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import { BanyanError } from '../../core/errors.js'
 import { problemOf } from '../../events/http/problem.js'
-import type { CaptureControl } from '../cdc/state.js'
+import type { CaptureControl, HostedCaptureState } from '../cdc/state.js'
 import { json, listOf, notAllowed, problem, type Reply } from './reply.js'
+import { statusStream, wantsStream, type StatusWatch } from './status-stream.js'
 
 const BASE = '/api/cdc'
 const LARGEST_LIST = 1000
 const NOTHING = `There is nothing here. Try ${BASE}, ${BASE}/{name}, ${BASE}/{name}/parked, or POST to ${BASE}/{name}/resnapshot, ${BASE}/{name}/retry.`
+
+/** What is there to be asked. */
+interface Subject {
+  readonly control: CaptureControl
+  readonly watch: StatusWatch<HostedCaptureState>
+  /** Aborts when those who follow are to come back elsewhere. */
+  readonly closing: AbortSignal
+}
 
 /**
  * Answers `/api/cdc` and what is below it:
@@ -15,6 +24,7 @@ const NOTHING = `There is nothing here. Try ${BASE}, ${BASE}/{name}, ${BASE}/{na
  * |---|---|
  * | `GET /api/cdc` | every capture: what it does, how far it is, what is wrong |
  * | `GET /api/cdc/{name}` | one of them |
+ * | both with `Accept: text/event-stream` | what becomes of them, as Server-Sent Events: see {@link statusStream} |
  * | `GET /api/cdc/{name}/parked?after={position}&limit={n}` | rows that are parked, with why |
  * | `POST /api/cdc/{name}/resnapshot` | takes a new snapshot: 202, and it begins |
  * | `POST /api/cdc/{name}/retry` | tries what is parked again |
@@ -22,25 +32,25 @@ const NOTHING = `There is nothing here. Try ${BASE}, ${BASE}/{name}, ${BASE}/{na
 export async function captureReply(
   request: IncomingMessage,
   path: string,
-  control: CaptureControl | undefined,
+  subject: Subject | undefined,
 ): Promise<Reply> {
-  if (!control) return problem(404, 'This node captures nothing: its configuration has no `cdc`.')
+  if (!subject) return problem(404, 'This node captures nothing: its configuration has no `cdc`.')
   try {
-    return await answer(request, path.slice(BASE.length), control)
+    return await answer(request, path.slice(BASE.length), subject)
   } catch (error) {
     return refusal(error)
   }
 }
 
-async function answer(request: IncomingMessage, below: string, control: CaptureControl): Promise<Reply> {
+async function answer(request: IncomingMessage, below: string, subject: Subject): Promise<Reply> {
+  const { control } = subject
   const [, name, what, ...rest] = below.split('/').map(decodeURIComponent)
   const isRead = request.method === 'GET' || request.method === 'HEAD'
   if (rest.length > 0) return problem(404, NOTHING)
-  if (name === undefined || name === '')
-    return isRead ? json(200, { captures: await control.list() }) : notAllowed('GET, HEAD')
+  if (name === undefined || name === '') return isRead ? all(request, subject) : notAllowed('GET, HEAD')
   switch (what) {
     case undefined:
-      return isRead ? one(name, control) : notAllowed('GET, HEAD')
+      return isRead ? one(request, name, subject) : notAllowed('GET, HEAD')
     case 'parked':
       return isRead ? parked(request, name, control) : notAllowed('GET, HEAD')
     case 'resnapshot':
@@ -55,10 +65,19 @@ async function answer(request: IncomingMessage, below: string, control: CaptureC
   }
 }
 
-async function one(name: string, control: CaptureControl): Promise<Reply> {
+async function all(request: IncomingMessage, { control, watch, closing }: Subject): Promise<Reply> {
+  if (wantsStream(request)) return statusStream(request, watch, undefined, closing)
+  return json(200, { captures: await control.list() })
+}
+
+async function one(
+  request: IncomingMessage,
+  name: string,
+  { control, watch, closing }: Subject,
+): Promise<Reply> {
   const all = await control.list()
   const found = all.find((each) => each.name === name)
-  if (found) return json(200, found)
+  if (found) return wantsStream(request) ? statusStream(request, watch, name, closing) : json(200, found)
   return problem(404, `There is no capture \`${name}\`${listOf(all.map((each) => each.name))}`)
 }
 

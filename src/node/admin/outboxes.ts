@@ -1,10 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import { problemOf } from '../../events/http/problem.js'
-import type { OutboxControl } from '../outboxes/state.js'
+import type { OutboxControl, OutboxState } from '../outboxes/state.js'
 import { decoded, json, listOf, notAllowed, problem, readBytes, type Reply } from './reply.js'
+import { statusStream, wantsStream, type StatusWatch } from './status-stream.js'
 
 const BASE = '/api/outboxes'
 const BODY_BYTES = 64 * 1024
+
+/** What is there to be asked. */
+interface Subject {
+  readonly control: OutboxControl
+  readonly watch: StatusWatch<OutboxState>
+  /** Aborts when those who follow are to come back elsewhere. */
+  readonly closing: AbortSignal
+}
 
 /**
  * Answers `/api/outboxes` and what is below it:
@@ -13,17 +22,18 @@ const BODY_BYTES = 64 * 1024
  * |---|---|
  * | `GET /api/outboxes` | outboxes that this node relays: what waits, how long, which lanes are parked and why |
  * | `GET /api/outboxes/{name}` | one of them |
+ * | both with `Accept: text/event-stream` | what becomes of them, as Server-Sent Events: see {@link statusStream} |
  * | `POST /api/outboxes/{name}/redrive` | `{ "lanes": [name] }` or `{ "all": true }`: tells which go on |
  * | `POST /api/outboxes/{name}/discard` | `{ "id": of a parked message }`: removes it for good |
  */
 export async function outboxesReply(
   request: IncomingMessage,
   path: string,
-  control: OutboxControl | undefined,
+  subject: Subject | undefined,
 ): Promise<Reply> {
-  if (!control) return problem(404, 'This node relays no outboxes: its configuration has no `outboxes`.')
+  if (!subject) return problem(404, 'This node relays no outboxes: its configuration has no `outboxes`.')
   try {
-    return await reply(request, path.slice(BASE.length), control)
+    return await reply(request, path.slice(BASE.length), subject)
   } catch (error) {
     const known = problemOf(error, true)
     if (!known) throw error
@@ -31,7 +41,11 @@ export async function outboxesReply(
   }
 }
 
-async function reply(request: IncomingMessage, below: string, control: OutboxControl): Promise<Reply> {
+async function reply(
+  request: IncomingMessage,
+  below: string,
+  { control, watch, closing }: Subject,
+): Promise<Reply> {
   const [, encoded = '', what, ...rest] = below.split('/')
   const name = decoded(encoded)
   if (name === undefined) return problem(400, 'The name of the outbox is not percent-encoded as it must be.')
@@ -44,9 +58,10 @@ async function reply(request: IncomingMessage, below: string, control: OutboxCon
     return request.method === 'POST' ? act(request, name, what, control) : notAllowed('POST')
   if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
   const outboxes = await control.list()
-  if (name === '') return json(200, { outboxes })
   const found = outboxes.find((each) => each.name === name)
-  return found ? json(200, found) : unknown(name, outboxes)
+  if (name !== '' && !found) return unknown(name, outboxes)
+  if (wantsStream(request)) return statusStream(request, watch, found?.name, closing)
+  return json(200, found ?? { outboxes })
 }
 
 async function act(

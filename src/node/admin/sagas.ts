@@ -18,6 +18,7 @@ import {
   type Reply,
 } from './reply.js'
 import { sagaStream } from './saga-stream.js'
+import { wantsStream } from './status-stream.js'
 
 const BASE = '/api/sagas'
 
@@ -107,8 +108,7 @@ async function answer(
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return notAllowed(name !== '' && own === undefined ? 'GET, HEAD, POST' : 'GET, HEAD')
   const which = { ...(name !== '' && { saga: name }), ...(own !== undefined && { id: `${name}/${own}` }) }
-  if ((request.headers.accept ?? '').includes('text/event-stream'))
-    return sagaStream(request, manage, which, events.closing)
+  if (wantsStream(request)) return sagaStream(request, manage, which, events.closing)
   return own === undefined ? list(request, manage, events.log, which.saga) : show(request, manage, which.id!)
 }
 

@@ -189,8 +189,9 @@ export class Supervisor implements Running {
   async stop(now?: AbortSignal): Promise<void> {
     if (this.#phase === 'draining' || this.#phase === 'stopped') return
     this.#phase = 'draining'
-    await this.#crew.stop(now)
+    // They would be told of the workers that end.
     this.#events?.endFollowers()
+    await this.#crew.stop(now)
     await this.#admin.close()
     await this.#events?.close()
     this.#phase = 'stopped'
