@@ -164,11 +164,12 @@ test('follows one outbox or all of them: what there is, what changes, what the c
     from = all.events,
   ): Promise<{ state: OutboxState; id: string }> => {
     for (;;) {
-      const { value, done } = await from.next()
-      if (done) throw new Error('the stream has ended')
-      if (value.event !== 'message' || value.data === '') continue
-      const state = JSON.parse(value.data) as OutboxState
-      if (is(state)) return { state, id: value.id! }
+      const next = await from.next()
+      if (next.done) throw new Error('the stream has ended')
+      const { event, data, id } = next.value
+      if (event !== 'message' || data === '') continue
+      const state = JSON.parse(data) as OutboxState
+      if (is(state)) return { state, id: id! }
     }
   }
   await until(({ relay, waiting }) => relay?.state === 'running' && waiting?.count === 0)

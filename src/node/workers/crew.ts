@@ -17,6 +17,8 @@ interface Member {
   readonly process: Worker
   readonly channel: Channel
   readonly startedAt: number
+  /** It runs what the others run: what is asked of it before is lost, or finds no node. */
+  isReady: boolean
   /** Told to end: it is not replaced. */
   dismissed: boolean
 }
@@ -48,7 +50,7 @@ export class Crew {
 
   /** Workers that run. */
   get size(): number {
-    return this.#members.size
+    return this.#ready.length
   }
 
   /** Workers that took the place of another. */
@@ -90,7 +92,7 @@ export class Crew {
 
   /** Asks every worker, and tells which has answered what; one that ends meanwhile has nothing to say. */
   async ask<T>(name: string, value?: unknown): Promise<{ pid: number; answer: T }[]> {
-    const members = [...this.#members]
+    const members = this.#ready
     const answers = await Promise.allSettled(members.map(({ channel }) => channel.ask<T>(name, value)))
     return answers.flatMap((answer, index) => {
       if (answer.status === 'fulfilled')
@@ -106,7 +108,7 @@ export class Crew {
 
   /** Asks one of them. */
   async askOne<T>(name: string, value?: unknown): Promise<T> {
-    const [member] = this.#members
+    const [member] = this.#ready
     if (!member) throw new BanyanError('BANYAN_WORKER_GONE', 'there is no worker to ask')
     return member.channel.ask<T>(name, value)
   }
@@ -117,13 +119,15 @@ export class Crew {
    * @returns rejects with what the one that refused has said
    */
   async askInTurn(name: string, value: unknown, undo: unknown): Promise<void> {
-    const asked: Member[] = []
-    for (const member of [...this.#members]) {
+    const asked = new Set<Member>()
+    // Also one that has become ready meanwhile.
+    for (let member; (member = this.#ready.find((each) => !asked.has(each))) !== undefined;) {
+      asked.add(member)
       try {
         await member.channel.ask(name, value)
-        asked.push(member)
       } catch (error) {
         if (error instanceof BanyanError && error.code === 'BANYAN_WORKER_GONE') continue
+        asked.delete(member)
         for (const each of asked) await each.channel.ask(name, undo).catch(ignore)
         throw error
       }
@@ -142,9 +146,15 @@ export class Crew {
     now?.removeEventListener('abort', hurry)
   }
 
+  get #ready(): Member[] {
+    return [...this.#members].filter(({ isReady }) => isReady)
+  }
+
   async #dismiss(member: Member): Promise<void> {
     const ended = new Promise<void>((resolve) => member.process.once('exit', () => resolve()))
-    await member.channel.ask('stop').catch(ignore)
+    // One that is not ready has nothing to finish.
+    if (member.isReady) await member.channel.ask('stop').catch(ignore)
+    else member.process.process.kill('SIGKILL')
     if (member.process.isConnected()) member.process.disconnect()
     await ended
   }
@@ -166,7 +176,7 @@ export class Crew {
       },
       { ...handlers, listening: listens },
     )
-    const member: Member = { process, channel, startedAt: clock.now(), dismissed: false }
+    const member: Member = { process, channel, startedAt: clock.now(), isReady: false, dismissed: false }
     this.#members.add(member)
     process.once('exit', (code, signal) => {
       this.#onExit(member, signal || `code ${code}`)
@@ -176,8 +186,15 @@ export class Crew {
     process.on('error', (error) => log('debug', 'the channel to a worker broke', { reason: error.message }))
     try {
       await listening
-      await channel.ask('start', spec())
+      let running = spec()
+      await channel.ask('start', running)
       for (const [name, value] of afterStart()) await channel.ask(name, value)
+      // The configuration may have changed meanwhile, which only those that were ready were told.
+      while (running !== spec()) {
+        running = spec()
+        await channel.ask('apply', { spec: running, dryRun: false })
+      }
+      member.isReady = true
     } catch (error) {
       process.process.kill('SIGKILL')
       throw error
