@@ -398,3 +398,17 @@ it.skipIf(missing)('outlives a crash of PostgreSQL', async () => {
   expect((await bench.relayed(2)).map(({ id }) => id)).toEqual(['a', 'b'])
   await bench.until(({ waiting }) => waiting.count === 0)
 })
+
+it('is opened in a file that its application has locked for the moment', async () => {
+  const file = join(newDirectory(), 'app.db')
+  // What it takes is loaded then.
+  await (await openOutbox(`sqlite:${file}.other`)).close()
+  const application = new SQLite(file)
+  application.exec('BEGIN EXCLUSIVE; CREATE TABLE orders (id)')
+  const opening = openOutbox(`sqlite:${file}`)
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  application.exec('COMMIT')
+  application.close()
+  await using outbox = await opening
+  expect(await outbox.status()).toMatchObject({ waiting: { count: 0 } })
+})

@@ -39,13 +39,9 @@ export class ApplicationDatabase {
     this.#kind = kind
     this.#clock = clock
     this.#sqlite = sqlite
-    const isNew = !existsSync(file)
-    if (isNew) mkdirSync(dirname(file), { recursive: true })
+    mkdirSync(dirname(file), { recursive: true })
     // Waiting inside SQLite would stop the process.
     this.database = new sqlite(file, { timeout: 0 })
-    // What is lost with the power is done again. How the file keeps its journal is up to the application, if it is its file.
-    this.database.pragma('synchronous = NORMAL')
-    if (isNew) this.database.pragma('journal_mode = WAL')
   }
 
   /**
@@ -64,7 +60,9 @@ export class ApplicationDatabase {
     const sqlite = await loadSqlite()
     let opened: ApplicationDatabase | undefined
     try {
+      const isNew = !existsSync(file)
       opened = new ApplicationDatabase(file, sqlite, kind, clock)
+      await opened.patiently(() => opened!.#configure(isNew))
       await opened.write(() => opened!.#prepare(migrate))
       return opened
     } catch (error) {
@@ -107,6 +105,13 @@ export class ApplicationDatabase {
 
   close(): void {
     this.database.close()
+  }
+
+  /** Others may have the file locked: both look into it. */
+  #configure(isNew: boolean): void {
+    // What is lost with the power is done again. How the file keeps its journal is up to the application, if it is its file.
+    this.database.pragma('synchronous = NORMAL')
+    if (isNew) this.database.pragma('journal_mode = WAL')
   }
 
   #prepare(migrate: boolean): void {
