@@ -38,6 +38,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SAGA_ENDED` | the saga has ended; nothing was done |
  * | `BANYAN_SAGA_REFUSED` | the saga is not where this can be done: past its point of no return, or not parked |
  * | `BANYAN_SAGA_STEP_FAILED` | what the code of a saga gets of a step that has failed for good |
+ * | `BANYAN_EVENT_REMOVED` | the event that a policy reacts to was truncated before it could |
  * | `BANYAN_SAGA_DIVERGED` | the code of a saga does not fit what has happened to it |
  * | `BANYAN_PROJECTION_FAILED` | a projection has stopped at an event that its handler does not take; the message says which |
  * | `BANYAN_PROJECTION_UNKNOWN` | the store has no such projection, or not this version of it |
@@ -99,6 +100,7 @@ export type EventErrorCode =
   | 'BANYAN_SAGA_ENDED'
   | 'BANYAN_SAGA_REFUSED'
   | 'BANYAN_SAGA_STEP_FAILED'
+  | 'BANYAN_EVENT_REMOVED'
   | 'BANYAN_SAGA_DIVERGED'
   | 'BANYAN_PROJECTION_FAILED'
   | 'BANYAN_PROJECTION_UNKNOWN'

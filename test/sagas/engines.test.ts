@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
-import { runSagas, saga, sagas, terminal, type EventLog } from '../../src/events/index.js'
+import { policy, runSagas, saga, sagas, terminal, topic, type EventLog } from '../../src/events/index.js'
 import { onEveryLog } from '../support/every-log.js'
+import { is } from '../support/sagas-node.js'
+import { reaction } from './reaction.js'
 
 onEveryLog('sagas', (open) => {
   it('complete, go back, wait, and are taken over by who comes next', { timeout: 60_000 }, async () => {
@@ -54,6 +56,57 @@ onEveryLog('sagas', (open) => {
     const compensated: string[] = []
     for await (const { id } of all.list({ saga: 'order', status: 'compensated' })) compensated.push(id)
     expect(compensated).toEqual(['order/2'])
+    await second.close()
+  })
+
+  it('follow from events, as policies say, and are traced from one to the next', async () => {
+    const log = await open()
+    const all = sagas(log)
+    const reserve = policy({
+      name: 'reserveStock',
+      topic: 'order',
+      types: ['OrderPlaced'],
+      run: (_, { idempotencyKey, metadata }) =>
+        topic(log, 'stock').publish({ id: idempotencyKey, key: 'apple', type: 'StockReserved', metadata }),
+    })
+    let isDown = true
+    const charge = policy({
+      name: 'charge',
+      topic: 'stock',
+      run() {
+        if (isDown) throw terminal('the bank is closed')
+      },
+    })
+    const first = await runSagas(log, { definitions: [reserve, charge], drain: '1s' })
+    const metadata = { correlationId: 'request' }
+    for (const number of [1, 2])
+      await log.append({
+        id: `place-${number}`,
+        streams: [{ stream: `order-${number}`, events: [{ type: 'OrderPlaced', metadata }] }],
+      })
+    const ids = [1, 2].map((number) => `charge/reserveStock/place-${number}/0/react/run`)
+    for (const id of ids) expect((await reaction(all, id)).status).toBe('parked')
+    await first.close()
+    isDown = false
+    await all.retry(ids[0]!)
+    await all.skip(ids[1]!)
+    const second = await runSagas(log, { definitions: [reserve, charge], drain: '1s' })
+    for (const id of ids) await reaction(all, id, is('completed'))
+    const { roots, isComplete } = await all.trace('request')
+    expect(isComplete).toBe(true)
+    expect(roots).toMatchObject(
+      [1, 2].map((number) => ({
+        event: { stream: `order-${number}`, type: 'OrderPlaced' },
+        leadsTo: [
+          {
+            saga: { id: `reserveStock/place-${number}/0`, status: 'completed' },
+            leadsTo: [
+              { event: { type: 'StockReserved' }, leadsTo: [{ saga: { status: 'completed' }, leadsTo: [] }] },
+            ],
+          },
+        ],
+      })),
+    )
     await second.close()
   })
 })

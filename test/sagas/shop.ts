@@ -6,6 +6,7 @@ import {
   sagas,
   type AnySaga,
   type EventLog,
+  type LogOptions,
   type RecordedEvent,
   type RunSagasOptions,
   type SagaOutcome,
@@ -20,15 +21,19 @@ export async function closeAll(): Promise<void> {
 }
 
 /** Sagas of a log in memory, in virtual time. */
-export async function setUp(definitions: readonly AnySaga[], options: Partial<RunSagasOptions> = {}) {
+export async function setUp(
+  definitions: readonly AnySaga[],
+  options: Partial<RunSagasOptions> = {},
+  ofLog: LogOptions = {},
+) {
   const lines: string[] = []
   const runtime = virtualRuntime({
     telemetry: { ...virtualRuntime().telemetry, log: (level, message) => lines.push(`${level}: ${message}`) },
   })
-  const log = await openLog('memory:', { runtime })
+  const log = await openLog('memory:', { ...ofLog, runtime })
   open.push(() => log.close())
   const all = sagas(log, { definitions, runtime })
-  const run = async (others: readonly AnySaga[] = definitions) => {
+  const run = async (others: RunSagasOptions['definitions'] = definitions) => {
     const runner = await runSagas(log, { definitions: others, runtime, drain: '1s', ...options })
     let isClosed = false
     const close = async (): Promise<void> => {

@@ -64,6 +64,7 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
   BANYAN_SAGA_ENDED: [409, 'saga-ended'],
   BANYAN_SAGA_REFUSED: [409, 'saga-refused'],
   BANYAN_SAGA_STEP_FAILED: [500, 'saga-step-failed'],
+  BANYAN_EVENT_REMOVED: [410, 'event-removed'],
   BANYAN_SAGA_DIVERGED: [500, 'saga-diverged', 'The code of a saga does not fit what has happened to it.'],
   BANYAN_SOURCE_UNPREPARED: [409, 'source-unprepared'],
   BANYAN_SOURCE_UNAVAILABLE: [503, 'source-unavailable'],

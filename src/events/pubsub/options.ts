@@ -121,6 +121,8 @@ export interface Settings {
   readonly drain: number
   /** Whether a message that was in flight when its process ended without a word is tried alone. */
   readonly suspects: boolean
+  /** What becomes of an event that a transform refuses to show: it is a dead letter, or given as it is stored. */
+  readonly faults: 'dead-letter' | 'give'
   readonly runtime: Runtime
 }
 
@@ -180,6 +182,7 @@ export function settingsOf(options: SubscriptionOptions): Settings {
     takeover: duration(options.takeover ?? '10s', 'takeover'),
     drain: duration(options.drain ?? '10s', 'drain'),
     suspects: true,
+    faults: 'dead-letter',
     runtime: options.runtime ?? systemRuntime,
   }
 }

@@ -123,7 +123,7 @@ export interface SagaDefinition<Input = unknown, Result = unknown> extends CallO
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each takes what it takes
 export type AnySaga = SagaDefinition<any, any>
 
-const callOptions: OptionTable<CallOptions> = {
+export const callOptions: OptionTable<CallOptions> = {
   timeout: { kind: 'duration', min: 1, doc: 'how long one try may take' },
   attempts: { kind: 'number', min: 1, integer: true, doc: 'how often it is tried' },
   backoff: {
@@ -213,7 +213,7 @@ function callOf({ timeout = '1m', attempts = 5, backoff = {}, classify }: CallOp
   }
 }
 
-function given({ timeout, attempts, backoff, classify }: CallOptions): CallOptions {
+export function given({ timeout, attempts, backoff, classify }: CallOptions): CallOptions {
   return {
     ...(timeout !== undefined && { timeout }),
     ...(attempts !== undefined && { attempts }),
@@ -222,7 +222,8 @@ function given({ timeout, attempts, backoff, classify }: CallOptions): CallOptio
   }
 }
 
-function mustRun(what: string, { run }: { readonly run?: unknown }): void {
+/** @throws `BANYAN_INVALID_OPTIONS` */
+export function mustRun(what: string, { run }: { readonly run?: unknown }): void {
   if (typeof run === 'function') return
   throw new BanyanError('BANYAN_INVALID_OPTIONS', `${what} needs run, a function, and got ${typeof run}`)
 }

@@ -8,7 +8,13 @@ import { SAGAS, categoryOf, descriptionStream, idOf, nameIn } from './names.js'
 
 interface Described {
   type: 'Described'
-  data: { readonly versions: readonly DescribedVersion[] }
+  data: Description
+}
+
+interface Description {
+  readonly versions: readonly DescribedVersion[]
+  /** Of a policy: what it follows. */
+  readonly topic?: string
 }
 
 /** What has to be known of a version to start a saga of it. */
@@ -21,11 +27,16 @@ export interface DescribedVersion {
 /** Sagas of a name among which one is looked for that was meant. */
 const MOST_COMPARED = 1000
 
-/** Leaves word of what is run, if what is there says something else. */
+/**
+ * Leaves word of what is run, if what is there says something else.
+ *
+ * @param topic - of a policy: what it follows
+ */
 export async function describeSaga(
   log: EventLog,
   name: string,
   definitions: readonly AnySaga[],
+  topic?: string,
 ): Promise<void> {
   const stream = descriptionStream(name)
   const versions = definitions
@@ -34,9 +45,10 @@ export async function describeSaga(
       ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
     }))
     .sort((a, b) => a.version - b.version)
-  if (isDeepStrictEqual(await descriptionOf(log, name), versions)) return
+  const description: Description = { versions, ...(topic !== undefined && { topic }) }
+  if (isDeepStrictEqual(await descriptionOf(log, name), description)) return
   const result = await log.append({
-    streams: [{ stream, events: [{ type: 'Described', data: { versions } }] }],
+    streams: [{ stream, events: [{ type: 'Described', data: description }] }],
   })
   if (result.ok) await log.truncate({ stream, beforeRevision: result.streams[0]!.revision })
 }
@@ -44,10 +56,16 @@ export async function describeSaga(
 /**
  * The highest version that processes run, as they have said when they began to.
  *
- * @throws `BANYAN_SAGA_UNKNOWN`
+ * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_REFUSED` for a policy
  */
 export async function newestOf(log: EventLog, name: string): Promise<DescribedVersion> {
-  const newest = (await descriptionOf(log, name)).at(-1)
+  const { versions, topic } = await descriptionOf(log, name)
+  if (topic !== undefined)
+    throw eventError(
+      'BANYAN_SAGA_REFUSED',
+      `${name} is a policy: only events start its reactions, those of the topic ${topic}`,
+    )
+  const newest = versions.at(-1)
   if (newest) return newest
   throw eventError('BANYAN_SAGA_UNKNOWN', await unknownName(log, name))
 }
@@ -94,9 +112,8 @@ async function unknownName(log: EventLog, name: string): Promise<string> {
   return `no process has run sagas of the name ${name}${near === undefined ? `, ${known}` : `, did you mean ${near}?`}`
 }
 
-async function descriptionOf(log: EventLog, name: string): Promise<readonly DescribedVersion[]> {
+async function descriptionOf(log: EventLog, name: string): Promise<Description> {
   const options = { backwards: true, limit: 1 }
-  for await (const { data } of log.read<Described>({ stream: descriptionStream(name) }, options))
-    return data.versions
-  return []
+  for await (const { data } of log.read<Described>({ stream: descriptionStream(name) }, options)) return data
+  return { versions: [] }
 }

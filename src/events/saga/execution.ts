@@ -19,11 +19,17 @@ const MEMORY_WAIT_MS = 5000
 /** How often those who run a step may end without a word: then it is taken to be the step. */
 const MOST_INTERRUPTIONS = 25
 
+/** A definition as it is run. */
+export interface RunnableSaga extends AnySaga {
+  /** A step that has failed for good parks it: there is nothing to undo, and somebody wants it done. */
+  readonly parks?: true
+}
+
 /** What an execution works with. */
 export interface ExecutionContext {
   readonly log: EventLog
   readonly runtime: Runtime
-  readonly definitionOf: (version: number) => AnySaga | undefined
+  readonly definitionOf: (version: number) => RunnableSaga | undefined
   readonly instruments?: SagaInstruments
 }
 
@@ -63,7 +69,7 @@ export class Execution {
   readonly #calls = new Map<number, Call>()
   readonly #killed = new AbortController()
   #state = new SagaState()
-  #definition!: AnySaga
+  #definition!: RunnableSaga
   #script!: Script
   #draft = new Draft()
   #facts: Fact[] = []
@@ -315,6 +321,12 @@ export class Execution {
     else if (this.#state.isBeyondReturn)
       this.#park({
         reason: `step ${op.name} has failed ${times(tries)} after the point of no return: ${record.error.message}`,
+        op: op.index,
+        direction,
+      })
+    else if (this.#definition.parks && !this.#state.failing)
+      this.#park({
+        reason: `step ${op.name} has failed ${times(tries)}: ${record.error.message}`,
         op: op.index,
         direction,
       })

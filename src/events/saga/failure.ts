@@ -162,7 +162,9 @@ export interface ErrorInfo {
 const MOST_MESSAGE = 1000
 
 export function infoOf(error: unknown): ErrorInfo {
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown }
+  const { name } = (error ?? {}) as { name?: unknown }
+  // What a failure was made of says more than that it is one.
+  const { code } = ((isSagaFailure(error) ? error.cause : error) ?? {}) as { code?: unknown }
   return {
     message: messageOf(error).slice(0, MOST_MESSAGE),
     ...(typeof code === 'string' && { code }),

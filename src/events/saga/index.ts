@@ -13,6 +13,7 @@ export {
   type StepContext,
   type StepOptions,
 } from './definition.js'
+export { policy, type AnyPolicy, type PolicyContext, type PolicyDefinition } from './policies/policy.js'
 export {
   answered,
   retryable,
@@ -38,3 +39,6 @@ export type { ListOptions } from './list.js'
 export type { SagaMoment } from './moments.js'
 export type { ListedSaga, SagaStatus, SagaSummary } from './status.js'
 export type { FailedTry, SagaRemedy, SagaStepView, SagaView } from './timeline.js'
+export type { Trace, TracedEvent, TraceNode, TraceOptions } from './trace.js'
+export type { EventSummary, ReactionView } from './policies/view.js'
+export type { EventPlace } from './records.js'

@@ -1,6 +1,6 @@
 import type { Recorded } from '../log.js'
 import type { FailureClass } from './failure.js'
-import type { SagaEvent, SagaRecord } from './records.js'
+import type { EventPlace, SagaEvent, SagaRecord, Started } from './records.js'
 import type { SagaState } from './state.js'
 
 /** Something that happened to a saga. Times are ms since the epoch. */
@@ -36,7 +36,7 @@ export function* momentsOf(event: Recorded<SagaEvent>, state: SagaState): Genera
   switch (event.type) {
     case 'Started':
       if (state.started) return
-      yield { ...happened, kind: 'started', what: `started, version ${event.data.version}${by}` }
+      yield { ...happened, kind: 'started', what: startText(event.data, by) }
       return
     case 'Signalled': {
       const { name, payload } = event.data
@@ -70,6 +70,12 @@ export function* momentsOf(event: Recorded<SagaEvent>, state: SagaState): Genera
         yield { ...happened, kind: 'parked', what: `parked: ${event.data.parked.reason}` }
       if (event.type === 'Ended') yield { ...happened, kind: 'ended', what: event.data.end.outcome }
   }
+}
+
+function startText({ version, reaction, input }: Started, by: string): string {
+  if (!reaction) return `started, version ${version}${by}`
+  const { stream, revision } = input as EventPlace
+  return `started by the event ${stream}@${revision}`
 }
 
 function requestOf(

@@ -4,7 +4,8 @@ import { BanyanError } from '../../core/errors.js'
 /** Category of what is known of kinds of sagas. */
 export const SAGAS = '$saga'
 const NAME = /^[A-Za-z][A-Za-z0-9_.]{0,99}$/
-const MAX_ID_BYTES = 150
+/** Of an id with its name: what it leads to has longer ones. */
+export const MAX_ID_BYTES = 150
 
 /** The category of all sagas of a name. */
 export function categoryOf(name: string): string {
@@ -32,12 +33,17 @@ export function subscriptionOf(name: string): string {
   return `saga ${name}`
 }
 
+/** The subscription that starts the reactions of a policy. */
+export function policySubscriptionOf(name: string): string {
+  return `policy ${name}`
+}
+
 /** @throws `BANYAN_INVALID_OPTIONS` */
-export function checkName(name: unknown): asserts name is string {
+export function checkName(name: unknown, what = 'a saga'): asserts name is string {
   if (typeof name === 'string' && NAME.test(name)) return
   throw new BanyanError(
     'BANYAN_INVALID_OPTIONS',
-    `the name of a saga begins with a letter and has up to 100 letters, digits, dots and underscores, as it stands in names of streams; got ${inspect(name)}`,
+    `the name of ${what} begins with a letter and has up to 100 letters, digits, dots and underscores, as it stands in names of streams; got ${inspect(name)}`,
   )
 }
 

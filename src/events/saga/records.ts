@@ -30,10 +30,18 @@ export interface Started {
   readonly saga: string
   readonly version: number
   readonly input?: unknown
+  /** An event has started it, as a policy says: its place is the input. */
+  readonly reaction?: true
   /** ms from its start. */
   readonly deadline?: number
   /** Who waits for its end. */
   readonly parent?: { readonly id: string; readonly op: number }
+}
+
+/** Where an event is, which never changes. */
+export interface EventPlace {
+  readonly stream: string
+  readonly revision: number
 }
 
 /** What somebody asks of a saga: an operator, or its parent. */

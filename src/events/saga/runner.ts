@@ -10,15 +10,21 @@ import type { Message } from '../pubsub/message.js'
 import { takePart, type Subscription } from '../pubsub/subscription.js'
 import { describeSaga } from './description.js'
 import type { AnySaga } from './definition.js'
-import { Execution, type Stand } from './execution.js'
+import { Execution, type RunnableSaga, type Stand } from './execution.js'
 import { SagaInstruments } from './instruments.js'
 import { categoryOf, checkName, idOf, subscriptionOf } from './names.js'
+import { isPolicy, policy, type AnyPolicy } from './policies/policy.js'
+import { reactionsOf } from './policies/reaction.js'
+import { startReactions } from './policies/starter.js'
 import { INPUTS, type SagaEvent } from './records.js'
 
 /** Options of {@link runSagas}. */
 export interface RunSagasOptions {
-  /** What is run here; of one name several versions, as long as sagas of the older ones are not at their end. */
-  definitions: readonly AnySaga[]
+  /**
+   * What is run here: sagas, of one name several versions, as long as sagas of the older ones are not at their end; and
+   * policies.
+   */
+  definitions: readonly (AnySaga | AnyPolicy)[]
   /** How many sagas of one name go on at the same time here; those that sleep do not count. Default 256. */
   concurrency?: number
   /** How many processes can run sagas of one name at the same time. For good, from the first time on. Default 8. */
@@ -32,7 +38,11 @@ export interface RunSagasOptions {
 }
 
 const OPTIONS: OptionTable<RunSagasOptions> = {
-  definitions: { kind: 'list', of: { kind: 'code', type: 'object', doc: 'a saga' }, doc: 'what is run here' },
+  definitions: {
+    kind: 'list',
+    of: { kind: 'code', type: 'object', doc: 'a saga or policy' },
+    doc: 'what is run here',
+  },
   concurrency: { kind: 'number', min: 1, integer: true, doc: 'sagas that go on at the same time' },
   partitions: { kind: 'number', min: 1, max: 256, integer: true, doc: 'processes that can run at once' },
   takeover: { kind: 'duration', doc: 'how long a process may be silent' },
@@ -67,42 +77,33 @@ const MOST_REMEMBERED = 10_000
  */
 export async function runSagas(log: EventLog, options: RunSagasOptions): Promise<SagaRunner> {
   checkOptions('runSagas', OPTIONS, options)
-  const byName = new Map<string, Map<number, AnySaga>>()
-  for (const definition of options.definitions) {
-    const { name, version = 1 } = definition
-    checkName(name)
-    const versions = byName.get(name) ?? new Map<number, AnySaga>()
-    byName.set(name, versions)
-    if (versions.has(version))
-      throw new BanyanError(
-        'BANYAN_INVALID_OPTIONS',
-        `runSagas: there are two definitions of ${name} version ${version}`,
-      )
-    versions.set(version, definition)
+  const { definitions, concurrency = 256, partitions = 8, takeover, drain, runtime } = options
+  const shared = {
+    partitions,
+    ...(takeover !== undefined && { takeover }),
+    ...(drain !== undefined && { drain }),
+    ...(runtime && { runtime }),
   }
+  const policies = definitions.filter(isPolicy)
   const runners: Runner[] = []
-  try {
-    for (const [name, versions] of byName) {
-      await describeSaga(log, name, [...versions.values()])
-      const settings = settingsFor(name, options)
-      runners.push(
-        new Runner(
-          log,
-          settings,
-          await takePart<SagaEvent>(log, settings),
-          versions,
-          options.concurrency ?? 256,
-        ),
-      )
-    }
-  } catch (error) {
+  const starters: Subscription[] = []
+  const close = async (): Promise<void> => {
+    await Promise.all(starters.map((starter) => starter.close()))
     await Promise.all(runners.map((runner) => runner.close()))
+  }
+  try {
+    for (const [name, versions] of versionsOf(log, definitions)) {
+      const { topic } = policies.find((policy) => policy.name === name) ?? {}
+      await describeSaga(log, name, [...versions.values()], topic)
+      const settings = settingsFor(name, concurrency, shared)
+      runners.push(new Runner(log, settings, await takePart<SagaEvent>(log, settings), versions, concurrency))
+    }
+    for (const policy of policies) starters.push(await startReactions(log, policy, shared))
+  } catch (error) {
+    await close()
     throw error
   }
-  const close = async (): Promise<void> => {
-    await Promise.all(runners.map((runner) => runner.close()))
-  }
-  const ended = Promise.all(runners.map((runner) => runner.ended)).then(() => undefined)
+  const ended = Promise.all([...starters, ...runners].map((each) => each.ended)).then(() => undefined)
   ended.catch(() => undefined)
   return {
     ended,
@@ -114,18 +115,42 @@ export async function runSagas(log: EventLog, options: RunSagasOptions): Promise
   }
 }
 
-function settingsFor(
-  name: string,
-  { partitions = 8, takeover, drain, runtime, concurrency = 256 }: RunSagasOptions,
-): Settings {
+/** @throws `BANYAN_INVALID_OPTIONS` */
+function versionsOf(
+  log: EventLog,
+  definitions: RunSagasOptions['definitions'],
+): ReadonlyMap<string, ReadonlyMap<number, RunnableSaga>> {
+  const byName = new Map<string, Map<number, RunnableSaga>>()
+  for (const definition of definitions) {
+    const { name } = definition
+    const runnable: RunnableSaga = isPolicy(definition) ? reactionsOf(policy(definition), log) : definition
+    checkName(name)
+    const { version = 1 } = runnable
+    const versions = byName.get(name) ?? new Map<number, RunnableSaga>()
+    byName.set(name, versions)
+    const isMixed = [...versions.values()].some(({ parks }) => parks !== runnable.parks)
+    if (versions.has(version) || isMixed)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        isMixed
+          ? `runSagas: ${name} is a saga and a policy; give one of them another name`
+          : `runSagas: there are two definitions of ${name} version ${version}`,
+      )
+    versions.set(version, runnable)
+  }
+  return byName
+}
+
+/** How all that is run is shared among processes. */
+type Shared = Pick<RunSagasOptions, 'partitions' | 'takeover' | 'drain' | 'runtime'>
+
+function settingsFor(name: string, concurrency: number, shared: Shared): Settings {
   return {
     ...settingsOf({
-      ...{ name: subscriptionOf(name), topic: 'sagas', from: 'start', partitions, attempts: 1_000_000_000 },
+      ...{ name: subscriptionOf(name), topic: 'sagas', from: 'start', attempts: 1_000_000_000 },
       backoff: { base: '1s', max: '1m' },
       window: Math.max(4096, 4 * concurrency),
-      ...(takeover !== undefined && { takeover }),
-      ...(drain !== undefined && { drain }),
-      ...(runtime && { runtime }),
+      ...shared,
     }),
     topic: categoryOf(name),
     selector: { category: categoryOf(name), types: INPUTS },
@@ -142,7 +167,7 @@ class Runner {
   readonly #runtime: Runtime
   readonly #settings: Settings
   readonly #subscription: Subscription<SagaEvent>
-  readonly #versions: ReadonlyMap<number, AnySaga>
+  readonly #versions: ReadonlyMap<number, RunnableSaga>
   readonly #concurrency: number
   readonly #closing = new AbortController()
   readonly #executions = new Map<string, Execution>()
@@ -157,7 +182,7 @@ class Runner {
     log: EventLog,
     settings: Settings,
     subscription: Subscription<SagaEvent>,
-    versions: ReadonlyMap<number, AnySaga>,
+    versions: ReadonlyMap<number, RunnableSaga>,
     concurrency: number,
   ) {
     this.#log = log

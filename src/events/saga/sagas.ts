@@ -20,6 +20,7 @@ import { Script } from './script.js'
 import type { SagaState } from './state.js'
 import { statusOf, type ListedSaga } from './status.js'
 import { timelineOf, type SagaView } from './timeline.js'
+import { traceOf, type Trace, type TraceOptions } from './trace.js'
 
 /** How a saga is started. */
 export interface StartOptions {
@@ -91,7 +92,7 @@ export interface Sagas {
    * Starts a saga by its name: of the highest version among the `definitions` given here, or if there is none of the highest
    * that processes run. Then the input is not checked, as nobody here knows what it must be like.
    *
-   * @throws also `BANYAN_SAGA_UNKNOWN` if no process has run sagas of that name
+   * @throws also `BANYAN_SAGA_UNKNOWN` if no process has run sagas of that name, `BANYAN_SAGA_REFUSED` for a policy
    */
   start(name: string, input?: unknown, options?: StartOptions): Promise<StartedSaga>
   /**
@@ -145,6 +146,14 @@ export interface Sagas {
    * @throws `BANYAN_INVALID_POSITION`, `BANYAN_POSITION_AHEAD`
    */
   follow(options?: FollowSagasOptions): AsyncIterable<SagaChanges>
+  /**
+   * Everything of one correlation, from event to event: which reactions and sagas an event has led to, and these to which
+   * events. Reads the log from `from` on: correlations have no index.
+   *
+   * @param correlationId - of their metadata; the id of the first event, if that has begun one
+   * @throws `BANYAN_INVALID_OPTIONS`, and what `read` throws
+   */
+  trace(correlationId: string, options?: TraceOptions): Promise<Trace>
   /** Names of all kinds of sagas that were ever run on this log. */
   names(): Promise<string[]>
 }
@@ -309,6 +318,10 @@ class LogSagas implements Sagas {
 
   follow(options: FollowSagasOptions = {}): AsyncIterable<SagaChanges> {
     return followSagas(this.#log, options)
+  }
+
+  trace(correlationId: string, options: TraceOptions = {}): Promise<Trace> {
+    return traceOf(this.#log, correlationId, options)
   }
 
   names(): Promise<string[]> {

@@ -1,4 +1,5 @@
 import type { Position } from '../log.js'
+import type { EventPlace } from './records.js'
 import type { SagaState } from './state.js'
 
 /**
@@ -23,6 +24,8 @@ export interface SagaSummary {
   readonly version: number
   readonly status: SagaStatus
   readonly started: number
+  /** Of a reaction: what it reacts to. */
+  readonly event?: EventPlace
   /** What it does or waits for, or why it is parked or compensated. */
   readonly at?: string
   /** When the first of the timers, tries and timeouts is due that it waits for. */
@@ -47,11 +50,12 @@ export function statusOf({ end, parked, failing, ops }: SagaState): SagaStatus {
 
 /** @param state - of a saga that was started */
 export function summaryOf(id: string, state: SagaState): SagaSummary {
-  const { saga, version, at } = state.started!
+  const { saga, version, at, reaction, input } = state.started!
   const now = doing(state)
   const due = dueOf(state)
   return {
     ...{ id, saga, version, status: statusOf(state), started: at },
+    ...(reaction && { event: input as EventPlace }),
     ...(now !== undefined && { at: now }),
     ...(due !== undefined && { due }),
   }

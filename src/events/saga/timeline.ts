@@ -1,9 +1,11 @@
-import type { EventLog, Metadata, Recorded } from '../log.js'
+import type { EventLog, Metadata, Position, Recorded } from '../log.js'
+import { START } from '../position.js'
 import { unknownSaga } from './description.js'
 import type { ErrorInfo, FailureClass } from './failure.js'
 import { applyTo } from './journal.js'
 import { momentsOf, type SagaMoment } from './moments.js'
 import { nameIn, streamOf } from './names.js'
+import { reactionView, type ReactionView } from './policies/view.js'
 import type { Direction, OpKind, SagaEvent, SagaRecord } from './records.js'
 import { SagaState, type Op } from './state.js'
 import { statusOf, type SagaStatus } from './status.js'
@@ -72,6 +74,8 @@ export interface SagaView {
   }
   readonly beyondReturn: boolean
   readonly parent?: string
+  /** Of a reaction: the event that it reacts to, and what it has appended. */
+  readonly reaction?: ReactionView
   readonly steps: readonly SagaStepView[]
   readonly timeline: readonly SagaMoment[]
 }
@@ -90,28 +94,32 @@ export async function timelineOf(log: EventLog, id: string): Promise<SagaView> {
   const timeline: SagaMoment[] = []
   const told: Told[] = []
   let metadata: Metadata = {}
-  let ended: number | undefined
+  let began: Position = START
+  let ended: Recorded<SagaEvent> | undefined
   for await (const event of log.read<SagaEvent>({ stream: streamOf(id) })) {
-    if (!state.started) metadata = event.metadata
+    if (!state.started) ({ metadata, position: began } = event)
     for (const moment of momentsOf(event, state)) timeline.push(moment)
     for (const record of recordsOf(event)) note(record, told)
     applyTo(state, event)
-    if (event.type === 'Ended') ended = event.recorded
+    if (event.type === 'Ended') ended = event
   }
   const { started, end, failing, ops } = state
   if (!started) throw await unknownSaga(log, id)
   const failure = failing ?? (end?.outcome === 'compensated' ? end : undefined)
   const parked = parkedOf(state)
+  const reaction =
+    started.reaction && (await reactionView(log, id, started, metadata, began, ended?.position))
   return {
     ...{ id, saga: started.saga, version: started.version, status: statusOf(state) },
     ...{ input: started.input, started: started.at, metadata },
     ...(started.deadline !== undefined && { deadline: started.at + started.deadline }),
-    ...(end && { ended: ended! }),
+    ...(end && { ended: ended!.recorded }),
     ...(end?.outcome === 'completed' && { result: end.result }),
     ...(failure && { failure: { class: failure.class, error: failure.error } }),
     ...(parked && { parked }),
     beyondReturn: state.isBeyondReturn,
     ...(started.parent && { parent: started.parent.id }),
+    ...(reaction && { reaction }),
     steps: ops.map((op) => stepOf(op, told[op.index]!)),
     timeline,
   }

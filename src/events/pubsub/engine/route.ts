@@ -11,9 +11,10 @@ export interface Route {
 }
 
 /** Where an event belongs; undefined if it is not for this subscription. */
-export function routeOf(event: RecordedEvent, { topic, where, key }: Settings): Route | undefined {
+export function routeOf(event: RecordedEvent, { topic, where, key, faults }: Settings): Route | undefined {
   if (isSystemStream(event.stream) && !isSystemStream(topic)) return undefined
   const stream = event.stream === categoryOf(event.stream) ? undefined : event.stream
+  if (event.fault && faults === 'give') return { key: undefined }
   if (event.fault) return { key: key ? undefined : stream, fault: event.fault.message }
   try {
     const isWanted: unknown = !where || where(event)

@@ -1,0 +1,43 @@
+import type { EventLog } from '../../log.js'
+import { settingsOf, type Settings, type SubscriptionOptions } from '../../pubsub/options.js'
+import { takePart, type Subscription } from '../../pubsub/subscription.js'
+import { startOf } from '../journal.js'
+import { selectionOf, type AnyPolicy } from './policy.js'
+import { metadataOf, reactionId } from './reaction.js'
+
+/**
+ * Starts a reaction to each event of a policy, under the id of the event: one that comes again starts nothing.
+ *
+ * @param options - how it is shared among processes
+ */
+export async function startReactions(
+  log: EventLog,
+  policy: AnyPolicy,
+  options: Pick<SubscriptionOptions, 'partitions' | 'takeover' | 'drain' | 'runtime'>,
+): Promise<Subscription> {
+  const { name } = policy
+  const settings: Settings = {
+    ...settingsOf({
+      ...selectionOf(policy),
+      ...options,
+      // There is no order to keep, so nothing waits for another.
+      key: () => undefined,
+      park: 'message',
+      attempts: 1_000_000_000,
+      backoff: { base: '1s', max: '1m' },
+    }),
+    // What cannot be read yet is a matter of the reaction, where somebody sees it.
+    faults: 'give',
+  }
+  const subscription = await takePart(log, settings)
+  subscription.handle(async (event) => {
+    const { stream, revision } = event
+    const started = {
+      ...{ format: 1 as const, saga: name, version: 1, reaction: true as const },
+      input: { stream, revision },
+    }
+    const start = startOf(reactionId(name, event.id), started, settings.runtime, metadataOf(event))
+    await log.append({ streams: start.map((append) => ({ ...append, expected: 'none' })) })
+  })
+  return subscription
+}
