@@ -111,7 +111,7 @@ describe('a change', () => {
     const { sagas, change } = await start({ fulfilment: { module } })
     workshop.write('fulfilment.ts', 'export const other = { name: "other", run() {} }')
     await expect(change({ fulfilment: { module } })).rejects.toThrow(
-      `sagas.fulfilment: ${module} exports no saga of the name \`fulfilment\`, but other`,
+      `sagas.fulfilment: ${module} exports no saga or policy of the name \`fulfilment\`, but other`,
     )
     await sagas.post('fulfilment', { id: '1', input: { to: 'Paris' } })
     await sagas.until('fulfilment/1', is('completed'))

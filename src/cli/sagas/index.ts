@@ -3,6 +3,7 @@ import { onLogOrNode } from '../events/commands/common.js'
 import type { PlaceOptions } from '../events/place.js'
 import type { AskerFlags } from './input.js'
 import type { ListFlags } from './list.js'
+import type { TraceFlags } from './trace.js'
 
 type Options = PlaceOptions & { json?: true }
 
@@ -30,6 +31,7 @@ Examples:
   banyan sagas                                    the last that were started
   banyan sagas list --status parked               those that wait for you
   banyan sagas show fulfilment/17                 what it has done, and what to do about it
+  banyan sagas trace request-1                    from event to event, and what reacted to them
   banyan sagas retry fulfilment/17                try again what it is parked for
   banyan sagas skip fulfilment/17 --result '{}'   go on: somebody has done it by hand
   banyan sagas cancel fulfilment/17 -r 'fraud'    undo it
@@ -65,6 +67,22 @@ function registerViews(sagas: Command): void {
   onLogOrNode(show)
     .option(...JSON_OPTION)
     .action(async (id: string, options: Options) => (await import('./show.js')).show(id, options))
+
+  const trace = sagas
+    .command('trace')
+    .description('show from event to event what one request has led to, and the reactions and sagas between')
+    .argument('<correlation-id>', 'of the metadata, or the id of the first event')
+    .option('--from <place>', 'only after this: a time (10m, 2026-09-22), a position (default: start)')
+    .option('-n, --limit <count>', 'at most so many events and sagas (default: 1000)')
+    .option('--scan <count>', 'reads at most so many events of the log (default: 1000000)')
+  onLogOrNode(trace)
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      `
+Correlations have no index: it reads the log from --from on.`,
+    )
+    .action(async (id: string, options: TraceFlags) => (await import('./trace.js')).trace(id, options))
 }
 
 function registerRemedies(sagas: Command): void {

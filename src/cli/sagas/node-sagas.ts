@@ -1,4 +1,4 @@
-import type { ListedSaga, SagaView, StartedSaga } from '../../events/index.js'
+import type { ListedSaga, SagaView, StartedSaga, Trace } from '../../events/index.js'
 import { idFor, nameIn } from '../../events/saga/names.js'
 import { askNode } from '../events/node-log/transport.js'
 import type { SagaOperations } from './operations.js'
@@ -32,6 +32,13 @@ export function nodeSagas(admin: string): SagaOperations {
     },
     async show(id) {
       return (await get(pathOf(id))) as SagaView
+    },
+    async trace(correlationId, { from, limit, scan, signal } = {}) {
+      const query = new URLSearchParams()
+      for (const [name, value] of Object.entries({ from, limit, scan }))
+        if (value !== undefined) query.set(name, String(value))
+      const path = `/api/traces/${encodeURIComponent(correlationId)}?${query.toString()}`
+      return (await (await askNode(admin, path, { signal: signal ?? null })).json()) as Trace
     },
     async retry(id, by = {}) {
       await post(`${pathOf(id)}/retry`, by)

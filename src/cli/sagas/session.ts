@@ -24,6 +24,7 @@ export async function onSagas(
       const own: SagaOperations = {
         list: (options) => manage.list(options),
         show: (id) => manage.show(id),
+        trace: (correlationId, options) => manage.trace(correlationId, options),
         retry: (id, by) => manage.retry(id, by),
         skip: (id, by) => manage.skip(id, by),
         cancel: (id, by) => manage.cancel(id, by),

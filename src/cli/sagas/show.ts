@@ -1,6 +1,6 @@
 import { systemClock } from '../../core/clock.js'
 import { formatDuration } from '../../core/duration.js'
-import type { SagaView } from '../../events/index.js'
+import type { ReactionView, SagaView } from '../../events/index.js'
 import type { PlaceOptions } from '../events/place.js'
 import { printable } from '../events/show/printable.js'
 import { lineWidth } from '../output.js'
@@ -44,12 +44,14 @@ function clipEach(line: string): string {
 
 function headRows(view: SagaView, now: number): [string, string][] {
   const { started, metadata, parent, input, deadline, ended, result, failure, parked, beyondReturn } = view
+  const { reaction } = view
   const actor = typeof metadata.actor === 'string' ? ` by ${printable(metadata.actor)}` : ''
   const isOver = ended !== undefined
   return [
     ['started', `${momentText(started, now)}${actor}`],
     ...when(parent !== undefined, 'parent', () => printable(parent!)),
-    ...when(input !== undefined, 'input', () => jsonText(input)),
+    ...when(reaction !== undefined, 'reacts to', () => causeText(reaction!.event)),
+    ...when(input !== undefined && !reaction, 'input', () => jsonText(input)),
     ...when(deadline !== undefined && !isOver, 'deadline', () => momentText(deadline!, now)),
     ...when(beyondReturn && !isOver, 'undone', () => 'never: it is past its point of no return'),
     ...when(failure !== undefined, isOver ? 'went back' : 'goes back', () =>
@@ -59,7 +61,13 @@ function headRows(view: SagaView, now: number): [string, string][] {
     ...when(parked !== undefined, 'reason', () => paint('red', printable(parked!.reason))),
     ...when(isOver, 'ended', () => `${momentText(ended!, now)}, after ${formatDuration(ended! - started)}`),
     ...when(result !== undefined, 'result', () => jsonText(result)),
+    ...(reaction?.appended ?? []).map((event): [string, string] => ['appended', causeText(event)]),
   ]
+}
+
+function causeText({ stream, revision, type, id }: ReactionView['event']): string {
+  const what = type === undefined ? paint('red', 'truncated') : paint('bold', printable(type))
+  return `${what}  ${paint('cyan', `${printable(stream)}@${revision}`)}  ${paint('gray', printable(id))}`
 }
 
 function when(is: boolean, title: string, text: () => string): [string, string][] {
@@ -67,7 +75,7 @@ function when(is: boolean, title: string, text: () => string): [string, string][
 }
 
 /** What somebody can do about a parked one, as commands. */
-function remedyLines({ id, parked, beyondReturn }: SagaView, where: PlaceOptions): string[] {
+function remedyLines({ id, parked, beyondReturn, reaction }: SagaView, where: PlaceOptions): string[] {
   if (!parked) return []
   const what =
     parked.step === undefined
@@ -79,7 +87,7 @@ function remedyLines({ id, parked, beyondReturn }: SagaView, where: PlaceOptions
       parked.direction === 'compensate'
         ? `you have undone step ${printable(parked.step!)} by hand: it goes on with the others`
         : `you have done it by hand: it goes on; --result JSON is what ${what} has returned`,
-    cancel: 'give it up: undoes what it has done',
+    cancel: reaction ? 'give it up: nothing more is done' : 'give it up: undoes what it has done',
   }
   const commands = parked.remedies.map((remedy) => `banyan sagas ${remedy} ${quoted(id)}${placeText(where)}`)
   const width = Math.max(...commands.map((command) => command.length))

@@ -20,6 +20,7 @@ import { purgeReply, type CachePurge } from './cache.js'
 import type { SagaStarter } from '../sagas/state.js'
 import { sagasReply } from './sagas.js'
 import { StatusWatch } from './status-stream.js'
+import { tracesReply } from './traces.js'
 import { subscriptionsReply } from './subscriptions.js'
 import {
   decoded,
@@ -84,6 +85,7 @@ const BODY_BYTES = 64 * 1024
  * | `/api/outboxes...` | outboxes that are relayed to the log: see {@link outboxesReply} |
  * | `/api/cdc...` | captured databases: see {@link captureReply} |
  * | `/api/sagas...` | sagas: see {@link sagasReply} |
+ * | `GET /api/traces/{correlationId}` | from event to event: see {@link tracesReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -180,6 +182,7 @@ export class AdminServer {
       return captureReply(request, path, this.#watched(this.#subject.captures(), this.#captures))
     if (path === '/api/sagas' || path.startsWith('/api/sagas/'))
       return sagasReply(request, path, this.#subject.events(), this.#subject.sagas())
+    if (/^\/api\/traces\/[^/]+$/.test(path)) return tracesReply(request, path, this.#subject.events())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
     switch (path) {
@@ -202,7 +205,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc or /api/sagas.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas or /api/traces/{correlationId}.',
         )
     }
   }

@@ -188,7 +188,8 @@ async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>
   throw new BanyanError('BANYAN_INVALID_OPTIONS', 'the body must be a JSON object')
 }
 
-function refusal(error: unknown): Reply {
+/** How an error of the events plane is told. */
+export function refusal(error: unknown): Reply {
   if (error instanceof URIError) return problem(400, 'The path is not percent-encoded as it must be.')
   if (!(error instanceof BanyanError)) throw error
   if (error.code === 'BANYAN_INVALID_OPTIONS') return problem(400, `${error.message}.`)

@@ -13,7 +13,7 @@ export async function checkSagas({
   const problems: MeaningProblem[] = []
   const files: string[] = []
   for (const [name, { module }] of Object.entries(sagas)) {
-    const [{ loadSagas }, { filesOf }] = await Promise.all([
+    const [{ loadSagas, versionOf }, { filesOf }] = await Promise.all([
       import('../sagas/module.js'),
       import('../user-module.js'),
     ])
@@ -22,7 +22,8 @@ export async function checkSagas({
       const path = ['sagas', name, 'module', ...(typeof module === 'string' ? [] : [index])]
       const error = (message: string): MeaningProblem => ({ severity: 'error', path, message, at: 'value' })
       try {
-        for (const { version = 1 } of await loadSagas(reference, name)) {
+        for (const definition of await loadSagas(reference, name)) {
+          const version = versionOf(definition)
           if (versions.has(version)) problems.push(error(`has version ${version} of ${name} a second time`))
           versions.add(version)
         }

@@ -85,17 +85,17 @@ test.each<[string, string, string]>([
   [
     `module: ${module}`,
     `module: ${other}`,
-    '6:25: sagas.fulfilment.module: other.ts exports no saga of the name `fulfilment`, but refund',
+    '6:25: sagas.fulfilment.module: other.ts exports no saga or policy of the name `fulfilment`, but refund',
   ],
   [
     `module: ${module}`,
     `module: ${none}`,
-    '6:25: sagas.fulfilment.module: none.mjs exports no saga: export what `saga({ ... })` of banyan/events returns',
+    '6:25: sagas.fulfilment.module: none.mjs exports no saga and no policy: export what `saga({ ... })` or `policy({ ... })` of banyan/events returns',
   ],
   [
     `module: ${module}`,
     `module: '${none}#other'`,
-    '6:25: sagas.fulfilment.module: none.mjs#other is no saga: export what `saga({ ... })` of banyan/events returns',
+    '6:25: sagas.fulfilment.module: none.mjs#other is no saga and no policy: export what `saga({ ... })` or `policy({ ... })` of banyan/events returns',
   ],
   [
     `module: ${module}`,

@@ -1,13 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sleep } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
-import {
-  runSagas,
-  type AnySaga,
-  type EventLog,
-  type RunSagasOptions,
-  type SagaRunner,
-} from '../../events/index.js'
+import { runSagas, type EventLog, type RunSagasOptions, type SagaRunner } from '../../events/index.js'
+import { versionOf, type AnyDefinition } from './module.js'
 import type { SagaSpec } from '../spec.js'
 import type { HostedSagaState } from './state.js'
 
@@ -18,8 +13,8 @@ const PAUSE_LAST_MS = 10_000
 /** What is to run. */
 export interface WantedSaga {
   readonly spec: SagaSpec
-  /** Its versions. */
-  readonly definitions: readonly AnySaga[]
+  /** Its versions; of a policy there is one. */
+  readonly definitions: readonly AnyDefinition[]
 }
 
 /** The sagas of a name that a configuration asks for. What cannot be run is tried again without end. */
@@ -43,7 +38,7 @@ export class HostedSaga {
     this.#turn = this.#run(wanted, this.#leaving.signal)
   }
 
-  get definitions(): readonly AnySaga[] {
+  get definitions(): readonly AnyDefinition[] {
     return this.#wanted.definitions
   }
 
@@ -67,7 +62,7 @@ export class HostedSaga {
     const { spec, definitions } = this.#wanted
     return {
       modules: [spec.module].flat(),
-      versions: definitions.map(({ version = 1 }) => version).sort((a, b) => a - b),
+      versions: definitions.map(versionOf).sort((a, b) => a - b),
       running: this.#runner?.running ?? 0,
       ...(this.#problem !== undefined && { problem: this.#problem }),
     }
@@ -108,7 +103,7 @@ export class HostedSaga {
   }
 }
 
-function isSame(before: readonly AnySaga[], after: readonly AnySaga[]): boolean {
+function isSame(before: readonly AnyDefinition[], after: readonly AnyDefinition[]): boolean {
   return before.length === after.length && before.every((each, index) => each === after[index])
 }
 

@@ -8,7 +8,8 @@ import {
 } from '../../events/index.js'
 import type { SagaSpec } from '../spec.js'
 import { HostedSaga } from './hosted-saga.js'
-import { definitionsOf } from './module.js'
+import { isPolicy } from '../../events/saga/policies/policy.js'
+import { definitionsOf, type AnyDefinition } from './module.js'
 import type { HostedSagaState, SagaStarter } from './state.js'
 
 type Specs = Readonly<Record<string, SagaSpec>>
@@ -33,7 +34,7 @@ export class HostedSagas implements SagaStarter {
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` that says which module cannot be had; nothing has changed then
    */
   async prepare(specs: Specs): Promise<() => void> {
-    const definitions = new Map<string, readonly AnySaga[]>()
+    const definitions = new Map<string, readonly AnyDefinition[]>()
     for (const [name, spec] of Object.entries(specs)) definitions.set(name, await definitionsOf(name, spec))
     return () => this.#follow(specs, definitions)
   }
@@ -43,7 +44,9 @@ export class HostedSagas implements SagaStarter {
   }
 
   start(name: string, input: unknown, options: StartOptions): Promise<StartedSaga> {
-    const definitions = this.#sagas.get(name)?.definitions ?? []
+    const hosted = this.#sagas.get(name)?.definitions ?? []
+    // Those of policies are started by events alone, which is said where it is refused.
+    const definitions = hosted.filter((definition): definition is AnySaga => !isPolicy(definition))
     return sagas(this.#log, { definitions, runtime: this.#runtime }).start(name, input, options)
   }
 
@@ -53,7 +56,7 @@ export class HostedSagas implements SagaStarter {
     await Promise.all(this.#leaving)
   }
 
-  #follow(specs: Specs, definitions: ReadonlyMap<string, readonly AnySaga[]>): void {
+  #follow(specs: Specs, definitions: ReadonlyMap<string, readonly AnyDefinition[]>): void {
     for (const [name, hosted] of this.#sagas)
       if (!Object.hasOwn(specs, name)) {
         this.#sagas.delete(name)

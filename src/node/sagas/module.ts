@@ -1,25 +1,29 @@
 import { BanyanError } from '../../core/errors.js'
 import { suggest } from '../../core/suggest.js'
 import { saga, type AnySaga } from '../../events/saga/definition.js'
+import { isPolicy, policy, type AnyPolicy } from '../../events/saga/policies/policy.js'
 import type { SagaSpec } from '../spec.js'
 import { loadModule, referenceOf, wrongModule, type UserModule } from '../user-module.js'
 
+/** What a module can export. */
+export type AnyDefinition = AnySaga | AnyPolicy
+
 /**
- * Loads all versions of a saga that a module exports, or the one that is named; the same objects as before as long as the
+ * Loads all versions of a saga that a module exports, or a policy, or the one that is named; the same objects as before as long as the
  * module is the same.
  *
  * @param reference - a path, with the name of an export behind a `#` if only that one is meant
  * @param name - what the saga must be called
  * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` that says what is wrong with the module
  */
-export async function loadSagas(reference: string, name: string): Promise<readonly AnySaga[]> {
+export async function loadSagas(reference: string, name: string): Promise<readonly AnyDefinition[]> {
   const wanted = referenceOf(reference)
   const { path, exportName } = wanted
   const { exported } = await loadModule(wanted)
   const found =
     exportName === undefined ? allOf(exported, name, path) : [exportOf(exported, exportName, path)]
   for (const each of found) check(each, name, reference)
-  return found as AnySaga[]
+  return found as AnyDefinition[]
 }
 
 /**
@@ -27,8 +31,8 @@ export async function loadSagas(reference: string, name: string): Promise<readon
  *
  * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`
  */
-export async function definitionsOf(name: string, { module }: SagaSpec): Promise<readonly AnySaga[]> {
-  const definitions: AnySaga[] = []
+export async function definitionsOf(name: string, { module }: SagaSpec): Promise<readonly AnyDefinition[]> {
+  const definitions: AnyDefinition[] = []
   for (const reference of [module].flat())
     try {
       definitions.push(...(await loadSagas(reference, name)))
@@ -40,6 +44,11 @@ export async function definitionsOf(name: string, { module }: SagaSpec): Promise
   return definitions
 }
 
+/** Which form of its code it is; a policy has only one. */
+export function versionOf(definition: AnyDefinition): number {
+  return isPolicy(definition) ? 1 : (definition.version ?? 1)
+}
+
 /** An export may have two names. */
 function allOf(exported: UserModule['exported'], name: string, path: string): unknown[] {
   const likely = [...new Set(Object.values(exported).filter(isLikely))]
@@ -48,8 +57,8 @@ function allOf(exported: UserModule['exported'], name: string, path: string): un
   const others = [...new Set(likely.map((each) => each.name))]
   throw wrongModule(
     others.length === 0
-      ? `${path} exports no saga: export what \`saga({ ... })\` of banyan/events returns`
-      : `${path} exports no saga of the name \`${name}\`, but ${others.join(', ')}`,
+      ? `${path} exports no saga and no policy: export what \`saga({ ... })\` or \`policy({ ... })\` of banyan/events returns`
+      : `${path} exports no saga or policy of the name \`${name}\`, but ${others.join(', ')}`,
   )
 }
 
@@ -61,7 +70,7 @@ function exportOf(exported: UserModule['exported'], name: string, path: string):
   )
 }
 
-function isLikely(value: unknown): value is AnySaga {
+function isLikely(value: unknown): value is AnyDefinition {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -72,17 +81,20 @@ function isLikely(value: unknown): value is AnySaga {
   )
 }
 
-/** The module may have the `saga` of another copy of the package: so it is the definition that counts. */
+/** The module may have the `saga` or `policy` of another copy of the package: so it is the definition that counts. */
 function check(found: unknown, name: string, reference: string): void {
   if (!isLikely(found))
-    throw wrongModule(`${reference} is no saga: export what \`saga({ ... })\` of banyan/events returns`)
+    throw wrongModule(
+      `${reference} is no saga and no policy: export what \`saga({ ... })\` or \`policy({ ... })\` of banyan/events returns`,
+    )
   try {
-    saga(found)
+    if (isPolicy(found)) policy(found)
+    else saga(found)
   } catch (error) {
     throw wrongModule(`${reference}: ${(error as Error).message}`, error)
   }
   if (found.name !== name)
     throw wrongModule(
-      `${reference} is the saga \`${found.name}\`, not \`${name}\`; give it the name that it has`,
+      `${reference} is the ${isPolicy(found) ? 'policy' : 'saga'} \`${found.name}\`, not \`${name}\`; give it the name that it has`,
     )
 }

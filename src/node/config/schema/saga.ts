@@ -15,7 +15,7 @@ export const sagaName = z
 export const saga = z.strictObject({
   module: oneOrMore(moduleReference).meta({
     description:
-      'What exports it, in all versions that are run: ./sagas/fulfilment.ts, with #name for one export of it; or a list.',
+      'What exports it, a saga in all versions that are run, or a policy: ./sagas/fulfilment.ts, with #name for one export of it; or a list.',
   }),
   concurrency: z.int().min(1).optional().meta({
     description: 'Sagas that go on at the same time in a process, those that sleep not counted. Default 256.',
