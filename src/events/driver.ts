@@ -31,6 +31,12 @@ export interface LogDriver {
   append(group: readonly EncodedCommit[]): Promise<readonly (Outcome | Promise<Outcome>)[]>
   /** How many groups may be on their way. */
   readonly parallel: number
+  /**
+   * Positions are those of `formatPosition`, and the events of a commit that `append` was given have consecutive ones, up
+   * to that of its outcome. Followers then pass what this process has appended, and they have not selected, without
+   * reading a page. Default false.
+   */
+  readonly consecutive?: boolean
 
   /** Reads one page: as much as `limit` and a few megabytes allow, at least one event if there is one. */
   read(query: Query): Promise<Page>

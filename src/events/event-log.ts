@@ -36,6 +36,7 @@ import type {
 import { checkName, MAX_STREAM_BYTES } from './names.js'
 import { checkPosition, checkStreamsOptions, checkTime, checkTruncation } from './places.js'
 import { followedPart, limitOf, queryOf, startOf, type Part } from './query.js'
+import { OwnCommits } from './own-commits.js'
 import { START } from './position.js'
 import { ReadAhead } from './read-ahead.js'
 import {
@@ -110,6 +111,7 @@ export class DriverLog implements EventLog {
   /** Whether a type is not always shown as it is stored. */
   readonly #renames: boolean
   readonly #turns: Turns
+  readonly #own: OwnCommits | undefined
   readonly #closing = new AbortController()
   /** Resolves when the last append that goes through transforms was handed over. */
   #lastTurn: Promise<void> = Promise.resolve()
@@ -123,6 +125,7 @@ export class DriverLog implements EventLog {
     this.#transforms = options.transforms ?? []
     this.#renames = this.#transforms.some((transform) => transform.storedTypes !== undefined)
     this.#turns = new Turns(this.#runtime.clock)
+    if (driver.consecutive) this.#own = new OwnCommits(this.#runtime.clock)
     this.#limits = {
       eventBytes: bytes(options.eventBytes ?? '16MB', 'eventBytes'),
       commitBytes: bytes(options.commitBytes ?? '64MB', 'commitBytes'),
@@ -140,6 +143,7 @@ export class DriverLog implements EventLog {
         bytes: bytes(options.waitingBytes ?? '256MB', 'waitingBytes'),
       },
       this.#instruments.groupSize,
+      this.#own,
     )
   }
 
@@ -276,7 +280,16 @@ export class DriverLog implements EventLog {
         toldAt = this.#runtime.clock.now()
         yield { events: events as Recorded<Event>[], position, caughtUp: page.end, truncated: page.truncated }
       }
-      if (page.end) await this.#driver.changed(position, signal)
+      if (!page.end) continue
+      await this.#driver.changed(position, signal)
+      while (this.#own && this.#runtime.clock.now() - toldAt < PROGRESS_MS) {
+        // Whoever has appended is told along with followers: when no microtask is left, that is done.
+        await new Promise<void>((resolve) => process.nextTick(resolve))
+        const passed = this.#own.passed(part, position)
+        if (passed === position) break
+        position = passed
+        await this.#driver.changed(position, signal)
+      }
     }
   }
 

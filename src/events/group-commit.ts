@@ -1,6 +1,7 @@
 import type { Histogram } from '../core/telemetry.js'
 import type { EncodedCommit, LogDriver, Outcome } from './driver.js'
 import { eventError } from './errors.js'
+import type { OwnCommits } from './own-commits.js'
 
 /** A group is sent when it has this much, even if the driver could take more. */
 const GROUP_COMMITS = 1024
@@ -23,6 +24,7 @@ export class GroupCommit {
   readonly #driver: LogDriver
   readonly #limit: { commits: number; bytes: number }
   readonly #size: Histogram
+  readonly #own: OwnCommits | undefined
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #onTheirWay = 0
@@ -33,11 +35,18 @@ export class GroupCommit {
   /**
    * @param limit - how much may wait
    * @param size - is told the size of each group, in commits
+   * @param own - is told what was appended, before those who wait for it are
    */
-  constructor(driver: LogDriver, limit: { commits: number; bytes: number }, size: Histogram) {
+  constructor(
+    driver: LogDriver,
+    limit: { commits: number; bytes: number },
+    size: Histogram,
+    own?: OwnCommits,
+  ) {
     this.#driver = driver
     this.#limit = limit
     this.#size = size
+    this.#own = own
   }
 
   /** How many commits wait. */
@@ -88,7 +97,11 @@ export class GroupCommit {
     this.#onTheirWay++
     try {
       const outcomes = await this.#driver.append(group.map(({ commit }) => commit))
-      for (let index = 0; index < group.length; index++) group[index]!.resolve(outcomes[index]!)
+      for (const [index, { commit, resolve }] of group.entries()) {
+        const outcome = outcomes[index]!
+        if (!(outcome instanceof Promise)) this.#own?.add(commit, outcome)
+        resolve(outcome)
+      }
     } catch (error) {
       for (const { reject } of group) reject(error)
     }

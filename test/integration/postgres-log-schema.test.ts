@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensure } from '../../scripts/engines.mjs'
 import { migratePostgresLog } from '../../src/drivers/postgres/migrate.js'
+import { FORMAT, MIGRATIONS } from '../../src/drivers/postgres/migrations/index.js'
 import { pageStatement } from '../../src/drivers/postgres/page.js'
 import { unseal } from '../../src/drivers/postgres/seal.js'
 import { openLog, type EventLog } from '../../src/events/index.js'
@@ -28,8 +29,24 @@ describe.skipIf(postgresMissing())('the schema of the event log on PostgreSQL', 
 
     test('by command: say from which format to which, and do nothing the second time', async () => {
       const url = await server.database()
-      expect(await migratePostgresLog(url)).toEqual({ from: 0, to: 1 })
-      expect(await migratePostgresLog({ driver: 'postgres', url })).toEqual({ from: 1, to: 1 })
+      expect(await migratePostgresLog(url)).toEqual({ from: 0, to: FORMAT })
+      expect(await migratePostgresLog({ driver: 'postgres', url })).toEqual({ from: FORMAT, to: FORMAT })
+    })
+
+    test('bring a log of the first format up to date', async () => {
+      const url = await server.database()
+      await server.query('CREATE SCHEMA banyan', [], url)
+      await server.query(
+        `SET search_path TO banyan; ${MIGRATIONS[0]!}; INSERT INTO log (format) VALUES (1)`,
+        undefined,
+        url,
+      )
+      await expect(openLog(url)).rejects.toThrow('has format 1, this version needs')
+      expect(await migratePostgresLog(url)).toEqual({ from: 1, to: FORMAT })
+      await using log = await openLog(url)
+      await put(log, 'a-1')
+      const events = await all(log.read({ category: 'a', types: ['T'] }))
+      expect(events.map(({ stream }) => stream)).toEqual(['a-1'])
     })
 
     test('are not run by opening if that is switched off, nor on tables of another version', async () => {

@@ -52,6 +52,7 @@ export function memoryLog(): LogDriver {
 class MemoryLog implements LogDriver {
   readonly capabilities = CAPABILITIES
   readonly parallel = 1
+  readonly consecutive = true
   /** The event at place p stands at p - 1; truncated ones leave a hole. */
   readonly #events: (StoredEvent | undefined)[] = []
   readonly #streams = new Map<string, Stream>()

@@ -53,6 +53,7 @@ class PostgresLog implements LogDriver {
   readonly capabilities = CAPABILITIES
   /** One at a time: the next group would only wait for the lock, and two halves cost more than a whole. */
   readonly parallel = 1
+  readonly consecutive = true
   readonly #connections: Connections
   readonly #schema: string
   readonly #appender: Appender

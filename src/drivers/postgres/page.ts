@@ -59,6 +59,7 @@ export function pageStatement(query: Query, schema: string): PageStatement {
   const range = { after: parsePosition(query.after), last, direction: backwards ? 'DESC' : 'ASC' }
   if (stream !== undefined && !tags && !types && !backwards)
     return streamStatement(query, stream, range, schema)
+  if (category !== undefined && !tags && !backwards) return categoryStatement(query, category, range, schema)
 
   const filters: string[] = []
   if (types) filters.push(`type = ANY (${values.add(textArray(types))}::text[])`)
@@ -110,6 +111,21 @@ function streamStatement(
     text: `SELECT * FROM "${schema}".read_stream($1, $2, $3, $4, $5, $6, $7)`,
     values: [stream, after, upTo, fromRevision, toRevision, limit, PAGE_BYTES],
     most: limit + 1,
+  }
+}
+
+/** What followers wait for: a category, perhaps only some types. A function of the database keeps its plan. */
+function categoryStatement(
+  { types, limit }: Query,
+  category: string,
+  { after, last }: Range,
+  schema: string,
+): PageStatement {
+  const most = types ? Math.max(SCANNED, limit + 1) : limit + 1
+  return {
+    text: `SELECT * FROM "${schema}".read_category($1, $2::text[], $3, $4, $5, $6, $7)`,
+    values: [category, types ? textArray(types) : null, after, last, limit, most, PAGE_BYTES],
+    most,
   }
 }
 

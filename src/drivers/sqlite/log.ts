@@ -82,6 +82,7 @@ class SqliteLog implements LogDriver {
   readonly capabilities = CAPABILITIES
   /** While the disk is waited for, the next group is put together. */
   readonly parallel = 2
+  readonly consecutive = true
   readonly #file: string
   readonly #clock: Clock
   readonly #lockWait: number

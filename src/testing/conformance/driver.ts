@@ -3,6 +3,7 @@ import { systemClock } from '../../core/clock.js'
 import type { EncodedCommit, LogDriver, Outcome, Page, Query, StoredEvent } from '../../events/driver.js'
 import { encodeCommit } from '../../events/encode.js'
 import type { Commit } from '../../events/log.js'
+import { formatPosition, parsePosition } from '../../events/position.js'
 import { numbered, put, soon, turns } from './kit.js'
 import type { CaseDefinition } from './setup.js'
 
@@ -111,6 +112,37 @@ export const driverCases: readonly CaseDefinition[] = [
         outcomes.map(brief),
         outcomes.map((_, number) => String(number)),
       )
+    },
+  },
+  {
+    name: 'driver: positions are consecutive where it says so',
+    async run({ driver }) {
+      if (!driver.consecutive) return
+      const commits = Array.from({ length: 40 }, (_, number) =>
+        encode({
+          id: `c${number}`,
+          streams: ['a', 'b'].map((category) => ({
+            stream: `${category}-${number % 7}`,
+            expected: number % 5 === 0 ? 17 : ('any' as const),
+            events: numbered(1 + (number % 4)),
+          })),
+        }),
+      )
+      const outcomes = (
+        await Promise.all([append(driver, commits.slice(0, 20)), append(driver, commits.slice(20))])
+      ).flat()
+      const all = await pages(driver, { limit: 1000, backwards: false })
+      assert.ok(outcomes.some(({ kind }) => kind === 'conflict'))
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome.kind !== 'appended') continue
+        const { id, events } = commits[index]!
+        const last = parsePosition(outcome.position!)
+        const positions = all.filter(({ commit }) => commit === id).map(({ position }) => position)
+        assert.deepEqual(
+          positions,
+          Array.from({ length: events }, (_, at) => formatPosition(last - events + 1 + at)),
+        )
+      }
     },
   },
   {

@@ -17,6 +17,7 @@ export function connection(driver: LogDriver, wire: Wire): LogDriver {
   return {
     capabilities: driver.capabilities,
     parallel: driver.parallel,
+    ...(driver.consecutive && { consecutive: true }),
     append: (group) =>
       ask(async () =>
         (await driver.append(group)).map((outcome) =>

@@ -37,6 +37,7 @@ export function faultyLog(driver: LogDriver, options: FaultyLogOptions): LogDriv
 class FaultyLog implements LogDriver {
   readonly capabilities: LogDriver['capabilities']
   readonly parallel: number
+  readonly consecutive: boolean
   readonly appendWithin?: NonNullable<LogDriver['appendWithin']>
   readonly backup?: NonNullable<LogDriver['backup']>
   readonly #driver: LogDriver
@@ -54,6 +55,7 @@ class FaultyLog implements LogDriver {
   ) {
     this.capabilities = driver.capabilities
     this.parallel = driver.parallel
+    this.consecutive = driver.consecutive ?? false
     this.#driver = driver
     this.#random = choices(random)
     this.#clock = clock
