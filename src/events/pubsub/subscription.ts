@@ -5,6 +5,7 @@ import { eventError } from '../errors.js'
 import type { EventLog, EventShape } from '../log.js'
 import { HANDLE_OPTIONS, handleAll, messagesOf, takeSome, type HandleOptions } from './consume.js'
 import { checkHandling } from './handling.js'
+import type { Occupation } from './engine/occupation.js'
 import { Group } from './group/group.js'
 import { guaranteesOf, termsOf, type Guarantees } from './guarantees.js'
 import { describe } from './manage/description.js'
@@ -113,6 +114,11 @@ export async function takePart<Event extends EventShape>(
   // Operators see less without it; that is no reason not to begin.
   await describe(log, settings).catch(() => undefined)
   return new GroupSubscription<Event>(log, settings, group)
+}
+
+/** Does something for a key before its message comes, if this process works on its partition. */
+export function occupy(subscription: Subscription, key: string): Occupation | undefined {
+  return groups.get(subscription)?.engine.occupy(key)
 }
 
 /** The share behind each subscription. */

@@ -3,14 +3,14 @@ import { duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import { toJson } from '../json.js'
-import type { EventLog, Recorded, StreamAppend } from '../log.js'
+import type { EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
 import { Call, type Fact } from './call.js'
 import type { AnySaga, Plan } from './definition.js'
 import { SagaFailure, StepFailedError, afterOf, infoOf, isSagaFailure, type FailureClass } from './failure.js'
 import type { SagaInstruments } from './instruments.js'
 import { append, applyTo, event, readOn, readSaga, requestTo, startOf, together, wakeUp } from './journal.js'
 import { idFor, streamOf } from './names.js'
-import type { Direction, End, Parked, SagaEvent, SagaRecord } from './records.js'
+import type { Direction, End, Parked, SagaEvent, SagaRecord, Started } from './records.js'
 import { Script, type Asked } from './script.js'
 import { SagaState, type Op } from './state.js'
 
@@ -39,6 +39,10 @@ const UNWRITABLE = new Set<string>([
   'BANYAN_INVALID_EVENT',
   'BANYAN_INVALID_COMMIT',
 ])
+
+function isUnwritable(error: unknown): error is BanyanError {
+  return error instanceof BanyanError && UNWRITABLE.has(error.code)
+}
 
 /** How far an execution has come. */
 export type Stand = 'idle' | 'parked' | 'completed' | 'compensated' | 'stopped' | 'of-another-version'
@@ -122,9 +126,41 @@ export class Execution {
     this.#wake()
   }
 
+  /**
+   * Starts it: its first step is noted with the same commit.
+   *
+   * @param started - with `at`
+   * @returns false if it was there before; undefined if the log refuses it with what is noted along with it
+   */
+  async begin(given: Started, metadata?: Metadata): Promise<boolean | undefined> {
+    const { log, runtime } = this.#context
+    // As it will be read when somebody else goes on with it.
+    const started = { ...(JSON.parse(JSON.stringify(given)) as Started), at: runtime.clock.wall() }
+    const [start, ...deadline] = startOf(this.id, started, runtime, metadata)
+    this.#state.started = started
+    this.#definition = this.#context.definitionOf(started.version)!
+    this.#script = this.#newScript()
+    await this.#turn()
+    const own = { ...start!, expected: 'none' as const, events: [...start!.events, this.#written()] }
+    try {
+      const others = together([...deadline, ...this.#draft.others])
+      const result = await log.append({ streams: [own, ...others] })
+      if (result.ok) this.#committed(result.streams[0]!.revision)
+      return result.ok
+    } catch (error) {
+      if (isUnwritable(error)) return undefined
+      throw error
+    }
+  }
+
   /** @param cause - what has woken it */
   async run(cause: Recorded<SagaEvent>): Promise<Stand> {
     if (!(await this.#load(cause))) return 'of-another-version'
+    return this.goOn()
+  }
+
+  /** Brings it as far as it goes. */
+  async goOn(): Promise<Stand> {
     while (!this.#killed.signal.aborted) {
       if (this.#isOutdated) await this.#catchUp()
       const stand = this.#stand()
@@ -148,7 +184,8 @@ export class Execution {
 
   /** @returns false if this process does not have its version */
   async #load(cause: Recorded<SagaEvent>): Promise<boolean> {
-    if (cause.type === 'Started' && cause.revision === 0) applyTo(this.#state, cause)
+    if (cause.type === 'Started' && cause.revision === 0 && cause.data.at === undefined)
+      applyTo(this.#state, cause)
     else this.#state = await readSaga(this.#context.log, this.id)
     const { started, end, parked } = this.#state
     if (!started || end || parked) return true
@@ -445,31 +482,38 @@ export class Execution {
   /** @returns false if others have written meanwhile */
   async #commit(): Promise<boolean> {
     const { log, runtime } = this.#context
-    const { records, others, parked, end } = this.#draft
-    const written = end
-      ? event('Ended', { records, end })
-      : parked
-        ? event('Parked', { records, parked })
-        : event('Progressed', { records })
-    const own = { stream: this.#stream, expected: this.#state.revision, events: [written] }
+    const own = { stream: this.#stream, expected: this.#state.revision, events: [this.#written()] }
+    const others = together(this.#draft.others)
     let revision
     try {
-      revision = await append(log, runtime, [own, ...together(others)], this.#killed.signal)
+      revision = await append(log, runtime, [own, ...others], this.#killed.signal)
     } catch (error) {
-      if (!(error instanceof BanyanError && UNWRITABLE.has(error.code))) throw error
+      if (!isUnwritable(error)) throw error
       await this.#reload()
       this.#facts = []
       this.#park({ reason: `what has to be kept of it is refused by the log: ${error.message}` })
       return true
     }
     if (revision === undefined) return false
+    this.#committed(revision)
+    return true
+  }
+
+  /** The event for what is to be written. */
+  #written(): ReturnType<typeof event> {
+    const { records, parked, end } = this.#draft
+    if (end) return event('Ended', { records, end })
+    return parked ? event('Parked', { records, parked }) : event('Progressed', { records })
+  }
+
+  #committed(revision: number): void {
+    const { parked, end } = this.#draft
     this.#state.revision = revision
     this.#state.end = end
     this.#state.parked = parked
     this.#draft = new Draft()
     if (parked) this.#parking = undefined
     this.#measure()
-    return true
   }
 
   #measure(): void {

@@ -29,6 +29,8 @@ export interface Started {
   readonly format: 1
   readonly saga: string
   readonly version: number
+  /** When, in ms since the epoch, where it was begun along with that; else it is when this was recorded. */
+  readonly at?: number
   readonly input?: unknown
   /** An event has started it, as a policy says: its place is the input. */
   readonly reaction?: true

@@ -3,20 +3,21 @@ import type { Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Runtime } from '../../core/runtime.js'
-import type { EventLog, Recorded } from '../log.js'
+import type { EventLog, Metadata, Recorded } from '../log.js'
 import { settingsOf, type Settings } from '../pubsub/options.js'
 import type { Delivery } from '../pubsub/engine/delivery.js'
 import type { Message } from '../pubsub/message.js'
-import { takePart, type Subscription } from '../pubsub/subscription.js'
+import { occupy, takePart, type Subscription } from '../pubsub/subscription.js'
 import { describeSaga } from './description.js'
 import type { AnySaga } from './definition.js'
 import { Execution, type RunnableSaga, type Stand } from './execution.js'
+import { addStarter, type Starter } from './here.js'
 import { SagaInstruments } from './instruments.js'
-import { categoryOf, checkName, idOf, subscriptionOf } from './names.js'
+import { categoryOf, checkName, idOf, streamOf, subscriptionOf } from './names.js'
 import { isPolicy, policy, type AnyPolicy } from './policies/policy.js'
 import { reactionsOf } from './policies/reaction.js'
 import { startReactions } from './policies/starter.js'
-import { INPUTS, type SagaEvent } from './records.js'
+import { INPUTS, type SagaEvent, type Started } from './records.js'
 
 /** Options of {@link runSagas}. */
 export interface RunSagasOptions {
@@ -160,8 +161,14 @@ function settingsFor(name: string, concurrency: number, shared: Shared): Setting
   }
 }
 
+/** A saga that goes on here. */
+interface Running {
+  readonly execution: Execution
+  readonly stand: Promise<Stand>
+}
+
 /** Runs all sagas of a name that fall to this process. */
-class Runner {
+class Runner implements Starter {
   readonly ended: Promise<void>
   readonly #log: EventLog
   readonly #runtime: Runtime
@@ -170,11 +177,13 @@ class Runner {
   readonly #versions: ReadonlyMap<number, RunnableSaga>
   readonly #concurrency: number
   readonly #closing = new AbortController()
-  readonly #executions = new Map<string, Execution>()
+  readonly #executions = new Map<string, Running>()
   readonly #handled = new Map<string, number>()
   readonly #instruments: SagaInstruments
   readonly #taking: Promise<void>
   readonly #watching: Promise<void>
+  readonly #leave: () => void
+  /** Waited for, when there is a message that there is no room for. */
   #free: (() => void) | undefined
   #idle: (() => void) | undefined
 
@@ -191,14 +200,12 @@ class Runner {
     this.#subscription = subscription
     this.#versions = versions
     this.#concurrency = concurrency
-    this.#instruments = new SagaInstruments(
-      this.#runtime,
-      [...versions.values()][0]!.name,
-      () => this.running,
-    )
+    const { name } = [...versions.values()][0]!
+    this.#instruments = new SagaInstruments(this.#runtime, name, () => this.running)
     this.ended = subscription.ended
     this.#taking = this.#take()
     this.#watching = this.#watch()
+    this.#leave = addStarter(log, name, this)
   }
 
   get running(): number {
@@ -206,11 +213,12 @@ class Runner {
   }
 
   async close(): Promise<void> {
+    this.#leave()
     this.#closing.abort()
     this.#free?.()
-    for (const execution of this.#executions.values()) execution.stop()
+    for (const { execution } of this.#executions.values()) execution.stop()
     await this.#drained()
-    for (const execution of this.#executions.values()) execution.kill('this process ends')
+    for (const { execution } of this.#executions.values()) execution.kill('this process ends')
     await this.#subscription.close()
     await Promise.all([this.#taking, this.#watching])
     this.#instruments.close()
@@ -228,69 +236,122 @@ class Runner {
     })
   }
 
+  async start(id: string, started: Started, metadata?: Metadata): Promise<boolean | undefined> {
+    const stream = streamOf(id)
+    // What has a message is not kept waiting by what is started.
+    const isFull = this.#free !== undefined || this.running >= this.#concurrency
+    if (isFull || this.#executions.has(stream) || !this.#versions.has(started.version)) return undefined
+    const occupation = this.#closing.signal.aborted ? undefined : occupy(this.#subscription, stream)
+    if (!occupation) return undefined
+    const execution = this.#execution(id)
+    occupation.onDrop = () => execution.kill('another process runs the saga')
+    const begun = execution.begin(started, metadata)
+    const stand = this.#run(stream, execution, async () => ((await begun) ? execution.goOn() : 'stopped'))
+    stand.then(
+      (stood) => {
+        occupation.leave()
+        this.#brought(stood, execution)
+      },
+      // Its message comes, and tells what it meets.
+      () => occupation.leave(),
+    )
+    return begun
+  }
+
+  #execution(id: string): Execution {
+    return new Execution(id, {
+      log: this.#log,
+      runtime: this.#runtime,
+      definitionOf: (version) => this.#versions.get(version),
+      instruments: this.#instruments,
+    })
+  }
+
+  async #run(stream: string, execution: Execution, work: () => Promise<Stand>): Promise<Stand> {
+    const stand = work()
+    const running = { execution, stand }
+    this.#executions.set(stream, running)
+    try {
+      return await stand
+    } finally {
+      if (this.#executions.get(stream) === running) this.#executions.delete(stream)
+      this.#free?.()
+      if (this.running === 0) this.#idle?.()
+    }
+  }
+
   async #take(): Promise<void> {
     const { signal } = this.#closing
     try {
       for await (const message of this.#subscription.messages({ signal })) {
-        void this.#handle(message)
-        while (this.running >= this.#concurrency && !signal.aborted)
+        while (this.running >= this.#concurrency && this.#mustBegin(message) && !signal.aborted) {
           await new Promise<void>((resolve) => (this.#free = resolve))
+          this.#free = undefined
+        }
+        if (signal.aborted) message.release().catch(isTold)
+        else void this.#handle(message)
       }
     } catch {
       // Told by `ended`.
     }
   }
 
+  #isHandled({ stream, revision }: Recorded<SagaEvent>): boolean {
+    return (this.#handled.get(idOf(stream)) ?? -1) >= revision
+  }
+
+  /** What it is for does not go on here. */
+  #mustBegin({ event }: Message<SagaEvent>): boolean {
+    return !this.#executions.has(event.stream) && !this.#isHandled(event)
+  }
+
   async #handle(message: Message<SagaEvent>): Promise<void> {
     const { event } = message
     const id = idOf(event.stream)
-    if ((this.#handled.get(id) ?? -1) >= event.revision) {
+    if (this.#isHandled(event)) {
       message.ack().catch(isTold)
       return
     }
     // Its signal would have to be made, and to abort with the last word.
     const delivery = message as unknown as Pick<Delivery, 'onEnd' | 'hasEnded'>
     if (delivery.hasEnded) return
-    const execution = new Execution(id, {
-      log: this.#log,
-      runtime: this.#runtime,
-      definitionOf: (version) => this.#versions.get(version),
-      instruments: this.#instruments,
-    })
-    this.#executions.set(event.stream, execution)
+    const started = this.#executions.get(event.stream)
+    const execution = started?.execution ?? this.#execution(id)
     delivery.onEnd = () => execution.kill('another process runs the saga')
     try {
-      const stand = await execution.run(event)
+      const stand = await (started?.stand ?? this.#run(event.stream, execution, () => execution.run(event)))
       delivery.onEnd = undefined
       this.#settle(message, stand, execution)
     } catch (error) {
       delivery.onEnd = undefined
       this.#runtime.telemetry.log('warn', `saga ${id}: ${String(error)}; it is tried again`)
       message.nack({ reason: String(error) }).catch(isTold)
-    } finally {
-      if (this.#executions.get(event.stream) === execution) this.#executions.delete(event.stream)
-      this.#free?.()
-      if (this.running === 0) this.#idle?.()
     }
   }
 
-  #settle(message: Message<SagaEvent>, stand: Stand, { id, revision, version, parked }: Execution): void {
-    const { telemetry } = this.#runtime
+  #settle(message: Message<SagaEvent>, stand: Stand, execution: Execution): void {
+    const { id, version } = execution
     if (stand === 'stopped') {
       message.release().catch(isTold)
       return
     }
     if (stand === 'of-another-version') {
-      telemetry.log(
+      this.#runtime.telemetry.log(
         'warn',
         `saga ${id} is of version ${version}, which this process does not have; it waits for one that does`,
       )
       message.nack({ reason: 'this process does not have the version of the saga' }).catch(isTold)
       return
     }
-    this.#remember(id, revision)
-    if (stand === 'parked') telemetry.log('error', `saga ${id} is parked: ${parked ?? ''}`)
+    this.#brought(stand, execution)
     message.ack().catch(isTold)
+  }
+
+  /** As far as it goes now. */
+  #brought(stand: Stand, { id, revision, parked }: Execution): void {
+    if (stand === 'stopped' || (this.#handled.get(id) ?? -1) >= revision) return
+    this.#remember(id, revision)
+    if (stand === 'parked') this.#runtime.telemetry.log('error', `saga ${id} is parked: ${parked ?? ''}`)
   }
 
   #remember(id: string, revision: number): void {
@@ -309,7 +370,7 @@ class Runner {
         const selector = { category: category!, types: INPUTS.slice(1) }
         for await (const { events, position } of this.#log.follow<SagaEvent>(selector, { from, signal })) {
           for (const { stream, revision } of events as readonly Recorded<SagaEvent>[])
-            this.#executions.get(stream)?.nudge(revision)
+            this.#executions.get(stream)?.execution.nudge(revision)
           from = position
         }
         return

@@ -11,6 +11,7 @@ import { uuid7 } from '../uuid.js'
 import type { AnySaga, SagaDefinition } from './definition.js'
 import { followSagas, type FollowSagasOptions, type SagaChanges } from './changes.js'
 import { newestOf, sagaNames, unknownSaga } from './description.js'
+import { startHere } from './here.js'
 import { listSagas, type ListOptions } from './list.js'
 import { applyTo, event, readSaga, requestTo, startOf } from './journal.js'
 import { checkName, idFor, nameIn, streamOf } from './names.js'
@@ -195,6 +196,11 @@ class LogSagas implements Sagas {
       ...{ format: 1 as const, saga: name, version },
       ...(input !== undefined && { input }),
       ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
+    }
+    const isNew = await startHere(this.#log, id, started, metadata)
+    if (isNew !== undefined) {
+      if (!isNew) await this.#mustBeTheSame(id, input)
+      return { id, duplicate: !isNew }
     }
     const [start, ...more] = startOf(id, started, this.#runtime, metadata)
     const result = await this.#log.append({ streams: [{ ...start!, expected: 'none' }, ...more] })

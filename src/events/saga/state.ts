@@ -69,7 +69,7 @@ export class SagaState {
     switch (event.type) {
       case 'Started':
         // A second one is of somebody who did not see the first.
-        this.started ??= { ...event.data, at: event.recorded }
+        this.started ??= { ...event.data, at: event.data.at ?? event.recorded }
         return
       case 'Signalled':
         this.#signalled(event.data.name, event.data.payload, event.recorded)

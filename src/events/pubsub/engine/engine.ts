@@ -12,6 +12,7 @@ import type { Settings } from '../options.js'
 import { Delivery, ended, type Verdict } from './delivery.js'
 import { Isolation, type Isolated } from './isolation.js'
 import { Meter } from './meter.js'
+import { Occupation } from './occupation.js'
 import { refill, type Hungry } from './refill.js'
 import { partitionOf, routeOf } from './route.js'
 import { Slot, type SlotOwner } from './slot.js'
@@ -206,6 +207,16 @@ export class Engine implements SlotOwner, Isolated {
     this.#takers.push(request)
     this.#schedule()
     return () => (request.taker = undefined)
+  }
+
+  /**
+   * Does something for a key before its message comes.
+   *
+   * @returns keeps the partition from being given up until it has left; undefined if this process does not work on it
+   */
+  occupy(key: string): Occupation | undefined {
+    const slot = this.#isPaused ? undefined : this.#slots.get(partitionOf(key, this.#context.partitions))
+    return slot?.isOpen ? new Occupation(slot) : undefined
   }
 
   pause(isPaused: boolean): void {

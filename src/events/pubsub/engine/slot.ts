@@ -24,6 +24,12 @@ export interface SlotOwner {
   ended(slot: Slot, delivery: Delivery, verdict: Verdict): Promise<void>
 }
 
+/** Something that a partition is not given up without. */
+export interface InFlight {
+  /** Nobody wants to know what becomes of it any more. */
+  drop(how: string): unknown
+}
+
 /** A partition that this process owns: its lanes, its ledger, and what is in flight of it. */
 export class Slot implements LedgerOwner, DeliveryOwner {
   readonly index: number
@@ -32,7 +38,8 @@ export class Slot implements LedgerOwner, DeliveryOwner {
   readonly clock: Clock
   readonly isolation: Isolation
   readonly ledger: Ledger
-  readonly deliveries = new Set<Delivery>()
+  /** What is in flight. */
+  readonly deliveries = new Set<InFlight>()
   partition: Partition
   /** Deliveries are begun. */
   isOpen = false
@@ -88,7 +95,7 @@ export class Slot implements LedgerOwner, DeliveryOwner {
     if (this.deliveries.size > 0) await new Promise<void>((resolve) => (this.#emptied = resolve))
   }
 
-  left(delivery: Delivery): void {
+  left(delivery: InFlight): void {
     this.deliveries.delete(delivery)
     if (this.deliveries.size === 0) this.#emptied?.()
   }
