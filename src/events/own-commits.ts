@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js'
-import type { EncodedCommit, Outcome } from './driver.js'
+import type { EncodedCommit, EncodedStream, Outcome } from './driver.js'
 import type { Position } from './log.js'
 import { formatPosition, parsePosition } from './position.js'
 import { isSelected, type Part } from './query.js'
@@ -8,20 +8,13 @@ import { isSelected, type Part } from './query.js'
 const MOST_COMMITS = 1024
 /** For so long, in ms: followers are woken at once, and a server that has lost what it acknowledged, as a standby that is promoted may, gives positions anew. */
 const REMEMBERED_MS = 1000
-/** Of a larger commit it is not worth to remember what is in it. */
-const MOST_EVENTS = 64
-
-/** What is looked at to know whether a follower selects it. */
-interface Shown {
-  readonly stream: string
-  readonly type: string
-  readonly tags: readonly string[]
-}
+/** Larger commits are not kept in memory for that. */
+const MOST_BYTES = 16 * 1024
 
 interface Passable {
   readonly end: Position
   readonly at: number
-  readonly events: readonly Shown[]
+  readonly streams: readonly EncodedStream[]
 }
 
 /**
@@ -39,12 +32,10 @@ export class OwnCommits {
   /** @param outcome - of a driver whose positions are consecutive */
   add(commit: EncodedCommit, outcome: Outcome): void {
     if (outcome.kind !== 'appended' || outcome.duplicate || outcome.position === undefined) return
-    if (commit.events === 0 || commit.events > MOST_EVENTS) return
-    const start = formatPosition(parsePosition(outcome.position) - commit.events)
-    const events: Shown[] = []
-    for (const { stream, events: own } of commit.streams)
-      for (const { type, tags } of own) events.push({ stream, type, tags })
-    this.#byStart.set(start, { end: outcome.position, at: this.#clock.now(), events })
+    if (commit.events === 0 || commit.bytes > MOST_BYTES) return
+    const { position: end } = outcome
+    const start = formatPosition(parsePosition(end) - commit.events)
+    this.#byStart.set(start, { end, at: this.#clock.now(), streams: commit.streams })
     if (this.#byStart.size > MOST_COMMITS) this.#byStart.delete(this.#byStart.keys().next().value!)
   }
 
@@ -53,9 +44,17 @@ export class OwnCommits {
     const since = this.#clock.now() - REMEMBERED_MS
     for (let reached = position; ;) {
       const commit = this.#byStart.get(reached)
-      if (!commit || commit.at < since || commit.events.some((event) => isSelected(part, event)))
-        return reached
+      if (!commit || commit.at < since || isSelectedOf(commit.streams, part)) return reached
       reached = commit.end
     }
   }
+}
+
+/** Whether anything of a commit is selected. */
+function isSelectedOf(streams: readonly EncodedStream[], part: Part): boolean {
+  for (const { stream, category, events } of streams) {
+    if (part.category !== undefined && part.category !== category) continue
+    for (const { type, tags } of events) if (isSelected(part, { stream, type, tags })) return true
+  }
+  return false
 }

@@ -2,7 +2,7 @@ import { backoffWait } from '../../core/backoff.js'
 import { duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
-import { toJson } from '../json.js'
+import { asJson } from '../as-read.js'
 import type { EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
 import { Call, type Fact } from './call.js'
 import type { AnySaga, Plan } from './definition.js'
@@ -71,7 +71,10 @@ export class Execution {
   readonly #stream: string
   readonly #context: ExecutionContext
   readonly #calls = new Map<number, Call>()
-  readonly #killed = new AbortController()
+  /** Why it does not go on here. */
+  #killed: SagaFailure | undefined
+  /** Made when somebody has to be told at once, which is seldom. */
+  #killing: AbortController | undefined
   #state = new SagaState()
   #definition!: RunnableSaga
   #script!: Script
@@ -121,7 +124,8 @@ export class Execution {
 
   /** Ends at once: somebody else runs it, or nobody. */
   kill(why: string): void {
-    this.#killed.abort(new SagaFailure('cancelled', why))
+    this.#killed ??= new SagaFailure('cancelled', why)
+    this.#killing?.abort(this.#killed)
     for (const call of this.#calls.values()) call.abandon(why)
     this.#wake()
   }
@@ -134,8 +138,8 @@ export class Execution {
    */
   async begin(given: Started, metadata?: Metadata): Promise<boolean | undefined> {
     const { log, runtime } = this.#context
-    // As it will be read when somebody else goes on with it.
-    const started = { ...(JSON.parse(JSON.stringify(given)) as Started), at: runtime.clock.wall() }
+    // Of its own: whoever has given the input may change it.
+    const started = { ...structuredClone(given), at: runtime.clock.wall() }
     const [start, ...deadline] = startOf(this.id, started, runtime, metadata)
     this.#state.started = started
     this.#definition = this.#context.definitionOf(started.version)!
@@ -161,7 +165,7 @@ export class Execution {
 
   /** Brings it as far as it goes. */
   async goOn(): Promise<Stand> {
-    while (!this.#killed.signal.aborted) {
+    while (!this.#killed) {
       if (this.#isOutdated) await this.#catchUp()
       const stand = this.#stand()
       if (stand) return stand
@@ -319,8 +323,10 @@ export class Execution {
     else if (direction === 'compensate') this.#note({ is: 'compensated', op: index, at })
     else
       try {
-        if (result.value !== undefined) toJson(result.value, `the result of step ${op.name}`)
-        this.#note({ is: 'done', op: index, at, ...(result.value !== undefined && { result: result.value }) })
+        const { value } = result
+        // The same now as when the code is run again.
+        const kept = value !== undefined && { result: asJson(value, `the result of step ${op.name}`) }
+        this.#note({ is: 'done', op: index, at, ...kept })
       } catch (error) {
         // It has happened, and cannot be told again: it is undone.
         this.#note({ is: 'failed', op: index, class: 'unknown', error: infoOf(error), at })
@@ -399,10 +405,9 @@ export class Execution {
       if (this.#state.open.length > 0) return
       const { value: result } = outcome
       try {
-        if (result !== undefined) toJson(result, `the result of ${this.id}`)
         this.#end({
           outcome: 'completed',
-          ...(result !== undefined && { result }),
+          ...(result !== undefined && { result: asJson(result, `the result of ${this.id}`) }),
           ...(this.#state.isBeyondReturn && { final: true }),
         })
       } catch (error) {
@@ -486,7 +491,7 @@ export class Execution {
     const others = together(this.#draft.others)
     let revision
     try {
-      revision = await append(log, runtime, [own, ...others], this.#killed.signal)
+      revision = await append(log, runtime, [own, ...others], () => this.#killedSignal)
     } catch (error) {
       if (!isUnwritable(error)) throw error
       await this.#reload()
@@ -497,6 +502,12 @@ export class Execution {
     if (revision === undefined) return false
     this.#committed(revision)
     return true
+  }
+
+  get #killedSignal(): AbortSignal {
+    this.#killing ??= new AbortController()
+    if (this.#killed) this.#killing.abort(this.#killed)
+    return this.#killing.signal
   }
 
   /** The event for what is to be written. */
@@ -571,7 +582,7 @@ export class Execution {
   async #happening(): Promise<void> {
     const isNew = this.#facts.length > 0 || this.#isOutdated
     const diverges = !this.#state.failing && this.#script.divergence !== undefined && !this.#parking
-    if (isNew || diverges || this.#killed.signal.aborted) return
+    if (isNew || diverges || this.#killed) return
     await new Promise<void>((resolve) => (this.#wake = resolve))
     this.#wake = () => undefined
   }

@@ -44,7 +44,7 @@ export async function append(
   log: EventLog,
   { clock }: Runtime,
   streams: readonly StreamAppend[],
-  signal: AbortSignal,
+  signal: () => AbortSignal,
 ): Promise<number | undefined> {
   const commit = { id: uuid7(clock.wall()), streams }
   for (;;)
@@ -53,7 +53,7 @@ export async function append(
       return result.ok ? result.streams[0]!.revision : undefined
     } catch (error) {
       if (!isPassing(error)) throw error
-      await sleep(clock, AGAIN_MS, signal)
+      await sleep(clock, AGAIN_MS, signal())
     }
 }
 

@@ -5,6 +5,7 @@ import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { checkInput } from '../cqrs/input.js'
 import { eventError } from '../errors.js'
+import { asJson } from '../as-read.js'
 import { toJson } from '../json.js'
 import type { Commit, EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
 import { uuid7 } from '../uuid.js'
@@ -190,8 +191,8 @@ class LogSagas implements Sagas {
     const { name, version = 1, deadline, input: schema } = await this.#definitionFor(what)
     checkName(name)
     const id = idFor(name, own ?? uuid7(this.#runtime.clock.wall()))
-    const input: unknown = await checkInput(schema, given, `saga ${id}`)
-    if (input !== undefined) toJson(input, `the input of saga ${id}`)
+    const checked: unknown = await checkInput(schema, given, `saga ${id}`)
+    const input = checked === undefined ? checked : asJson(checked, `the input of saga ${id}`)
     const started = {
       ...{ format: 1 as const, saga: name, version },
       ...(input !== undefined && { input }),

@@ -14,7 +14,7 @@ import {
   type StepOptions,
 } from './definition.js'
 import { StepFailedError } from './failure.js'
-import { toJson } from '../json.js'
+import { asJson } from '../as-read.js'
 import { checkName } from './names.js'
 import type { OpKind } from './records.js'
 import type { Entry, Op, SagaState } from './state.js'
@@ -179,8 +179,8 @@ export class Script implements SagaContext {
   ): Promise<Result> => {
     this.#mustBeNew('child', name)
     checkName(definition.name)
-    if (input !== undefined) toJson(input, `the input of child ${name} of ${this.id}`)
-    const child = { definition, input }
+    const read = input === undefined ? input : asJson(input, `the input of child ${name} of ${this.id}`)
+    const child = { definition, input: read }
     return this.#ask({ kind: 'child', name, child }) as Promise<Result>
   }
 

@@ -1,4 +1,4 @@
-import { toJson } from '../json.js'
+import { toJson } from './json.js'
 
 /**
  * Data as whoever reads the event later gets it: a date as text, without what is `undefined`. What is plain JSON already,
@@ -7,9 +7,19 @@ import { toJson } from '../json.js'
  * @throws `BANYAN_INVALID_EVENT` for what JSON does not keep
  */
 export function asRead(data: unknown, type: string): unknown {
-  if (data === undefined || isPlain(data, 0)) return data
+  if (data === undefined) return data
   if (data instanceof Uint8Array) return new Uint8Array(data)
-  return JSON.parse(toJson(data, `data of ${type}`)) as unknown
+  return asJson(data, `data of ${type}`)
+}
+
+/**
+ * The same for what is a part of some data.
+ *
+ * @param what - what to call it in the message
+ * @throws `BANYAN_INVALID_EVENT` for what JSON does not keep
+ */
+export function asJson(value: unknown, what: string): unknown {
+  return isPlain(value, 0) ? value : (JSON.parse(toJson(value, what)) as unknown)
 }
 
 /** Deeper values go the long way. */
