@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
+import SQLite from 'better-sqlite3'
 import { run } from './cli.js'
 
 const repository = new URL('../..', import.meta.url).pathname
@@ -18,10 +19,13 @@ export class Shop {
   readonly data = join(this.#root, 'data')
   /** The file that says what an order is. */
   readonly decider = join(this.#root, 'examples/shop/services/order.mjs')
+  readonly #env: NodeJS.ProcessEnv
   #process: ChildProcess | undefined
   #output = ''
 
-  constructor() {
+  /** @param env - what it is told: `PACKING`, `FAILING`, `SHOP_POSTGRES` */
+  constructor(env: Record<string, string> = {}) {
+    this.#env = { ...process.env, ...env, SHOP_DATA: this.data }
     const copy = join(this.#root, 'examples/shop')
     const data = join(repository, 'examples/shop/data')
     cpSync(join(repository, 'examples/shop'), copy, { recursive: true, filter: (path) => path !== data })
@@ -39,13 +43,17 @@ export class Shop {
     return `http://${this.#address}:8080`
   }
 
-  /** Starts everything, and waits until it says that it is open. */
-  async open(): Promise<void> {
+  /**
+   * Starts everything, and waits until it says that it is open.
+   *
+   * @param under - what runs it, as npm does
+   */
+  async open(...under: string[]): Promise<void> {
     this.#output = ''
-    const shop = spawn(process.execPath, [join(this.#root, 'examples/shop/start.mjs')], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, SHOP_DATA: this.data, PACKING: '0' },
-    })
+    const [program, ...args] = [...under, process.execPath, join(this.#root, 'examples/shop/start.mjs')]
+    const env = under.length > 0 ? { ...this.#env, npm_lifecycle_event: 'start' } : this.#env
+    const before = this.#process
+    const shop = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
     this.#process = shop
     await new Promise<void>((resolve, reject) => {
       const look = (text: string): void => {
@@ -55,7 +63,10 @@ export class Shop {
       shop.stdout.setEncoding('utf8').on('data', look)
       shop.stderr.setEncoding('utf8').on('data', look)
       // Whatever it has started holds these, too: they are closed when all of it is over.
-      shop.once('close', () => reject(new Error(`the shop did not open:\n${this.#output}`)))
+      shop.once('close', () => {
+        if (this.#process === shop) this.#process = before
+        reject(new Error(`the shop did not open:\n${this.#output}`))
+      })
     })
   }
 
@@ -78,8 +89,7 @@ export class Shop {
   /** Starts one process again that was killed, and waits until it is back; it ends with the test. */
   async startAgain(...names: string[]): Promise<ChildProcess> {
     const args = [join(this.#root, 'examples/shop/start.mjs'), ...names]
-    const env = { ...process.env, SHOP_DATA: this.data, PACKING: '0' }
-    const again = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
+    const again = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env: this.#env })
     const out = again.stdout.setEncoding('utf8')
     for await (const text of out.iterator({ destroyOnReturn: false }))
       if (String(text).includes('is back')) return again
@@ -107,9 +117,36 @@ export class Shop {
     return this.ask(path, { method: 'POST' })
   }
 
-  /** Of the service that tells customers, from outside the gateway. */
-  async findAddress(customer: string): Promise<void> {
-    await fetch(`http://${this.#address}:4006/notifications/addresses/${customer}`, { method: 'PUT' })
+  /** Asks a service from outside the gateway, as who looks after it does. */
+  async put(port: number, path: string): Promise<void> {
+    const { status } = await fetch(`http://${this.#address}:${port}${path}`, { method: 'PUT' })
+    if (status !== 200) throw new Error(`PUT ${path} was answered with ${status}`)
+  }
+
+  /** What is kept of cards, in its order. */
+  payments(): { key: string; what: 'charge' | 'refund'; order: string; amount: number }[] {
+    const text = readFileSync(join(this.data, 'payments.ndjson'), 'utf8')
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as ReturnType<Shop['payments']>[number])
+  }
+
+  /** The tables of the inventory. */
+  inventory(): { stock: { sku: string; free: number }[]; reserved: { name: string; sku: string }[] } {
+    const database = new SQLite(join(this.data, 'inventory.db'), { readonly: true })
+    try {
+      const all = (sql: string): unknown => database.prepare(sql).all()
+      return {
+        stock: all('SELECT * FROM stock ORDER BY sku') as { sku: string; free: number }[],
+        reserved: all('SELECT name, sku FROM reservation WHERE released = 0 ORDER BY name') as {
+          name: string
+          sku: string
+        }[],
+      }
+    } finally {
+      database.close()
+    }
   }
 
   /** The command line, on the log of the shop. */

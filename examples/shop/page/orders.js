@@ -10,10 +10,10 @@ async function showCatalogue() {
   if (!answer.ok) return
   const { items } = await answer.json()
   $('items').replaceChildren(
-    ...items.map(({ sku, name, price, ordered, paid }) => {
+    ...items.map(({ sku, name, price, ordered, free = '?' }) => {
       const button = element('button', 'Order')
       button.addEventListener('click', () => command(sku))
-      const numbers = element('span', `${ordered} ordered, ${paid} paid`, 'numbers')
+      const numbers = element('span', `${ordered} ordered, ${free} left`, 'numbers')
       return element('div', [element('b', name), element('span', `€ ${price}`), numbers, button], 'item')
     }),
   )

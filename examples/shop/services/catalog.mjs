@@ -9,17 +9,18 @@ const ITEMS = [
 ]
 
 /**
- * How many of each item are ordered and paid, counted from what happens to orders.
+ * What is known of each item: how many are ordered and paid, counted from what happens to orders; how many there are, from
+ * the outbox of the inventory; what it costs, and who brings it, from the table of an old system, if there is one.
  *
- * @type {import('banyan/events').ProjectionDefinition<import('./order.mjs').Event, Tables>}
+ * @type {import('banyan/events').ProjectionDefinition<Event, Tables>}
  */
 const definition = {
   name: 'catalogue',
-  version: 1,
-  select: { category: 'order' },
+  version: 2,
   setup: ({ db, table }) =>
     db.exec(
-      `CREATE TABLE ${table('item')} (sku TEXT PRIMARY KEY, ordered INT DEFAULT 0, paid INT DEFAULT 0)`,
+      `CREATE TABLE ${table('item')} (sku TEXT PRIMARY KEY, ordered INT NOT NULL DEFAULT 0, paid INT NOT NULL DEFAULT 0,
+        free INT, price INT, supplier TEXT)`,
     ),
   on: {
     OrderPlaced: count('ordered', 1),
@@ -27,6 +28,12 @@ const definition = {
     OrderCancelled: count('ordered', -1),
     OrderPaid: count('paid', 1),
     PaymentRefunded: count('paid', -1),
+    StockCounted: set('free'),
+    StockReserved: set('free'),
+    StockReleased: set('free'),
+    PriceSnapshotted: set('price', 'supplier'),
+    PriceInserted: set('price', 'supplier'),
+    PriceUpdated: set('price', 'supplier'),
   },
 }
 const catalogue = projection(definition)
@@ -47,6 +54,23 @@ function count(column, step) {
   }
 }
 
+/**
+ * @param {('free' | 'price' | 'supplier')[]} columns that the data has
+ * @returns {(event: { data: Item }, context: Context) => void}
+ */
+function set(...columns) {
+  const values = columns.map(() => '?').join(', ')
+  const changes = columns.map((column) => `${column} = excluded.${column}`).join(', ')
+  return ({ data }, { db, table }) => {
+    db.run(
+      `INSERT INTO ${table('item')} (sku, ${columns.join(', ')}) VALUES (?, ${values})
+       ON CONFLICT (sku) DO UPDATE SET ${changes}`,
+      data.sku,
+      ...columns.map((column) => data[column] ?? null),
+    )
+  }
+}
+
 const data = `sqlite:${process.env['SHOP_DATA'] ?? 'data'}`
 const log = await openLog(data)
 const models = await openReadModels(data, log)
@@ -58,8 +82,8 @@ startService(
   async (request, url, response) => {
     // Should both processes be gone, the gateway answers with what it has had for the same position, and no other.
     response.setHeader('Vary', 'Log-Position')
-    const numbers = await read(request.headers['log-position'])
-    const items = ITEMS.map((item) => ({ ...item, ordered: 0, paid: 0, ...numbers.get(item.sku) }))
+    const known = await read(request.headers['log-position'])
+    const items = ITEMS.map((item) => ({ ...item, ordered: 0, paid: 0, ...known.get(item.sku) }))
     const sku = url.pathname.split('/')[2]
     if (!sku) return { items }
     const item = items.find((each) => each.sku === sku)
@@ -73,12 +97,12 @@ startService(
 )
 
 /**
- * The numbers by item; with the `Log-Position` of an answer of the orders service, with what that has done.
+ * What is known of items; with the `Log-Position` of an answer of the orders service, with what that has done.
  *
  * @param {string | string[] | undefined} position
  */
 async function read(position) {
-  /** @type {(context: import('banyan/events').QueryContext<Tables>) => { sku: string }[]} */
+  /** @type {(context: import('banyan/events').QueryContext<Tables>) => Item[]} */
   const query = ({ db, table }) => db.all(`SELECT * FROM ${table('item')}`)
   try {
     const rows = await models.query(
@@ -86,7 +110,7 @@ async function read(position) {
       query,
       typeof position === 'string' ? { after: position, timeout: '400ms' } : {},
     )
-    return new Map(rows.map((row) => [row.sku, row]))
+    return new Map(rows.map((row) => [row.sku, withoutNulls(row)]))
   } catch (error) {
     const { code, message } = /** @type {{ code?: string, message: string }} */ (error)
     // It comes, but not in time: no fault of this process, and the other one could tell no more.
@@ -96,5 +120,13 @@ async function read(position) {
   }
 }
 
+/** @param {object} row */
+function withoutNulls(row) {
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null))
+}
+
+/** @typedef {{ sku: string, free?: number, price?: number, supplier?: string }} Item */
+/** @typedef {'StockCounted' | 'StockReserved' | 'StockReleased' | 'PriceSnapshotted' | 'PriceInserted' | 'PriceUpdated'} Told */
+/** @typedef {import('./order.mjs').Event | { [T in Told]: { type: T, data: Item } }[Told]} Event */
 /** @typedef {import('banyan/events').SqliteTables} Tables */
 /** @typedef {import('banyan/events').ProjectionContext<Tables>} Context */

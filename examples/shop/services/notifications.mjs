@@ -1,23 +1,17 @@
 // @ts-check
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { verifyWebhook } from 'banyan/events'
+import { openJournal } from './journal.mjs'
 import { problem, startService } from './service.mjs'
 
 const { SHOP_DATA: directory = 'data', NOTIFICATIONS_SECRET: secret = '' } = process.env
-const file = join(directory, 'notifications.ndjson')
-
 /** Customers whose address nobody knows: what is meant for them cannot be sent. */
 const lost = new Set(['nobody'])
 
 /** @typedef {{ id: string, time: string, to: string, text: string }} Notification */
-mkdirSync(directory, { recursive: true })
-const sent = (existsSync(file) ? readFileSync(file, 'utf8') : '')
-  .split('\n')
-  // What a crash left of a line is no notification.
-  .filter((line) => line.endsWith('}'))
-  .map((line) => /** @type {Notification} */ (JSON.parse(line)))
+/** @type {ReturnType<typeof openJournal<Notification>>} */
+const { lines: sent, append } = openJournal(join(directory, 'notifications.ndjson'))
 const ids = new Set(sent.map(({ id }) => id))
 
 /** Tells customers what happens to their orders. Messages come as signed CloudEvents, each until it is answered with 2xx. */
@@ -40,9 +34,7 @@ async function notify(request) {
   if (lost.has(customer)) throw problem(422, `nobody knows where ${customer} lives`)
   const what = type.replace(/\B[A-Z]/g, ' $&').toLowerCase()
   const time = new Date().toISOString()
-  const notification = { id, time, to: customer, text: `${sku}: ${what} (${subject})` }
-  appendFileSync(file, `${JSON.stringify(notification)}\n`)
-  sent.push(notification)
+  append({ id, time, to: customer, text: `${sku}: ${what} (${subject})` })
   ids.add(id)
   return {}
 }

@@ -1,6 +1,7 @@
 // @ts-check
 import { createHash, randomUUID } from 'node:crypto'
-import { openLog, repository } from 'banyan/events'
+import { openLog, repository, sagas, subscribe } from 'banyan/events'
+import { fulfilment } from '../fulfilment.mjs'
 import order, { Refused } from './order.mjs'
 import { problem, startService } from './service.mjs'
 
@@ -8,8 +9,20 @@ import { problem, startService } from './service.mjs'
 const log = await openLog(`sqlite:${process.env['SHOP_DATA'] ?? 'data'}`)
 const orders = repository(log, order, { category: 'order' })
 
+// What is placed is fulfilled, by a saga that has the name of the order: a message that comes twice starts nothing.
+const placed = await subscribe(log, {
+  name: 'fulfilment',
+  topic: 'order',
+  types: ['OrderPlaced'],
+  from: 'start',
+})
+placed.handle(async ({ stream }) => {
+  const name = stream.slice('order-'.length)
+  await sagas(log).start(fulfilment, { order: name }, { id: name })
+})
+
 /** What may be asked of an order that is there. */
-const COMMANDS = /** @type {const} */ (['pay', 'ship', 'cancel'])
+const COMMANDS = /** @type {const} */ (['pay', 'ship', 'cancel', 'close'])
 /** Errors that say that the order is not as the client thinks. */
 const CONFLICTS = new Set(['BANYAN_NOT_UNDOABLE', 'BANYAN_CONFLICT', 'BANYAN_COMMIT_OVERLAP'])
 
@@ -30,11 +43,14 @@ startService(
     response.setHeader('Log-Position', handled.position)
     return { order: name, revision: handled.revision, ...handled.state }
   },
-  () => log.close(),
+  async () => {
+    await placed.close()
+    await log.close()
+  },
 )
 
 /**
- * POST /orders/fig places an order, POST /orders/ID/pay pays it.
+ * POST /orders/fig places an order, POST /orders/ID/cancel cancels it.
  *
  * @param {string} id
  * @param {string | undefined} what
@@ -51,7 +67,7 @@ async function command(id, what, options) {
     }
     if (what === 'undo' || what === 'redo') return { name: id, handled: await orders[what](id, options) }
     const known = COMMANDS.find((each) => each === what)
-    if (!known) throw problem(404, `an order can be paid, cancelled, undone and redone; not: ${what}`)
+    if (!known) throw problem(404, `an order can be cancelled, undone and redone; not: ${what}`)
     return { name: id, handled: await orders.handle(id, known, options) }
   } catch (error) {
     const { code = '', message } = /** @type {{ code?: string, message: string }} */ (error)

@@ -1,5 +1,6 @@
 // @ts-check
 import { createServer } from 'node:http'
+import { text } from 'node:stream/consumers'
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
@@ -36,7 +37,7 @@ export function startService(name, answer, close = () => undefined) {
   })
   server.listen(port, '127.0.0.1', () => process.send?.('ready'))
   server.on('error', (error) => {
-    console.error(`${name}: cannot listen on port ${port}: ${error.message}`)
+    console.error(`${name}: ${error.message}`)
     process.exit(1)
   })
   const leave = () => {
@@ -58,4 +59,19 @@ export function startService(name, answer, close = () => undefined) {
  */
 export function problem(status, detail) {
   return Object.assign(new Error(detail), { status })
+}
+
+/**
+ * The JSON of a request; nothing is the same as `{}`.
+ *
+ * @param {Request} request
+ * @returns {Promise<any>}
+ */
+export async function bodyOf(request) {
+  const body = await text(request)
+  try {
+    return body ? JSON.parse(body) : {}
+  } catch (error) {
+    throw problem(400, `the body is no JSON: ${/** @type {Error} */ (error).message}`)
+  }
 }

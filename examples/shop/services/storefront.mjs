@@ -1,13 +1,15 @@
 // @ts-check
-import { openLog, subscriptions } from 'banyan/events'
+import { openLog, sagas, subscriptions } from 'banyan/events'
 import { startTraffic } from '../traffic.mjs'
 import { problem, startService } from './service.mjs'
 
-const { GATEWAY: gateway = '', ADMIN: admin = '', NOTIFICATIONS: notifications = '' } = process.env
+const { GATEWAY: gateway = '', ADMIN: admin = '' } = process.env
+const { NOTIFICATIONS: notifications = '', PAYMENTS: payments = '' } = process.env
 
-// How far a subscription is stands in the log: whoever has that open can see it, and let it go on.
+// How far subscriptions and sagas are stands in the log: whoever has that open can see it, and let them go on.
 const log = await openLog(`sqlite:${process.env['SHOP_DATA'] ?? 'data'}`)
 const operator = subscriptions(log)
+const all = sagas(log)
 
 /** @type {ReturnType<typeof startTraffic> | undefined} */
 let traffic
@@ -27,12 +29,47 @@ startService(
         return { traffic: traffic !== undefined }
       case 'GET /shop/notifications':
         return operator.status('notifications', { lanes: 5 })
+      case 'GET /shop/sagas':
+        return { parked: await parkedSagas() }
       case 'POST /shop/mend':
         await fetch(`${notifications}/notifications/addresses/nobody`, { method: 'PUT' })
+        await fetch(`${payments}/payments/accounts/ghost`, { method: 'PUT' })
+        for (const { id } of await parkedSagas()) await all.retry(id, { actor: 'the page' })
         return { redriven: await operator.redrive('notifications', 'all') }
-      default:
+      default: {
+        const [, , what, order] = url.pathname.split('/')
+        if (request.method === 'GET' && what === 'fulfilment' && order) return fulfilmentOf(order)
         throw problem(404, 'there is nothing here')
+      }
     }
   },
   () => log.close(),
 )
+
+async function parkedSagas() {
+  const found = []
+  for await (const one of all.list({ status: 'parked', limit: 20 })) found.push(one)
+  return found
+}
+
+/** @param {import('banyan/events').SagaStepView} step */
+function stepOf({ kind, name, status, compensable, compensated, tries }) {
+  const tried = tries.run + tries.compensate
+  return {
+    name: kind === 'timer' ? 'packing' : name,
+    status: compensable && compensated ? 'undone' : status,
+    tried,
+  }
+}
+
+/** @param {string} order */
+async function fulfilmentOf(order) {
+  try {
+    const { status, failure, parked, steps } = await all.show(`fulfilment/${order}`)
+    return { saga: status, why: parked?.reason ?? failure?.error.message, steps: steps.map(stepOf) }
+  } catch (error) {
+    // It was placed a moment ago.
+    const { code, message } = /** @type {{ code?: string, message: string }} */ (error)
+    throw code === 'BANYAN_SAGA_UNKNOWN' ? problem(404, message) : error
+  }
+}

@@ -1,0 +1,90 @@
+// @ts-check
+import { fork } from 'node:child_process'
+import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+/** @param {string} path relative to the folder of the example */
+const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
+
+export const GATEWAY = 'http://127.0.0.1:8080'
+export const ADMIN = 'http://127.0.0.1:8081'
+/** For playing, as the keys below: `echo whsec_$(openssl rand -base64 32)` makes a real one. */
+const NOTIFICATIONS_SECRET = 'whsec_dGhpcyBzZWNyZXQgaXMgZm9yIHBsYXlpbmcgb25seQ=='
+const ENV = {
+  ...process.env,
+  /** Where everything is kept; remove it to begin anew. */
+  SHOP_DATA: resolve(process.env['SHOP_DATA'] ?? here('data')),
+  SHOP_PAGE: here('page'),
+  GATEWAY,
+  ADMIN,
+  PAYMENTS: 'http://127.0.0.1:4003',
+  NOTIFICATIONS: 'http://127.0.0.1:4006',
+  NOTIFICATIONS_SECRET,
+}
+
+/** @typedef {{ name: string, port: number, env?: Record<string, string> }} Service */
+/** @typedef {import('node:child_process').ChildProcess} ChildProcess */
+
+/** @type {Service[]} */
+export const SERVICES = [
+  { name: 'storefront', port: 4000 },
+  { name: 'catalog', port: 4001 },
+  { name: 'catalog', port: 4002 },
+  { name: 'payments', port: 4003 },
+  { name: 'orders', port: 4004 },
+  { name: 'shipping', port: 4005, env: { SHIPPING_KEY: 'shop-shipping-key' } },
+  { name: 'notifications', port: 4006 },
+  { name: 'inventory', port: 4007 },
+]
+
+/**
+ * An old system on PostgreSQL.
+ *
+ * @param {string} url
+ * @returns {Service}
+ */
+export const legacy = (url) => ({ name: 'legacy', port: 4008, env: { SHOP_POSTGRES: url } })
+
+/** The gateway with the event log and the sagas: `banyan up`. Ctrl-C goes to this process alone. */
+export function startNode() {
+  return fork(here('../../dist/cli/main.js'), ['up', '-c', here('banyan.yaml')], {
+    cwd: here('../..'),
+    execArgv: ['--import', import.meta.resolve('./leave.mjs')],
+    detached: true,
+    env: { ...ENV, FULFILMENT_KEY: 'shop-fulfilment-key' },
+  })
+}
+
+/**
+ * Starts a service process and waits until it answers.
+ *
+ * @param {Service} service
+ * @param {boolean} detached whether Ctrl-C goes to this process alone, which then stops the service when the gateway needs
+ *   it no more
+ * @returns {Promise<ChildProcess>}
+ */
+export function startService({ name, port, env }, detached = false) {
+  const child = fork(here(`services/${name}.mjs`), {
+    detached,
+    env: { ...ENV, ...env, PORT: String(port) },
+  })
+  return new Promise((resolve, reject) => {
+    child.once('message', () => resolve(child))
+    child.once('exit', () => reject(new Error(`${name} on port ${port} has not started`)))
+  })
+}
+
+/**
+ * Waits until the node is ready.
+ *
+ * @param {ChildProcess} node
+ */
+export async function ready(node) {
+  while (node.exitCode === null && node.signalCode === null) {
+    const answer = await fetch(`${ADMIN}/readyz`).catch(() => undefined)
+    if (answer?.ok) return
+    await wait(50)
+  }
+  throw new Error('the node has not started')
+}

@@ -1,0 +1,77 @@
+// @ts-check
+import { ADMIN, GATEWAY } from './processes.mjs'
+
+const node = `-a ${ADMIN}`
+const order = (/** @type {string} */ customer) => `curl -X POST '${GATEWAY}/orders/fig?customer=${customer}'`
+
+/**
+ * What to try, and what it shows. ORDER stands for the id that the first command answers with.
+ *
+ * @param {{ catalog: number | undefined, hasLegacy: boolean }} about `catalog`: the pid of a catalog process
+ * @returns {Record<string, [command: string, effect: string][]>}
+ */
+const ideas = ({ catalog, hasLegacy }) => ({
+  'An order: stock is reserved, the card charged, the parcel sent': [
+    [order('ada'), 'ORDER is what it answers'],
+    [`npx banyan sagas show fulfilment/ORDER ${node}`, 'each step; shipped in ten seconds'],
+    [`curl ${GATEWAY}/payments/ORDER`, 'asked for perhaps often, charged once'],
+    [`curl -X POST ${GATEWAY}/orders/ORDER/cancel`, 'in time: all is undone; or /undo, /redo'],
+    [`curl '${GATEWAY}/orders/ORDER?revision=0'`, 'as it was; /audit tells who did what'],
+  ],
+  'Orders that go wrong': [
+    [order('broke'), 'the card is refused, the stock released'],
+    [order('ghost'), 'nobody can send it, nor give the money back:'],
+    [`npx banyan sagas list --status parked ${node}`, 'in ten seconds it is parked. Then, as its operator:'],
+    ['curl -X PUT http://127.0.0.1:4003/payments/accounts/ghost', 'the account is open again'],
+    [`npx banyan sagas retry fulfilment/ORDER ${node}`, 'and all is undone; skip, if you have paid by hand'],
+    [order('nobody'), 'a message that cannot be delivered'],
+    [`npx banyan subscriptions show notifications ${node}`, 'is parked, and says why; all others flow'],
+  ],
+  'Services that fail': [
+    ['npx banyan status', 'what the gateway sees, live'],
+    ['npm run traffic', 'clients, and what they get'],
+    [`kill ${catalog}`, 'a catalog process dies; clients do not notice'],
+    ['node examples/shop/start.mjs catalog 4001', 'and comes back'],
+    ['curl -X PUT http://127.0.0.1:4003/payments/failing/0.9', 'the breaker opens, and orders wait'],
+    ['curl -X PUT http://127.0.0.1:4003/payments/failing/0', 'all is well, and they go on'],
+  ],
+  'Tables of others': [
+    ['npx banyan outbox status', 'stock, written with its events in one transaction'],
+    ...(hasLegacy
+      ? /** @type {[string, string][]} */ ([
+          ['curl -X PUT http://127.0.0.1:4008/legacy/fig/30', 'a table of an old system changes'],
+        ])
+      : []),
+    [`curl ${GATEWAY}/catalog/fig`, 'and the catalogue knows'],
+  ],
+})
+
+const WITHOUT_LEGACY = `
+  Left out, as it needs PostgreSQL: prices captured from a table of an old system.
+  To have them: npm start -- --postgres, or SHOP_POSTGRES=postgres://user:password@host/database npm start
+`
+
+/**
+ * @param {{ name: string, url: string, pid: number | undefined }[]} processes
+ * @returns {string} what there is, and what to try with it
+ */
+export function welcome(processes) {
+  const hasLegacy = processes.some(({ name }) => name === 'legacy')
+  const catalog = processes.find(({ name }) => name === 'catalog')?.pid
+  const lines = processes.map(({ name, url, pid }) => `    ${name.padEnd(13)} ${url}   pid ${pid}`)
+  const parts = Object.entries(ideas({ catalog, hasLegacy })).map(
+    ([title, commands]) =>
+      `  ${title}\n${commands.map(([command, effect]) => `    ${command.padEnd(76)} ${effect}`).join('\n')}`,
+  )
+  return `
+  The shop is open:  ${GATEWAY}
+
+${lines.join('\n')}
+
+  Open it in a browser, or try in another terminal:
+
+${parts.join('\n\n')}
+${hasLegacy ? '' : WITHOUT_LEGACY}
+  Ctrl-C stops everything.
+`
+}
