@@ -13,6 +13,8 @@ const REFUSED_MS = 600_000
 const LOOK_MS = 60_000
 /** Messages that are published at the same time. */
 const PARALLEL = 64
+/** So many revisions further on a message is read along. */
+const NEAR = 8
 /** What keeps scheduled messages from being truncated. */
 const HOLD = 'scheduled messages'
 
@@ -147,33 +149,65 @@ export class Scheduler {
       while (due.length < PARALLEL && (this.#queue.peek()?.due ?? Infinity) <= this.#clock.wall())
         due.push(this.#queue.shift()!)
       if (due.length === 0) return
-      await Promise.all(due.map((pending) => this.#publish(pending)))
+      await Promise.all(runsOf(due).map((run) => this.#publish(run)))
     }
   }
 
-  async #publish(pending: Pending): Promise<void> {
-    const { bucket: stream, revision } = pending
+  /** @param run - of one bucket, by revision, near each other */
+  async #publish(run: readonly Pending[]): Promise<void> {
+    const { bucket: stream, revision: fromRevision } = run[0]!
+    const toRevision = run.at(-1)!.revision
+    const found = new Map<number, RecordedEvent>()
     try {
-      for await (const event of this.#log.read(
-        { stream },
-        { fromRevision: revision, toRevision: revision },
-      )) {
+      const options = { fromRevision, toRevision, faults: 'give' } as const
+      for await (const event of this.#log.read({ stream }, options)) found.set(event.revision, event)
+    } catch (error) {
+      for (const pending of run) this.#again(pending, error)
+      return
+    }
+    await Promise.all(run.map((pending) => this.#append(pending, found.get(pending.revision))))
+  }
+
+  /** @param event - undefined if somebody has truncated it */
+  async #append(pending: Pending, event: RecordedEvent | undefined): Promise<void> {
+    try {
+      if (event?.fault) throw event.fault
+      if (event) {
         const message = dueMessage(event)
         await this.#log.append({ streams: [{ stream: message.stream, events: [message.event] }] })
       }
-      const bucket = this.#buckets.get(stream)
+      const bucket = this.#buckets.get(pending.bucket)
       if (bucket) bucket.left--
     } catch (error) {
-      this.#warn(`${stream}@${revision} is due and cannot be published: ${String(error)}`)
-      const wait = isPassing(error) ? RETRY_MS : REFUSED_MS
-      this.#queue.push({ ...pending, due: this.#clock.wall() + wait })
+      this.#again(pending, error)
     }
+  }
+
+  #again(pending: Pending, error: unknown): void {
+    this.#warn(`${pending.bucket}@${pending.revision} is due and cannot be published: ${String(error)}`)
+    const wait = isPassing(error) ? RETRY_MS : REFUSED_MS
+    this.#queue.push({ ...pending, due: this.#clock.wall() + wait })
   }
 
   #warn(what: unknown): void {
     if (!this.#closing.signal.aborted)
       this.#runtime.telemetry.log('warn', `scheduled messages: ${String(what)}`)
   }
+}
+
+/** Those of one bucket that are near each other are read with one page. */
+function runsOf(due: readonly Pending[]): Pending[][] {
+  const runs: Pending[][] = []
+  const inOrder = due.toSorted((a, b) =>
+    a.bucket < b.bucket ? -1 : a.bucket > b.bucket ? 1 : a.revision - b.revision,
+  )
+  for (const pending of inOrder) {
+    const run = runs.at(-1)
+    const last = run?.at(-1)
+    if (last?.bucket === pending.bucket && pending.revision - last.revision <= NEAR) run!.push(pending)
+    else runs.push([pending])
+  }
+  return runs
 }
 
 /** One for each log of this process, for as long as somebody needs it. */

@@ -1,6 +1,7 @@
 import type { EventLog } from '../../log.js'
 import { settingsOf, type Settings, type SubscriptionOptions } from '../../pubsub/options.js'
 import { takePart, type Subscription } from '../../pubsub/subscription.js'
+import { startHere } from '../here.js'
 import { startOf } from '../journal.js'
 import { selectionOf, type AnyPolicy } from './policy.js'
 import { metadataOf, reactionId } from './reaction.js'
@@ -36,7 +37,9 @@ export async function startReactions(
       ...{ format: 1 as const, saga: name, version: 1, reaction: true as const },
       input: { stream, revision },
     }
-    const start = startOf(reactionId(name, event.id), started, settings.runtime, metadataOf(event))
+    const [id, metadata] = [reactionId(name, event.id), metadataOf(event)]
+    if ((await startHere(log, id, started, metadata)) !== undefined) return
+    const start = startOf(id, started, settings.runtime, metadata)
     await log.append({ streams: start.map((append) => ({ ...append, expected: 'none' })) })
   })
   return subscription
