@@ -103,7 +103,21 @@ const writesHalves: Bug = (right) => ({
 })
 
 /** Drivers that break one promise each, and the case that finds it. */
+/** Followers would take what others have appended for a part of that group. */
+const answersWithEndOfGroup: Bug = (right) => ({
+  consecutive: true,
+  append: async (group) => {
+    const outcomes = await append(right, group)
+    const head = await right.head()
+    return outcomes.map((outcome) => (outcome.kind === 'appended' ? { ...outcome, position: head } : outcome))
+  },
+})
+
 export const BUGS: Record<string, { bug: Bug; losesLastGroup?: boolean; foundBy: string }> = {
+  'says that positions are consecutive, and answers with where its group ends': {
+    bug: answersWithEndOfGroup,
+    foundBy: 'driver: positions are consecutive',
+  },
   'skips late commits': { bug: skipsLateCommits, foundBy: 'followers at the end of the log under load' },
   'forgets ids': { bug: forgetsIds, foundBy: 'the same commit again gives the first result, whatever' },
   'acknowledges before it is durable': {
