@@ -16,7 +16,7 @@ export const fulfilment = saga({
   name: 'fulfilment',
   timeout: '5s',
   attempts: 20,
-  backoff: { base: '500ms', max: '10s' },
+  backoff: { base: '500ms', max: '5s' },
   /** @param {{ order: string }} input */
   async run({ order }, { step, sleep }) {
     const { sku, customer } = await step('order', {

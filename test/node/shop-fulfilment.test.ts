@@ -5,7 +5,7 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Shop } from '../support/shop.js'
 
 /** Things that come by themselves, when payments have failed often enough. */
-const soon = { timeout: 40_000, interval: 100 }
+const soon = { timeout: 60_000, interval: 100 }
 
 const place = async (shop: Shop, customer: string, sku = 'fig'): Promise<string> =>
   String((await shop.post(`/orders/${sku}?customer=${customer}`)).body['order'])
@@ -24,8 +24,8 @@ const moneyOf = (shop: Shop, order: string): string[] =>
     .map(({ what, amount }) => `${what} ${amount}`)
 
 describe('orders of the example shop are fulfilled', () => {
-  // Two calls of payments in five fail, some of them after the card was charged, some without an answer.
-  const shop = new Shop({ PACKING: '1500', FAILING: '0.4' })
+  // Three calls of payments in ten fail, some of them after the card was charged, some without an answer.
+  const shop = new Shop({ PACKING: '1500', FAILING: '0.3' })
 
   beforeAll(() => shop.open(), 60_000)
   afterAll(async () => {
@@ -44,7 +44,26 @@ describe('orders of the example shop are fulfilled', () => {
       expect(moneyOf(shop, order)).toEqual(['charge 24'])
     }
     expect(freeOf('fig')).toBe(free - orders.length)
-  }, 60_000)
+  }, 120_000)
+
+  test('the inventory does once what comes twice, and reserves nothing for whom it has released', async () => {
+    const free = freeOf('banyan')
+    const ask = async (what: string, key: string) => {
+      const headers = { 'X-Api-Key': 'shop-fulfilment-key', 'Idempotency-Key': key }
+      const body = JSON.stringify({ order: 'twice', sku: 'banyan' })
+      const { servedBy, ...said } = (await shop.ask(`/inventory/${what}`, { method: 'POST', headers, body }))
+        .body
+      expect(servedBy).toContain('inventory')
+      return said
+    }
+    const reserved = { sku: 'banyan', free: free - 1, order: 'twice' }
+    expect(await ask('reserve', 'twice/reserve')).toEqual(reserved)
+    expect(await ask('reserve', 'twice/reserve')).toEqual(reserved)
+    expect(freeOf('banyan')).toBe(free - 1)
+    for (const key of ['twice/release', 'twice/release', 'twice/release/again']) await ask('release', key)
+    expect(await ask('reserve', 'twice/too late')).toMatchObject({ status: 409 })
+    expect(freeOf('banyan')).toBe(free)
+  })
 
   test('a card is refused: the stock is released, and nothing is charged', async () => {
     const free = freeOf('banyan')

@@ -15,8 +15,8 @@ const ITEMS = [
  * @type {import('banyan/events').ProjectionDefinition<Event, Tables>}
  */
 const definition = {
-  name: 'catalogue',
-  version: 2,
+  name: 'items',
+  version: 1,
   setup: ({ db, table }) =>
     db.exec(
       `CREATE TABLE ${table('item')} (sku TEXT PRIMARY KEY, ordered INT NOT NULL DEFAULT 0, paid INT NOT NULL DEFAULT 0,
@@ -34,6 +34,7 @@ const definition = {
     PriceSnapshotted: set('price', 'supplier'),
     PriceInserted: set('price', 'supplier'),
     PriceUpdated: set('price', 'supplier'),
+    PriceDeleted: set('price', 'supplier'),
   },
 }
 const catalogue = projection(definition)
@@ -126,7 +127,7 @@ function withoutNulls(row) {
 }
 
 /** @typedef {{ sku: string, free?: number, price?: number, supplier?: string }} Item */
-/** @typedef {'StockCounted' | 'StockReserved' | 'StockReleased' | 'PriceSnapshotted' | 'PriceInserted' | 'PriceUpdated'} Told */
+/** @typedef {'StockCounted' | 'StockReserved' | 'StockReleased' | 'PriceSnapshotted' | 'PriceInserted' | 'PriceUpdated' | 'PriceDeleted'} Told */
 /** @typedef {import('./order.mjs').Event | { [T in Told]: { type: T, data: Item } }[Told]} Event */
 /** @typedef {import('banyan/events').SqliteTables} Tables */
 /** @typedef {import('banyan/events').ProjectionContext<Tables>} Context */

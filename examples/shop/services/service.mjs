@@ -35,7 +35,11 @@ export function startService(name, answer, close = () => undefined) {
       response.end(JSON.stringify({ .../** @type {object} */ (body), servedBy }))
     })()
   })
-  server.listen(port, '127.0.0.1', () => process.send?.('ready'))
+  server.listen(port, '127.0.0.1', () => {
+    // The runner may have gone before anybody listened for that.
+    if (process.connected === false) leave()
+    else process.send?.('ready')
+  })
   server.on('error', (error) => {
     console.error(`${name}: ${error.message}`)
     process.exit(1)
