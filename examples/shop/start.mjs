@@ -6,6 +6,9 @@ import { openPostgres } from './runner/postgres.mjs'
 import { ADMIN, SERVICES, legacy, ready, startNode, startService } from './runner/processes.mjs'
 import { welcome } from './runner/welcome.mjs'
 
+/** Signals within that time are one, in ms. */
+const ONCE = 300
+
 // Everything: node examples/shop/start.mjs [--postgres]
 // One process alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001, or: ... start.mjs node
 const [first, port] = process.argv.slice(2)
@@ -32,7 +35,11 @@ async function startEverything(ownPostgres) {
     await postgres.stop()
   }
   let isStopping = false
+  let last = -Infinity
   const stop = (/** @type {NodeJS.Signals} */ signal) => {
+    // The terminal has sent it, and npm passes it on: that is once.
+    if (performance.now() - last < ONCE) return
+    last = performance.now()
     isStopping = true
     // The gateway goes first, so that no request meets a service that has gone.
     if (!node.kill(signal)) void close()
