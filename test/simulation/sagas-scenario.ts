@@ -3,7 +3,6 @@ import {
   runSagas,
   saga,
   sagas,
-  terminal,
   type RecordedEvent,
   type SagaContext,
   type SagaDefinition,
@@ -13,14 +12,13 @@ import {
 import type { SagaEvent, SagaRecord } from '../../src/events/saga/records.js'
 import { SagaState } from '../../src/events/saga/state.js'
 import type { SimulatedNode, World } from '../../src/testing/index.js'
+import { insist, Services, type Behaviour } from './services.js'
 
 const CLIENTS = 2
 const SAGAS = 4
 const RUNNERS = 3
 const ATTEMPTS = 3
 
-/** What a service does with the calls of a step. */
-type Behaviour = 'good' | 'flaky' | 'slow' | 'hangs' | 'mute' | 'refuses' | 'breaks'
 type Part =
   | { readonly is: 'step'; readonly name: string; readonly run: Behaviour; readonly undo: Behaviour }
   | { readonly is: 'sleep'; readonly ms: number }
@@ -29,37 +27,6 @@ type Part =
   | { readonly is: 'no-return' }
   | { readonly is: 'parallel'; readonly branches: readonly Plan[] }
 type Plan = readonly Part[]
-
-/** Services that honour idempotency keys: what they do for one they do once. */
-class Services {
-  readonly done = new Map<string, number>()
-  readonly #tries = new Map<string, number>()
-  readonly #node: () => SimulatedNode
-
-  constructor(node: () => SimulatedNode) {
-    this.#node = node
-  }
-
-  /** The call as a node makes it. */
-  async call(key: string, behaviour: Behaviour, isRepaired: () => boolean): Promise<string> {
-    const node = this.#node()
-    const tries = (this.#tries.get(key) ?? 0) + 1
-    this.#tries.set(key, tries)
-    await node.sleep(behaviour === 'slow' ? 300 : 5)
-    if (behaviour === 'refuses') throw terminal('refused')
-    if (behaviour === 'breaks' && !isRepaired()) throw new Error('broken')
-    if (behaviour === 'flaky' && tries === 1) throw new Error('flaky')
-    if (!this.done.has(key)) {
-      this.done.set(key, this.done.size)
-      node.note(`does ${key}`)
-    }
-    if (behaviour === 'hangs' && tries === 1) await new Promise(() => undefined)
-    await node.sleep(5)
-    // It was done, and nobody hears of it.
-    if (behaviour === 'mute' && tries === 1) throw new Error('connection reset')
-    return key
-  }
-}
 
 /** Goes through a plan. */
 async function follow(
@@ -281,19 +248,6 @@ async function check(
   if (order.some((settled, index) => index > 0 && settled >= order[index - 1]!))
     fail(`was undone in the order ${order.join()}`)
   world.note(`saga ${id} is ${end!.outcome}`)
-}
-
-async function insist(node: SimulatedNode, work: () => Promise<unknown>): Promise<void> {
-  for (;;)
-    try {
-      await work()
-      return
-    } catch (error) {
-      if (!(error instanceof BanyanError)) throw error
-      // It has ended meanwhile, or will not be undone any more.
-      if (error.code.startsWith('BANYAN_SAGA')) return
-      await node.sleep('50ms')
-    }
 }
 
 function planOf(world: World, prefix: string, depth: number): Plan {
