@@ -14,6 +14,7 @@ import {
 } from '../../src/events/index.js'
 import { MAIN, Running } from '../support/banyan-events.js'
 import { blockOf } from '../support/example.js'
+import { reaction } from '../sagas/reaction.js'
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
 
 /** `banyan sagas` as its users run it: the built command line, and nodes in processes of their own. */
@@ -34,6 +35,7 @@ function newProject(): string {
   writeFileSync(join(cwd, 'package.json'), '{ "type": "module" }')
   writeFileSync(join(cwd, 'fulfilment.ts'), blockOf('events/sagas-operating.md', 'ts', 0))
   writeFileSync(join(cwd, 'checked.ts'), CHECKED)
+  writeFileSync(join(cwd, 'policies.ts'), blockOf('events/policies.md', 'ts', 1))
   return cwd
 }
 
@@ -49,14 +51,14 @@ const CHECKED = `
 async function startNode(
   cwd: string,
   workers: number,
-  module = './fulfilment.ts',
+  sagas: object = { fulfilment: { module: './fulfilment.ts' } },
 ): Promise<{ node: Running; admin: string }> {
   const [listen, admin] = [await freePort(), await freePort()]
   const config = {
     ...{ listen, admin, workers, services: {} },
     routes: { ok: { match: { path: '/' }, respond: { status: 204 } } },
     events: { driver: 'sqlite', path: './data' },
-    sagas: { fulfilment: { module } },
+    sagas,
   }
   writeFileSync(join(cwd, 'banyan.yaml'), JSON.stringify(config))
   const node = new Running(process.execPath, [MAIN, 'up', '--no-watch'], { cwd })
@@ -93,6 +95,7 @@ function general(text: string): string {
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replace(/[\d.]+(ms|s|m) ago/g, 'AGO')
     .replace(/after [\d.]+(ms|s|m)$/gm, 'after AGE')
+    .replace(/position \d+/g, 'position NUMBER')
     .replace(/ +/g, ' ')
 }
 
@@ -134,7 +137,7 @@ test('every example of the page prints what it says', { timeout: 60_000 }, async
 
 test('a node starts, shows and steers its sagas', { timeout: 60_000 }, async () => {
   const cwd = newProject()
-  const { node, admin } = await startNode(cwd, 1, './checked.ts')
+  const { node, admin } = await startNode(cwd, 1, { fulfilment: { module: './checked.ts' } })
   const there = ['-a', admin]
   await using log = await openLog(`sqlite:${join(cwd, 'data')}`)
   const input = ['--input', '{ "to": "Paris" }']
@@ -174,6 +177,42 @@ test('a node starts, shows and steers its sagas', { timeout: 60_000 }, async () 
     expect([args, ended.code, ended.stdout]).toEqual([args, code, ''])
     expect(ended.stderr).toContain(message)
   }
+  node.signal('SIGTERM')
+  expect((await node.ended).code).toBe(0)
+})
+
+test('reactions are traced and shown, on the log or by a node, as the page on policies says', async () => {
+  const cwd = newProject()
+  const { node, admin } = await startNode(cwd, 1, { reserveStock: { module: './policies.ts' } })
+  await using log = await openLog(`sqlite:${join(cwd, 'data')}`)
+  const examples = blockOf('events/policies.md', 'text', 1).split(/^(?=\$ )/m)
+  expect(examples).toHaveLength(4)
+  for (const text of examples) {
+    const command = text.slice(2, text.indexOf('\n'))
+    const { stdout, stderr } = await banyan(cwd, ...words(command).slice(1))
+    expect(`$ ${general(`${command}\n${stdout}${stderr}`)}`).toBe(general(text))
+    if (command.includes(' append ')) await reaction(sagas(log), 'reserveStock/o-18/0')
+  }
+  const there = ['-a', admin]
+  expect(await json(cwd, 'trace', 'sale', ...there)).toMatchObject({
+    correlationId: 'sale',
+    roots: [
+      {
+        event: { type: 'OrderPlaced', actor: 'ada', time: expect.stringMatching(/Z$/) as string },
+        leadsTo: [{ saga: { id: 'reserveStock/o-18/0', event: { stream: 'order-18', revision: 0 } } }],
+      },
+    ],
+  })
+  expect(await json(cwd, 'trace', 'sale', '--from', 'end', ...there)).toMatchObject({ roots: [] })
+  const part = await banyan(cwd, 'sagas', 'trace', 'sale', '--scan', '1', ...there)
+  expect([part.code, part.stdout]).toEqual([0, expect.stringMatching(/^1 event read.*--from \d+/)])
+  const nothing = await banyan(cwd, 'sagas', 'trace', 'nobody')
+  expect([nothing.code, nothing.stdout]).toEqual([0, ''])
+  const refused = await banyan(cwd, 'sagas', 'start', 'reserveStock', ...there)
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining('is a policy: only events start'),
+  ])
   node.signal('SIGTERM')
   expect((await node.ended).code).toBe(0)
 })

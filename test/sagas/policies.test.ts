@@ -179,6 +179,24 @@ test('an event that is delivered again starts nothing', async () => {
   expect(await eventsOf(log, 'reserveStock/1/0')).toHaveLength(3)
 })
 
+test('it is a subscription how far a policy has come, told with that of its reactions', async () => {
+  const { reserve, errors } = reserving()
+  const { log, all, run, settle, runtime } = await setUp([])
+  const runner = await run([reserve])
+  errors.push(terminal('no'))
+  await place(log, '1')
+  await settle(reaction(all, 'reserveStock/1/0'))
+  await runner.close()
+  await place(log, '2')
+  const listed: unknown[] = []
+  const manage = subscriptions(log, { runtime })
+  for await (const { name } of manage.list()) listed.push(await manage.status(name))
+  expect(listed).toMatchObject([
+    { name: 'policy reserveStock', topic: 'order', waiting: { count: 1 } },
+    { name: 'saga reserveStock', topic: '$saga/reserveStock', waiting: { count: 0 } },
+  ])
+})
+
 test('a new policy begins where it says: with what comes, or with what was there', async () => {
   const { log, all, run, settle } = await setUp([])
   await place(log, '1')

@@ -86,7 +86,7 @@ function remedyLines({ id, parked, beyondReturn, reaction }: SagaView, where: Pl
     skip:
       parked.direction === 'compensate'
         ? `you have undone step ${printable(parked.step!)} by hand: it goes on with the others`
-        : `you have done it by hand: it goes on; --result JSON is what ${what} has returned`,
+        : `you have done it by hand: it goes on${reaction ? '' : `; --result JSON is what ${what} has returned`}`,
     cancel: reaction ? 'give it up: nothing more is done' : 'give it up: undoes what it has done',
   }
   const commands = parked.remedies.map((remedy) => `banyan sagas ${remedy} ${quoted(id)}${placeText(where)}`)

@@ -1,8 +1,8 @@
 import type { SagaSummary, Trace, TracedEvent, TraceNode } from '../../events/index.js'
 import { positionOf, shortPosition } from '../events/moment.js'
 import type { PlaceOptions } from '../events/place.js'
-import { countOf } from '../events/selection.js'
-import { countText } from '../events/show/numbers.js'
+import { countOf as countOption } from '../events/selection.js'
+import { countOf } from '../events/show/numbers.js'
 import { printable } from '../events/show/printable.js'
 import { lineWidth, note } from '../output.js'
 import { clip, paint } from '../paint.js'
@@ -21,8 +21,8 @@ export interface TraceFlags extends PlaceOptions {
 export async function trace(correlationId: string, options: TraceFlags): Promise<void> {
   const { from, limit, scan, json, ...where } = options
   const most = {
-    ...(limit !== undefined && { limit: countOf(limit, '--limit') }),
-    ...(scan !== undefined && { scan: countOf(scan, '--scan') }),
+    ...(limit !== undefined && { limit: countOption(limit, '--limit') }),
+    ...(scan !== undefined && { scan: countOption(scan, '--scan') }),
   }
   await onSagas(where, async ({ manage, log, place, output, signal }) => {
     const found = await manage.trace(correlationId, {
@@ -36,12 +36,12 @@ export async function trace(correlationId: string, options: TraceFlags): Promise
     }
     if (found.roots.length > 0) output.add(linesOf(found.roots, '').join('\n'))
     else note(`nothing of the correlation ${printable(correlationId)} is in ${place.name}`)
-    if (!found.isComplete) note(restText(found))
+    if (!found.isComplete) output.add(paint('gray', restText(found)))
   })
 }
 
 function restText({ scanned, position }: Trace): string {
-  return `${countText(scanned)} events were read, and there are more: --from ${shortPosition(position)} goes on, --limit and --scan go further`
+  return `${countOf(scanned, 'event')} read, and there are more: --from ${shortPosition(position)} goes on, --limit and --scan go further`
 }
 
 function linesOf(nodes: readonly TraceNode[], indent: string): string[] {

@@ -152,7 +152,7 @@ class ExecutedCommand implements CommandContext {
   #commits = 0
 
   constructor(log: EventLog, id: string, name: string, options: ExecuteOptions) {
-    const { actor, correlationId = id, metadata, signal } = options
+    const { actor, metadata, signal, correlationId = metadata?.correlationId ?? id } = options
     this.#log = log
     this.id = id
     this.metadata = {

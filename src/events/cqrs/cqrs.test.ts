@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import * as v from 'valibot'
 import { repository, type Decider } from '../event-sourcing/index.js'
+import { causedBy } from '../caused-by.js'
 import { DriverLog } from '../event-log.js'
 import { memoryLog } from '../../drivers/memory/log.js'
 import { memoryReadModels, type MemoryTables } from '../../drivers/memory/read-models.js'
@@ -135,12 +136,17 @@ describe('commands', () => {
       { counter: 'a' },
       { id: 'c2', correlationId: 'r1', metadata: { tenant: 't' } },
     )
+    const event = { id: 'e1', metadata: { correlationId: 'r2', actor: 'bob' } }
+    await world.app.execute('note', 'y', { id: 'c3', metadata: causedBy(event, { policy: 'p' }) })
     const found = []
     for await (const { metadata } of world.log.read()) found.push(metadata)
     expect(found).toEqual([
       { commandType: 'note', correlationId: id, causationId: id, actor: 'ada' },
       { commandType: 'note', correlationId: id, causationId: id, actor: 'ada' },
       { commandType: 'add', correlationId: 'r1', causationId: 'c2', tenant: 't' },
+      ...Array<object>(2).fill({
+        ...{ commandType: 'note', correlationId: 'r2', causationId: 'c3', actor: 'bob', policy: 'p' },
+      }),
     ])
   })
 

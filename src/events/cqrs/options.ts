@@ -10,7 +10,7 @@ export interface ExecuteOptions {
   id?: string
   /** Who commands; stands in the metadata of every event. */
   actor?: string
-  /** What it belongs to; default its id. */
+  /** What it belongs to; default that of `metadata`, or its id. */
   correlationId?: string
   /** More metadata of every event. */
   metadata?: Metadata

@@ -14,7 +14,7 @@ export interface Route {
 export function routeOf(event: RecordedEvent, { topic, where, key, faults }: Settings): Route | undefined {
   if (isSystemStream(event.stream) && !isSystemStream(topic)) return undefined
   const stream = event.stream === categoryOf(event.stream) ? undefined : event.stream
-  if (event.fault && faults === 'give') return { key: undefined }
+  if (event.fault && faults === 'give') return { key: key ? undefined : stream }
   if (event.fault) return { key: key ? undefined : stream, fault: event.fault.message }
   try {
     const isWanted: unknown = !where || where(event)

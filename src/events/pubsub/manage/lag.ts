@@ -49,7 +49,11 @@ export class LagCount {
     const { types, tags, key } = description ?? {}
     this.#log = log
     this.#picture = picture
-    this.#settings = settingsOf({ name, topic: group.topic, ...(types && { types }), ...(tags && { tags }) })
+    const { topic } = group
+    const settings = settingsOf({ name, topic: '*', ...(types && { types }), ...(tags && { tags }) })
+    // That of a pattern may be in a category of Banyan's own, which is no topic for anybody else.
+    const selector = { ...settings.selector, ...(topic !== '*' && { category: topic }) }
+    this.#settings = { ...settings, topic, selector }
     this.#byStream = key !== 'function'
     this.#signal = signal ? { signal } : {}
   }

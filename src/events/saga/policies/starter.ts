@@ -21,8 +21,8 @@ export async function startReactions(
     ...settingsOf({
       ...selectionOf(policy),
       ...options,
-      // There is no order to keep, so nothing waits for another.
-      key: () => undefined,
+      // To start one takes no longer than to append: it can wait for the one before of its stream, and then it is known how
+      // many wait. What the reactions do waits for nobody.
       park: 'message',
       attempts: 1_000_000_000,
       backoff: { base: '1s', max: '1m' },
