@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import {
+  openSubjectKeys,
+  personalData,
   policy,
   renamed,
   runSagas,
@@ -239,6 +241,40 @@ test('an event is read as it is to be read now, also by a reaction that was park
   await all.retry('reserveStock/1/0')
   await settle(reaction(all, 'reserveStock/1/0', is('completed')))
   expect(calls.map((call) => call.split(' ')[0])).toEqual(['apple', 'apple'])
+})
+
+test('what was erased meanwhile is not told to a reaction, and nothing of it stands in its journal', async () => {
+  const keys = await openSubjectKeys('memory:')
+  const personal = personalData({
+    keys,
+    types: { OrderPlaced: { subject: 'customer', fields: ['name'], metadata: ['actor'] } },
+  })
+  const seen: unknown[] = []
+  const greet = policy<{ type: 'OrderPlaced'; data: { name: string | null } }>({
+    name: 'greet',
+    ...orders,
+    attempts: 1,
+    run({ data }, { metadata: { actor } }) {
+      seen.push([data.name, actor])
+      if (seen.length === 1) throw new Error('no mail goes out')
+    },
+  })
+  const { log, all, run, settle } = await setUp([], {}, { transforms: [personal] })
+  await run([greet])
+  const data = { customer: 'c7', name: 'Ada' }
+  await log.append({
+    id: '1',
+    streams: [{ stream: 'order-1', events: [{ type: 'OrderPlaced', data, metadata: { actor: 'Ada' } }] }],
+  })
+  await settle(reaction(all, 'greet/1/0', is('parked')))
+  await keys.forget('c7')
+  await all.retry('greet/1/0')
+  await settle(reaction(all, 'greet/1/0', is('completed')))
+  expect(seen).toEqual([
+    ['Ada', 'Ada'],
+    [null, null],
+  ])
+  expect(JSON.stringify(await eventsOf(log, 'greet/1/0'))).not.toContain('Ada')
 })
 
 test('an event that only a newer program can read parks its reaction, until there is that program', async () => {

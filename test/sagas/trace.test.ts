@@ -1,7 +1,10 @@
 import { afterEach, expect, test } from 'vitest'
 import {
   causedBy,
+  command,
+  commands,
   policy,
+  repository,
   saga,
   terminal,
   topic,
@@ -123,6 +126,46 @@ test('orchestrated sagas have their place in a trace, by their metadata and idem
   await settle(all.outcome('fulfilment/1'))
   expect(shape((await all.trace('request')).roots)).toEqual([
     { 'OrderPlaced order-1@0': [{ 'fulfilment/1 completed': ['Reserved stock-1@0'] }] },
+  ])
+})
+
+test('commands that a reaction runs carry the chain on, on repositories and through command handlers', async () => {
+  const { log, all, run, settle } = await setUp([])
+  const accounts = repository(
+    log,
+    {
+      initialState: () => 0,
+      decide: (amount: number) => ({ type: 'Charged', data: { amount } }),
+      evolve: (sum: number, { data }: { type: string; data: { amount: number } }) => sum + data.amount,
+    },
+    { category: 'account' },
+  )
+  const app = commands(log, {
+    tell: command(async (to: string, { append }) => {
+      for (const type of ['MailWritten', 'MailSent'])
+        await append({ streams: [{ stream: `mail-${to}`, events: [{ type }] }] })
+    }),
+  })
+  const onOrders = { topic: 'order', types: ['OrderPlaced'] }
+  const charge = policy({
+    ...{ name: 'charge', ...onOrders },
+    run: (_, { idempotencyKey: id, metadata }) => accounts.handle('7', 20, { id, metadata }),
+  })
+  const tell = policy({
+    ...{ name: 'tell', ...onOrders },
+    run: (_, { idempotencyKey: id, metadata }) => app.execute('tell', 'ada', { id, metadata }),
+  })
+  await run([charge, tell])
+  const metadata = { correlationId: 'request' }
+  await log.append({ id: '1', streams: [{ stream: 'order-1', events: [{ type: 'OrderPlaced', metadata }] }] })
+  for (const id of ['charge/1/0', 'tell/1/0']) await settle(reaction(all, id))
+  expect(shape((await all.trace('request')).roots)).toEqual([
+    {
+      'OrderPlaced order-1@0': expect.arrayContaining([
+        { 'charge/1/0 completed': ['Charged account-7@0'] },
+        { 'tell/1/0 completed': ['MailWritten mail-ada@0', 'MailSent mail-ada@1'] },
+      ]) as unknown,
+    },
   ])
 })
 
