@@ -380,7 +380,7 @@ export type Truncation =
        * each may be taken again. Followers of more than the stream or its category are not told.
        *
        * For the state that a pattern keeps in a stream whose name begins with `$`. Two things must be true: what is removed
-       * is repeated by a later event, so that nobody has to read it; and each commit to the stream expects a revision, of
+       * is repeated by a later event, or at its end, so that nobody has to read it; and each commit to the stream expects a revision, of
        * it or of another stream, which has passed by then: that refuses a repetition. Not for `$scheduled`, of whose
        * messages each is taken once for ever. Default false.
        */

@@ -110,7 +110,10 @@ export interface TableSpec extends Omit<TableCapture, 'map'> {
 }
 
 /** `sagas.<name>`: sagas of that name that the node runs on its log. */
-export interface SagaSpec extends Pick<RunSagasOptions, 'concurrency' | 'partitions' | 'takeover' | 'drain'> {
+export interface SagaSpec extends Pick<
+  RunSagasOptions,
+  'concurrency' | 'partitions' | 'takeover' | 'drain' | 'keepEnded'
+> {
   /** Modules that export its versions: a path, with the name of an export behind a `#` if only that one is meant. */
   module: string | readonly string[]
 }

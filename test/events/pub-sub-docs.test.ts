@@ -9,6 +9,7 @@ test.each([
   ['events/event-bus.md', 0],
   ['events/sagas.md', 0],
   ['events/sagas.md', 1],
+  ['events/sagas.md', 2],
   ['events/policies.md', 0],
 ])('example of %s, number %i, prints what the page says', async (page, index) => {
   expect(await runSnippet(page, { index })).toBe(blockOf(page, 'text', index))

@@ -59,6 +59,22 @@ describe('sagas of a configuration', () => {
     })
   })
 
+  test('are removed after their end, if the configuration says when', async () => {
+    const { sagas } = await start({ fulfilment: { module: workshop.fulfilment(), keepEnded: '10ms' } })
+    await sagas.post('fulfilment', { id: '17', input: { to: 'Paris', waits: true } })
+    await sagas.post('fulfilment', { id: '18', input: { to: 'Paris' } })
+    for (let status = 200; status === 200;) ({ status } = await sagas.get('/fulfilment/18'))
+    expect(await sagas.get('/fulfilment/18')).toMatchObject({
+      ...is404,
+      body: { detail: 'saga fulfilment/18 has ended, and what was known of it is removed' },
+    })
+    expect((await sagas.get('')).body).toMatchObject({ sagas: [{ id: 'fulfilment/17', status: 'waiting' }] })
+    expect(await sagas.post('fulfilment', { id: '18', input: { to: 'Rome' } })).toMatchObject({
+      status: 200,
+      body: { duplicate: true },
+    })
+  })
+
   test('are measured, and told with how many are parked', async () => {
     workshop.write('locked', '')
     const { sagas, admin, state } = await start({ fulfilment: { module: workshop.fulfilment() } })

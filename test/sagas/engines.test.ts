@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { policy, runSagas, saga, sagas, terminal, topic, type EventLog } from '../../src/events/index.js'
+import { policy, retain, runSagas, saga, sagas, terminal, topic, type EventLog } from '../../src/events/index.js'
 import { onEveryLog } from '../support/every-log.js'
 import { is } from '../support/sagas-node.js'
 import { reaction } from './reaction.js'
@@ -109,4 +109,63 @@ onEveryLog('sagas', (open) => {
     )
     await second.close()
   })
+
+    'sleep through a short retention of the log, and are removed after their end',
+    { timeout: 60_000 },
+    async () => {
+      const child = saga({ name: 'reserving', run: (_, { step }) => step('reserve', () => 'reserved') })
+      const order = saga<{ sleeps: number; waits: boolean }>({
+        name: 'order',
+        async run({ sleeps, waits }, { child: runChild, signal, sleep }) {
+          const reserved = await runChild('reserving', child)
+          if (sleeps > 0) await sleep(sleeps)
+          if (waits) await signal('paid')
+          return reserved
+        },
+      })
+      const log: EventLog = await open()
+      const definitions = [order, child]
+      const all = sagas(log, { definitions })
+      const holdAt = async (): Promise<string> =>
+        (await log.stats()).holds.find(({ name }) => name === 'sagas order')!.position
+      const first = await runSagas(log, { definitions, drain: '1s' })
+      for (let number = 0; number < 20; number++)
+        await all.start(order, { sleeps: 0, waits: false }, { id: `early-${number}` })
+      for (let number = 0; number < 20; number++) await all.outcome(`order/early-${number}`)
+      await expect.poll(holdAt, { timeout: 30_000 }).not.toBe('0')
+      await all.start(order, { sleeps: 0, waits: true }, { id: 'waits' })
+      await all.start(order, { sleeps: 4000, waits: false }, { id: 'sleeps' })
+      await expect.poll(async () => (await all.show('order/waits')).steps.length).toBe(2)
+      for (let number = 0; number < 20; number++)
+        await all.start(order, { sleeps: 0, waits: false }, { id: `late-${number}` })
+      for (let number = 0; number < 20; number++) await all.outcome(`order/late-${number}`)
+      await first.close()
+      const second = await runSagas(log, { definitions, drain: '1s', keepEnded: '1ms' })
+      // As an hour later, when everything else has let go of it.
+      for (const { name } of (await log.stats()).holds)
+        if (!name.startsWith('sagas ')) await log.release(name)
+      const rules = ['$saga/order', '$saga/reserving', '$scheduled'].map((category) => ({
+        category,
+        maxAge: 1,
+      }))
+      await expect
+        .poll(async () => (await retain(log, rules)).rules.map(({ heldBy }) => heldBy), { timeout: 30_000 })
+        .toEqual(['sagas order', 'sagas order', 'sagas order'])
+      expect((await all.show('order/waits')).timeline[0]).toMatchObject({ kind: 'started' })
+      await all.signal('order/waits', 'paid')
+      expect(await all.outcome('order/waits')).toEqual({ outcome: 'completed', result: 'reserved' })
+      expect(await all.outcome('order/sleeps')).toEqual({ outcome: 'completed', result: 'reserved' })
+      const listed = async (): Promise<string[]> => {
+        const ids: string[] = []
+        for await (const { id } of all.list({ limit: 1000 })) ids.push(id)
+        return ids
+      }
+      await expect.poll(listed, { timeout: 30_000 }).toEqual([])
+      for await (const { ok } of log.verify()) expect(ok).toBe(true)
+      expect(await all.start(order, { sleeps: 0, waits: true }, { id: 'waits' })).toMatchObject({
+        duplicate: true,
+      })
+      await second.close()
+    },
+  )
 })

@@ -1,17 +1,19 @@
 import { BanyanError } from '../../src/core/errors.js'
 import {
+  retain,
   runSagas,
   saga,
   sagas,
-  type RecordedEvent,
   type SagaContext,
   type SagaDefinition,
   type SagaRunner,
   type StepOptions,
 } from '../../src/events/index.js'
+import { holdOf } from '../../src/events/saga/names.js'
 import type { SagaEvent, SagaRecord } from '../../src/events/saga/records.js'
 import { SagaState } from '../../src/events/saga/state.js'
 import type { SimulatedNode, World } from '../../src/testing/index.js'
+import { checkKept, Journals } from './sagas-journals.js'
 import { insist, Services, type Behaviour } from './services.js'
 
 const CLIENTS = 2
@@ -89,6 +91,11 @@ export async function sagaScenario(world: World): Promise<void> {
   }
   let acting: SimulatedNode | undefined
   const services = new Services(() => acting!)
+  const keepEnded = world.random.pick([undefined, 300, 3000])
+  const isCut = world.random.chance(0.4)
+  const journals = new Journals(log.truth)
+  const following = new AbortController()
+  journals.follow(following.signal).catch((error: unknown) => violated(String(error)))
   const started = new Set<string>()
   const running = new Map<string, SagaRunner>()
 
@@ -118,6 +125,7 @@ export async function sagaScenario(world: World): Promise<void> {
         partitions: 3,
         takeover: '1s',
         drain: '500ms',
+        ...(keepEnded !== undefined && { keepEnded }),
         runtime: node.runtime,
       })
       running.set(node.name, runner)
@@ -148,20 +156,31 @@ export async function sagaScenario(world: World): Promise<void> {
     })
   }
 
+  if (isCut)
+    world.node('retention', async (node) => {
+      const opened = node.open(log)
+      for (;;) {
+        await node.sleep(500)
+        // What nobody has run yet is held by nobody.
+        const { holds } = await log.truth.stats()
+        if (!['parent', 'child'].every((saga) => holds.some(({ name }) => name === holdOf(saga)))) continue
+        // Later everything else lets go of it.
+        for (const { name } of holds) if (!name.startsWith('sagas ')) await log.truth.release(name)
+        const rules = ['$saga/parent', '$saga/child', '$scheduled'].map((category) => ({
+          category,
+          maxAge: 200,
+        }))
+        await retain(opened, rules, { clock: node.runtime.clock }).catch(() => undefined)
+      }
+    })
+
   await world.storm(`${1 + world.random.below(10)}s`)
   isRepaired = world.random.chance(0.5)
-  const ids = async (): Promise<string[]> => {
-    const found: string[] = []
-    for (const category of ['$saga/parent', '$saga/child'])
-      for await (const { stream } of log.truth.streams({ category })) found.push(stream)
-    return found
-  }
   /** What has a parked child is not at its end before that is. */
-  const waitsForParked = async (stream: string): Promise<boolean> => {
-    for (const child of await ids())
-      if (child.includes(`-${stream.slice(6)}-`) && (await stateOf(log.truth, child)).parked) return true
-    return false
-  }
+  const waitsForParked = async (stream: string): Promise<boolean> =>
+    (await journals.streams()).some(
+      (child) => child.includes(`-${stream.slice(6)}-`) && journals.stateOf(child).parked,
+    )
   let looked = ''
   const retried = new Map<string, number>()
   const settled = async (): Promise<boolean> => {
@@ -171,8 +190,8 @@ export async function sagaScenario(world: World): Promise<void> {
     looked = head
     let isOver = true
     if (started.size < CLIENTS * SAGAS) return false
-    for (const stream of await ids()) {
-      const { end, parked } = await stateOf(log.truth, stream)
+    for (const stream of await journals.streams()) {
+      const { end, parked } = journals.stateOf(stream)
       if (end) continue
       const tries = retried.get(stream) ?? 0
       if (!parked && !(await waitsForParked(stream))) isOver = false
@@ -184,13 +203,17 @@ export async function sagaScenario(world: World): Promise<void> {
     return isOver
   }
   await world.calm(settled, '3m').catch(async (error: unknown) => {
-    for (const stream of await ids()) {
-      const { end, parked, failing, ops } = await stateOf(log.truth, stream)
+    for (const stream of await journals.streams()) {
+      const { end, parked, failing, ops } = journals.stateOf(stream)
       if (!end) world.note(`${stream}: ${JSON.stringify({ parked, failing, ops })}`)
     }
     throw error
   })
-  for (const stream of await ids()) await check(world, log.truth, stream, services)
+  for (const stream of await journals.streams()) {
+    check(world, journals, stream, services)
+    await checkKept(log.truth, journals, stream, { keepEnded, isCut })
+  }
+  following.abort()
 }
 
 /** What is called stands in the log before, with what undoes it. */
@@ -216,14 +239,9 @@ async function stateOf(log: ReturnType<World['log']>['truth'], stream: string): 
 }
 
 /** What a saga must be at its end. */
-async function check(
-  world: World,
-  log: ReturnType<World['log']>['truth'],
-  stream: string,
-  { done }: Services,
-): Promise<void> {
+function check(world: World, journals: Journals, stream: string, { done }: Services): void {
   const id = stream.slice(6).replace('-', '/')
-  const { end, parked, ops } = await stateOf(log, stream)
+  const { end, parked, ops } = journals.stateOf(stream)
   const fail = (what: string): never => {
     throw new Error(`saga ${id} (${end?.outcome ?? 'parked'}): ${what}`)
   }
@@ -242,7 +260,7 @@ async function check(
     } else if (isDone(name, 'run') && !isDone(name, 'compensate')) fail(`${name} was done, and not undone`)
   }
   const order: number[] = []
-  for await (const { data } of log.read({ stream }) as AsyncIterable<RecordedEvent>)
+  for (const { data } of journals.eventsOf(stream))
     for (const record of (data as { records?: readonly SagaRecord[] }).records ?? [])
       if (record.is === 'compensated') order.push(ops[record.op]!.settled!)
   if (order.some((settled, index) => index > 0 && settled >= order[index - 1]!))

@@ -123,6 +123,8 @@ export interface Settings {
   readonly suspects: boolean
   /** What becomes of an event that a transform refuses to show: it is a dead letter, or given as it is stored. */
   readonly faults: 'dead-letter' | 'give'
+  /** Whether who handles messages truncates what nobody needs any more: then it is not lost. */
+  readonly isShortened: boolean
   readonly runtime: Runtime
 }
 
@@ -183,6 +185,7 @@ export function settingsOf(options: SubscriptionOptions): Settings {
     drain: duration(options.drain ?? '10s', 'drain'),
     suspects: true,
     faults: 'dead-letter',
+    isShortened: false,
     runtime: options.runtime ?? systemRuntime,
   }
 }

@@ -4,7 +4,7 @@ import { suggest } from '../../core/suggest.js'
 import { eventError } from '../errors.js'
 import type { EventLog } from '../log.js'
 import type { AnySaga } from './definition.js'
-import { SAGAS, categoryOf, descriptionStream, idOf, nameIn } from './names.js'
+import { SAGAS, categoryOf, descriptionStream, idOf, nameIn, streamOf } from './names.js'
 
 interface Described {
   type: 'Described'
@@ -53,6 +53,17 @@ export async function describeSaga(
   if (result.ok) await log.truncate({ stream, beforeRevision: result.streams[0]!.revision })
 }
 
+/** Leaves word anew if that was truncated with the rest of the log. */
+export async function describeAgain(
+  log: EventLog,
+  name: string,
+  definitions: readonly AnySaga[],
+  topic?: string,
+): Promise<void> {
+  const { versions } = await descriptionOf(log, name)
+  if (versions.length === 0) await describeSaga(log, name, definitions, topic)
+}
+
 /**
  * The highest version that processes run, as they have said when they began to.
  *
@@ -70,11 +81,25 @@ export async function newestOf(log: EventLog, name: string): Promise<DescribedVe
   throw eventError('BANYAN_SAGA_UNKNOWN', await unknownName(log, name))
 }
 
-/** The names of all kinds of sagas that were ever run on a log. */
+/** The names of all kinds of sagas that were ever run on a log, or started. */
 export async function sagaNames(log: EventLog): Promise<string[]> {
-  const names: string[] = []
-  for await (const { stream } of log.streams({ category: SAGAS })) names.push(stream.slice(SAGAS.length + 1))
-  return names
+  const names = new Set<string>()
+  for await (const { stream } of log.streams({ category: SAGAS })) names.add(stream.slice(SAGAS.length + 1))
+  for await (const name of startedNames(log)) names.add(name)
+  return [...names].sort()
+}
+
+/** Goes from one name to the next, past all sagas between. */
+async function* startedNames(log: EventLog): AsyncGenerator<string, void, undefined> {
+  for (let after = `${SAGAS}/`; ;) {
+    let stream: string | undefined
+    for await (const next of log.streams({ after, limit: 1 })) stream = next.stream
+    if (stream?.startsWith(`${SAGAS}/`) !== true) return
+    const name = nameIn(idOf(stream))
+    yield name
+    // The first character behind the dash that ends the name.
+    after = `${categoryOf(name)}.`
+  }
 }
 
 /**
@@ -91,9 +116,12 @@ export async function mustBeKnown(log: EventLog, name: string): Promise<void> {
 /** What to say of an id that no saga has: which one may be meant. */
 export async function unknownSaga(log: EventLog, id: string): Promise<Error> {
   const name = nameIn(id)
+  if ((await log.revision(streamOf(id))) !== 'none')
+    return eventError('BANYAN_SAGA_UNKNOWN', `saga ${id} has ended, and what was known of it is removed`)
   const ids: string[] = []
-  for await (const { stream } of log.streams({ category: categoryOf(name), limit: MOST_COMPARED }))
-    ids.push(idOf(stream))
+  const options = { category: categoryOf(name), limit: MOST_COMPARED }
+  for await (const { stream, firstRevision, revision } of log.streams(options))
+    if (firstRevision <= revision) ids.push(idOf(stream))
   const near = suggest(id, ids)
   const hint =
     near !== undefined

@@ -45,7 +45,8 @@ function isUnwritable(error: unknown): error is BanyanError {
 }
 
 /** How far an execution has come. */
-export type Stand = 'idle' | 'parked' | 'completed' | 'compensated' | 'stopped' | 'of-another-version'
+export type Stand =
+  'idle' | 'parked' | 'completed' | 'compensated' | 'removed' | 'stopped' | 'of-another-version'
 
 /** What is to be written with the next commit. */
 class Draft {
@@ -181,7 +182,7 @@ export class Execution {
 
   #stand(): Stand | undefined {
     const { started, end, parked } = this.#state
-    if (!started) return 'completed'
+    if (!started) return 'removed'
     if (end) return end.outcome
     return parked && 'parked'
   }

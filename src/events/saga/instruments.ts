@@ -11,12 +11,14 @@ import type { Direction } from './records.js'
  * | `banyan.saga.duration` | s | from its start to its end, by `banyan.saga.outcome`: `completed`, `compensated` |
  * | `banyan.saga.parked` | `{saga}` | sagas that were parked |
  * | `banyan.saga.calls` | `{call}` | calls of steps and compensations, by `banyan.saga.direction` and `banyan.saga.result`: `done`, or the class of failure |
+ * | `banyan.saga.removed` | `{saga}` | ended sagas that were removed |
  * | `banyan.saga.running` | `{saga}` | sagas that go on in this process |
  */
 export class SagaInstruments {
   readonly #duration: Histogram
   readonly #parked: Counter
   readonly #calls: Counter
+  readonly #removed: Counter
   readonly #stop: () => void
 
   constructor({ telemetry }: Runtime, saga: string, running: () => number) {
@@ -34,6 +36,11 @@ export class SagaInstruments {
     this.#calls = telemetry.counter('banyan.saga.calls', {
       description: 'Calls of steps and compensations.',
       unit: '{call}',
+      attributes,
+    })
+    this.#removed = telemetry.counter('banyan.saga.removed', {
+      description: 'Ended sagas that were removed.',
+      unit: '{saga}',
       attributes,
     })
     this.#stop = telemetry.gauge(
@@ -54,6 +61,10 @@ export class SagaInstruments {
 
   called(direction: Direction, result: 'done' | FailureClass): void {
     this.#calls.add(1, { 'banyan.saga.direction': direction, 'banyan.saga.result': result })
+  }
+
+  removed(): void {
+    this.#removed.add(1)
   }
 
   close(): void {

@@ -38,6 +38,11 @@ export function policySubscriptionOf(name: string): string {
   return `policy ${name}`
 }
 
+/** What keeps the log from being truncated for the sagas of a name. */
+export function holdOf(name: string): string {
+  return `sagas ${name}`
+}
+
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function checkName(name: unknown, what = 'a saga'): asserts name is string {
   if (typeof name === 'string' && NAME.test(name)) return

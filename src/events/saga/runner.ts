@@ -1,5 +1,5 @@
 import { sleep } from '../../core/clock.js'
-import type { Duration } from '../../core/duration.js'
+import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Runtime } from '../../core/runtime.js'
@@ -18,6 +18,8 @@ import { isPolicy, policy, type AnyPolicy } from './policies/policy.js'
 import { reactionsOf } from './policies/reaction.js'
 import { startReactions } from './policies/starter.js'
 import { INPUTS, type SagaEvent, type Started } from './records.js'
+import { removeStrays } from './removal.js'
+import { SagaUpkeep } from './upkeep.js'
 
 /** Options of {@link runSagas}. */
 export interface RunSagasOptions {
@@ -34,6 +36,11 @@ export interface RunSagasOptions {
   takeover?: Duration
   /** How long closing waits for steps in flight. Default `'10s'`. */
   drain?: Duration
+  /**
+   * How long a saga is kept after it has completed or was compensated; then its journal is removed, with those of its children, and
+   * it is listed no more. Its id stays taken. Default: for ever.
+   */
+  keepEnded?: Duration
   /** Time, chance and telemetry; default the system's. */
   runtime?: Runtime
 }
@@ -48,6 +55,7 @@ const OPTIONS: OptionTable<RunSagasOptions> = {
   partitions: { kind: 'number', min: 1, max: 256, integer: true, doc: 'processes that can run at once' },
   takeover: { kind: 'duration', doc: 'how long a process may be silent' },
   drain: { kind: 'duration', doc: 'how long closing waits' },
+  keepEnded: { kind: 'duration', doc: 'how long ended sagas are kept' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
 
@@ -85,6 +93,7 @@ export async function runSagas(log: EventLog, options: RunSagasOptions): Promise
     ...(drain !== undefined && { drain }),
     ...(runtime && { runtime }),
   }
+  const keepEnded = options.keepEnded === undefined ? undefined : duration(options.keepEnded, 'keepEnded')
   const policies = definitions.filter(isPolicy)
   const runners: Runner[] = []
   const starters: Subscription[] = []
@@ -95,9 +104,12 @@ export async function runSagas(log: EventLog, options: RunSagasOptions): Promise
   try {
     for (const [name, versions] of versionsOf(log, definitions)) {
       const { topic } = policies.find((policy) => policy.name === name) ?? {}
-      await describeSaga(log, name, [...versions.values()], topic)
+      const described = { definitions: [...versions.values()], topic }
+      await describeSaga(log, name, described.definitions, topic)
       const settings = settingsFor(name, concurrency, shared)
-      runners.push(new Runner(log, settings, await takePart<SagaEvent>(log, settings), versions, concurrency))
+      const upkeep = await SagaUpkeep.open(log, name, { ...described, keepEnded, runtime: settings.runtime })
+      const subscription = await takePart<SagaEvent>(log, settings)
+      runners.push(new Runner(log, settings, subscription, upkeep, versions, concurrency))
     }
     for (const policy of policies) starters.push(await startReactions(log, policy, shared))
   } catch (error) {
@@ -158,6 +170,7 @@ function settingsFor(name: string, concurrency: number, shared: Shared): Setting
     deadline: DEADLINE_MS,
     // Who runs a step counts how often that has ended without a word.
     suspects: false,
+    isShortened: true,
   }
 }
 
@@ -174,6 +187,7 @@ class Runner implements Starter {
   readonly #runtime: Runtime
   readonly #settings: Settings
   readonly #subscription: Subscription<SagaEvent>
+  readonly #upkeep: SagaUpkeep
   readonly #versions: ReadonlyMap<number, RunnableSaga>
   readonly #concurrency: number
   readonly #closing = new AbortController()
@@ -191,6 +205,7 @@ class Runner implements Starter {
     log: EventLog,
     settings: Settings,
     subscription: Subscription<SagaEvent>,
+    upkeep: SagaUpkeep,
     versions: ReadonlyMap<number, RunnableSaga>,
     concurrency: number,
   ) {
@@ -198,11 +213,14 @@ class Runner implements Starter {
     this.#settings = settings
     this.#runtime = settings.runtime
     this.#subscription = subscription
+    this.#upkeep = upkeep
     this.#versions = versions
     this.#concurrency = concurrency
     const { name } = [...versions.values()][0]!
     this.#instruments = new SagaInstruments(this.#runtime, name, () => this.running)
     this.ended = subscription.ended
+    // One partition has one process at a time.
+    upkeep.begin(() => subscription.status().partitions.includes(0), this.#instruments)
     this.#taking = this.#take()
     this.#watching = this.#watch()
     this.#leave = addStarter(log, name, this)
@@ -217,10 +235,11 @@ class Runner implements Starter {
     this.#closing.abort()
     this.#free?.()
     for (const { execution } of this.#executions.values()) execution.stop()
+    const kept = this.#upkeep.close()
     await this.#drained()
     for (const { execution } of this.#executions.values()) execution.kill('this process ends')
     await this.#subscription.close()
-    await Promise.all([this.#taking, this.#watching])
+    await Promise.all([this.#taking, this.#watching, kept])
     this.#instruments.close()
   }
 
@@ -345,6 +364,7 @@ class Runner implements Starter {
     }
     this.#brought(stand, execution)
     message.ack().catch(isTold)
+    if (stand === 'removed') removeStrays(this.#log, message.event.stream).catch(isTold)
   }
 
   /** As far as it goes now. */

@@ -66,6 +66,8 @@ export class SagaState {
 
   apply(event: SagaEvent & { readonly revision: number; readonly recorded: number }): void {
     this.revision = event.revision
+    // What comes for a saga that was removed changes nothing.
+    if (!this.started && event.type !== 'Started') return
     switch (event.type) {
       case 'Started':
         // A second one is of somebody who did not see the first.

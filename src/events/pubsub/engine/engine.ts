@@ -619,7 +619,7 @@ export class Engine implements SlotOwner, Isolated {
     for await (const { events, position, truncated } of this.#log.follow(selector, options)) {
       // What had been read before the end is no reason to forget why it came.
       if (!signal.aborted) this.fault = undefined
-      if (truncated)
+      if (truncated && !this.#settings.isShortened)
         this.#settings.runtime.telemetry.log(
           'error',
           `subscription ${this.#settings.name}: events before ${position} were truncated before they were handled`,

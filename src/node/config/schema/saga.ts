@@ -30,4 +30,8 @@ export const saga = z.strictObject({
   drain: durationSchema.optional().meta({
     description: 'How long steps in flight are waited for on shutdown, and on a change. Default 10s.',
   }),
+  keepEnded: durationSchema.optional().meta({
+    description:
+      'How long a saga is kept after its end; then it is removed, with its children. Default for ever.',
+  }),
 })
