@@ -1,5 +1,14 @@
 import { expect, it } from 'vitest'
-import { policy, retain, runSagas, saga, sagas, terminal, topic, type EventLog } from '../../src/events/index.js'
+import {
+  policy,
+  retain,
+  runSagas,
+  saga,
+  sagas,
+  terminal,
+  topic,
+  type EventLog,
+} from '../../src/events/index.js'
 import { onEveryLog } from '../support/every-log.js'
 import { is } from '../support/sagas-node.js'
 import { reaction } from './reaction.js'
@@ -110,6 +119,7 @@ onEveryLog('sagas', (open) => {
     await second.close()
   })
 
+  it(
     'sleep through a short retention of the log, and are removed after their end',
     { timeout: 60_000 },
     async () => {

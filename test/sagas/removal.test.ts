@@ -122,7 +122,7 @@ describe('ended sagas', () => {
     const { all, run, runtime } = await setUp([order, invoicing])
     await run()
     await all.start(order, 'pays', { id: '1' })
-    await runtime.clock.advance('20d')
+    await runtime.clock.advance('3d')
     expect(await listed(all)).toEqual(['invoicing/order-1-invoice', 'order/1'])
   })
 
