@@ -4,6 +4,7 @@ import {
   personalData,
   policy,
   renamed,
+  retain,
   runSagas,
   saga,
   subscriptions,
@@ -179,6 +180,43 @@ test('an event that is delivered again starts nothing', async () => {
   await settle(reaction(all, 'reserveStock/2/0'))
   expect(calls).toHaveLength(2)
   expect(await eventsOf(log, 'reserveStock/1/0')).toHaveLength(3)
+})
+
+test('ended reactions are removed after their time, and their events start nothing a second time', async () => {
+  const { reserve, calls } = reserving()
+  const { log, all, run, settle, runtime } = await setUp([], { keepEnded: '1h' })
+  const first = await run([reserve])
+  await place(log, '1')
+  await settle(reaction(all, 'reserveStock/1/0'))
+  await runtime.clock.advance('65m')
+  expect(await eventsOf(log, 'reserveStock/1/0')).toEqual([])
+  await first.close()
+  await subscriptions(log, { runtime }).seek('policy reserveStock', 'start')
+  await run([reserve])
+  await place(log, '2')
+  await settle(reaction(all, 'reserveStock/2/0'))
+  expect(calls).toHaveLength(2)
+  expect(await eventsOf(log, 'reserveStock/1/0')).toEqual([])
+})
+
+test('the event of a parked reaction is kept from a short retention', async () => {
+  const { reserve, errors, calls } = reserving()
+  const { log, all, run, settle, runtime } = await setUp([])
+  await run([reserve])
+  await place(log, '1')
+  await settle(reaction(all, 'reserveStock/1/0'))
+  await runtime.clock.advance('10m')
+  errors.push(terminal('no'))
+  await place(log, '2')
+  expect(await settle(reaction(all, 'reserveStock/2/0'))).toMatchObject({ status: 'parked' })
+  await runtime.clock.advance('1d')
+  // Later the subscriptions let go of it.
+  for (const { name } of (await log.stats()).holds) if (name.startsWith('sub')) await log.release(name)
+  const cut = await retain(log, [{ category: 'order', maxAge: '1h' }], { clock: runtime.clock })
+  expect(cut).toMatchObject({ removed: 1, rules: [{ heldBy: 'sagas reserveStock' }] })
+  await all.retry('reserveStock/2/0')
+  await settle(reaction(all, 'reserveStock/2/0', is('completed')))
+  expect(calls).toHaveLength(3)
 })
 
 test('it is a subscription how far a policy has come, told with that of its reactions', async () => {
