@@ -156,7 +156,7 @@ export interface Sagas {
    * @throws `BANYAN_INVALID_OPTIONS`, and what `read` throws
    */
   trace(correlationId: string, options?: TraceOptions): Promise<Trace>
-  /** Names of all kinds of sagas that were ever run on this log. */
+  /** Names of all kinds of sagas that were ever run on this log, or started. */
   names(): Promise<string[]>
 }
 
