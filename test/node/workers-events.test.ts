@@ -10,6 +10,7 @@ import type { NodeState } from '../../src/node/node.js'
 import type { OutboxState } from '../../src/node/outboxes/state.js'
 import { Cli, configFile } from '../support/cli.js'
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { serverSentEvents } from '../support/sse.js'
 import { AdminSagas, is } from '../support/sagas-node.js'
 
 const running: Cli[] = []
@@ -72,7 +73,7 @@ async function start(more: (directory: string) => object) {
 }
 
 test('workers have one relay for an outbox: each message comes to the log once, in its order, whoever is killed', async () => {
-  const { directory, path, get, until, pids, kill, stop } = await start((directory) => ({
+  const { directory, path, adminUrl, get, until, pids, kill, stop } = await start((directory) => ({
     outboxes: { shop: { database: `sqlite:${join(directory, 'app.db')}`, poll: '20ms' } },
   }))
   const file = join(directory, 'app.db')
@@ -84,6 +85,12 @@ test('workers have one relay for an outbox: each message comes to the log once, 
         outbox.publish(database, 'stock', { type: 'Taken', key: String(number % 7), data: number }),
       )()
   }
+  const live = await fetch(`${adminUrl}/api/outboxes/shop`, { headers: { accept: 'text/event-stream' } })
+  let lastTold: number | undefined
+  const followed = (async () => {
+    for await (const { event, data } of serverSentEvents(live))
+      if (event === 'message') lastTold = (JSON.parse(data) as OutboxState).relayed
+  })()
   publish(0, 100)
   const [first] = await pids()
   const killed = kill(first!)
@@ -93,7 +100,9 @@ test('workers have one relay for an outbox: each message comes to the log once, 
   expect(relayed).toMatchObject({ name: 'shop', waiting: { count: 0 }, parked: [] })
   expect((await get<NodeState>('state')).outboxes).toMatchObject([{ name: 'shop', relayed: 200 }])
   database.close()
+  await expect.poll(() => lastTold, { timeout: 10_000 }).toBe(200)
   await stop()
+  await followed
   await using log = await openLog({ driver: 'sqlite', path })
   const byKey = new Map<string, number[]>()
   for await (const { stream, data } of log.read({ category: 'stock' }))
