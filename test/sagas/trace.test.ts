@@ -169,6 +169,67 @@ test('commands that a reaction runs carry the chain on, on repositories and thro
   ])
 })
 
+test('a saga that a reaction starts is a part of its chain, with its steps and children', async () => {
+  const invoicing = saga({
+    name: 'invoicing',
+    run: (_, { step }) =>
+      step('write', async ({ idempotencyKey: id, metadata }) => {
+        await log.append({
+          id,
+          streams: [{ stream: 'invoice-1', events: [{ type: 'InvoiceWritten', metadata }] }],
+        })
+      }),
+  })
+  const fulfilment = saga({
+    name: 'fulfilment',
+    async run(_, { step, child }) {
+      // Without its key: the metadata says by which step.
+      await step('ship', async ({ metadata }) => {
+        await log.append({ streams: [{ stream: 'parcel-1', events: [{ type: 'Shipped', metadata }] }] })
+      })
+      await child('invoice', invoicing)
+    },
+  })
+  const { log, all, run, settle } = await setUp([fulfilment, invoicing])
+  const fulfil = policy({
+    ...{ name: 'fulfil', topic: 'order' },
+    async run({ stream }, { metadata }) {
+      await all.start(fulfilment, undefined, { id: stream, metadata })
+    },
+  })
+  await run([fulfil, fulfilment, invoicing])
+  const metadata = { correlationId: 'request', actor: 'ada' }
+  await log.append({ id: '1', streams: [{ stream: 'order-1', events: [{ type: 'OrderPlaced', metadata }] }] })
+  await settle(reaction(all, 'fulfilment/order-1', is('completed')))
+  const rest = [
+    {
+      'fulfilment/order-1 completed': [
+        'Shipped parcel-1@0',
+        { 'invoicing/fulfilment-order-1-invoice completed': ['InvoiceWritten invoice-1@0'] },
+      ],
+    },
+  ]
+  expect(shape((await all.trace('request')).roots)).toEqual([
+    { 'OrderPlaced order-1@0': [{ 'fulfil/1/0 completed': rest }] },
+  ])
+  for await (const event of log.read({ category: 'invoice' })) expect(event.metadata.actor).toBe('ada')
+})
+
+test('a saga that nothing has led to begins a correlation, which is its id', async () => {
+  const { log, all, run, settle } = await setUp([])
+  const alone = saga({
+    name: 'alone',
+    run: (_, { step }) =>
+      step('note', async ({ metadata }) => {
+        await log.append({ streams: [{ stream: 'note-1', events: [{ type: 'Noted', metadata }] }] })
+      }),
+  })
+  await run([alone])
+  await all.start(alone, undefined, { id: '1' })
+  await settle(reaction(all, 'alone/1'))
+  expect(shape((await all.trace('alone/1')).roots)).toEqual([{ 'alone/1 completed': ['Noted note-1@0'] }])
+})
+
 test('a trace reads as much as it may, and says where it has stopped', async () => {
   const { log, all } = await setUp([])
   const metadata = { correlationId: 'request' }

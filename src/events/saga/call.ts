@@ -1,5 +1,6 @@
 import type { Timer } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
+import type { Metadata } from '../log.js'
 import type { Call as CallSettings, StepContext } from './definition.js'
 import { SagaFailure, classOf, type FailureClass } from './failure.js'
 import type { Direction } from './records.js'
@@ -23,6 +24,7 @@ export interface CallOf extends Pick<CallSettings, 'timeout' | 'classify'> {
   readonly direction: Direction
   readonly idempotencyKey: string
   readonly attempt: number
+  readonly metadata: () => Metadata
   /** ms to wait before. */
   readonly wait: number
   readonly call: (context: StepContext) => unknown
@@ -75,14 +77,14 @@ export class Call {
   }
 
   #begin(): void {
-    const { idempotencyKey, attempt, timeout, classify, call } = this.#of
+    const { idempotencyKey, attempt, metadata, timeout, classify, call } = this.#of
     this.#hasBegun = true
     this.#after(timeout, () => {
       const error = new SagaFailure('unknown', `it has not answered within ${timeout} ms`)
       this.#end({ is: 'failed', error, class: 'unknown' })
       this.#stop(error)
     })
-    const context = new Context(idempotencyKey, attempt, () => this.#signal)
+    const context = new Context(idempotencyKey, attempt, metadata, () => this.#signal)
     void new Promise((resolve) => resolve(call(context))).then(
       (value) => this.#end({ is: 'done', value }),
       (error: unknown) => {
@@ -114,16 +116,22 @@ export class Call {
   }
 }
 
-/** What a step is told, with a signal for those who look at it. */
+/** What a step is told, with a signal and metadata for those who look at them. */
 class Context implements StepContext {
   readonly idempotencyKey: string
   readonly attempt: number
+  readonly #metadata: () => Metadata
   readonly #signal: () => AbortSignal
 
-  constructor(idempotencyKey: string, attempt: number, signal: () => AbortSignal) {
+  constructor(idempotencyKey: string, attempt: number, metadata: () => Metadata, signal: () => AbortSignal) {
     this.idempotencyKey = idempotencyKey
     this.attempt = attempt
+    this.#metadata = metadata
     this.#signal = signal
+  }
+
+  get metadata(): Metadata {
+    return this.#metadata()
   }
 
   get signal(): AbortSignal {

@@ -1,6 +1,7 @@
 import { checkOptions, type OptionKinds, type OptionTable } from '../../core/options.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
+import type { Metadata } from '../log.js'
 import type { StandardSchema } from '../types/standard-schema.js'
 import { checkName } from './names.js'
 import type { FailureClass } from './failure.js'
@@ -14,6 +15,11 @@ export interface StepContext {
   readonly idempotencyKey: string
   /** Which try this is, from 1. */
   readonly attempt: number
+  /**
+   * For everything that it leads to, as `metadata` of commands and events: correlation, trace and actor of the saga, whose id is
+   * the correlation if it was started without one; caused by this step.
+   */
+  readonly metadata: Metadata
   /** Aborts when its time is over, or the saga was cancelled. */
   readonly signal: AbortSignal
 }

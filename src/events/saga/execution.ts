@@ -1,6 +1,7 @@
 import { backoffWait } from '../../core/backoff.js'
 import { duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
+import { causedBy } from '../caused-by.js'
 import type { Runtime } from '../../core/runtime.js'
 import { asJson } from '../as-read.js'
 import type { EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
@@ -143,6 +144,7 @@ export class Execution {
     const started = { ...structuredClone(given), at: runtime.clock.wall() }
     const [start, ...deadline] = startOf(this.id, started, runtime, metadata)
     this.#state.started = started
+    this.#state.metadata = metadata ?? {}
     this.#definition = this.#context.definitionOf(started.version)!
     this.#script = this.#newScript()
     await this.#turn()
@@ -302,11 +304,17 @@ export class Execution {
       ...(input !== undefined && { input }),
       ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
     }
-    this.#draft.others.push(...startOf(childId, started, this.#context.runtime))
+    const metadata = this.#metadataFor(this.id)
+    this.#draft.others.push(...startOf(childId, started, this.#context.runtime, metadata))
   }
 
   #childId(saga: string, name: string): string {
     return idFor(saga, `${this.id.replace('/', '-')}-${name}`)
+  }
+
+  /** For what is caused by one of its commands, or by itself: where it has no correlation one begins with it. */
+  #metadataFor(id: string): Metadata {
+    return causedBy({ id, metadata: { correlationId: this.id, ...this.#state.metadata } })
   }
 
   #note(record: SagaRecord): void {
@@ -556,10 +564,11 @@ export class Execution {
     if (wait > MEMORY_WAIT_MS) return
     const plan = this.#planOf(op)
     const { timeout, classify } = direction === 'run' ? plan.call : plan.compensation
+    const idempotencyKey = `${this.id}/${op.name}/${direction}`
     const call = new Call(
       {
-        ...{ op: op.index, direction, timeout, classify, wait },
-        idempotencyKey: `${this.id}/${op.name}/${direction}`,
+        ...{ op: op.index, direction, timeout, classify, wait, idempotencyKey },
+        metadata: () => this.#metadataFor(idempotencyKey),
         attempt: op.tries[direction] + op.interruptions + 1,
         call:
           direction === 'run'

@@ -67,10 +67,15 @@ export class SagaHold {
     const { reaction, input } = data as Started
     if (!reaction) return this.#after
     const { stream, revision } = input as EventPlace
-    const it = { fromRevision: revision, toRevision: revision }
+    // What it says does not matter, nor whether it can be read yet.
+    const faults = 'give' as const
+    const it = { fromRevision: revision, toRevision: revision, faults }
     for await (const event of this.#log.read({ stream }, it)) {
       let last = START
-      for await (const { position } of this.#log.read({}, { to: event.position, backwards: true, limit: 2 }))
+      for await (const { position } of this.#log.read(
+        {},
+        { to: event.position, backwards: true, limit: 2, faults },
+      ))
         if (position < event.position) last = position
       return last < this.#after ? last : this.#after
     }

@@ -152,7 +152,7 @@ export interface Sagas {
    * Everything of one correlation, from event to event: which reactions and sagas an event has led to, and these to which
    * events. Reads the log from `from` on: correlations have no index.
    *
-   * @param correlationId - of their metadata; the id of the first event, if that has begun one
+   * @param correlationId - of their metadata; the id of the first event or saga, if that has begun one
    * @throws `BANYAN_INVALID_OPTIONS`, and what `read` throws
    */
   trace(correlationId: string, options?: TraceOptions): Promise<Trace>

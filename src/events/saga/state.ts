@@ -1,3 +1,4 @@
+import type { Metadata, Recorded } from '../log.js'
 import type { ErrorInfo, FailureClass } from './failure.js'
 import type { Direction, End, OpKind, Parked, Request, SagaEvent, SagaRecord, Started } from './records.js'
 
@@ -48,6 +49,8 @@ export interface Failing {
 /** A saga as its stream tells it. */
 export class SagaState {
   started: (Started & { readonly at: number }) | undefined
+  /** It was started with. */
+  metadata: Metadata = {}
   readonly ops: Op[] = []
   readonly entries: Entry[] = []
   /** How many of them were seen by whoever has run the saga. */
@@ -64,14 +67,16 @@ export class SagaState {
   readonly #signals = new Map<string, { payload: unknown; at: number }[]>()
   #settled = 0
 
-  apply(event: SagaEvent & { readonly revision: number; readonly recorded: number }): void {
+  apply(event: Recorded<SagaEvent>): void {
     this.revision = event.revision
     // What comes for a saga that was removed changes nothing.
     if (!this.started && event.type !== 'Started') return
     switch (event.type) {
       case 'Started':
         // A second one is of somebody who did not see the first.
-        this.started ??= { ...event.data, at: event.data.at ?? event.recorded }
+        if (this.started) return
+        this.started = { ...event.data, at: event.data.at ?? event.recorded }
+        this.metadata = event.metadata
         return
       case 'Signalled':
         this.#signalled(event.data.name, event.data.payload, event.recorded)

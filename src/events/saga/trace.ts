@@ -4,7 +4,7 @@ import { START } from '../position.js'
 import { isSystemStream } from '../transform.js'
 import { readSaga } from './journal.js'
 import { SAGAS, idOf } from './names.js'
-import { likelySagasOf } from './policies/links.js'
+import { likelyCausesOf } from './policies/links.js'
 import { summarised, type EventSummary } from './policies/view.js'
 import { summaryOf, type SagaSummary } from './status.js'
 
@@ -59,7 +59,8 @@ interface Found {
 }
 
 /**
- * Goes through the log once, from `from` on: what has the correlation id in its metadata, or as its own id.
+ * Goes through the log once, from `from` on: what has the correlation id in its metadata, or as its own id, which may be that
+ * of a saga.
  *
  * @throws `BANYAN_INVALID_OPTIONS`, and what `read` throws
  */
@@ -75,9 +76,12 @@ export async function traceOf(log: EventLog, correlationId: string, options: Tra
     }
     scanned++
     position = event.position
-    if (event.metadata.correlationId !== correlationId && event.id !== correlationId) continue
-    if (!isSystemStream(event.stream)) found.push({ event, leadsTo: [] })
-    else if (isStart(event)) found.push({ event, saga: idOf(event.stream), leadsTo: [] })
+    const names: unknown[] = [event.metadata.correlationId, event.id]
+    if (isStart(event)) {
+      const saga = idOf(event.stream)
+      if ([...names, saga].includes(correlationId)) found.push({ event, saga, leadsTo: [] })
+    } else if (names.includes(correlationId) && !isSystemStream(event.stream))
+      found.push({ event, leadsTo: [] })
   }
   return { correlationId, roots: await treeOf(log, found), position, scanned, isComplete }
 }
@@ -122,15 +126,11 @@ class Known {
   }
 
   /** What has led to it; only what was there before can have. */
-  causeOf(one: Found): Found | undefined {
-    for (const cause of this.#causesOf(one))
-      if (cause && cause.event.position < one.event.position) return cause
+  causeOf({ event }: Found): Found | undefined {
+    for (const likely of likelyCausesOf(event)) {
+      const cause = 'saga' in likely ? this.#sagas.get(likely.saga) : this.#events.get(likely.event)
+      if (cause && cause.event.position < event.position) return cause
+    }
     return undefined
-  }
-
-  *#causesOf({ event, saga }: Found): Generator<Found | undefined> {
-    if (saga === undefined) for (const id of likelySagasOf(event)) yield this.#sagas.get(id)
-    const { causationId } = event.metadata
-    if (typeof causationId === 'string') yield this.#events.get(causationId)
   }
 }

@@ -35,7 +35,14 @@ export function reactionsOf(policy: AnyPolicy, log: EventLog): RunnableSaga {
         })
         // It may not have been readable when it was started, or be wanted no more.
         if (where && !where(event)) return
-        await policy.run(event, Object.assign(context, { id, metadata: causedBy(event, { policy: name }) }))
+        const { idempotencyKey, attempt } = context
+        await policy.run(event, {
+          ...{ id, idempotencyKey, attempt },
+          metadata: causedBy(event, { policy: name }),
+          get signal() {
+            return context.signal
+          },
+        })
       }),
   }
 }

@@ -1,7 +1,7 @@
 import type { EventLog, Metadata, Position } from '../../log.js'
 import { isSystemStream } from '../../transform.js'
 import type { EventPlace, Started } from '../records.js'
-import { likelySagasOf } from './links.js'
+import { likelyCausesOf } from './links.js'
 
 /** An event in short. Times are ms since the epoch. */
 export interface EventSummary extends EventPlace {
@@ -34,7 +34,7 @@ const MOST_LOOKED_AT = 10_000
 export async function reactionView(
   log: EventLog,
   id: string,
-  { input }: Started,
+  { saga, input }: Started,
   { causationId = '' }: Metadata,
   from: Position,
   to: Position | undefined,
@@ -48,9 +48,10 @@ export async function reactionView(
   const behind = { from, limit: MOST_LOOKED_AT, faults: 'give' as const, ...(to !== undefined && { to }) }
   for await (const found of log.read({}, behind)) {
     count++
-    if (isSystemStream(found.stream)) continue
-    for (const likely of likelySagasOf(found))
-      if (likely === id) {
+    const { policy = saga } = found.metadata
+    if (isSystemStream(found.stream) || policy !== saga) continue
+    for (const likely of likelyCausesOf(found))
+      if ('saga' in likely && likely.saga === id) {
         appended.push(summarised(found))
         break
       }
