@@ -1,7 +1,7 @@
 import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import type { Runtime } from '../../../core/runtime.js'
 import { isPassing } from '../../errors.js'
-import type { EventLog, RecordedEvent } from '../../log.js'
+import type { EventLog, Position, RecordedEvent } from '../../log.js'
 import { SCHEDULED } from '../../transform.js'
 import { bucketOf, dueMessage, dueOf, endOf } from './bucket.js'
 import { DueQueue } from './due-queue.js'
@@ -47,6 +47,8 @@ export class Scheduler {
   readonly #queue = new DueQueue<Pending>()
   readonly #buckets = new Map<string, Bucket>()
   readonly #following: Promise<void>
+  /** Something keeps what is scheduled from being truncated. */
+  #isHeld = false
   #timer: Timer | undefined
   #working: Promise<void> = Promise.resolve()
 
@@ -70,9 +72,12 @@ export class Scheduler {
       try {
         // What comes between this and the end of loading is seen twice, and kept once.
         const from = await this.#log.head()
+        let reached = from
         await this.#load()
         const options = { from, signal, faults: 'give' as const }
-        for await (const { events } of this.#log.follow({ category: SCHEDULED }, options)) {
+        for await (const { events, position } of this.#log.follow({ category: SCHEDULED }, options)) {
+          if (events.length > 0 && !this.#isHeld) await this.#hold(reached)
+          reached = position
           for (const event of events) this.#keep(event)
           this.#wake()
         }
@@ -96,9 +101,15 @@ export class Scheduler {
         this.#keep(event)
       }
     }
+    this.#isHeld = false
     if (oldest === undefined) await this.#log.release(HOLD)
-    else await this.#log.hold(HOLD, await this.#log.positionAt(oldest))
+    else await this.#hold(await this.#log.positionAt(oldest))
     this.#wake()
+  }
+
+  async #hold(position: Position): Promise<void> {
+    await this.#log.hold(HOLD, position)
+    this.#isHeld = true
   }
 
   #keep(event: RecordedEvent): void {
