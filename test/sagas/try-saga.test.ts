@@ -176,3 +176,55 @@ test('children are tried along with their parent', async () => {
   expect(complete).toBe(true)
   expect(outcomes.compensated).toBeGreaterThan(0)
 })
+
+describe('a world', () => {
+  const waiting = (run: () => unknown, compensate?: () => unknown): TrySagaOptions<Shop> => ({
+    world: () => new Shop(),
+    saga: () =>
+      saga({
+        name: 'order',
+        async run(_, { step }) {
+          await step('a', { run, ...(compensate && { compensate }) })
+          await step('b', () => undefined)
+        },
+      }),
+  })
+  const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50))
+
+  test.each<[string, TrySagaOptions<Shop>, string]>([
+    ['a step', waiting(later), 'step a waits for something real'],
+    ['a compensation', waiting(() => 1, later), 'the compensation of step a waits for something real'],
+  ])('is in memory: %s that waits for something else is named', async (_, options, message) => {
+    expect((await failureOf({ ...options, check: () => undefined })).message).toContain(message)
+  })
+
+  test('may give promises that resolve by themselves', async () => {
+    const turns = async (): Promise<void> => {
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const { complete, outcomes } = await trySaga({ ...waiting(turns, turns), faults: 1 })
+    expect({ complete, ...outcomes }).toMatchObject({ complete: true, waiting: 0 })
+    expect(outcomes.completed).toBeGreaterThan(0)
+  })
+})
+
+test.each<[string, unknown, string]>([
+  ['nothing', undefined, 'trySaga needs world, a function, and got undefined'],
+  ['no world', trial({ world: undefined as never }), 'trySaga needs world, a function, and got undefined'],
+  ['no saga', trial({ saga: undefined as never }), 'trySaga needs saga, a function, and got undefined'],
+  ['negative faults', trial({ faults: -1 }), 'trySaga: faults must be a whole number of at least 0, got -1'],
+  ['no runs', trial({ runs: 0 }), 'trySaga: runs must be a whole number of at least 1, got 0'],
+  ['what it does not know', { ...trial(), seeds: 4 }, 'trySaga: seeds is not an option'],
+  ['input that is no JSON', trial({ input: 10n }), 'trySaga: input'],
+  [
+    'signals that are no lists',
+    trial({ signals: { packed: true as never } }),
+    'trySaga: signals.packed must be a list',
+  ],
+  ['signals that are no JSON', trial({ signals: { packed: [10n] } }), 'signals.packed.0'],
+  ['no definition', trial({ saga: () => undefined as never }), 'a saga: must be an object of options'],
+])('%s is refused', async (_, options, message) => {
+  const error: unknown = await trySaga(options as TrySagaOptions<Shop>).catch((reason: unknown) => reason)
+  expect(error).toMatchObject({ code: expect.stringMatching(/^BANYAN_INVALID_(OPTIONS|EVENT)$/) as string })
+  expect((error as Error).message).toContain(message)
+})

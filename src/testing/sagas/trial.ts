@@ -14,6 +14,7 @@ import { SagaState } from '../../events/saga/state.js'
 import { dueMessage, dueOf } from '../../events/pubsub/scheduled/bucket.js'
 import type { Decisions } from './choices.js'
 import { COMMIT_FAULTS, COMPENSATION_FAULTS, RUN_FAULTS, WAIT_FAULTS } from './faults.js'
+import { inMemory } from './in-memory.js'
 import { Notebook } from './notebook.js'
 
 /** The process ends here. */
@@ -40,6 +41,9 @@ export class Trial {
   /** Inputs that were handled, by stream. */
   readonly #handled = new Map<string, number>()
   readonly #states = new Map<string, SagaState>()
+  /** Rejects when a call waits for something real, which virtual time would pass by. */
+  readonly #real: Promise<never>
+  #isReal!: (error: Error) => void
   #execution: Execution | undefined
   #die: (() => void) | undefined
   #isCancelled = false
@@ -53,6 +57,8 @@ export class Trial {
     const clock = virtualClock()
     this.#runtime = { clock, random: seededRandom(1), telemetry: noTelemetry }
     this.#decisions = decisions
+    this.#real = new Promise((_, reject) => (this.#isReal = reject))
+    this.#real.catch(() => undefined)
     this.#signals = new Map(Object.entries(signals).map(([name, payloads]) => [name, [...payloads]]))
     this.#notebook = new Notebook(clock, { before: () => this.#committing(), after: () => this.#committed() })
     this.id = idFor(definition.name, '1')
@@ -138,7 +144,7 @@ export class Trial {
       if (error instanceof Killed) return 'stopped'
       throw error
     })
-    const stand = await this.#runtime.clock.settle(Promise.race([running, killed]))
+    const stand = await this.#runtime.clock.settle(Promise.race([running, killed, this.#real]))
     this.#execution = undefined
     if (stand === 'killed' || stand === 'stopped') this.trace.push('another process goes on')
     else this.#handled.set(event.stream, execution.revision)
@@ -202,22 +208,30 @@ export class Trial {
       step: <Result>(
         name: string,
         step: StepOptions<Result> | ((context: StepContext) => Result | Promise<Result>),
-      ) => context.step(name, this.#tried(step as Step) as StepOptions<Result>),
+      ) => context.step(name, this.#tried(name, step as Step) as StepOptions<Result>),
       child: (name, definition, ...input) =>
         context.child(name, this.#known(definition) as typeof definition, ...input),
     }
   }
 
-  #tried(step: Step): StepOptions<unknown> {
+  #tried(name: string, step: Step): StepOptions<unknown> {
     const options = typeof step === 'function' ? { run: step } : step
     const { compensate } = options
     return {
       ...options,
-      run: (context) => this.#call(context, RUN_FAULTS, () => options.run(context)),
+      run: (context) =>
+        this.#call(context, RUN_FAULTS, () => this.#soon(`step ${name}`, () => options.run(context))),
       ...(compensate && {
-        compensate: (context) => this.#call(context, COMPENSATION_FAULTS, () => compensate(context)),
+        compensate: (context) =>
+          this.#call(context, COMPENSATION_FAULTS, () =>
+            this.#soon(`the compensation of step ${name}`, () => compensate(context)),
+          ),
       }),
     }
+  }
+
+  #soon(what: string, work: () => unknown): Promise<unknown> {
+    return inMemory(this.#runtime.clock, what, work, this.#isReal)
   }
 
   /** A call as the receiver sees it, which does nothing twice for one key. */

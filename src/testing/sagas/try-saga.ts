@@ -1,12 +1,16 @@
-import type { AnySaga } from '../../events/saga/definition.js'
+import { saga, type AnySaga } from '../../events/saga/definition.js'
 import type { SagaOutcome } from '../../events/saga/sagas.js'
 import type { SagaState } from '../../events/saga/state.js'
 import { everyWay, type Decisions } from './choices.js'
+import { checkedTrial } from './options.js'
 import { Trial } from './trial.js'
 
 /** Options of {@link trySaga}. */
 export interface TrySagaOptions<World> {
-  /** Makes what its steps work on, anew for every run. */
+  /**
+   * Makes what its steps work on, anew for every run. It must be in memory: its promises resolve by themselves, in some turns of the
+   * event loop, and wait for no timer, file or network, as time is virtual.
+   */
   world: () => World
   /** The saga, with steps that work on that. Its children are tried along with it. */
   saga: (world: World) => AnySaga
@@ -56,14 +60,23 @@ export class SagaTrialError extends Error {
  * step past its point of no return that fails each time; its code must do the same when it is run again; and `check` must be
  * content. Whoever is called honours idempotency keys: a step is done once for its key.
  *
- * @throws {@link SagaTrialError} with a trace of the first run that is not so
+ * @throws {@link SagaTrialError} with a trace of the first run that is not so, or in which a step waits for something real;
+ *   `BANYAN_INVALID_OPTIONS`, `BANYAN_INVALID_EVENT` for an input or a signal that is no JSON
  */
 export async function trySaga<World>(options: TrySagaOptions<World>): Promise<TriedSaga> {
-  const { faults = 2, runs: most = 100_000, signals = {}, check } = options
+  const {
+    world: made,
+    saga: of,
+    input,
+    faults = 2,
+    runs: most = 100_000,
+    signals = {},
+    check,
+  } = checkedTrial(options)
   const outcomes = { completed: 0, compensated: 0, parked: 0, waiting: 0 }
   const { runs, complete } = await everyWay(faults, { runs: most }, async (decisions) => {
-    const world = options.world()
-    const trial = new Trial(options.saga(world), options.input, signals, decisions)
+    const world = made()
+    const trial = new Trial(saga(of(world)), input, signals, decisions)
     try {
       await trial.run()
       for (const id of trial.ids) await mustBeRight(trial, id)
