@@ -25,6 +25,7 @@ import type {
   Recorded,
   RecordedEvent,
   Selector,
+  StreamAppend,
   StreamInfo,
   StreamsOptions,
   TransactionAppender,
@@ -155,6 +156,11 @@ export class DriverLog implements EventLog {
     return newestVersionOf(this.#transforms, type)
   }
 
+  async asRead(append: StreamAppend): Promise<readonly PendingEvent[]> {
+    const encoded = await this.#encodeTransformed({ streams: [append] })
+    return this.#pendingOf(encoded, [encoded.events - 1])
+  }
+
   async append(commit: Commit): Promise<AppendResult> {
     if (this.#transforms.length === 0) return this.#append(this.#encode(commit))
     // Transforms take the time they take; appends stay in the order in which they were made.
@@ -188,7 +194,9 @@ export class DriverLog implements EventLog {
           streams: revisionsOf(encoded, revisions),
           duplicate,
         } as const
-        return events ? { ...result, events: await this.#pendingOf(encoded, outcome) } : result
+        return events
+          ? { ...result, events: duplicate ? [] : await this.#pendingOf(encoded, revisions) }
+          : result
       },
     }
   }
@@ -415,12 +423,8 @@ export class DriverLog implements EventLog {
     }
   }
 
-  /** What a commit has appended, as it will be read. */
-  async #pendingOf(
-    { id, streams }: EncodedCommit,
-    { duplicate, revisions }: Outcome & { kind: 'appended' },
-  ): Promise<PendingEvent[]> {
-    if (duplicate) return []
+  /** What a commit appends, as it will be read. */
+  async #pendingOf({ id, streams }: EncodedCommit, revisions: readonly number[]): Promise<PendingEvent[]> {
     const events: PendingEvent[] = []
     for (const [index, { stream, events: encoded }] of streams.entries())
       for (const [number, event] of encoded.entries()) {

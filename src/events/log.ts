@@ -21,6 +21,13 @@ export interface EventLog extends Appender, AsyncDisposable {
   readonly transformed?: boolean
   /** The newest version in which events of a type are read, where transforms know it. */
   newestVersion?(type: string): number | undefined
+  /**
+   * Events as they would be read if they were appended: what transforms make of them on the way in and out. None if
+   * that cannot be told.
+   *
+   * @throws what `append` throws for them
+   */
+  asRead?(append: StreamAppend): Promise<readonly PendingEvent[]>
 
   /**
    * Reads what is there, in order, and ends.

@@ -3,6 +3,7 @@ import type { Runtime } from '../../core/runtime.js'
 import { eventError, isPassing } from '../errors.js'
 import type { EventLog, StreamAppend } from '../log.js'
 import { appendsOf, checkTopic, type NewMessage } from '../pubsub/topic.js'
+import { KnownMessages, type Placed } from './known.js'
 import { messageOf } from './message.js'
 import type { Settled, StoredRow } from './store.js'
 
@@ -92,39 +93,42 @@ export class Sender {
 
   /** @returns whether what follows of the key may be sent */
   async #sendPart(part: readonly Prepared[], settling: Settling): Promise<boolean> {
+    let isThere = false
     try {
-      await this.#append(part)
-      settling.relayed.push(...part.map(({ row }) => row.number))
-      return true
+      isThere = (await this.#append(part)).duplicate
+      if (!isThere) {
+        settling.relayed.push(...part.map(({ row }) => row.number))
+        return true
+      }
     } catch (error) {
       if (isOfLog(error)) throw error
     }
-    // One of them is refused, or some are there already, as a relay was killed before it could say so.
-    const known = new KnownIds(this.#log)
-    for (const each of part) if (!(await this.#sendOne(each, known, part, settling))) return false
+    // Some are there already, as a relay was killed before it could say so or others have their ids; or one is refused.
+    const known = new KnownMessages(
+      this.#log,
+      part.map((each) => this.#placed(each)),
+    )
+    for (const each of part) {
+      const goesOn = isThere
+        ? await this.#settleKnown(each, known, settling)
+        : await this.#sendOne(each, known, settling)
+      if (!goesOn) return false
+    }
     return true
   }
 
-  async #sendOne(
-    { row, message }: Prepared,
-    known: KnownIds,
-    part: readonly Prepared[],
-    settling: Settling,
-  ): Promise<boolean> {
+  async #sendOne(each: Prepared, known: KnownMessages, settling: Settling): Promise<boolean> {
+    const { row } = each
     try {
-      await this.#append([{ row, message }])
+      const { duplicate, revision } = await this.#append([each])
+      known.locate(this.#placed(each), revision)
+      if (duplicate) return await this.#settleKnown(each, known, settling)
       settling.relayed.push(row.number)
       return true
     } catch (error) {
       if (isOfLog(error)) throw error
       const code = error instanceof BanyanError ? error.code : ''
-      if (
-        code === 'BANYAN_COMMIT_OVERLAP' &&
-        (await known.has(this.#placeOf(message, row), this.#placesOf(part)))
-      ) {
-        settling.relayed.push(row.number)
-        return true
-      }
+      if (code === 'BANYAN_COMMIT_OVERLAP') return this.#settleKnown(each, known, settling, error)
       const failures = (this.#failures.get(row.number) ?? 0) + 1
       if (REFUSALS.has(code) || failures >= this.#attempts) settling.park(row, reasonOf(error))
       else this.#failures.set(row.number, failures)
@@ -132,7 +136,34 @@ export class Sender {
     }
   }
 
-  async #append(part: readonly Prepared[]): Promise<void> {
+  /**
+   * The log has something under the id of a message.
+   *
+   * @param refusal - what the log has said; without it, it has the id and type in that stream
+   */
+  async #settleKnown(
+    each: Prepared,
+    known: KnownMessages,
+    settling: Settling,
+    refusal?: unknown,
+  ): Promise<boolean> {
+    const { row } = each
+    const placed = this.#placed(each)
+    const found = await known.compare(placed)
+    // What is there no more was removed after it had been relayed.
+    if (found === 'same' || (found === 'none' && refusal === undefined)) {
+      settling.relayed.push(row.number)
+      return true
+    }
+    const other = eventError(
+      'BANYAN_COMMIT_OVERLAP',
+      `stream ${placed.stream} has another event with the id ${placed.event.id}: its type, data or tags differ; an id belongs to one message for ever`,
+    )
+    settling.park(row, reasonOf(found === 'other' ? other : refusal))
+    return row.key === null
+  }
+
+  async #append(part: readonly Prepared[]): Promise<{ duplicate: boolean; revision: number }> {
     const messages = part.map(({ message }) => message)
     // The id of the commit is that of its first message, so one that is alone has the id that publishing it would have.
     const result = await this.#log.append({
@@ -140,46 +171,12 @@ export class Sender {
     })
     if (!result.ok)
       throw eventError('BANYAN_CONFLICT', 'a message expects nothing of its stream, and was refused')
+    return { duplicate: result.duplicate, revision: result.streams[0]!.revision }
   }
 
-  #placesOf(part: readonly Prepared[]): Place[] {
-    return part.map(({ row, message }) => this.#placeOf(message, row))
-  }
-
-  #placeOf(message: NewMessage, { topic }: StoredRow): Place {
-    const [{ stream, events }] = appendsOf(topic, [message], this.#runtime) as [StreamAppend]
-    return { stream, id: events[0]!.id! }
-  }
-}
-
-/** Where an event is, or would be. */
-interface Place {
-  readonly stream: string
-  readonly id: string
-}
-
-/** Which events of a few streams are in the log under their ids; read from the end, as it was a moment ago at most. */
-class KnownIds {
-  readonly #log: EventLog
-  readonly #streams = new Map<string, Set<string>>()
-
-  constructor(log: EventLog) {
-    this.#log = log
-  }
-
-  /** @param places - what else will be asked for */
-  async has({ stream, id }: Place, places: readonly Place[]): Promise<boolean> {
-    let found = this.#streams.get(stream)
-    if (!found) {
-      const wanted = new Set(places.filter((each) => each.stream === stream).map((each) => each.id))
-      found = new Set<string>()
-      this.#streams.set(stream, found)
-      for await (const event of this.#log.read({ stream }, { backwards: true, faults: 'give' })) {
-        if (wanted.delete(event.id)) found.add(event.id)
-        if (wanted.size === 0) break
-      }
-    }
-    return found.has(id)
+  #placed({ row, message }: Prepared): Placed {
+    const [{ stream, events }] = appendsOf(row.topic, [message], this.#runtime) as [StreamAppend]
+    return { stream, event: events[0] as Placed['event'] }
   }
 }
 

@@ -12,10 +12,12 @@ import type {
   FollowOptions,
   LogStats,
   NewEvent,
+  PendingEvent,
   Position,
   ReadOptions,
   Recorded,
   Selector,
+  StreamAppend,
   StreamInfo,
   StreamsOptions,
   TransactionAppender,
@@ -69,6 +71,10 @@ export class InlineLog<Db> implements EventLog {
 
   newestVersion(type: string): number | undefined {
     return this.#log.newestVersion?.(type)
+  }
+
+  asRead(append: StreamAppend): Promise<readonly PendingEvent[]> {
+    return this.#log.asRead?.(append) ?? Promise.resolve([])
   }
 
   async append(commit: Commit): Promise<AppendResult> {
