@@ -36,7 +36,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SAGA_UNKNOWN` | there is no saga of that id, or nobody has run sagas of that name |
  * | `BANYAN_SAGA_EXISTS` | a saga of that id was started before, with another input |
  * | `BANYAN_SAGA_ENDED` | the saga has ended; nothing was done |
- * | `BANYAN_SAGA_REFUSED` | the saga is not where this can be done: past its point of no return, or not parked |
+ * | `BANYAN_SAGA_REFUSED` | the saga is not where this can be done: past its point of no return, or not parked; or its name is that of a policy, or the other way round |
  * | `BANYAN_SAGA_STEP_FAILED` | what the code of a saga gets of a step that has failed for good |
  * | `BANYAN_EVENT_REMOVED` | the event that a policy reacts to was truncated before it could |
  * | `BANYAN_SAGA_DIVERGED` | the code of a saga does not fit what has happened to it |

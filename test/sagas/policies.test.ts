@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import {
   openSubjectKeys,
   personalData,
@@ -400,5 +400,84 @@ test('a policy that cannot be is refused, with what is wrong', async () => {
   await expect(all.start('twice', {})).rejects.toMatchObject({
     code: 'BANYAN_SAGA_REFUSED',
     message: 'twice is a policy: only events start its reactions, those of the topic order',
+  })
+})
+
+test.each<[string, () => unknown, string]>([
+  [
+    'throws',
+    () => {
+      throw new Error('no such field')
+    },
+    'no such field',
+  ],
+  ['gives a promise', () => Promise.resolve(false), 'gave a promise'],
+])(
+  'an event whose `where` %s makes a reaction that is parked, and goes on once that is mended',
+  async (_, where, reason) => {
+    const { reserve, calls } = reserving({ where: where as never })
+    const { log, all, run, settle } = await setUp([])
+    const runner = await run([reserve])
+    await place(log, '1')
+    await place(log, '2')
+    const view = await settle(reaction(all, 'reserveStock/1/0'))
+    expect(view.status).toBe('parked')
+    expect(view.parked?.reason).toContain(reason)
+    await settle(reaction(all, 'reserveStock/2/0'))
+    expect(calls).toEqual([])
+    await runner.close()
+    const mended = reserving({ where: ({ stream }) => stream === 'order-1' })
+    await run([mended.reserve])
+    for (const id of ['1', '2']) {
+      await all.retry(`reserveStock/${id}/0`)
+      await settle(reaction(all, `reserveStock/${id}/0`, is('completed')))
+    }
+    expect(mended.calls).toEqual(['apple reserveStock/1/0/react/run 1'])
+    expect(await deadLetters(log)).toEqual([])
+  },
+)
+
+async function deadLetters(log: EventLog): Promise<unknown[]> {
+  const found: unknown[] = []
+  for await (const letter of subscriptions(log).deadLetters('policy reserveStock')) found.push(letter)
+  return found
+}
+
+describe('nothing is left of a runner that is refused', () => {
+  const refused = async (log: EventLog, run: () => Promise<unknown>, code: string): Promise<void> => {
+    const before = await descriptionOf(log)
+    const { holds } = await log.stats()
+    await expect(run()).rejects.toMatchObject({ code })
+    expect(await descriptionOf(log)).toEqual(before)
+    expect((await log.stats()).holds).toEqual(holds)
+  }
+  const descriptionOf = async (log: EventLog): Promise<unknown[]> => {
+    const found: unknown[] = []
+    for await (const { data } of log.read({ stream: '$saga-reserveStock' })) found.push(data)
+    return found
+  }
+  const both = saga({ name: 'reserveStock', version: 2, run: () => 1 })
+
+  test('as it follows another topic than before', async () => {
+    const { log, run } = await setUp([])
+    await (await run([reserving().reserve])).close()
+    const other = reserving({ topic: 'other' }).reserve
+    await refused(log, () => run([other]), 'BANYAN_SUBSCRIPTION_MISMATCH')
+  })
+
+  test('as a saga has the name of a policy', async () => {
+    const { log, all, run } = await setUp([])
+    await (await run([reserving().reserve])).close()
+    await refused(log, () => run([both]), 'BANYAN_SAGA_REFUSED')
+    await expect(all.start(both, undefined, { id: '1' })).rejects.toMatchObject({
+      code: 'BANYAN_SAGA_REFUSED',
+    })
+    await expect(all.show('reserveStock/1')).rejects.toMatchObject({ code: 'BANYAN_SAGA_UNKNOWN' })
+  })
+
+  test('as a policy has the name of a saga', async () => {
+    const { log, run } = await setUp([])
+    await (await run([both])).close()
+    await refused(log, () => run([reserving().reserve]), 'BANYAN_SAGA_REFUSED')
   })
 })

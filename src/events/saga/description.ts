@@ -65,6 +65,25 @@ export async function describeAgain(
 }
 
 /**
+ * That a name does not stand for the other of both, saga or policy.
+ *
+ * @param topic - of a policy: what it follows
+ * @returns whether it is known what it stands for
+ * @throws `BANYAN_SAGA_REFUSED`
+ */
+export async function mustBeOfKind(log: EventLog, name: string, topic?: string): Promise<boolean> {
+  const { versions, topic: known } = await descriptionOf(log, name)
+  if (versions.length === 0) return false
+  if ((known === undefined) === (topic === undefined)) return true
+  throw eventError(
+    'BANYAN_SAGA_REFUSED',
+    known === undefined
+      ? `${name} is the name of sagas on this log, and no policy can have it: give that another name`
+      : `${name} is the name of a policy on this log, and no saga can have it: give that another name`,
+  )
+}
+
+/**
  * The highest version that processes run, as they have said when they began to.
  *
  * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_REFUSED` for a policy

@@ -8,7 +8,7 @@ import { settingsOf, type Settings } from '../pubsub/options.js'
 import type { Delivery } from '../pubsub/engine/delivery.js'
 import type { Message } from '../pubsub/message.js'
 import { occupy, takePart, type Subscription } from '../pubsub/subscription.js'
-import { describeSaga } from './description.js'
+import { describeSaga, mustBeOfKind } from './description.js'
 import type { AnySaga } from './definition.js'
 import { Execution, type RunnableSaga, type Stand } from './execution.js'
 import { addStarter, type Starter } from './here.js'
@@ -16,7 +16,7 @@ import { SagaInstruments } from './instruments.js'
 import { categoryOf, checkName, idOf, streamOf, subscriptionOf } from './names.js'
 import { isPolicy, policy, type AnyPolicy } from './policies/policy.js'
 import { reactionsOf } from './policies/reaction.js'
-import { startReactions } from './policies/starter.js'
+import { startReactions, type ReactionStarter } from './policies/starter.js'
 import { INPUTS, type SagaEvent, type Started } from './records.js'
 import { removeStrays } from './removal.js'
 import { SagaUpkeep } from './upkeep.js'
@@ -82,7 +82,8 @@ const MOST_REMEMBERED = 10_000
  * compensations are called at least once, with an idempotency key that is the same each time. There is no isolation: others
  * see what a saga has done before it is at its end, and before it is undone.
  *
- * @throws `BANYAN_INVALID_OPTIONS`, and what the log throws
+ * @throws `BANYAN_INVALID_OPTIONS`; `BANYAN_SAGA_REFUSED` for a policy that has the name of sagas on this log, and the other way
+ *   round; `BANYAN_SUBSCRIPTION_MISMATCH` for what is for good and was otherwise; and what the log throws
  */
 export async function runSagas(log: EventLog, options: RunSagasOptions): Promise<SagaRunner> {
   checkOptions('runSagas', OPTIONS, options)
@@ -95,28 +96,37 @@ export async function runSagas(log: EventLog, options: RunSagasOptions): Promise
   }
   const keepEnded = options.keepEnded === undefined ? undefined : duration(options.keepEnded, 'keepEnded')
   const policies = definitions.filter(isPolicy)
+  const kinds = [...versionsOf(log, definitions)].map(([name, versions]) => ({
+    ...{ name, versions, settings: settingsFor(name, concurrency, shared) },
+    topic: policies.find((policy) => policy.name === name)?.topic,
+  }))
+  const subscriptions: Subscription<SagaEvent>[] = []
+  const starters: ReactionStarter[] = []
   const runners: Runner[] = []
-  const starters: Subscription[] = []
   const close = async (): Promise<void> => {
-    await Promise.all(starters.map((starter) => starter.close()))
+    await Promise.all(starters.map(({ subscription }) => subscription.close()))
     await Promise.all(runners.map((runner) => runner.close()))
+    await Promise.all(subscriptions.slice(runners.length).map((subscription) => subscription.close()))
   }
   try {
-    for (const [name, versions] of versionsOf(log, definitions)) {
-      const { topic } = policies.find((policy) => policy.name === name) ?? {}
+    // Whoever is refused has left no word of what it runs.
+    for (const { name, topic } of kinds) await mustBeOfKind(log, name, topic)
+    for (const { settings } of kinds) subscriptions.push(await takePart<SagaEvent>(log, settings))
+    for (const policy of policies) starters.push(await startReactions(log, policy, shared))
+    for (const [index, { name, versions, settings, topic }] of kinds.entries()) {
       const described = { definitions: [...versions.values()], topic }
       await describeSaga(log, name, described.definitions, topic)
-      const settings = settingsFor(name, concurrency, shared)
       const upkeep = await SagaUpkeep.open(log, name, { ...described, keepEnded, runtime: settings.runtime })
-      const subscription = await takePart<SagaEvent>(log, settings)
-      runners.push(new Runner(log, settings, subscription, upkeep, versions, concurrency))
+      runners.push(new Runner(log, settings, subscriptions[index]!, upkeep, versions, concurrency))
     }
-    for (const policy of policies) starters.push(await startReactions(log, policy, shared))
+    for (const starter of starters) starter.begin()
   } catch (error) {
     await close()
     throw error
   }
-  const ended = Promise.all([...starters, ...runners].map((each) => each.ended)).then(() => undefined)
+  const ended = Promise.all(
+    [...starters.map(({ subscription }) => subscription), ...runners].map((each) => each.ended),
+  ).then(() => undefined)
   ended.catch(() => undefined)
   return {
     ended,

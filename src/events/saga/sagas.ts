@@ -11,7 +11,7 @@ import type { Commit, EventLog, Metadata, Recorded, StreamAppend } from '../log.
 import { uuid7 } from '../uuid.js'
 import type { AnySaga, SagaDefinition } from './definition.js'
 import { followSagas, type FollowSagasOptions, type SagaChanges } from './changes.js'
-import { newestOf, sagaNames, unknownSaga } from './description.js'
+import { mustBeOfKind, newestOf, sagaNames, unknownSaga } from './description.js'
 import { startHere } from './here.js'
 import { listSagas, type ListOptions } from './list.js'
 import { applyTo, event, readSaga, requestTo, startOf } from './journal.js'
@@ -82,7 +82,7 @@ export interface Sagas {
    * Starts a saga. Durable when it resolves; any process that runs sagas of this name goes on with it.
    *
    * @throws `BANYAN_SAGA_EXISTS`, `BANYAN_INVALID_INPUT`, `BANYAN_INVALID_EVENT` for an input that does not serialise,
-   *   and what `append` throws
+   *   `BANYAN_SAGA_REFUSED` if a policy has its name, and what `append` throws
    */
   start<Input, Result>(
     definition: SagaDefinition<Input, Result>,
@@ -176,6 +176,8 @@ class LogSagas implements Sagas {
   readonly #log: EventLog
   readonly #runtime: Runtime
   readonly #definitions: readonly AnySaga[]
+  /** Names that are known to be those of sagas. */
+  readonly #kinds = new Set<string>()
 
   constructor(log: EventLog, { definitions = [], runtime = systemRuntime }: SagasOptions) {
     this.#log = log
@@ -212,10 +214,15 @@ class LogSagas implements Sagas {
   async #definitionFor(
     what: AnySaga | string,
   ): Promise<Pick<AnySaga, 'name' | 'version' | 'deadline' | 'input'>> {
-    if (typeof what !== 'string') return what
-    checkName(what)
-    const own = this.#definitions.filter(({ name }) => name === what)
-    if (own.length === 0) return { name: what, ...(await newestOf(this.#log, what)) }
+    const own = typeof what === 'string' ? this.#definitions.filter(({ name }) => name === what) : [what]
+    if (typeof what === 'string' && own.length === 0) {
+      checkName(what)
+      return { name: what, ...(await newestOf(this.#log, what)) }
+    }
+    const { name } = own[0]!
+    checkName(name)
+    // A name never changes its kind.
+    if (!this.#kinds.has(name) && (await mustBeOfKind(this.#log, name))) this.#kinds.add(name)
     return own.reduce((newest, next) => ((next.version ?? 1) > (newest.version ?? 1) ? next : newest))
   }
 

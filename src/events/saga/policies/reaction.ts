@@ -34,7 +34,7 @@ export function reactionsOf(policy: AnyPolicy, log: EventLog): RunnableSaga {
           throw error instanceof BanyanError && !isPassing(error) ? terminal(error) : retryable(error)
         })
         // It may not have been readable when it was started, or be wanted no more.
-        if (where && !where(event)) return
+        if (where && !isWanted(where, event)) return
         const { idempotencyKey, attempt } = context
         await policy.run(event, {
           ...{ id, idempotencyKey, attempt },
@@ -45,6 +45,21 @@ export function reactionsOf(policy: AnyPolicy, log: EventLog): RunnableSaga {
         })
       }),
   }
+}
+
+/** @throws a terminal failure if that says neither yes nor no */
+export function isWanted(where: (event: RecordedEvent) => unknown, event: RecordedEvent): boolean {
+  let answer: unknown
+  try {
+    answer = where(event)
+  } catch (error) {
+    throw terminal(new Error(`its where function has thrown ${String(error)}`, { cause: error }))
+  }
+  if (answer instanceof Promise) {
+    answer.catch(() => undefined)
+    throw terminal('its where function gave a promise, and has to say yes or no at once')
+  }
+  return Boolean(answer)
 }
 
 /** What is known of a reaction from its first event on. Who did it stays with the event, where it can be erased. */
