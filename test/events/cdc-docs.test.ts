@@ -47,6 +47,9 @@ describe.skipIf(postgresMissing())('examples of change data capture', () => {
     const edit = (code: string): string =>
       `${before}\n${code}\nconsole.log(released, parked)\nawait capture.remove()`
     expect(await runSnippet(PAGE, { index: 1, edit })).toBe('0 0\n')
+    const discard = (code: string): string =>
+      `${before}\n${code}\nconsole.log(capture.status().parked)\nawait capture.remove()`
+    expect(await runSnippet(PAGE, { index: 2, edit: discard })).toBe('0\n')
   })
 })
 

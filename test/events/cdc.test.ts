@@ -8,7 +8,9 @@ import {
   type CaptureOptions,
   type ChangeCapture,
   type EventLog,
+  type TableCapture,
 } from '../../src/events/index.js'
+import { systemRuntime } from '../../src/core/runtime.js'
 import { eventsOf, foldTopic, operations, said, tableRows } from '../support/capture.js'
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
 
@@ -357,6 +359,100 @@ describe.skipIf(postgresMissing())('change data capture', () => {
     await db.query('UPDATE customers SET n = 9 WHERE id = 1')
     await capture.caughtUp()
     expect(await operations(log, 'customer-1')).toEqual(['insert', 'update', 'update'])
+  })
+
+  test('a new snapshot, or TRUNCATE, supersedes what is parked of its tables', async () => {
+    const bad = { topic: 'customer', map: () => ({}) as never }
+    const log = await openLog('memory:')
+    await using scene_ = await scene(
+      `${CUSTOMERS} CREATE TABLE others (id int PRIMARY KEY); INSERT INTO others VALUES (1);
+       INSERT INTO customers VALUES (1, 'Ada', 0), (2, 'Bob', 0)`,
+      { tables: { customers: { topic: 'customer' } } },
+      log,
+    )
+    const { db, capture, options } = scene_
+    await capture.caughtUp()
+    await capture.close()
+    const lines: string[] = []
+    const telemetry = { ...systemRuntime.telemetry, log: (_: string, line: string) => void lines.push(line) }
+    const broken = { ...options, tables: { customers: bad }, runtime: { ...systemRuntime, telemetry } }
+    await using second = await captureChanges(broken)
+    await db.query(
+      "UPDATE customers SET n = 1; DELETE FROM customers WHERE id = 1; INSERT INTO customers VALUES (3, 'Cyd', 3)",
+    )
+    await second.caughtUp()
+    expect(second.status()).toMatchObject({ parked: 4, waitingStreams: 3 })
+    await second.resnapshot()
+    expect(second.status()).toMatchObject({ generation: 2, parked: 3, waitingStreams: 3 })
+    expect(lines.join('\n')).toContain(
+      '4 parked rows of public.customers are discarded, as a new snapshot supersedes them: customer-1, customer-2, customer-3',
+    )
+    await db.query('TRUNCATE customers')
+    await second.caughtUp()
+    expect(lines.join('\n')).toContain(
+      '3 parked rows of public.customers are discarded, as TRUNCATE supersedes them',
+    )
+    expect(second.status()).toMatchObject({ parked: 2 })
+    await second.close()
+    await using third = await captureChanges(options)
+    await third.caughtUp()
+    expect(third.status()).toMatchObject({ parked: 2 })
+    await db.query("INSERT INTO customers VALUES (2, 'Bob again', 0), (4, 'Dan', 0)")
+    await third.resnapshot()
+    expect(third.status()).toMatchObject({ parked: 0, waitingStreams: 0 })
+    expect(await foldTopic(log, 'customer')).toEqual(await tableRows(db, 'customers', 'customer'))
+    await db.query('TRUNCATE customers')
+    await third.caughtUp()
+    expect((await foldTopic(log, 'customer')).size).toBe(0)
+    expect(third.status()).toMatchObject({ parked: 0 })
+  })
+
+  test('parked rows are discarded by their id or key, and what has waited goes on', async () => {
+    const log = await openLog('memory:')
+    const map: TableCapture['map'] = ({ row, operation }) => {
+      if (row['name'] === 'bad') throw new Error('no name is bad')
+      return { type: operation, data: row }
+    }
+    await using scene_ = await scene(CUSTOMERS, { tables: { customers: { topic: 'customer', map } } }, log)
+    const { db, capture, options } = scene_
+    await db.query("INSERT INTO customers VALUES (1, 'bad', 0), (2, 'bad', 0), (3, 'bad', 0)")
+    await db.query(
+      "UPDATE customers SET name = 'better' WHERE id = 1; UPDATE customers SET n = 1 WHERE id = 2",
+    )
+    await capture.caughtUp()
+    const ids: string[] = []
+    for await (const { id } of capture.parked()) ids.push(id)
+    expect(ids).toEqual(['0', '1', '2', '3', '4'])
+    expect(await capture.discardParked({ id: '0' })).toEqual({ discarded: 1, released: 1, parked: 3 })
+    expect(await foldTopic(log, 'customer')).toEqual(
+      new Map([['customer-1', { id: 1, name: 'better', n: 0 }]]),
+    )
+    expect(await capture.discardParked({ id: '0' })).toEqual({ discarded: 0, released: 0, parked: 3 })
+    expect(await capture.discardParked({ table: 'customers', key: { id: '2' } })).toEqual({
+      discarded: 2,
+      released: 0,
+      parked: 1,
+    })
+    await db.query("UPDATE customers SET name = 'better' WHERE id > 1")
+    await capture.caughtUp()
+    expect(capture.status()).toMatchObject({ parked: 2, waitingStreams: 1 })
+    expect(await operations(log, 'customer-2')).toEqual(['update'])
+    await capture.close()
+    await using again = await captureChanges(options)
+    await again.caughtUp()
+    expect(again.status()).toMatchObject({ parked: 2 })
+    expect(await again.discardParked({ id: '2' })).toEqual({ discarded: 1, released: 1, parked: 0 })
+    expect(await foldTopic(log, 'customer')).toEqual(await tableRows(db, 'customers', 'customer'))
+    for (const wrong of [
+      {},
+      { id: '1', table: 'customers' },
+      { table: 'customers' },
+      { id: 1 },
+      { ids: '1' },
+    ])
+      await expect(again.discardParked(wrong as never)).rejects.toMatchObject({
+        code: 'BANYAN_INVALID_OPTIONS',
+      })
   })
 
   test('what the log does not take is parked, too, and is known after a restart', async () => {

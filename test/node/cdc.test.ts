@@ -121,6 +121,36 @@ describe.skipIf(postgresMissing())('captures of a configuration', () => {
     expect(await get()).toMatchObject({ parked: 0 })
   })
 
+  test('discard what is parked, by the command line, once that is meant', async () => {
+    const file = join(directory, 'bad.ts')
+    writeFileSync(file, "export const bad = () => { throw new Error('not yet') }")
+    const { get, admin } = await start({ map: file }, 'thrown')
+    expect(await get()).toMatchObject({ parked: 2 })
+    const discard = (...more: string[]) => run('cdc', 'discard', 'thrown', ...more, '--admin', admin)
+    expect(await discard()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('say which rows') as string,
+    })
+    expect(await discard('0')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') as string })
+    expect(await discard('0', '--yes')).toMatchObject({
+      code: 0,
+      stdout: '1 row discarded, 0 that waited behind taken, 1 still parked\n',
+    })
+    expect(await discard('0', '--yes')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('No such row of thrown is parked') as string,
+    })
+    const byKey = ['--table', 'public.customers', '--key', 'id=2', '--yes', '--json']
+    expect(JSON.parse((await discard(...byKey)).stdout)).toEqual({
+      name: 'thrown',
+      discarded: 1,
+      released: 0,
+      parked: 0,
+    })
+    const wrong = await fetch(`${admin}/api/cdc/thrown/discard`, { method: 'POST', body: '{"key":{"id":2}}' })
+    expect(wrong.status).toBe(400)
+  })
+
   test('that cannot be started do not keep the node from serving, and end with their entry', async () => {
     const from = await server.database()
     const cdc = { broken: { from, tables: { customers: { topic: 'customer' } } } }

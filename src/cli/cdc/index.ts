@@ -5,6 +5,12 @@ interface Options {
   json?: true
 }
 
+interface Discarding {
+  table?: string
+  key?: string[]
+  yes?: true
+}
+
 /** `banyan cdc`: databases whose changes become events, how far that is, and what is parked. */
 export function registerCdc(program: Command): void {
   const cdc = program
@@ -19,6 +25,7 @@ Examples:
   banyan cdc resnapshot legacy       bring the log to what the tables hold now
   banyan cdc parked legacy           rows that could not be taken, and why
   banyan cdc retry legacy            try them again
+  banyan cdc discard legacy 12       throw the parked row 12 away, and go on without it
   banyan cdc remove legacy --from postgres://user:password@host/database
 
 Exit codes: 0 fine; 1 a problem; 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM.`,
@@ -58,6 +65,27 @@ banyan cdc status.`,
       .description('try parked rows again, those of one key in their order')
       .argument('<name>', 'which capture'),
   ).action(async (name: string, options: Options) => (await import('./changes.js')).retry(name, options))
+
+  onNode(
+    cdc
+      .command('discard')
+      .description('throw parked rows away for good; asks first')
+      .argument('<name>', 'which capture')
+      .argument('[id]', 'of one row, as parked tells it')
+      .option('--table <table>', 'instead of an id: as configured, as public.customers')
+      .option('--key <column=value...>', 'with --table: everything that is parked of this key')
+      .option('-y, --yes', 'do not ask'),
+  )
+    .addHelpText(
+      'after',
+      `
+What has waited behind them is tried at once. The events of such a row are as the table
+again with its next change, or with banyan cdc resnapshot, which discards what is parked
+of its tables by itself.`,
+    )
+    .action(async (name: string, id: string | undefined, options: Options & Discarding) =>
+      (await import('./discard.js')).discard(name, id, options),
+    )
 
   cdc
     .command('remove')

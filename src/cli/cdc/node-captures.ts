@@ -1,5 +1,5 @@
 import { BanyanError } from '../../core/errors.js'
-import type { ParkedChange, Retried } from '../../events/index.js'
+import type { Discarded, ParkedChange, ParkedSelection, Retried } from '../../events/index.js'
 import { DEFAULT_ADMIN } from '../../node/address.js'
 import type { CaptureControl, HostedCaptureState } from '../../node/cdc/state.js'
 import { requestAdmin } from '../admin-client.js'
@@ -34,14 +34,21 @@ export class NodeCaptures implements CaptureControl {
     return { released, parked }
   }
 
+  async discard(name: string, which: ParkedSelection): Promise<Discarded> {
+    const path = `/${encodeURIComponent(name)}/discard`
+    const { discarded, released, parked } = (await this.#ask(path, 'POST', RETRY_MS, which)) as Discarded
+    return { discarded, released, parked }
+  }
+
   async parked(name: string, after: string | undefined, limit: number): Promise<ParkedChange[]> {
     const query = new URLSearchParams({ limit: String(limit), ...(after !== undefined && { after }) })
     const answer = await this.#ask(`/${encodeURIComponent(name)}/parked?${query.toString()}`)
     return (answer as { parked: ParkedChange[] }).parked
   }
 
-  async #ask(path: string, method = 'GET', patience = PATIENCE_MS): Promise<unknown> {
-    const answer = await requestAdmin(this.#admin, `/api/cdc${path}`, { method }, patience)
+  async #ask(path: string, method = 'GET', patience = PATIENCE_MS, body?: object): Promise<unknown> {
+    const request = { method, ...(body && { body: JSON.stringify(body) }) }
+    const answer = await requestAdmin(this.#admin, `/api/cdc${path}`, request, patience)
     if (answer.ok) return answer.body
     const { code = 'BANYAN_ADMIN_REFUSED', detail = `the node answers ${answer.status}` } = answer.body as {
       code?: `BANYAN_${string}`

@@ -1,5 +1,4 @@
 import type { ParkedChange } from '../../events/index.js'
-import { shortPosition } from '../events/moment.js'
 import { printable } from '../events/show/printable.js'
 import { interruptible, lineWidth } from '../output.js'
 import { paint, table } from '../paint.js'
@@ -26,9 +25,9 @@ export async function parked(name: string, options: { admin?: string; json?: tru
 
 function render(rows: readonly ParkedChange[]): string {
   return table(
-    [{ heading: 'POSITION', right: true }, 'STREAM', 'TABLE', 'CHANGE', 'WHY'],
-    rows.map(({ position, stream, table: from, change, error }) => [
-      shortPosition(position),
+    [{ heading: 'ID', right: true }, 'STREAM', 'TABLE', 'CHANGE', 'WHY'],
+    rows.map(({ id, stream, table: from, change, error }) => [
+      id,
       paint('bold', printable(stream)),
       printable(from),
       change.operation,

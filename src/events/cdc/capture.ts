@@ -7,12 +7,14 @@ import { forget } from './forget.js'
 import { CaptureInstruments } from './instruments.js'
 import { Lag } from './lag.js'
 import type { CaptureSettings } from './options.js'
-import { Parking, type ParkedChange } from './parking.js'
+import { discarding } from './discard.js'
+import { Parking, type ParkedChange, type ParkedSelection } from './parking.js'
 import { Requests } from './requests.js'
+import { retryRows } from './retry.js'
 import { Session, type SessionObserver } from './session.js'
 import type { ChangeSource } from './source.js'
 import { MovedError, type CaptureState } from './state.js'
-import type { CaptureStateName, CaptureStatus, Retried } from './status.js'
+import type { CaptureStateName, CaptureStatus, Discarded, Retried } from './status.js'
 
 /** Between tries, in ms. */
 const RETRY = { base: 100, factor: 2, max: 10_000 }
@@ -108,13 +110,18 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
 
   async retryParked(): Promise<Retried> {
     this.#mustBeOpen()
-    return this.#requests.retried()
+    return this.#requests.job((work) => retryRows(work))
+  }
+
+  async discardParked(which: ParkedSelection): Promise<Discarded> {
+    this.#mustBeOpen()
+    return this.#requests.job(discarding(which))
   }
 
   async *parked(): AsyncGenerator<ParkedChange, void, undefined> {
     const parking = await Parking.load(this.name, this.#settings.log)
-    for await (const { position, stream, table, error, change } of parking.list())
-      yield { position, stream, table, error, change }
+    for await (const { id, position, stream, table, error, change } of parking.list())
+      yield { id, position, stream, table, error, change }
   }
 
   async close(): Promise<void> {

@@ -10,5 +10,5 @@ export async function forget(name: string, { log }: CaptureSettings): Promise<vo
   const revision = await log.revision(state.stream)
   if (revision !== 'none')
     await log.truncate({ stream: state.stream, beforeRevision: revision, forget: true })
-  await (await Parking.load(name, log)).discard()
+  await (await Parking.load(name, log)).forget()
 }

@@ -15,7 +15,7 @@ export {
 export { RunningCapture } from './capture.js'
 export type { ChangeCapture } from './change-capture.js'
 export { captureSettings, type CaptureOptions, type ResnapshotReason, type TableCapture } from './options.js'
-export type { ParkedChange } from './parking.js'
+export type { ParkedChange, ParkedSelection } from './parking.js'
 export type {
   ChangeSource,
   ChangeStream,
@@ -31,4 +31,4 @@ export type {
   TableShape,
   WantedTable,
 } from './source.js'
-export type { CaptureStateName, CaptureStatus, Retried } from './status.js'
+export type { CaptureStateName, CaptureStatus, Discarded, Retried } from './status.js'

@@ -21,6 +21,7 @@ export interface Gauges {
  * | `banyan.cdc.lag` | s | how long ago the oldest change was committed that is not in the log; 0 if all are |
  * | `banyan.cdc.retained` | By | write-ahead log that the server keeps as it is not captured yet |
  * | `banyan.cdc.parked` | `{row}` | rows that are parked |
+ * | `banyan.cdc.discarded` | `{row}` | parked rows that were thrown away, by table and reason: `snapshot`, `truncate`, `operator` |
  * | `banyan.cdc.failures` | `{failure}` | tries that failed, by the code of the error |
  */
 export class CaptureInstruments {
@@ -28,6 +29,7 @@ export class CaptureInstruments {
   readonly #name: string
   readonly #rows: Counter
   readonly #failures: Counter
+  readonly #discarded: Counter
   readonly #delay: Histogram
   readonly #removeGauges: (() => void)[]
   readonly #counts = { rows: 0, snapshotRows: 0 }
@@ -45,6 +47,11 @@ export class CaptureInstruments {
     this.#failures = telemetry.counter('banyan.cdc.failures', {
       description: 'Tries of a capture that failed.',
       unit: '{failure}',
+      attributes,
+    })
+    this.#discarded = telemetry.counter('banyan.cdc.discarded', {
+      description: 'Parked rows of a capture that were thrown away.',
+      unit: '{row}',
       attributes,
     })
     this.#delay = telemetry.histogram('banyan.cdc.delay', {
@@ -79,6 +86,10 @@ export class CaptureInstruments {
 
   parked(table: string, why: string): void {
     this.log('error', `a row of ${table} is parked, ${why}`)
+  }
+
+  discarded(table: string, rows: number, reason: 'snapshot' | 'truncate' | 'operator'): void {
+    this.#discarded.add(rows, { 'banyan.cdc.table': table, 'banyan.cdc.reason': reason })
   }
 
   failed(code: string): void {

@@ -4,8 +4,16 @@ import type { RowChange } from './change.js'
 import type { Row } from './source.js'
 import { stateStreamOf } from './state.js'
 
+/** Which parked rows are meant: one by its id, or all of a key. */
+export type ParkedSelection =
+  | { readonly id: string }
+  /** @param table - as configured; `key` - its columns, as {@link RowChange.key} has them */
+  | { readonly table: string; readonly key: Row }
+
 /** A change whose events could not be made or appended, or that waits behind one. */
 export interface ParkedChange {
+  /** Of no other that this capture has parked, nor will. */
+  readonly id: string
   /** Its place in the log: rows are retried in this order. */
   readonly position: Position
   /** The stream that waits for it; the topic alone, if its key cannot be told. */
@@ -27,12 +35,25 @@ export interface ParkedData {
 
 const PARKED = 'RowParked'
 const RELEASED = 'RowReleased'
+const DISCARDED = 'RowsDiscarded'
+/** One event says of so many rows that they were discarded. */
+const DISCARDED_AT_ONCE = 1000
 
 /** Rows that wait for one stream. */
 interface Lane {
   rows: number
   /** The newest of them. */
   last: RowChange
+}
+
+/** Rows that are let go without being taken. */
+export interface Dropped {
+  /** What is appended for it. */
+  readonly events: readonly NewEvent[]
+  /** How many of each table. */
+  readonly tables: ReadonlyMap<string, number>
+  /** Those that had waited for them. */
+  readonly streams: ReadonlySet<string>
 }
 
 /**
@@ -43,7 +64,7 @@ export class Parking {
   readonly stream: string
   readonly #log: EventLog
   readonly #hold: string
-  readonly #lanes = new Map<string, Lane>()
+  #lanes = new Map<string, Lane>()
   #rows = 0
   #isKept = false
 
@@ -55,9 +76,7 @@ export class Parking {
 
   static async load(name: string, log: EventLog): Promise<Parking> {
     const parking = new Parking(name, log)
-    const released = await parking.#released()
-    for await (const { revision, data } of log.read({ stream: parking.stream, types: [PARKED] }))
-      if (!released.has(revision)) parking.#add(data as ParkedData)
+    for await (const row of parking.list()) parking.#add(row)
     parking.#isKept = parking.#rows > 0
     return parking
   }
@@ -113,11 +132,31 @@ export class Parking {
 
   /** What waits, in order. */
   async *list(): AsyncGenerator<ParkedChange & { revision: number }, void, undefined> {
-    const released = await this.#released()
+    const gone = await this.#gone()
     for await (const event of this.#log.read({ stream: this.stream, types: [PARKED] })) {
       const { position, revision } = event
-      if (!released.has(revision)) yield { position, revision, ...(event.data as ParkedData) }
+      if (!gone.has(revision))
+        yield { id: String(revision), position, revision, ...(event.data as ParkedData) }
     }
+  }
+
+  /** Lets rows go without taking them. Everything that was parked must be in the log. */
+  async drop(isMeant: (row: ParkedChange) => boolean): Promise<Dropped> {
+    const revisions: number[] = []
+    const tables = new Map<string, number>()
+    const streams = new Set<string>()
+    this.#lanes = new Map()
+    this.#rows = 0
+    for await (const row of this.list())
+      if (isMeant(row)) {
+        revisions.push(row.revision)
+        tables.set(row.table, (tables.get(row.table) ?? 0) + 1)
+        streams.add(row.stream)
+      } else this.#add(row)
+    const events: NewEvent[] = []
+    for (let at = 0; at < revisions.length; at += DISCARDED_AT_ONCE)
+      events.push({ type: DISCARDED, data: { revisions: revisions.slice(at, at + DISCARDED_AT_ONCE) } })
+    return { events, tables, streams }
   }
 
   /** Keeps what is about to be parked from being truncated with the rest of the log. */
@@ -127,7 +166,7 @@ export class Parking {
     await this.#log.hold(this.#hold, await this.#log.head())
   }
 
-  /** Forgets what was released, once nothing waits any more. */
+  /** Forgets what was released or discarded, once nothing waits any more. */
   async tidy(): Promise<void> {
     if (this.#rows > 0) return
     const revision = await this.#log.revision(this.stream)
@@ -138,17 +177,19 @@ export class Parking {
   }
 
   /** Forgets everything that waits. */
-  async discard(): Promise<void> {
+  async forget(): Promise<void> {
     this.#lanes.clear()
     this.#rows = 0
     await this.tidy()
   }
 
-  async #released(): Promise<Set<number>> {
-    const released = new Set<number>()
-    for await (const { data } of this.#log.read({ stream: this.stream, types: [RELEASED] }))
-      released.add((data as { revision: number }).revision)
-    return released
+  /** Revisions of rows that do not wait any more. */
+  async #gone(): Promise<Set<number>> {
+    const gone = new Set<number>()
+    for await (const { type, data } of this.#log.read({ stream: this.stream, types: [RELEASED, DISCARDED] }))
+      if (type === RELEASED) gone.add((data as { revision: number }).revision)
+      else for (const revision of (data as { revisions: number[] }).revisions) gone.add(revision)
+    return gone
   }
 
   #add({ stream, change }: ParkedData): void {

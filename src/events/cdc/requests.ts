@@ -1,7 +1,14 @@
-import type { Retried } from './status.js'
+import type { Work } from './work.js'
 
 interface Waiter<Result> {
   readonly resolve: (result: Result) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Something that is to be done with what is parked. */
+interface Job {
+  /** Does it and tells who has asked; if it fails, the next session does it. */
+  readonly run: (work: Work) => Promise<void>
   readonly reject: (error: Error) => void
 }
 
@@ -11,7 +18,7 @@ export class Requests {
   onAsked: (() => void) | undefined
   #snapshots: Waiter<void>[] = []
   #isSnapshotAsked = false
-  #retries: Waiter<Retried>[] = []
+  #jobs: Job[] = []
   /** Those who wait for a place, which is found out first. */
   #places: (Waiter<void> & { target: bigint | undefined })[] = []
 
@@ -26,7 +33,7 @@ export class Requests {
 
   /** Whether anything waits to be done. */
   get any(): boolean {
-    return this.#isSnapshotAsked || this.#retries.length > 0 || this.#places.length > 0
+    return this.#isSnapshotAsked || this.#jobs.length > 0 || this.#places.length > 0
   }
 
   askSnapshot(): void {
@@ -46,20 +53,19 @@ export class Requests {
     for (const { resolve } of this.#snapshots.splice(0)) resolve()
   }
 
-  retried(): Promise<Retried> {
+  /** Lets something be done with what is parked. */
+  job<Result>(work: (work: Work) => Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#retries.push({ resolve, reject })
+      this.#jobs.push({ run: async (each) => resolve(await work(each)), reject })
       this.onAsked?.()
     })
   }
 
-  async retry(work: () => Promise<Retried>): Promise<void> {
-    if (this.#retries.length === 0) return
-    const asked = [...this.#retries]
-    // If it fails, the next session does it.
-    const retried = await work()
-    this.#retries = this.#retries.filter((each) => !asked.includes(each))
-    for (const { resolve } of asked) resolve(retried)
+  async work(work: Work): Promise<void> {
+    for (let job = this.#jobs[0]; job; job = this.#jobs[0]) {
+      await job.run(work)
+      this.#jobs.shift()
+    }
   }
 
   caughtUp(): Promise<void> {
@@ -90,9 +96,9 @@ export class Requests {
 
   /** Nothing of it will be done any more. */
   fail(error: Error): void {
-    for (const { reject } of [...this.#snapshots, ...this.#retries, ...this.#places]) reject(error)
+    for (const { reject } of [...this.#snapshots, ...this.#jobs, ...this.#places]) reject(error)
     this.#snapshots = []
-    this.#retries = []
+    this.#jobs = []
     this.#places = []
   }
 }

@@ -4,14 +4,18 @@ import type { ParkedChange } from './parking.js'
 import type { Retried } from './status.js'
 import { keyOrProblem, type KeyOrProblem, type Work } from './work.js'
 
-/** Tries parked rows again, in their order; the first of a stream that fails holds up the rest of that. */
-export async function retryRows(work: Work): Promise<Retried> {
+/**
+ * Tries parked rows again, in their order; the first of a stream that fails holds up the rest of that.
+ *
+ * @param streams - only those that wait for one of these; default all
+ */
+export async function retryRows(work: Work, streams?: ReadonlySet<string>): Promise<Retried> {
   const { state, parking, bindings, signal } = work
   const failed = new Set<string>()
   let released = 0
   for await (const row of parking.list()) {
     signal.throwIfAborted()
-    if (failed.has(row.stream)) continue
+    if (failed.has(row.stream) || streams?.has(row.stream) === false) continue
     const binding = bindings.find(({ topic }) => topic === categoryOf(row.stream))
     const made = binding && (await eventsOfRow(work, binding, row))
     if (!made) {

@@ -7,7 +7,6 @@ import { needsSnapshot, refreshState } from './origin.js'
 import type { CaptureSettings } from './options.js'
 import { Parking } from './parking.js'
 import type { Requests } from './requests.js'
-import { retryRows } from './retry.js'
 import { takeSnapshot } from './snapshotting.js'
 import { parseLsn, type ChangeSource, type SourceSession } from './source.js'
 import { StateStream } from './state.js'
@@ -74,6 +73,8 @@ export class Session {
       const work = await this.#begin(session)
       const asked = this.#requests.isSnapshotAsked
       if (await needsSnapshot(work, asked, this.#observer.lost)) {
+        // A snapshot that cannot be completed must not keep anybody from mending what is parked.
+        await this.#requests.work(work)
         await takeSnapshot(work, (table, rows) => this.#observer.onState('snapshot', { table, rows }))
         this.#observer.lost = undefined
         this.#requests.snapshotTaken()
@@ -126,7 +127,7 @@ export class Session {
       while (!this.#signal.aborted) {
         if (streaming.isBetween) {
           if (this.#requests.isSnapshotAsked) return
-          await this.#requests.retry(() => retryRows(work))
+          await this.#requests.work(work)
           await this.#requests.aim(() => session.end(true))
         }
         const hasChanged = await streaming.step(this.#requests.isWaitedFor)

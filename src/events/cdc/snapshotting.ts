@@ -1,4 +1,5 @@
 import type { RowChange } from './change.js'
+import { supersede } from './discard.js'
 import { hasRows } from './in-log.js'
 import { deleteMissing } from './missing.js'
 import { lsnText } from './source.js'
@@ -15,7 +16,7 @@ export async function takeSnapshot(
   work: Work,
   onProgress: (table: string, rows: number) => void,
 ): Promise<void> {
-  const { settings, session, state, bindings, instruments, intake } = work
+  const { settings, session, state, bindings, instruments, intake, parking } = work
   const { identity } = session
   const generation = state.state.generation + 1
   const begun: CaptureState = {
@@ -26,7 +27,9 @@ export async function takeSnapshot(
     tables: tablesOf(bindings),
   }
   // Before the slot is gone: whoever comes after a crash sees that it is.
-  await state.commit([], begun)
+  const topics = bindings.map(({ topic }) => topic)
+  await state.commit(await supersede(work, topics, 'snapshot'), begun)
+  await parking.tidy()
   instruments.log('info', `takes snapshot ${generation} of ${bindings.map(({ name }) => name).join(', ')}`)
   const snapshot = await session.snapshot(bindings.map(({ shape }) => shape))
   const now: CaptureState = { ...begun, lsn: lsnText(snapshot.lsn) }

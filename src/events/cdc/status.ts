@@ -34,6 +34,12 @@ export interface CaptureStatus {
   readonly tables: readonly { readonly table: string; readonly topic: string }[]
 }
 
+/** What came of discarding parked rows: also of those that had waited behind them, which are tried at once. */
+export interface Discarded extends Retried {
+  /** Rows that are gone for good. */
+  readonly discarded: number
+}
+
 /** What came of a retry of parked rows. */
 export interface Retried {
   /** Rows that have gone where they belong. */

@@ -1,5 +1,6 @@
 import type { StreamAppend } from '../log.js'
 import type { RowChange } from './change.js'
+import { supersede } from './discard.js'
 import { foldStream } from './in-log.js'
 import { Incoming } from './incoming.js'
 import { streamOf, type Binding } from './mapping.js'
@@ -168,10 +169,12 @@ export class Streaming {
   }
 
   async #truncate(tables: readonly TableShape[]): Promise<void> {
-    const { settings, intake } = this.#work
+    const { settings, intake, parking } = this.#work
     const done = this.#transaction!.changes - 1
     const said: StreamAppend[] = []
     await this.#flushPart(done)
+    const topics = tables.flatMap(({ id }) => this.#bindings.get(id)?.topic ?? [])
+    said.push(...(await supersede(this.#work, topics, 'truncate')))
     for (const { id, name } of tables) {
       const binding = this.#bindings.get(id)
       if (!binding) continue
@@ -192,6 +195,7 @@ export class Streaming {
     }
     this.#next = { ...this.#next, within: this.#transaction!.within(done + 1) }
     await intake.flush(this.#next, said)
+    await parking.tidy()
   }
 
   #shape(table: TableShape): void {

@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { BanyanError } from '../../core/errors.js'
 import { problemOf } from '../../events/http/problem.js'
+import type { ParkedSelection } from '../../events/index.js'
 import type { CaptureControl, HostedCaptureState } from '../cdc/state.js'
-import { json, listOf, notAllowed, problem, type Reply } from './reply.js'
+import { json, listOf, notAllowed, problem, readBytes, type Reply } from './reply.js'
 import { statusStream, wantsStream, type StatusWatch } from './status-stream.js'
 
 const BASE = '/api/cdc'
 const LARGEST_LIST = 1000
-const NOTHING = `There is nothing here. Try ${BASE}, ${BASE}/{name}, ${BASE}/{name}/parked, or POST to ${BASE}/{name}/resnapshot, ${BASE}/{name}/retry.`
+const BODY_BYTES = 64 * 1024
+const NOTHING = `There is nothing here. Try ${BASE}, ${BASE}/{name}, ${BASE}/{name}/parked, or POST to ${BASE}/{name}/resnapshot, ${BASE}/{name}/retry, ${BASE}/{name}/discard.`
 
 /** What is there to be asked. */
 interface Subject {
@@ -28,6 +30,7 @@ interface Subject {
  * | `GET /api/cdc/{name}/parked?after={position}&limit={n}` | rows that are parked, with why |
  * | `POST /api/cdc/{name}/resnapshot` | takes a new snapshot: 202, and it begins |
  * | `POST /api/cdc/{name}/retry` | tries what is parked again |
+ * | `POST /api/cdc/{name}/discard` | `{ "id": of a parked row }` or `{ "table": name, "key": { column: value } }`: throws it away for good |
  */
 export async function captureReply(
   request: IncomingMessage,
@@ -60,6 +63,8 @@ async function answer(request: IncomingMessage, below: string, subject: Subject)
     case 'retry':
       if (request.method !== 'POST') return notAllowed('POST')
       return json(200, { name, ...(await control.retry(name)) })
+    case 'discard':
+      return request.method === 'POST' ? discard(request, name, control) : notAllowed('POST')
     default:
       return problem(404, NOTHING)
   }
@@ -91,6 +96,24 @@ async function parked(request: IncomingMessage, name: string, control: CaptureCo
   const rows = await control.parked(name, query.get('after') ?? undefined, limit)
   const next = rows.length === limit ? rows.at(-1)!.position : undefined
   return json(200, { name, parked: rows, ...(next !== undefined && { next }) })
+}
+
+async function discard(request: IncomingMessage, name: string, control: CaptureControl): Promise<Reply> {
+  let which: unknown
+  try {
+    which = JSON.parse((await readBytes(request, BODY_BYTES)).toString())
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  if (typeof which !== 'object' || which === null)
+    return problem(
+      400,
+      'The body must be JSON: { "id": of the parked row } or { "table": name, "key": { column: value } }.',
+    )
+  const done = await control.discard(name, which as ParkedSelection)
+  return done.discarded > 0
+    ? json(200, { name, ...done })
+    : problem(404, `No such row of ${name} is parked; ${BASE}/${name}/parked tells which are.`)
 }
 
 /** What an error of a capture is told as. */

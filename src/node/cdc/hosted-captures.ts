@@ -2,7 +2,7 @@ import { BanyanError } from '../../core/errors.js'
 import { suggest } from '../../core/suggest.js'
 import type { Runtime } from '../../core/runtime.js'
 import { eventError } from '../../events/errors.js'
-import type { EventLog, ParkedChange, Retried } from '../../events/index.js'
+import type { Discarded, EventLog, ParkedChange, ParkedSelection, Retried } from '../../events/index.js'
 import type { CaptureSpec } from '../spec.js'
 import { fingerprintOf, HostedCapture } from './hosted-capture.js'
 import { loadMap, type LoadedMap } from './module.js'
@@ -55,6 +55,12 @@ export class HostedCaptures implements CaptureControl {
     throw elsewhere(name)
   }
 
+  async discard(name: string, which: ParkedSelection): Promise<Discarded> {
+    const discarded = await this.discardHere(name, which)
+    if (discarded) return discarded
+    throw elsewhere(name)
+  }
+
   /** Whether it captures in this process, so that it has begun. */
   // eslint-disable-next-line @typescript-eslint/require-await -- asked of other processes, too
   async resnapshotHere(name: string): Promise<boolean> {
@@ -69,6 +75,12 @@ export class HostedCaptures implements CaptureControl {
   async retryHere(name: string): Promise<Retried | undefined> {
     const { capture } = this.#find(name)
     return capture.status().state === 'waiting' ? undefined : capture.retryParked()
+  }
+
+  /** What came of it, if it captures in this process. */
+  async discardHere(name: string, which: ParkedSelection): Promise<Discarded | undefined> {
+    const { capture } = this.#find(name)
+    return capture.status().state === 'waiting' ? undefined : capture.discardParked(which)
   }
 
   async parked(name: string, after: string | undefined, limit: number): Promise<ParkedChange[]> {

@@ -1,4 +1,4 @@
-import type { CaptureStatus, ParkedChange, Retried } from '../../events/index.js'
+import type { CaptureStatus, Discarded, ParkedChange, ParkedSelection, Retried } from '../../events/index.js'
 
 /** What is told of a capture: what it does, or why it could not be started. */
 export type HostedCaptureState = CaptureStatus
@@ -14,6 +14,8 @@ export interface CaptureControl {
   resnapshot(name: string): Promise<void>
   /** Tries parked rows again; throws the same. */
   retry(name: string): Promise<Retried>
+  /** Throws parked rows away for good, and tries what has waited behind them; throws the same. */
+  discard(name: string, which: ParkedSelection): Promise<Discarded>
   /**
    * Rows that are parked, in order.
    *

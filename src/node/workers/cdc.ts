@@ -1,4 +1,10 @@
-import type { CaptureStateName, ParkedChange, Retried } from '../../events/index.js'
+import type {
+  CaptureStateName,
+  Discarded,
+  ParkedChange,
+  ParkedSelection,
+  Retried,
+} from '../../events/index.js'
 import { elsewhere, type HostedCaptures } from '../cdc/hosted-captures.js'
 import type { CaptureControl, HostedCaptureState } from '../cdc/state.js'
 import type { Crew } from './crew.js'
@@ -43,6 +49,12 @@ export class CrewCaptures implements CaptureControl {
     const [retried] = (await this.#all<Retried | undefined>('retryHere', name)).filter(Boolean)
     if (!retried) throw elsewhere(name)
     return retried
+  }
+
+  async discard(name: string, which: ParkedSelection): Promise<Discarded> {
+    const [discarded] = (await this.#all<Discarded | undefined>('discardHere', name, which)).filter(Boolean)
+    if (!discarded) throw elsewhere(name)
+    return discarded
   }
 
   parked(name: string, after: string | undefined, limit: number): Promise<ParkedChange[]> {
