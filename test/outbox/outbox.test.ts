@@ -275,6 +275,54 @@ describe.each(engines(missing ? undefined : () => server))('an outbox in $name',
     await log.close()
   })
 
+  it('discards the one message that is parked under an id, and says if it is not one', async () => {
+    await using bench = await Bench.open(engine)
+    await bench.application.sql(
+      `INSERT INTO banyan_outbox (topic, key, type, id) VALUES
+         ('a', '1', '', 'same'), ('b', '1', '', 'same'), ('b', '1', 'Fine', 'held'), ('c-d', '1', 'Fine', 'odd')`,
+    )
+    bench.relay()
+    await bench.until(({ parked, waiting }) => parked.length === 3 && waiting.count === 0)
+    const lanes = async (): Promise<string[]> =>
+      (await bench.outbox.status()).parked.map(({ lane, id }) => `${lane} ${id}`)
+    expect(await bench.outbox.discard('held')).toBe(false)
+    expect(await errorOf(bench.outbox.discard('same'))).toMatchObject({
+      code: 'BANYAN_INVALID_SELECTOR',
+      message: 'messages of the id same are parked in the lanes a-1, b-1; say of which',
+    })
+    expect(await bench.outbox.discard('same', 'c-1')).toBe(false)
+    expect(await lanes()).toEqual(['a-1 same', 'b-1 same', 'c-d-1 odd'])
+    expect(await bench.outbox.discard('same', 'b-1')).toBe(true)
+    expect((await bench.relayed(1)).map(({ id }) => id)).toEqual(['held'])
+    expect(await lanes()).toEqual(['a-1 same', 'c-d-1 odd'])
+    expect(await bench.outbox.discard('odd', 'c-d-1')).toBe(true)
+    expect(await bench.outbox.discard('same')).toBe(true)
+    expect(await lanes()).toEqual([])
+    const wrong = bench.outbox as unknown as Record<
+      'redrive' | 'discard',
+      (given: unknown) => Promise<unknown>
+    >
+    for (const given of ['stock-1', [1], undefined])
+      expect(await errorOf(wrong.redrive(given))).toMatchObject({ code: 'BANYAN_INVALID_OPTIONS' })
+    expect(await errorOf(wrong.discard(5))).toMatchObject({ code: 'BANYAN_INVALID_OPTIONS' })
+  })
+
+  it('lets every lane go on by the name that is shown', async () => {
+    await using bench = await Bench.open(engine)
+    await bench.application.sql(
+      `INSERT INTO banyan_outbox (topic, key, type, id) VALUES
+         ('bad-t', 'x', 'T', 'a'), ('t', '', 'T', 'b'), ('', 'x', 'T', 'c'), ('@t', 'x-y', '', 'd'), ('bad-t', NULL, 'T', 'e')`,
+    )
+    bench.relay()
+    await bench.until(({ parked }) => parked.length === 5)
+    const shown = (await bench.outbox.status()).parked.map(({ lane }) => lane)
+    expect(shown).toEqual(['bad-t-x', 't-', '-x', '@@t-x-y', '@e'])
+    for (const lane of shown) {
+      expect(await bench.outbox.redrive([lane])).toEqual([lane])
+      await bench.until(({ parked }) => parked.length === 5)
+    }
+  })
+
   it('goes on with a key when the message that was refused is discarded', async () => {
     await using bench = await Bench.open(engine)
     await bench.enter(1, 'stock', [

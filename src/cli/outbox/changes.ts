@@ -28,11 +28,15 @@ export async function redrive(
 }
 
 /** `banyan outbox discard`. */
-export async function discard(name: string, id: string, options: Options & { yes?: true }): Promise<void> {
+export async function discard(
+  name: string,
+  id: string,
+  options: Options & { lane?: string; yes?: true },
+): Promise<void> {
   await onOutboxes(options, async ({ outboxes, output, signal }) => {
     const facts = [`Message ${printable(id)} will never come to the log.`]
     if (!(await confirm(facts, options.yes ?? false, signal))) return
-    if (!(await outboxes.discard(name, id)))
+    if (!(await outboxes.discard(name, id, options.lane)))
       throw new BanyanError('BANYAN_INVALID_OPTIONS', `no message ${id} is parked`)
     if (options.json) output.json({ name, discarded: id })
     else output.add(`${printable(id)} is discarded`)

@@ -52,8 +52,9 @@ Exit codes: 0 fine; 1 a problem; 2 wrong usage; 130 stopped by Ctrl-C, 143 by SI
       .description('remove a parked message for good; asks first')
       .argument('<name>', 'of the outbox; with --database any')
       .argument('<id>', 'of the message, as status tells it')
+      .option('--lane <lane>', 'its lane; needed if messages of that id are parked in several')
       .option('--yes', 'do not ask'),
-  ).action(async (name: string, id: string, options: Options & { yes?: true }) =>
+  ).action(async (name: string, id: string, options: Options & { lane?: string; yes?: true }) =>
     (await import('./changes.js')).discard(name, id, options),
   )
 

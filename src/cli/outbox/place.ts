@@ -39,7 +39,7 @@ export async function onOutboxes(
   const outboxes: OutboxControl = {
     list: async () => [{ name: 'outbox', database: String(redact(database)), ...(await outbox.status()) }],
     redrive: (_name, lanes) => outbox.redrive(lanes),
-    discard: (_name, id) => outbox.discard(id),
+    discard: (_name, id, lane) => outbox.discard(id, lane),
   }
   await interruptible((output, signal) => work({ outboxes, output, signal }))
 }
@@ -59,8 +59,8 @@ function nodeOutboxes(admin: string, signal: AbortSignal): OutboxControl {
       const body = lanes === 'all' ? { all: true } : { lanes }
       return ((await post(name, 'redrive', body)) as { lanes: string[] }).lanes
     },
-    async discard(name, id) {
-      await post(name, 'discard', { id })
+    async discard(name, id, lane) {
+      await post(name, 'discard', { id, lane })
       return true
     },
   }

@@ -9,18 +9,19 @@ export function laneNameOf(lane: LaneKey): string {
 }
 
 /**
- * The lane of a name.
+ * The lanes that a name can be of: a row that SQL has written may have a topic with a dash, or a key that is empty.
  *
  * @throws `BANYAN_INVALID_SELECTOR`
  */
-export function laneOf(name: string): LaneKey {
-  if (name.startsWith('@') && !name.startsWith('@@')) return { id: name.slice(1) }
+export function lanesOf(name: string): LaneKey[] {
+  if (name.startsWith('@') && !name.startsWith('@@')) return [{ id: name.slice(1) }]
   const stream = name.startsWith('@@') ? name.slice(1) : name
-  const dash = stream.indexOf('-')
-  if (dash < 1 || dash === stream.length - 1)
-    throw eventError(
-      'BANYAN_INVALID_SELECTOR',
-      `a lane is called topic-key, or @ID for a message without a key; got ${JSON.stringify(name)}`,
-    )
-  return { topic: stream.slice(0, dash), key: stream.slice(dash + 1) }
+  const lanes: LaneKey[] = []
+  for (let dash = stream.indexOf('-'); dash !== -1; dash = stream.indexOf('-', dash + 1))
+    lanes.push({ topic: stream.slice(0, dash), key: stream.slice(dash + 1) })
+  if (lanes.length > 0) return lanes
+  throw eventError(
+    'BANYAN_INVALID_SELECTOR',
+    `a lane is called topic-key, or @ID for a message without a key; got ${JSON.stringify(name)}`,
+  )
 }

@@ -1,12 +1,15 @@
+import { inspect } from 'node:util'
 import { bytes, type Bytes } from '../../core/bytes.js'
+import { BanyanError } from '../../core/errors.js'
 import { andThen, type Maybe } from '../../core/maybe.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import { eventError } from '../errors.js'
 import type { EventLog, EventShape } from '../log.js'
 import type { Counted } from '../pubsub/manage/lag.js'
 import type { NewMessage } from '../pubsub/topic.js'
 import type { EventTransform } from '../transform.js'
-import { laneOf, laneNameOf } from './lanes.js'
+import { laneNameOf, lanesOf } from './lanes.js'
 import { rowsOf, type Checks } from './message.js'
 import { RunningRelay, type Relay, type RelayOptions } from './relay.js'
 import type { OutboxStore } from './store.js'
@@ -135,10 +138,13 @@ export interface Outbox extends AsyncDisposable {
   /**
    * Removes a parked message for good, so that it never comes to the log; what it held back goes on.
    *
-   * @param id - of the message
+   * @param id - of the message that was refused; not one that it holds back
+   * @param lane - its lane, as {@link ParkedLane.lane}; needed only if messages of that id are parked in several
    * @returns whether it was parked
+   * @throws `BANYAN_INVALID_SELECTOR` if it is parked in several lanes, or what was given is not the name of one: nothing
+   *   was removed
    */
-  discard(id: string): Promise<boolean>
+  discard(id: string, lane?: string): Promise<boolean>
 
   /** Ends its relays, and lets go of the database. */
   close(): Promise<void>
@@ -209,12 +215,28 @@ export class StoredOutbox implements Outbox {
   }
 
   async redrive(lanes: readonly string[] | 'all'): Promise<string[]> {
-    const moved = await this.#store.redrive(lanes === 'all' ? lanes : lanes.map(laneOf))
+    if (lanes !== 'all' && !(Array.isArray(lanes) && lanes.every((lane) => typeof lane === 'string')))
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `redrive takes a list of names of lanes, or 'all'; got ${inspect(lanes)}`,
+      )
+    const moved = await this.#store.redrive(lanes === 'all' ? lanes : lanes.flatMap(lanesOf))
     return moved.map(laneNameOf)
   }
 
-  discard(id: string): Promise<boolean> {
-    return this.#store.discard(id)
+  async discard(id: string, lane?: string): Promise<boolean> {
+    if (typeof id !== 'string' || (lane !== undefined && typeof lane !== 'string'))
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `discard takes the id of a message and the name of its lane`,
+      )
+    const found = await this.#store.discard(id, lane === undefined ? undefined : lanesOf(lane))
+    if (found.length > 1 && lane === undefined)
+      throw eventError(
+        'BANYAN_INVALID_SELECTOR',
+        `messages of the id ${id} are parked in the lanes ${found.map(laneNameOf).join(', ')}; say of which`,
+      )
+    return found.length > 0
   }
 
   close(): Promise<void> {

@@ -29,11 +29,12 @@ export interface OutboxStore {
    */
   redrive(lanes: readonly LaneKey[] | 'all'): Promise<LaneKey[]>
   /**
-   * Removes a parked message for good; what it held back goes on.
+   * Removes a message for good that is parked for a reason; what it held back goes on.
    *
-   * @returns whether it was there
+   * @param lanes - only of these; of several messages in them the oldest. Without, nothing is removed of several
+   * @returns the lanes in which messages of that id are parked
    */
-  discard(id: string): Promise<boolean>
+  discard(id: string, lanes?: readonly LaneKey[]): Promise<LaneKey[]>
   close(): Promise<void>
 }
 
@@ -100,6 +101,19 @@ export interface Settled {
 
 /** Whose order it is. */
 export type LaneKey = { readonly topic: string; readonly key: string } | { readonly id: string }
+
+/** The lane of a message. */
+export function laneKeyOf({ topic, key, id }: Pick<OutboxRow, 'topic' | 'key' | 'id'>): LaneKey {
+  return key === null ? { id } : { topic, key }
+}
+
+/** Whether a message is of one of these lanes; without lanes, of any. */
+export function isOneOf(row: Pick<OutboxRow, 'topic' | 'key' | 'id'>, lanes?: readonly LaneKey[]): boolean {
+  if (!lanes) return true
+  return lanes.some((lane) =>
+    'id' in lane ? row.key === null && row.id === lane.id : row.topic === lane.topic && row.key === lane.key,
+  )
+}
 
 export interface StoreStatus {
   readonly waiting: { readonly count: number; readonly isComplete: boolean }

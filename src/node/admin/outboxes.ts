@@ -24,7 +24,7 @@ interface Subject {
  * | `GET /api/outboxes/{name}` | one of them |
  * | both with `Accept: text/event-stream` | what becomes of them, as Server-Sent Events: see {@link statusStream} |
  * | `POST /api/outboxes/{name}/redrive` | `{ "lanes": [name] }` or `{ "all": true }`: tells which go on |
- * | `POST /api/outboxes/{name}/discard` | `{ "id": of a parked message }`: removes it for good |
+ * | `POST /api/outboxes/{name}/discard` | `{ "id": of a parked message, "lane": its lane, if needed }`: removes it for good |
  */
 export async function outboxesReply(
   request: IncomingMessage,
@@ -70,19 +70,23 @@ async function act(
   what: 'redrive' | 'discard',
   control: OutboxControl,
 ): Promise<Reply> {
-  const { lanes, all, id, ...rest } = await bodyOf(request)
+  const { lanes, all, id, lane, ...rest } = await bodyOf(request)
   const isAlone = Object.keys(rest).length === 0
   if (what === 'discard') {
-    if (typeof id !== 'string' || lanes !== undefined || all !== undefined || !isAlone)
-      return problem(400, 'The body must be JSON: { "id": of the parked message }.')
-    const isGone = await control.discard(name, id)
+    const isLane = lane === undefined || typeof lane === 'string'
+    if (typeof id !== 'string' || !isLane || lanes !== undefined || all !== undefined || !isAlone)
+      return problem(
+        400,
+        'The body must be JSON: { "id": of the parked message }, or { "id": ..., "lane": its lane }.',
+      )
+    const isGone = await control.discard(name, id, lane)
     if (isGone === undefined) return unknown(name, await control.list())
     return isGone
       ? json(200, { discarded: id })
       : problem(404, `No message ${id} is parked in the outbox ${name}.`)
   }
   const isRight = all === true ? lanes === undefined : all === undefined && isNames(lanes)
-  if (!isRight || id !== undefined || !isAlone)
+  if (!isRight || id !== undefined || lane !== undefined || !isAlone)
     return problem(400, 'The body must be JSON: { "lanes": [name, ...] } or { "all": true }.')
   const moved = await control.redrive(name, all === true ? 'all' : (lanes as string[]))
   return moved ? json(200, { lanes: moved }) : unknown(name, await control.list())

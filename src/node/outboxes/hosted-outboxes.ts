@@ -40,8 +40,8 @@ export class HostedOutboxes implements OutboxControl {
     return this.#outboxes.get(name)?.outbox.redrive(lanes)
   }
 
-  async discard(name: string, id: string): Promise<boolean | undefined> {
-    return this.#outboxes.get(name)?.outbox.discard(id)
+  async discard(name: string, id: string, lane?: string): Promise<boolean | undefined> {
+    return this.#outboxes.get(name)?.outbox.discard(id, lane)
   }
 
   /** Leaves everything to others. */

@@ -23,7 +23,8 @@ export interface OutboxControl {
   /**
    * Removes a parked message for good.
    *
+   * @param lane - needed if messages of that id are parked in several
    * @returns whether it was parked; undefined if there is no such outbox
    */
-  discard(name: string, id: string): Promise<boolean | undefined>
+  discard(name: string, id: string, lane?: string): Promise<boolean | undefined>
 }

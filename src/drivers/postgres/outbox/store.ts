@@ -1,12 +1,14 @@
 import type { Clock } from '../../../core/clock.js'
 import type { Maybe } from '../../../core/maybe.js'
 import type { DriverContext } from '../../../events/driver.js'
-import type {
-  LaneKey,
-  OutboxRow,
-  OutboxSource,
-  OutboxStore,
-  StoreStatus,
+import {
+  isOneOf,
+  laneKeyOf,
+  type LaneKey,
+  type OutboxRow,
+  type OutboxSource,
+  type OutboxStore,
+  type StoreStatus,
 } from '../../../events/outbox/store.js'
 import { ApplicationDatabase } from '../application-database.js'
 import { runIn } from '../application-transaction.js'
@@ -109,16 +111,21 @@ class PostgresOutbox implements OutboxStore {
     })
   }
 
-  discard(id: string): Promise<boolean> {
+  discard(id: string, lanes?: readonly LaneKey[]): Promise<LaneKey[]> {
     return this.#alone(async (client) => {
       const { rows } = await client.query(
-        'DELETE FROM banyan_outbox_parked WHERE id = $1 RETURNING topic, key, reason',
+        'SELECT number, topic, key, id FROM banyan_outbox_parked WHERE id = $1 AND reason IS NOT NULL ORDER BY number',
         [id],
       )
-      for (const { topic, key, reason } of rows as { topic: string; key: string | null; reason: unknown }[])
-        if (key !== null && reason !== null) await moveLane(client, { topic, key })
-      await client.query(`SELECT pg_notify('${CHANNEL}', '')`)
-      return rows.length > 0
+      const parked = rows as unknown as { number: string; topic: string; key: string | null; id: string }[]
+      const heads = parked.filter((row) => isOneOf(row, lanes))
+      if (heads.length === 1 || (heads[0] && lanes)) {
+        await client.query('DELETE FROM banyan_outbox_parked WHERE number = $1', [heads[0].number])
+        const lane = laneKeyOf(heads[0])
+        if (!('id' in lane)) await moveLane(client, lane)
+        await client.query(`SELECT pg_notify('${CHANNEL}', '')`)
+      }
+      return heads.map(laneKeyOf)
     })
   }
 
@@ -187,9 +194,7 @@ async function moveBack(client: PostgresClient, which: string, values: unknown[]
      SELECT topic, key, id FROM moved WHERE reason IS NOT NULL ORDER BY number`,
     values,
   )
-  return (rows as { topic: string; key: string | null; id: string }[]).map(({ topic, key, id }) =>
-    key === null ? { id } : { topic, key },
-  )
+  return (rows as { topic: string; key: string | null; id: string }[]).map(laneKeyOf)
 }
 
 function moveLane(client: PostgresClient, lane: LaneKey): Promise<LaneKey[]> {

@@ -1,13 +1,15 @@
 import type { Clock } from '../../../core/clock.js'
 import { andThen, type Maybe } from '../../../core/maybe.js'
 import type { DriverContext } from '../../../events/driver.js'
-import type {
-  LaneKey,
-  OutboxRow,
-  OutboxSource,
-  OutboxStore,
-  ParkedRow,
-  StoreStatus,
+import {
+  isOneOf,
+  laneKeyOf,
+  type LaneKey,
+  type OutboxRow,
+  type OutboxSource,
+  type OutboxStore,
+  type ParkedRow,
+  type StoreStatus,
 } from '../../../events/outbox/store.js'
 import { ApplicationDatabase } from '../application-database.js'
 import { isDatabase, runIn } from '../application-transaction.js'
@@ -104,16 +106,21 @@ class SqliteOutbox implements OutboxStore {
     )
   }
 
-  discard(id: string): Promise<boolean> {
+  discard(id: string, lanes?: readonly LaneKey[]): Promise<LaneKey[]> {
     return this.#database.write(() => {
-      const rows = this.#database.database
-        .prepare<[string], { topic: string; key: string | null; reason: string | null }>(
-          'DELETE FROM banyan_outbox_parked WHERE id = ? RETURNING topic, key, reason',
+      const { database } = this.#database
+      const heads = database
+        .prepare<[string], { number: number; topic: string; key: string | null; id: string }>(
+          'SELECT number, topic, key, id FROM banyan_outbox_parked WHERE id = ? AND reason IS NOT NULL ORDER BY number',
         )
         .all(id)
-      for (const { topic, key, reason } of rows)
-        if (key !== null && reason !== null) this.#moveLane({ topic, key })
-      return rows.length > 0
+        .filter((row) => isOneOf(row, lanes))
+      if (heads.length === 1 || (heads[0] && lanes)) {
+        database.prepare('DELETE FROM banyan_outbox_parked WHERE number = ?').run(heads[0].number)
+        const lane = laneKeyOf(heads[0])
+        if (!('id' in lane)) this.#moveLane(lane)
+      }
+      return heads.map(laneKeyOf)
     })
   }
 
@@ -136,7 +143,7 @@ class SqliteOutbox implements OutboxStore {
       )
       .run(...values)
     database.prepare(`DELETE FROM banyan_outbox_parked WHERE ${which}`).run(...values)
-    return heads.map(({ topic, key, id }) => (key === null ? { id } : { topic, key }))
+    return heads.map(laneKeyOf)
   }
 
   #moveLane(lane: LaneKey): LaneKey[] {
