@@ -119,9 +119,10 @@ class PostgresOutbox implements OutboxStore {
       )
       const parked = rows as unknown as { number: string; topic: string; key: string | null; id: string }[]
       const heads = parked.filter((row) => isOneOf(row, lanes))
-      if (heads.length === 1 || (heads[0] && lanes)) {
-        await client.query('DELETE FROM banyan_outbox_parked WHERE number = $1', [heads[0].number])
-        const lane = laneKeyOf(heads[0])
+      const [head] = heads
+      if (head && (heads.length === 1 || lanes)) {
+        await client.query('DELETE FROM banyan_outbox_parked WHERE number = $1', [head.number])
+        const lane = laneKeyOf(head)
         if (!('id' in lane)) await moveLane(client, lane)
         await client.query(`SELECT pg_notify('${CHANNEL}', '')`)
       }

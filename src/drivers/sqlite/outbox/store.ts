@@ -115,9 +115,10 @@ class SqliteOutbox implements OutboxStore {
         )
         .all(id)
         .filter((row) => isOneOf(row, lanes))
-      if (heads.length === 1 || (heads[0] && lanes)) {
-        database.prepare('DELETE FROM banyan_outbox_parked WHERE number = ?').run(heads[0].number)
-        const lane = laneKeyOf(heads[0])
+      const [head] = heads
+      if (head && (heads.length === 1 || lanes)) {
+        database.prepare('DELETE FROM banyan_outbox_parked WHERE number = ?').run(head.number)
+        const lane = laneKeyOf(head)
         if (!('id' in lane)) this.#moveLane(lane)
       }
       return heads.map(laneKeyOf)
