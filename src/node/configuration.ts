@@ -105,7 +105,11 @@ export class Configuration {
       delete state.refused
       this.#state = state
       this.#count('unchanged', origin)
-      this.#log('info', `configuration ${state.generation} is in force already`, { by: origin.by })
+      this.#log(
+        'info',
+        `configuration ${state.generation} stays in force: its text says the same as before`,
+        { by: origin.by },
+      )
     } else {
       const generation = this.#state.generation + 1
       const hash = hashOf(spec)

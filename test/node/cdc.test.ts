@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { HostedCaptureState } from '../../src/node/cdc/state.js'
 import { run } from '../support/cli.js'
@@ -119,6 +119,47 @@ describe.skipIf(postgresMissing())('captures of a configuration', () => {
       stdout: '1 row taken, 0 still parked\n',
     })
     expect(await get()).toMatchObject({ parked: 0 })
+  })
+
+  test.each([
+    ['map.ts', 'name.ts'],
+    ['map.mjs', 'name.mjs'],
+    ['map.js', 'name.js'],
+    ['map.mjs', 'name.ts'],
+  ])('take up what changes in %s, and in %s that it imports', async (map, part) => {
+    const own = mkdtempSync(join(directory, 'module-'))
+    writeFileSync(join(own, 'package.json'), '{ "type": "module" }')
+    const write = (name: string, version: number): void =>
+      writeFileSync(
+        join(own, name),
+        name === part
+          ? `export const part = ${version}`
+          : `import { part } from './${part}'\nexport const map = ({ operation }) => ({ type: 'v' + (${version} * 10 + part) })`,
+      )
+    write(map, 1)
+    write(part, 1)
+    const name = `up_${basename(own)
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]/g, '_')}`
+    const { ask, cdc, change, from, get, lines } = await start({ map: join(own, map) }, name)
+    const seen = async (type: string): Promise<void> => {
+      await expect
+        .poll(async () => (await (await ask('?stream=customer-1')).text()).includes(type))
+        .toBe(true)
+    }
+    await seen('"v11"')
+    write(part, 2)
+    await change(cdc)
+    await expect.poll(async () => (await get()).state).toBe('streaming')
+    await server.query("UPDATE customers SET name = 'Eve' WHERE id = 1", [], from)
+    await seen('"v12"')
+    write(map, 2)
+    await change(cdc)
+    await expect.poll(async () => (await get()).state).toBe('streaming')
+    await server.query("UPDATE customers SET name = 'Eva' WHERE id = 1", [], from)
+    await seen('"v22"')
+    expect(lines.join('')).toContain('begins anew: its configuration or its map has changed')
+    expect(lines.join('')).not.toContain('in force already')
   })
 
   test('discard what is parked, by the command line, once that is meant', async () => {

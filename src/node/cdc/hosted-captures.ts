@@ -106,7 +106,14 @@ export class HostedCaptures implements CaptureControl {
       if (spec && fingerprintOf(spec, maps) === capture.fingerprint) continue
       this.#captures.delete(name)
       this.#leave(capture)
-      if (spec || this.#isClosed) continue
+      if (this.#isClosed) continue
+      if (spec) {
+        this.#runtime.telemetry.log(
+          'info',
+          `capture ${name} begins anew: its configuration or its map has changed`,
+        )
+        continue
+      }
       this.#runtime.telemetry.log(
         'warn',
         `capture ${name} is not configured any more, and its database keeps write-ahead log for it; if it is not to go on: banyan cdc remove ${name} --from <url>`,

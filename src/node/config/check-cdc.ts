@@ -18,14 +18,17 @@ export async function checkCaptures({
       problems.push(error(['cdc', name, 'from'], 'needs the package pg: npm install pg'))
     for (const [table, { map }] of Object.entries(tables)) {
       if (map === undefined) continue
-      const { fileOf, loadMap } = await import('../cdc/module.js')
+      const [{ loadMap }, { filesOf }] = await Promise.all([
+        import('../cdc/module.js'),
+        import('../user-module.js'),
+      ])
       try {
         await loadMap(map)
       } catch (failure) {
         if (!(failure instanceof BanyanError)) throw failure
         problems.push(error(['cdc', name, 'tables', table, 'map'], failure.message))
       }
-      files.push(fileOf(map))
+      files.push(...filesOf(map))
     }
   }
   return { problems, files }
