@@ -131,3 +131,57 @@ test('with two who run sagas in one process, each saga is run by one of them', a
   expect([...ran.values()]).toEqual(Array.from({ length: 50 }, () => 1))
   await settle(other.close())
 })
+
+test('options that sagas() does not know, or cannot take, are refused', async () => {
+  const { all, definition } = await ready(() => 'done')
+  const id = 'order/first-1'
+  const wrong: [() => unknown, string][] = [
+    [() => all.list({ status: 'nope' as never }), 'list: status must be one of'],
+    [() => all.list({ limit: -1 }), 'list: limit must be a number of at least 0, got -1'],
+    [() => all.list({ foo: 1 } as never), 'list: foo is not an option'],
+    [() => all.list({ saga: 'no name' }), 'the name of a saga'],
+    [() => all.follow({ form: '0' } as never), 'follow: form is not an option'],
+    [() => all.start(definition, { sku: 'A' }, { ID: '1' } as never), 'start: ID is not an option'],
+    [() => all.start(definition, { sku: 'A' }, { metadata: 'me' as never }), 'start: metadata must be'],
+    [() => all.start(undefined as never), 'start needs a saga or the name of one'],
+    [() => all.start({} as never), 'start needs a saga or the name of one'],
+    [() => all.outcome(id, { timeout: 1 } as never), 'outcome: timeout is not an option'],
+    [() => all.signal(id, ''), 'the name of a signal is text'],
+    [() => all.signal(id, 7 as never), 'the name of a signal is text'],
+    [() => all.signal(id, 'paid', 1, { id: '' }), 'the id of a signal is text'],
+    [() => all.signal(id, 'paid', 1, { ID: '1' } as never), 'signal: ID is not an option'],
+    [() => all.cancel(id, { why: 'x' } as never), 'cancel: why is not an option'],
+    [() => all.retry(id, { reason: 1 as never }), 'retry: reason must be text'],
+    [() => all.skip(id, { Result: 1 } as never), 'skip: Result is not an option'],
+    [() => all.query(id, 3 as never), 'the name of a query is text'],
+    [() => all.show(3 as never), 'a saga is named by its whole id'],
+  ]
+  for (const [call, message] of wrong) {
+    // What gives an iterable is refused at once.
+    const error: unknown = await Promise.resolve()
+      .then(call)
+      .catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'BANYAN_INVALID_OPTIONS' })
+    expect((error as Error).message).toContain(message)
+  }
+})
+
+test('a signal under the id of another one is refused, and the same again does nothing', async () => {
+  const definition = saga({ name: 'order', run: (_, { signal }) => signal('paid') })
+  const { all, run, outcome, log } = await setUp([definition])
+  const { id } = await all.start(definition)
+  await all.signal(id, 'paid', { at: new Date(0) }, { id: '1', actor: 'ada' })
+  await all.signal(id, 'paid', { at: new Date(0) }, { id: '1' })
+  for (const [name, payload] of [
+    ['paid', { amount: 8 }],
+    ['paid', undefined],
+    ['sent', { at: new Date(0) }],
+  ] as const)
+    await expect(all.signal(id, name, payload, { id: '1' })).rejects.toMatchObject({
+      code: 'BANYAN_COMMIT_OVERLAP',
+      message: expect.stringContaining(`signal 1 was given to saga ${id} before, as paid with`) as string,
+    })
+  await run()
+  expect(await outcome(id)).toEqual({ outcome: 'completed', result: { at: new Date(0).toJSON() } })
+  expect(await eventsOf(log, id)).toHaveLength(3)
+})

@@ -24,16 +24,8 @@ export {
   type HttpAnswer,
 } from './failure.js'
 export { runSagas, type RunSagasOptions, type SagaRunner } from './runner.js'
-export {
-  sagas,
-  type Asker,
-  type SagaOutcome,
-  type Sagas,
-  type SagasOptions,
-  type StartedSaga,
-  type SignalOptions,
-  type StartOptions,
-} from './sagas.js'
+export type { Asker, SignalOptions, StartOptions } from './options.js'
+export { sagas, type SagaOutcome, type Sagas, type SagasOptions, type StartedSaga } from './sagas.js'
 export type { FollowSagasOptions, SagaChange, SagaChanges } from './changes.js'
 export type { ListOptions } from './list.js'
 export type { SagaMoment } from './moments.js'

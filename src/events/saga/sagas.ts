@@ -1,13 +1,14 @@
-import { inspect } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { sleep } from '../../core/clock.js'
 import { duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { checkInput } from '../cqrs/input.js'
 import { eventError } from '../errors.js'
 import { asJson } from '../as-read.js'
 import { toJson } from '../json.js'
-import type { Commit, EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
+import type { Appended, Commit, EventLog, Recorded, StreamAppend } from '../log.js'
 import { uuid7 } from '../uuid.js'
 import type { AnySaga, SagaDefinition } from './definition.js'
 import { followSagas, type FollowSagasOptions, type SagaChanges } from './changes.js'
@@ -16,6 +17,18 @@ import { startHere } from './here.js'
 import { listSagas, type ListOptions } from './list.js'
 import { applyTo, event, readSaga, requestTo, startOf } from './journal.js'
 import { checkName, idFor, nameIn, streamOf } from './names.js'
+import {
+  askerOptions,
+  followOptions,
+  listOptions,
+  mustBeText,
+  outcomeOptions,
+  signalOptions,
+  startOptions,
+  type Asker,
+  type SignalOptions,
+  type StartOptions,
+} from './options.js'
 import type { ErrorInfo, FailureClass } from './failure.js'
 import type { Request, SagaEvent } from './records.js'
 import { Script } from './script.js'
@@ -24,34 +37,12 @@ import { statusOf, type ListedSaga } from './status.js'
 import { timelineOf, type SagaView } from './timeline.js'
 import { traceOf, type Trace, type TraceOptions } from './trace.js'
 
-/** How a saga is started. */
-export interface StartOptions {
-  /** What tells it from others of its name: `17` for `fulfilment/17`. The same again starts nothing. Default: a new one. */
-  id?: string
-  /** Kept with its first event: who, why, of which request. */
-  metadata?: Metadata
-}
-
 /** A saga that was started. */
 export interface StartedSaga {
   /** `fulfilment/17` */
   readonly id: string
   /** It had been started before. */
   readonly duplicate: boolean
-}
-
-/** Who asks for something, and why. */
-export interface Asker {
-  reason?: string
-  actor?: string
-}
-
-/** How a saga is signalled. */
-export interface SignalOptions {
-  /** The same again does nothing. */
-  id?: string
-  /** Who gives it. */
-  actor?: string
 }
 
 /** How a saga has ended, or why it does not go on. */
@@ -76,7 +67,7 @@ const OPTIONS: OptionTable<SagasOptions> = {
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
 
-/** The sagas of a log, wherever they run. */
+/** The sagas of a log, wherever they run. What is asked for in a wrong way is `BANYAN_INVALID_OPTIONS`. */
 export interface Sagas {
   /**
    * Starts a saga. Durable when it resolves; any process that runs sagas of this name goes on with it.
@@ -106,7 +97,7 @@ export interface Sagas {
   /**
    * Signals a saga; it may wait for that already, or later.
    *
-   * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_ENDED`
+   * @throws `BANYAN_SAGA_UNKNOWN`, `BANYAN_SAGA_ENDED`, `BANYAN_COMMIT_OVERLAP` for another signal under the same id
    */
   signal(id: string, name: string, payload?: unknown, options?: SignalOptions): Promise<void>
   /**
@@ -185,11 +176,9 @@ class LogSagas implements Sagas {
     this.#definitions = definitions
   }
 
-  async start(
-    what: AnySaga | string,
-    given?: unknown,
-    { id: own, metadata }: StartOptions = {},
-  ): Promise<StartedSaga> {
+  async start(what: AnySaga | string, given?: unknown, options: StartOptions = {}): Promise<StartedSaga> {
+    checkOptions('start', startOptions, options)
+    const { id: own, metadata } = options
     const { name, version = 1, deadline, input: schema } = await this.#definitionFor(what)
     checkName(name)
     const id = idFor(name, own ?? uuid7(this.#runtime.clock.wall()))
@@ -214,6 +203,7 @@ class LogSagas implements Sagas {
   async #definitionFor(
     what: AnySaga | string,
   ): Promise<Pick<AnySaga, 'name' | 'version' | 'deadline' | 'input'>> {
+    mustBeStartable(what)
     const own = typeof what === 'string' ? this.#definitions.filter(({ name }) => name === what) : [what]
     if (typeof what === 'string' && own.length === 0) {
       checkName(what)
@@ -236,7 +226,9 @@ class LogSagas implements Sagas {
     )
   }
 
-  async outcome<Result>(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<SagaOutcome<Result>> {
+  async outcome<Result>(id: string, options: { signal?: AbortSignal } = {}): Promise<SagaOutcome<Result>> {
+    checkOptions('outcome', outcomeOptions, options)
+    const { signal } = options
     const state = await this.#known(id)
     const ending = new AbortController()
     const until = signal ? AbortSignal.any([signal, ending.signal]) : ending.signal
@@ -254,23 +246,38 @@ class LogSagas implements Sagas {
     throw eventError('BANYAN_LOG_CLOSED', `the log was closed before saga ${id} ended`)
   }
 
-  async signal(
-    id: string,
-    name: string,
-    payload?: unknown,
-    { id: own, actor }: SignalOptions = {},
-  ): Promise<void> {
-    if (payload !== undefined) toJson(payload, `the payload of signal ${name} for saga ${id}`)
+  async signal(id: string, name: string, payload?: unknown, options: SignalOptions = {}): Promise<void> {
+    checkOptions('signal', signalOptions, options)
+    mustBeText('the name of a signal', name)
+    const { id: own, actor } = options
+    if (own !== undefined) mustBeText('the id of a signal', own)
+    const kept =
+      payload === undefined ? payload : asJson(payload, `the payload of signal ${name} for saga ${id}`)
     const commit = own === undefined ? {} : { id: `${streamOf(id)}/signal/${own}` }
-    const data = { name, ...(payload !== undefined && { payload }) }
-    await this.#append(id, (state) => {
+    const data = { name, ...(kept !== undefined && { payload: kept }) }
+    const result = await this.#append(id, (state) => {
       if (state.end) throw ended(id, state, `the signal ${name} was not given`)
       const by = actor === undefined ? undefined : { actor }
       return { ...commit, streams: [{ stream: streamOf(id), events: [event('Signalled', data, by)] }] }
     })
+    if (own !== undefined && result.duplicate)
+      await this.#mustBeTheSameSignal(id, own, data, result.streams[0]!.revision)
+  }
+
+  async #mustBeTheSameSignal(id: string, own: string, data: object, revision: number): Promise<void> {
+    const it = { fromRevision: revision, toRevision: revision }
+    for await (const given of this.#log.read<SagaEvent>({ stream: streamOf(id) }, it)) {
+      if (given.type !== 'Signalled' || isDeepStrictEqual(given.data, data)) return
+      const { name, payload } = given.data
+      throw eventError(
+        'BANYAN_COMMIT_OVERLAP',
+        `signal ${own} was given to saga ${id} before, as ${name} with ${inspect(payload).slice(0, 200)}; nothing was done: give what is new another id`,
+      )
+    }
   }
 
   async query<Answer>(id: string, name: string, argument?: unknown): Promise<Answer> {
+    mustBeText('the name of a query', name)
     const state = await this.#known(id)
     const { version } = state.started!
     const definition = this.#definitions.find(
@@ -294,8 +301,8 @@ class LogSagas implements Sagas {
     return (await answer(argument)) as Answer
   }
 
-  cancel(id: string, by: Asker = {}): Promise<void> {
-    return this.#request(id, { what: 'cancel' }, by, (state) => {
+  async cancel(id: string, by: Asker = {}): Promise<void> {
+    await this.#request(id, { what: 'cancel' }, by, (state) => {
       if (state.isBeyondReturn)
         throw eventError(
           'BANYAN_SAGA_REFUSED',
@@ -304,14 +311,14 @@ class LogSagas implements Sagas {
     })
   }
 
-  retry(id: string, by: Asker = {}): Promise<void> {
-    return this.#request(id, { what: 'retry' }, by, (state) => mustBeParked(id, state))
+  async retry(id: string, by: Asker = {}): Promise<void> {
+    await this.#request(id, { what: 'retry' }, by, (state) => mustBeParked(id, state))
   }
 
-  skip(id: string, { result, ...by }: Asker & { result?: unknown } = {}): Promise<void> {
+  async skip(id: string, { result, ...by }: Asker & { result?: unknown } = {}): Promise<void> {
     if (result !== undefined) toJson(result, `the result for ${id}`)
     const request: Request = { what: 'skip', ...(result !== undefined && { result }) }
-    return this.#request(id, request, by, (state) => {
+    await this.#request(id, request, by, (state) => {
       mustBeParked(id, state)
       if (state.parked!.op === undefined)
         throw eventError(
@@ -327,10 +334,13 @@ class LogSagas implements Sagas {
   }
 
   list(options: ListOptions = {}): AsyncIterable<ListedSaga> {
+    checkOptions('list', listOptions, options)
+    if (options.saga !== undefined) checkName(options.saga)
     return listSagas(this.#log, options)
   }
 
   follow(options: FollowSagasOptions = {}): AsyncIterable<SagaChanges> {
+    checkOptions('follow', followOptions, options)
     return followSagas(this.#log, options)
   }
 
@@ -342,12 +352,9 @@ class LogSagas implements Sagas {
     return sagaNames(this.#log)
   }
 
-  async #request(
-    id: string,
-    request: Request,
-    { reason, actor }: Asker,
-    check: (state: SagaState) => void,
-  ): Promise<void> {
+  async #request(id: string, request: Request, by: Asker, check: (state: SagaState) => void): Promise<void> {
+    checkOptions(request.what, askerOptions, by)
+    const { reason, actor } = by
     const whole = { ...request, ...(reason !== undefined && { reason }) }
     await this.#append(id, (state) => {
       if (state.end) throw ended(id, state, 'nothing was done')
@@ -360,7 +367,7 @@ class LogSagas implements Sagas {
   async #append(
     id: string,
     make: (state: SagaState) => Commit & { streams: readonly StreamAppend[] },
-  ): Promise<void> {
+  ): Promise<Appended> {
     for (;;) {
       const state = await this.#known(id)
       const { streams, ...commit } = make(state)
@@ -369,7 +376,7 @@ class LogSagas implements Sagas {
         ...commit,
         streams: [{ ...own!, expected: state.revision }, ...others],
       })
-      if (result.ok) return
+      if (result.ok) return result
       await sleep(this.#runtime.clock, AGAIN_MS * this.#runtime.random.next())
     }
   }
@@ -386,6 +393,17 @@ function outcomeOf<Result>({ end, parked }: SagaState): SagaOutcome<Result> | un
   if (parked) return { outcome: 'parked', reason: parked.reason }
   if (end?.outcome === 'completed') return { outcome: 'completed', result: end.result as Result }
   return end
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` */
+function mustBeStartable(what: unknown): void {
+  if (typeof what === 'string') return
+  const { name, run } = Object(what) as Partial<AnySaga>
+  if (typeof name === 'string' && typeof run === 'function') return
+  throw new BanyanError(
+    'BANYAN_INVALID_OPTIONS',
+    `start needs a saga or the name of one, got ${inspect(what).slice(0, 200)}`,
+  )
 }
 
 function ended(id: string, { end }: SagaState, what: string): Error {
