@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import SQLite from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   inboxSchema,
@@ -12,6 +14,7 @@ import {
 } from '../../src/events/index.js'
 import { virtualRuntime } from '../../src/testing/index.js'
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { closeLogs, newDirectory } from '../support/logs.js'
 import { Bench, engines, errorOf } from './engines.js'
 
 const missing = postgresMissing()
@@ -129,19 +132,92 @@ describe.each(engines(missing ? undefined : () => server))('an inbox in $name', 
 })
 
 it.skipIf(missing)(
-  'keeps no id whose work has failed, also if what was done besides is committed',
+  'undoes all of a work that fails, and nothing else, whoever commits in spite of it',
   async () => {
     const url = await server.database()
-    await using inbox = await openInbox(url as `postgres:${string}`)
+    await server.query('CREATE TABLE entry (place serial, number integer)', [], url)
+    const inbox = await openInbox(url as `postgres:${string}`)
     const client = await server.connect(url)
+    const numbers = async (): Promise<number[]> =>
+      (await client.query<{ number: number }>('SELECT number FROM entry ORDER BY place')).rows.map(
+        (row) => row.number,
+      )
+    const insert = async (number: number): Promise<void> => {
+      await client.query('INSERT INTO entry (number) VALUES ($1)', [number])
+    }
+    const ask = (sql: string, values: readonly unknown[]): Promise<unknown> => client.query(sql, [...values])
+    for (const [index, given] of [client, ask].entries()) {
+      await client.query('TRUNCATE entry; BEGIN')
+      await insert(1)
+      const failing = inbox.once(given, `a${index}`, async () => {
+        await inbox.once(given, `inner${index}`, () => insert(2))
+        await inbox
+          .once(given, `failed${index}`, () => insert(3).then(() => Promise.reject(new Error('in'))))
+          .catch(() => undefined)
+        expect(await numbers()).toEqual([1, 2])
+        await client.query('SELECT nothing')
+      })
+      expect((await errorOf(failing)).message).toContain('nothing')
+      await insert(4)
+      await client.query('COMMIT')
+      expect(await numbers()).toEqual([1, 4])
+      await client.query('BEGIN')
+      for (const id of ['a', 'inner', 'failed'])
+        expect(await inbox.once(given, `${id}${index}`, () => 'done')).toEqual({
+          result: 'done',
+          isRepeated: false,
+        })
+      await client.query('COMMIT')
+    }
+    // Outside a transaction a function would write the id alone.
+    expect((await errorOf(inbox.once(ask, 'b', () => 'done'))).message).toContain('transaction block')
+    await inbox.close()
     await client.query('BEGIN')
-    expect(await errorOf(inbox.once(client, 'a', () => Promise.reject(new Error('no'))))).toMatchObject({
-      message: 'no',
+    expect(await errorOf(inbox.once(client, 'b', () => 'done'))).toMatchObject({
+      code: 'BANYAN_OUTBOX_CLOSED',
     })
-    await client.query('COMMIT')
-    await client.query('BEGIN')
-    expect(await inbox.once(client, 'a', () => 'done')).toEqual({ result: 'done', isRepeated: false })
-    await client.query('COMMIT')
     await client.end()
   },
 )
+
+it('undoes all of a work that fails in SQLite', async () => {
+  const database = new SQLite(join(newDirectory(), 'app.db'))
+  database.exec('CREATE TABLE entry (number INTEGER)')
+  const inbox = await openInbox(database)
+  const insert = (number: number): unknown => database.prepare('INSERT INTO entry VALUES (?)').run(number)
+  const numbers = (): unknown => database.prepare('SELECT number FROM entry').pluck().all()
+  const ask = (sql: string, values: readonly unknown[]): unknown => {
+    const statement = database.prepare(sql)
+    return statement.reader ? statement.all(...values) : statement.run(...values)
+  }
+  for (const [index, given] of [database, ask].entries()) {
+    database.exec('DELETE FROM entry; BEGIN IMMEDIATE')
+    insert(1)
+    const failing = (): unknown =>
+      inbox.once(given, `a${index}`, () => {
+        inbox.once(given, `inner${index}`, () => insert(2))
+        throw new Error('no')
+      })
+    expect(failing).toThrow('no')
+    insert(3)
+    database.exec('COMMIT')
+    expect(numbers()).toEqual([1, 3])
+    database.exec('BEGIN IMMEDIATE')
+    for (const id of ['a', 'inner'])
+      expect(inbox.once(given, `${id}${index}`, () => 'done')).toEqual({ result: 'done', isRepeated: false })
+    // Its work may be waited for, if the transaction is open until then.
+    const later = inbox.once(given, `later${index}`, async () => {
+      insert(5)
+      await Promise.resolve()
+      throw new Error('not yet')
+    })
+    expect((await errorOf(Promise.resolve(later))).message).toBe('not yet')
+    database.exec('COMMIT')
+    expect(numbers()).toEqual([1, 3])
+  }
+  await inbox.close()
+  database.exec('BEGIN')
+  expect(() => inbox.once(database, 'b', () => 'done')).toThrow('the inbox is closed')
+  database.close()
+  await closeLogs()
+})

@@ -64,7 +64,7 @@ export interface Inbox<Db> extends AsyncDisposable {
    * @param work - does it in that transaction; what it gives is JSON, or nothing
    * @returns at once if database and work answer at once
    * @throws `BANYAN_INVALID_OPTIONS`; `BANYAN_INBOX_MISMATCH` if the fingerprint is another one; what the work and the
-   *   database throw: then roll back
+   *   database throw: what the work has written in the transaction is undone, and that can go on. `BANYAN_OUTBOX_CLOSED`
    */
   once<Result>(
     transaction: SyncTransaction & { readonly query?: never },
@@ -152,7 +152,9 @@ export class StoredInbox<Db> implements Inbox<Db> {
     const isClient = typeof transaction === 'object' && transaction !== null && 'query' in transaction
     try {
       checkOptions('once', ONCE_OPTIONS, options)
-      return this.#once(this.#store.within(transaction), message, work, options)
+      this.#mustBeOpen()
+      const rows = this.#store.within(transaction)
+      return saved(rows, () => this.#once(rows, message, work, options))
     } catch (error) {
       if (isClient) return Promise.reject(error)
       throw error
@@ -163,6 +165,7 @@ export class StoredInbox<Db> implements Inbox<Db> {
     work: (db: Db, event: Recorded<Event>, context: HandlerContext) => HandlerResult | Promise<HandlerResult>,
   ): Handler<Event> {
     return async (event, context) => {
+      this.#mustBeOpen()
       const { result } = await this.#store.transact((db, rows) =>
         this.#once(rows, event, () => work(db, event, context), { scope: context.subscription }),
       )
@@ -193,6 +196,10 @@ export class StoredInbox<Db> implements Inbox<Db> {
     return this.close()
   }
 
+  #mustBeOpen(): void {
+    if (this.#closed) throw eventError('BANYAN_OUTBOX_CLOSED', 'the inbox is closed')
+  }
+
   #once(
     rows: InboxRows,
     message: string | { readonly id: string },
@@ -208,27 +215,12 @@ export class StoredInbox<Db> implements Inbox<Db> {
   }
 
   #work(rows: InboxRows, id: InboxId, work: () => unknown): Maybe<Once<unknown>> {
-    // Whoever commits in spite of the error must not keep an id whose work was not done.
-    const failed = (error: unknown): never | Promise<never> => {
-      const dropped = attempt(() => rows.drop(id))
-      if (!isPromise(dropped)) throw error
-      return dropped.then(
-        () => Promise.reject(error as Error),
-        () => Promise.reject(error as Error),
-      )
-    }
-    const done = (result: unknown): Maybe<Once<unknown>> => {
+    return andThen(work() as Maybe<object>, (result: unknown) => {
       this.#messages.add(1, { 'banyan.outcome': 'handled' })
       const once = { result, isRepeated: false }
       if (result === undefined) return once
       return andThen(rows.finish(id, toJson(result, `the result of ${id.id}`)) as Maybe<object>, () => once)
-    }
-    try {
-      const result = andThen(work() as Maybe<object>, done)
-      return isPromise(result) ? result.catch(failed) : result
-    } catch (error) {
-      return failed(error)
-    }
+    })
   }
 
   #again(
@@ -261,7 +253,28 @@ export class StoredInbox<Db> implements Inbox<Db> {
   }
 }
 
-/** What cannot be done here fails as a promise or at once, and either way does not matter. */
+/** Undoes what was written if it fails: whoever catches that and commits has all of it, or nothing. */
+function saved<Result>(rows: InboxRows, work: () => Maybe<Result>): Maybe<Result> {
+  return andThen(rows.save() as Maybe<object>, () => {
+    const undo = (error: unknown): Maybe<never> => {
+      const undone = attempt(() => rows.undo())
+      if (!isPromise(undone)) throw error
+      return undone.then(
+        () => Promise.reject(error as Error),
+        () => Promise.reject(error as Error),
+      )
+    }
+    const keep = (result: Result): Maybe<Result> => andThen(rows.release() as Maybe<object>, () => result)
+    try {
+      const result = andThen(work(), keep)
+      return isPromise(result) ? result.catch(undo) : result
+    } catch (error) {
+      return undo(error)
+    }
+  })
+}
+
+/** What cannot be undone, as the connection is lost or the transaction is over, leaves the first error to be told. */
 function attempt(work: () => Maybe<unknown>): Maybe<unknown> {
   try {
     return work()

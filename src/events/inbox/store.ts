@@ -37,8 +37,12 @@ export interface InboxRows {
   find(
     id: InboxId,
   ): Maybe<{ readonly fingerprint: string | null; readonly result: string | null } | undefined>
-  /** Forgets an id whose work has failed. */
-  drop(id: InboxId): Maybe<unknown>
+  /** Begins a part of the transaction that can be undone alone; one may be begun in another. */
+  save(): Maybe<unknown>
+  /** Keeps the part that was begun last. */
+  release(): Maybe<unknown>
+  /** Undoes it, also when a statement of it has failed. */
+  undo(): Maybe<unknown>
 }
 
 /** An id, and what it is an id of. */

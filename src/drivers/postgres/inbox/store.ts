@@ -12,6 +12,9 @@ const KIND = {
   format: { table: 'banyan_inbox_state', newest: FORMAT },
 }
 
+/** Those of nested ones have the same name: the last is meant. */
+const SAVEPOINT = 'banyan_inbox'
+
 /**
  * Opens an inbox in a PostgreSQL database.
  *
@@ -76,6 +79,9 @@ function rowsIn(run: Run): InboxRows {
         run('SELECT fingerprint, result::text FROM banyan_inbox WHERE scope = $1 AND id = $2', [scope, id]),
         ([row]) => row as { fingerprint: string | null; result: string | null } | undefined,
       ),
-    drop: ({ scope, id }) => run('DELETE FROM banyan_inbox WHERE scope = $1 AND id = $2', [scope, id]),
+    save: () => run(`SAVEPOINT ${SAVEPOINT}`, []),
+    release: () => run(`RELEASE SAVEPOINT ${SAVEPOINT}`, []),
+    undo: () =>
+      andThen(run(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`, []), () => run(`RELEASE SAVEPOINT ${SAVEPOINT}`, [])),
   }
 }

@@ -14,6 +14,9 @@ const KIND = {
   format: { table: 'banyan_inbox_state', newest: FORMAT },
 }
 
+/** Those of nested ones have the same name: the last is meant. */
+const SAVEPOINT = 'banyan_inbox'
+
 /**
  * Opens an inbox in a SQLite file.
  *
@@ -97,6 +100,9 @@ function rowsIn(run: Run): InboxRows {
         run('SELECT fingerprint, result FROM banyan_inbox WHERE scope = ? AND id = ?', [scope, id]),
         ([row]) => row as { fingerprint: string | null; result: string | null } | undefined,
       ),
-    drop: ({ scope, id }) => run('DELETE FROM banyan_inbox WHERE scope = ? AND id = ?', [scope, id]),
+    save: () => run(`SAVEPOINT ${SAVEPOINT}`, []),
+    release: () => run(`RELEASE SAVEPOINT ${SAVEPOINT}`, []),
+    undo: () =>
+      andThen(run(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`, []), () => run(`RELEASE SAVEPOINT ${SAVEPOINT}`, [])),
   }
 }
