@@ -18,7 +18,7 @@ export function checkName(
   if (typeof value !== 'string' || value === '')
     throw eventError(
       code,
-      `${what} must be text that is not empty, got ${JSON.stringify(value ?? 'nothing')}`,
+      `${what} must be text that is not empty, got ${value === undefined || value === null ? 'nothing' : JSON.stringify(value)}`,
     )
   // A string of UTF-16 has at most three bytes of UTF-8 for each of its units.
   if (value.length * 3 > max && Buffer.byteLength(value) > max)

@@ -369,6 +369,43 @@ describe.each(engines(missing ? undefined : () => server))('an outbox in $name',
     expect(relay.status().state).toBe('running')
   })
 
+  it('parks at once what SQL has written that is no message', async () => {
+    await using bench = await Bench.open(engine)
+    const bytes = engine.name === 'postgres' ? String.raw`'\x01'` : `x'01'`
+    await bench.application.sql(
+      `INSERT INTO banyan_outbox (topic, type, id, data, bytes, tags) VALUES
+         ('t', 'Tagged', 'a', NULL, NULL, '{"a":1}'), ('t', 'Tagged', 'b', NULL, NULL, '"x"'), ('t', 'Both', 'c', '1', ${bytes}, NULL)`,
+    )
+    const relay = bench.relay({ attempts: 1000 })
+    await bench.until(({ parked }) => parked.length === 3)
+    expect((await bench.outbox.status()).parked.map(({ reason }) => reason)).toEqual([
+      'the tags of Tagged must be a JSON list, got {"a":1} (BANYAN_INVALID_EVENT)',
+      expect.anything(),
+      'Both has data and bytes, of which an event has one (BANYAN_INVALID_EVENT)',
+    ])
+    expect(relay.status().error).toBeUndefined()
+  })
+
+  it('is closed for those who publish, too', async () => {
+    await using bench = await Bench.open(engine)
+    await bench.outbox.close()
+    expect(await errorOf(bench.enter(1, 'stock', { type: 'Taken' }))).toMatchObject({
+      code: 'BANYAN_OUTBOX_CLOSED',
+    })
+    expect(await bench.application.entries()).toEqual([])
+  })
+
+  it('ends a relay whose log is closed while nothing is to be done, and takes nothing that is no log', async () => {
+    await using bench = await Bench.open(engine)
+    const log = await openLog('memory:')
+    const relay = bench.relay({ poll: '20ms' }, log)
+    await log.close()
+    expect(await errorOf(relay.ended)).toMatchObject({ code: 'BANYAN_LOG_CLOSED' })
+    expect(await errorOf(bench.relay({}, log).ended)).toMatchObject({ code: 'BANYAN_LOG_CLOSED' })
+    for (const none of [{}, null, undefined])
+      expect(() => bench.outbox.relay(none as unknown as EventLog)).toThrow('event log')
+  })
+
   it('ends a relay whose log was closed, and loses nothing', async () => {
     await using bench = await Bench.open(engine)
     const closed = await openLog('memory:')

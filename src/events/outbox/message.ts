@@ -3,6 +3,7 @@ import { andThen, isPromise, type Maybe } from '../../core/maybe.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import { encodeCommit, type Limits } from '../encode.js'
+import { eventError } from '../errors.js'
 import type { NewEvent } from '../log.js'
 import { appendsOf, checkTopic, type NewMessage } from '../pubsub/topic.js'
 import type { EventTransform } from '../transform.js'
@@ -84,10 +85,15 @@ function rowOf(
 /**
  * A message as it was published.
  *
- * @throws a `SyntaxError` if somebody has written what is no JSON
+ * @throws `BANYAN_INVALID_EVENT` for what SQL has written that is no message; a `SyntaxError` for what is no JSON
  */
 export function messageOf(row: OutboxRow): NewMessage {
-  const { id, key, type, data, bytes, metadata, tags, schemaVersion, time, deliverAt, published } = row
+  const { id, key, type, data, bytes, metadata, schemaVersion, time, deliverAt, published } = row
+  if (data !== null && bytes !== null)
+    throw eventError('BANYAN_INVALID_EVENT', `${type} has data and bytes, of which an event has one`)
+  const tags: unknown = row.tags === null ? null : JSON.parse(row.tags)
+  if (tags !== null && !Array.isArray(tags))
+    throw eventError('BANYAN_INVALID_EVENT', `the tags of ${type} must be a JSON list, got ${row.tags}`)
   return {
     id,
     type,
@@ -96,7 +102,7 @@ export function messageOf(row: OutboxRow): NewMessage {
       ? { data: new Uint8Array(bytes) }
       : data !== null && { data: JSON.parse(data) as unknown }),
     ...(metadata !== null && { metadata: JSON.parse(metadata) as NonNullable<NewEvent['metadata']> }),
-    ...(tags !== null && { tags: JSON.parse(tags) as string[] }),
+    ...(tags !== null && { tags: tags as string[] }),
     ...(schemaVersion !== null && { schemaVersion }),
     // When it happened is when it was published, however long it has waited.
     time: time ?? published,

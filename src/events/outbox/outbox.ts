@@ -100,7 +100,7 @@ export interface Outbox extends AsyncDisposable {
    * @param topic - its name
    * @returns the ids of the messages, in their order; at once if the database answers at once
    * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_INVALID_EVENT`, `BANYAN_EVENT_TOO_LARGE`, `BANYAN_UNKNOWN_EVENT_TYPE`: nothing
-   *   was written. What the database throws
+   *   was written. `BANYAN_OUTBOX_CLOSED`. What the database throws
    */
   publish<Event extends EventShape = EventShape>(
     transaction: AsyncTransaction,
@@ -120,7 +120,7 @@ export interface Outbox extends AsyncDisposable {
    * Guarantee: messages of a key come to the log in the order of their transactions, if these wait for each other; see the
    * page of the outbox.
    *
-   * @throws `BANYAN_INVALID_OPTIONS`
+   * @throws `BANYAN_INVALID_OPTIONS`, also for what is no log
    */
   relay(log: EventLog, options?: RelayOptions): Relay
 
@@ -180,6 +180,7 @@ export class StoredOutbox implements Outbox {
   ): Maybe<readonly string[]> {
     const isClient = typeof transaction === 'object' && transaction !== null && 'query' in transaction
     try {
+      if (this.#closed) throw eventError('BANYAN_OUTBOX_CLOSED', 'the outbox is closed')
       return this.#publish(transaction, topic, messages)
     } catch (error) {
       // Whoever asks a client waits for an answer; whoever asks a database has a transaction that is to end now.

@@ -42,7 +42,10 @@ export interface RelayStatus {
 /** Brings messages from an outbox to a log, until it is closed. */
 export interface Relay extends AsyncDisposable {
   status(): RelayStatus
-  /** Resolves when it is closed; rejects if it cannot go on, as the log was closed. */
+  /**
+   * Resolves when it is closed; rejects if it cannot go on, as the log was closed: at once when it has something to
+   * bring there, else within `poll`.
+   */
   readonly ended: Promise<void>
   /** Finishes what it is doing, and takes nothing more. */
   close(): Promise<void>
@@ -58,6 +61,7 @@ const RETRY = { base: 100, factor: 2, max: 5000 }
 export class RunningRelay implements Relay {
   readonly ended: Promise<void>
   readonly #source: OutboxSource
+  readonly #log: EventLog
   readonly #sender: Sender
   readonly #runtime: Runtime
   readonly #instruments: OutboxInstruments
@@ -70,6 +74,13 @@ export class RunningRelay implements Relay {
   /** @throws `BANYAN_INVALID_OPTIONS` */
   constructor(source: () => OutboxSource, log: EventLog, options: RelayOptions, runtime: Runtime) {
     checkOptions('the relay of an outbox', OPTIONS, options)
+    const { append, head } = (log as Partial<EventLog> | null | undefined) ?? {}
+    if (typeof append !== 'function' || typeof head !== 'function')
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        'a relay brings messages to an event log: give it one that openLog has opened',
+      )
+    this.#log = log
     const { batch = 500, poll = '1s', attempts = 5, name = 'outbox' } = options
     this.#settings = { rows: batch, poll: duration(poll, 'poll') }
     this.#runtime = runtime
@@ -100,8 +111,14 @@ export class RunningRelay implements Relay {
     try {
       let pause = LOOK_FIRST_MS
       let failures = 0
+      let lookedAt = -Infinity
       while (!signal.aborted) {
         try {
+          // Where nothing is to be done, nothing else would tell that the log was closed.
+          if (this.#runtime.clock.now() - lookedAt >= this.#settings.poll) {
+            await this.#mustHaveLog()
+            lookedAt = this.#runtime.clock.now()
+          }
           const begun = this.#runtime.clock.now()
           const done = await this.#work()
           if (this.#error !== undefined)
@@ -129,6 +146,15 @@ export class RunningRelay implements Relay {
     } finally {
       this.#state = 'closed'
       await this.#source.close()
+    }
+  }
+
+  /** @throws `BANYAN_LOG_CLOSED`; what else is wrong with the log is told by who appends */
+  async #mustHaveLog(): Promise<void> {
+    try {
+      await this.#log.head()
+    } catch (error) {
+      if (error instanceof BanyanError && error.code === 'BANYAN_LOG_CLOSED') throw error
     }
   }
 
