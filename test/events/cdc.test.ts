@@ -455,6 +455,41 @@ describe.skipIf(postgresMissing())('change data capture', () => {
       })
   })
 
+  test('what is counted as parked can be seen and retried, also when it is too much', async () => {
+    let isMended = false
+    const map: TableCapture['map'] = ({ row, operation }) => {
+      if (!isMended && row['name'] === 'bad') throw new Error('no name is bad')
+      return { type: operation, data: row }
+    }
+    const tables = { customers: { topic: 'customer', map } }
+    await using scene_ = await scene(CUSTOMERS, { tables, maxParked: 2, maxLag: 1 })
+    const { db, capture } = scene_
+    await capture.caughtUp()
+    await db.query("INSERT INTO customers SELECT i, 'bad', 0 FROM generate_series(1, 5) i")
+    await expect.poll(() => capture.status().error?.code).toBe('BANYAN_TOO_MANY_PARKED')
+    await expect
+      .poll(() => capture.status().errors.map(({ code }) => code))
+      .toEqual(['BANYAN_TOO_MANY_PARKED', 'BANYAN_CAPTURE_LAGS'])
+    const seen: string[] = []
+    for await (const { stream } of capture.parked()) seen.push(stream)
+    expect(seen).toEqual(['customer-1', 'customer-2'])
+    expect(capture.status().parked).toBe(2)
+    isMended = true
+    expect(await capture.retryParked()).toEqual({ released: 2, parked: 0 })
+    await capture.caughtUp()
+    expect(await operations(scene_.log, 'customer-5')).toEqual(['insert'])
+  })
+
+  test('an event of a mapping that says what it cannot is parked, and why', async () => {
+    const map = ({ operation }: { operation: string }) => ({ type: operation, dat: 1 }) as never
+    const tables = { customers: { topic: 'customer', map } }
+    await using scene_ = await scene(`${CUSTOMERS} INSERT INTO customers VALUES (1, 'Ada', 0)`, { tables })
+    await scene_.capture.caughtUp()
+    for await (const { error } of scene_.capture.parked())
+      expect(error).toBe('map has failed: an event has no dat; did you mean data?')
+    expect(scene_.capture.status().parked).toBe(1)
+  })
+
   test('what the log does not take is parked, too, and is known after a restart', async () => {
     const strict = eventTypes(
       { CustomerInserted: { type: 'object', properties: { n: { type: 'integer', maximum: 9 } } } },
@@ -737,6 +772,21 @@ describe.skipIf(postgresMissing())('change data capture', () => {
       await using own = await PostgresServer.start({ wal_level: 'replica' })
       await own.query(CUSTOMERS)
       expect(await attempt('', { from: own.url() })).toMatch(/ALTER SYSTEM SET wal_level = logical/)
+    })
+
+    test('a database that is not there, and options that are missing', async () => {
+      const log = await openLog('memory:')
+      const tables = { customers: { topic: 'customer' } }
+      const from = server.url().replace(/\/[^/]*$/, '/nowhere')
+      const refused = captureChanges({ from, name: 'x', log, tables })
+      await expect(refused).rejects.toThrow(/database "nowhere" does not exist\. Create it/)
+      for (const [missing, options] of Object.entries({
+        from: { name: 'x', log, tables },
+        name: { from, log, tables, name: undefined },
+        log: { from, name: 'x', tables },
+        tables: { from, name: 'x', log },
+      }))
+        await expect(captureChanges(options as never)).rejects.toThrow(`captureChanges: needs ${missing}`)
     })
 
     test('options that say two things', async () => {

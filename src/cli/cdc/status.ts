@@ -36,7 +36,7 @@ export function capturesTable(captures: readonly HostedCaptureState[], width: nu
       each.lagBytes === undefined ? '' : bytesText(each.lagBytes),
       each.parked > 0 ? paint('red', countText(each.parked)) : '0',
       each.lsn,
-      each.error ? paint('red', printable(each.error.message)) : '',
+      paint('red', printable(each.errors.map(({ message }) => message).join('; '))),
     ]),
     width,
   )

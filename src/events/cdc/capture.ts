@@ -94,6 +94,7 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
       waitingStreams: work?.parking.lanes ?? 0,
       snapshot: this.#snapshot,
       error: this.#error ?? this.#lag.error,
+      errors: [this.#error, this.#lag.error].filter((error) => error !== undefined),
       tables: this.#settings.tables.map(({ name, topic }) => ({ table: name, topic })),
     }
   }

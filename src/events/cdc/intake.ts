@@ -68,7 +68,9 @@ export class Intake {
     return (
       this.#items.length + this.#open.length >= this.#batch ||
       this.#bytes >= COMMIT_BYTES ||
-      this.#events >= COMMIT_EVENTS
+      this.#events >= COMMIT_EVENTS ||
+      // What is parked is in the log before somebody is to look at it.
+      (this.#parking.coming > 0 && this.#parking.rows + this.#parking.coming >= this.#maxParked)
     )
   }
 
@@ -112,6 +114,7 @@ export class Intake {
         if (!isRefusal(error) || !(await this.#parkRefused(items))) throw error
         await this.#parking.keep()
       }
+    this.#parking.arrived(this.#open.filter(({ parked }) => parked).length)
     this.#items = []
     this.#bytes = 0
     this.#events = this.#open.reduce((sum, { events }) => sum + events.length, 0)

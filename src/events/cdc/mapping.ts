@@ -1,3 +1,4 @@
+import { suggest } from '../../core/suggest.js'
 import type { NewEvent } from '../log.js'
 import type { CapturedEvent, RowChange, ChangeMetadata } from './change.js'
 import type { TableSettings } from './options.js'
@@ -72,6 +73,9 @@ export function eventsOf(source: string, { map, types }: Binding, change: RowCha
   }))
 }
 
+/** What an event of a mapping may say. */
+const PARTS: readonly (keyof CapturedEvent)[] = ['type', 'data', 'tags', 'schemaVersion', 'metadata']
+
 function listOf(mapped: unknown): readonly CapturedEvent[] {
   const list =
     mapped === undefined || mapped === null ? [] : Array.isArray(mapped) ? (mapped as unknown[]) : [mapped]
@@ -82,6 +86,14 @@ function listOf(mapped: unknown): readonly CapturedEvent[] {
           ? 'map must return events, not a promise of them: it waits for nothing'
           : `map must return events with a type, a list of them, or undefined; got ${typeof event}`,
       )
+  for (const event of list as object[]) {
+    const unknown = Object.keys(event).find((name) => !(PARTS as readonly string[]).includes(name))
+    if (unknown === undefined) continue
+    const near = suggest(unknown, PARTS)
+    throw new Error(
+      `an event has no ${unknown}${near === undefined ? `, but ${PARTS.join(', ')}; its stream is that of the row` : `; did you mean ${near}?`}`,
+    )
+  }
   return list as readonly CapturedEvent[]
 }
 

@@ -126,6 +126,9 @@ const NAME = /^[a-z][a-z0-9_]{0,39}$/
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function captureSettings(options: CaptureOptions): CaptureSettings {
   checkOptions('captureChanges', OPTIONS, options)
+  for (const needed of ['from', 'name', 'log', 'tables'] as const)
+    if ((options as Partial<CaptureOptions>)[needed] === undefined)
+      throw invalid(`needs ${needed}: ${OPTIONS[needed].doc}`)
   const { name, log, tables, runtime = systemRuntime } = options
   if (!NAME.test(name))
     throw invalid(

@@ -66,6 +66,8 @@ export class Parking {
   readonly #hold: string
   #lanes = new Map<string, Lane>()
   #rows = 0
+  /** Of them, those that are not appended yet. */
+  #coming = 0
   #isKept = false
 
   private constructor(name: string, log: EventLog) {
@@ -81,8 +83,14 @@ export class Parking {
     return parking
   }
 
+  /** Rows that are in the log. */
   get rows(): number {
-    return this.#rows
+    return this.#rows - this.#coming
+  }
+
+  /** Rows that are about to be. */
+  get coming(): number {
+    return this.#coming
   }
 
   get lanes(): number {
@@ -108,7 +116,13 @@ export class Parking {
 
   /** Counts a row that is about to be appended, see {@link Parking.event}. */
   park(data: ParkedData): void {
+    this.#coming++
     this.#add(data)
+  }
+
+  /** What was about to be appended is, but for so many rows. */
+  arrived(coming: number): void {
+    this.#coming = coming
   }
 
   /** What is appended for it. */

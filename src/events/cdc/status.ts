@@ -29,8 +29,10 @@ export interface CaptureStatus {
   readonly waitingStreams: number
   /** The snapshot that is being taken. */
   readonly snapshot: { readonly table: string; readonly rows: number } | undefined
-  /** What is wrong, and what to do. */
+  /** What is wrong, and what to do; the gravest of `errors`. */
   readonly error: { readonly code: string; readonly message: string } | undefined
+  /** Everything that is wrong: also that the source keeps more of its log than `maxLag`, whatever else is. */
+  readonly errors: readonly { readonly code: string; readonly message: string }[]
   readonly tables: readonly { readonly table: string; readonly topic: string }[]
 }
 

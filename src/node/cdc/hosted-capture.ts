@@ -65,6 +65,7 @@ export class HostedCapture {
       waitingStreams: 0,
       snapshot: undefined,
       error: this.#error,
+      errors: this.#error ? [this.#error] : [],
       tables: Object.entries(this.#options.tables).map(([table, { topic }]) => ({ table, topic })),
     }
   }

@@ -2,8 +2,9 @@ import { BanyanError } from '../../../core/errors.js'
 import { eventError } from '../../../events/errors.js'
 import { sqlState } from '../faults.js'
 
-/** Passwords, accounts, databases that are not there, rights. */
-const REFUSED = /^(28|3D000|42501)/
+/** Passwords, accounts, rights. */
+const REFUSED = /^(28|42501)/
+const NO_DATABASE = '3D000'
 /** Slots that are gone, publications that are gone, log that is gone. */
 const LOST = new Set(['42704', '55000', '58P01'])
 const ALL_SLOTS_TAKEN = '53400'
@@ -31,6 +32,8 @@ export function sourceError(error: unknown, place: string, following = false): E
         'ALTER SYSTEM SET max_replication_slots = 20; or drop one that nobody uses, see pg_replication_slots',
       error,
     )
+  if (state === NO_DATABASE)
+    return unprepared(`${place}: ${said}. Create it, or mend its name in the URL`, error)
   if (REFUSED.test(state))
     return unprepared(
       `${place} does not let the capture in: ${said}. It needs a role that may log in to this database and replicate: ` +

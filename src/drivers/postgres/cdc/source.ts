@@ -9,7 +9,7 @@ import {
   type SourceSession,
 } from '../../../events/cdc/source.js'
 import { Clients, quoted } from './clients.js'
-import { sourceError } from './faults.js'
+import { isInUse, sourceError, unprepared } from './faults.js'
 import { PostgresSession } from './session.js'
 
 /** First half of the advisory locks of captures; the other is a hash of the name. */
@@ -68,6 +68,11 @@ class PostgresSource implements ChangeSource {
       )
       await client.query(`DROP PUBLICATION IF EXISTS ${quoted(slot)}`)
     } catch (error) {
+      if (isInUse(error))
+        throw unprepared(
+          `a node still captures as ${name} from ${this.place}, so its slot ${slot} cannot be dropped: take the capture out of the configuration first, or close it`,
+          error,
+        )
       throw sourceError(error, this.place)
     } finally {
       await clients.end()
