@@ -69,6 +69,10 @@ async function opened<Store>(what: string, where: ApplicationPlace, engines: Eng
     throw refused('not with a client, which has one connection only')
   }
   if (typeof where !== 'string') throw refused(`got ${JSON.stringify(where)}`)
+  if (!/^(memory|sqlite|postgres|postgresql):/.test(where))
+    throw refused(`got ${JSON.stringify(redacted(where))}`)
+  if (/^sqlite:(\/\/)?:memory:/.test(where))
+    throw refused('one in memory has a connection only, and the application another')
   const spec = specOf(where)
   switch (spec.driver) {
     case 'memory':
@@ -78,6 +82,11 @@ async function opened<Store>(what: string, where: ApplicationPlace, engines: Eng
     case 'postgres':
       return loadDriver('postgres', () => engines.postgres(spec.url))
   }
+}
+
+/** Without what may be a password. */
+function redacted(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//')
 }
 
 /** The SQL that makes the tables of an outbox or an inbox, for those who migrate their databases themselves. */

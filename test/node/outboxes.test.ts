@@ -110,7 +110,7 @@ test('the command line shows an outbox of a node or a database, and moves what i
   )
   await until(({ parked }) => parked?.[0]?.heldBack.count === 1)
   const shown = await new Cli('outbox', '-a', admin).finish()
-  expect(shown).toMatchObject({ code: 0, stderr: '' })
+  expect(shown).toMatchObject({ code: 1, stderr: '' })
   expect(shown.stdout).toMatch(/^OUTBOX +RELAY +WAITING +OLDEST +PARKED +RELAYED +DATABASE/)
   expect(shown.stdout).toMatch(/\nshop +running +0 +- +1 +0 +sqlite:/)
   expect(shown.stdout).toMatch(/\nstock-7 +big +Taken +1 +event Taken for stream stock-7 has \d+ bytes/)
@@ -120,6 +120,10 @@ test('the command line shows an outbox of a node or a database, and moves what i
   expect(JSON.parse(there.stdout)).toMatchObject({
     outboxes: [{ name: 'outbox', parked: [{ lane: 'stock-7' }] }],
   })
+  const called = await new Cli('outbox', 'status', 'any', '-d', `sqlite:${file}`).finish()
+  expect(called.stdout).toMatch(/\nany +-/)
+  const nope = await new Cli('outbox', 'status', 'nope', '-a', admin).finish()
+  expect(nope.stderr).toContain('there is no outbox nope; the node relays shop')
 
   const redriven = await new Cli('outbox', 'redrive', 'shop', 'stock-7', 'stock-8', '-a', admin).finish()
   expect(redriven).toMatchObject({ code: 1, stdout: 'stock-7 goes on\nstock-8 is not parked\n' })

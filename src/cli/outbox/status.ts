@@ -10,14 +10,20 @@ import { outboxesTable } from './table.js'
 
 const LANES = ['LANE', 'MESSAGE', 'TYPE', { heading: 'HOLDS BACK', right: true }, 'WHY']
 
-/** `banyan outbox status`. */
+/** `banyan outbox status`: ends with 1 if something is wrong with one of them, or is parked. */
 export async function status(
   name: string | undefined,
   options: OutboxPlace & { json?: true },
 ): Promise<void> {
   await onOutboxes(options, async ({ outboxes, output }) => {
     const all = await outboxes.list()
-    const found = name === undefined ? all : all.filter((each) => each.name === name)
+    // That of a database is called as whoever asks likes.
+    const found =
+      name === undefined
+        ? all
+        : options.database === undefined
+          ? all.filter((each) => each.name === name)
+          : all.map((each) => ({ ...each, name }))
     if (name !== undefined && found.length === 0) {
       const near = suggest(
         name,
@@ -25,13 +31,18 @@ export async function status(
       )
       throw new BanyanError(
         'BANYAN_INVALID_OPTIONS',
-        `there is no outbox ${name}${near ? `, did you mean ${near}?` : ''}`,
+        `there is no outbox ${name}${near ? `, did you mean ${near}?` : ''}; the node relays ${all.map((each) => each.name).join(', ') || 'none'}`,
       )
     }
+    if (found.some(isProblem)) process.exitCode = 1
     if (options.json) output.json({ outboxes: found })
     else if (found.length === 0) output.add('no outboxes')
     else output.add(render(found, lineWidth()))
   })
+}
+
+function isProblem({ parked = [], problem, relay }: OutboxState): boolean {
+  return parked.length > 0 || problem !== undefined || relay?.error !== undefined
 }
 
 function render(outboxes: readonly OutboxState[], width: number): string {
