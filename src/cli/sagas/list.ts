@@ -38,10 +38,12 @@ export async function list({ saga, status, limit, before, json, ...where }: List
     if (found.length === 0 && saga !== undefined) await manage.mustBeKnown(saga)
     const page = found.slice(0, most)
     if (json) output.json(page.map(sagaRecord))
-    else if (page.length === 0)
+    else if (found.length === 0)
       note(`no ${status ?? ''}${status === undefined ? '' : ' '}sagas in ${place.name}`)
-    else output.add(render(page, systemClock.wall()))
-    if (found.length > most && !json) note(`there are more: --before ${shortPosition(page.at(-1)!.cursor)}`)
+    else if (page.length > 0) output.add(render(page, systemClock.wall()))
+    const last = page.at(-1)
+    if (found.length > most && !json)
+      note(`there are more${last ? `: --before ${shortPosition(last.cursor)}` : ''}`)
   })
 }
 

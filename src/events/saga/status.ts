@@ -3,8 +3,9 @@ import type { EventPlace } from './records.js'
 import type { SagaState } from './state.js'
 
 /**
- * Where a saga is: `running` while a step is called, `waiting` for a timer, a signal, a child or another try, `compensating`
- * while it goes back; `parked` until a human has decided.
+ * Where a saga is: `running` while a step is called, or is to be by whoever runs it next; `waiting` for a timer, a signal, a child or
+ * another try, `compensating` while it goes back; `parked` until a human has decided. One that is `running` and does nothing (no
+ * `at`) is one that nobody has begun with.
  */
 export type SagaStatus = 'running' | 'waiting' | 'compensating' | 'parked' | 'completed' | 'compensated'
 
@@ -26,7 +27,7 @@ export interface SagaSummary {
   readonly started: number
   /** Of a reaction: what it reacts to. */
   readonly event?: EventPlace
-  /** What it does or waits for, or why it is parked or compensated. */
+  /** What it does or waits for, or why it is parked or compensated; none while nobody has begun with it. */
   readonly at?: string
   /** When the first of the timers, tries and timeouts is due that it waits for. */
   readonly due?: number

@@ -27,9 +27,17 @@ export interface SagaStepView {
   readonly status: 'open' | 'done' | 'failed'
   readonly began: number
   readonly result?: unknown
+  /** Of one that has failed: which class of failure. */
   readonly class?: FailureClass
+  /**
+   * Why it has failed for good; while it is open, or is being compensated, why the last try of that has failed. What is done has
+   * none: `failures` tells what went before.
+   */
   readonly error?: ErrorInfo
-  /** Failed tries since it began or was retried by hand, of the step and of its compensation. */
+  /**
+   * How many tries have failed since it began or was retried by hand, of the step and of its compensation: what counts against
+   * `attempts`. One that is done at once has 0.
+   */
   readonly tries: Readonly<Record<Direction, number>>
   /** All tries that have failed, in their order. */
   readonly failures: readonly FailedTry[]
@@ -85,6 +93,8 @@ interface Told {
   readonly began: number
   readonly child: string | undefined
   readonly failures: FailedTry[]
+  /** Why it has failed for good. */
+  error?: ErrorInfo
 }
 
 /** @throws `BANYAN_SAGA_UNKNOWN` */
@@ -131,6 +141,7 @@ function recordsOf({ type, data }: Recorded<SagaEvent>): readonly SagaRecord[] {
 
 function note(record: SagaRecord, told: Told[]): void {
   if (record.is === 'begun') told[record.op] = { began: record.at, child: record.child, failures: [] }
+  if (record.is === 'failed') told[record.op]!.error = record.error
   if (record.is !== 'tried') return
   const { direction, class: kind, error, at: time, next } = record
   told[record.op]!.failures.push({
@@ -154,8 +165,10 @@ function parkedOf({ parked, ops, failing, isBeyondReturn }: SagaState): SagaView
   }
 }
 
-function stepOf(op: Op, { began, child, failures }: Told): SagaStepView {
-  const { kind, name, status, result, class: kindOf, error, next, due } = op
+function stepOf(op: Op, told: Told): SagaStepView {
+  const { began, child, failures } = told
+  const { kind, name, status, result, class: kindOf, next, due } = op
+  const error = errorOf(op, told)
   const { tries, interruptions, compensable, compensated } = op
   return {
     ...{ kind, name, status, began, tries, failures, interruptions, compensable, compensated },
@@ -166,4 +179,13 @@ function stepOf(op: Op, { began, child, failures }: Told): SagaStepView {
     ...(due !== undefined && { due }),
     ...(child !== undefined && { child }),
   }
+}
+
+/** A try that has failed is over with what came after it. */
+function errorOf({ status, compensated, error }: Op, told: Told): ErrorInfo | undefined {
+  if (status === 'open') return error
+  const last = told.failures.at(-1)
+  if (!compensated && last?.direction === 'compensate') return last.error
+  // What no try of a step has failed for stands nowhere else.
+  return status === 'failed' ? (told.error ?? error) : undefined
 }
