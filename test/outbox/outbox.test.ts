@@ -489,6 +489,7 @@ it.skipIf(missing)('needs a client with a transaction open', async () => {
     [client, 'has no transaction open'],
     [pool, 'was given a pool'],
     [{}, 'needs a client'],
+    [() => undefined, 'gives nothing'],
     [undefined, 'needs a client'],
   ] as const) {
     const publishing = async (): Promise<unknown> =>

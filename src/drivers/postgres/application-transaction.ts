@@ -21,7 +21,14 @@ export type Run = (text: string, values: readonly unknown[]) => Maybe<Record<str
 export function runIn(given: unknown, method: string): Run {
   if (typeof given === 'function') {
     const run = given as (text: string, values: unknown[]) => Maybe<unknown>
-    return (text, values) => andThen(run(text, [...values]), rowsOf)
+    return (text, values) => {
+      const result = run(text, [...values])
+      if (result === undefined)
+        throw refused(
+          `${method} was given a function that gives nothing, so nobody can wait for its statement: return what runs it`,
+        )
+      return andThen(result, rowsOf)
+    }
   }
   const client = given as Partial<QueryClient> | null | undefined
   if (typeof client?.query !== 'function')
