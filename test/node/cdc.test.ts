@@ -220,6 +220,13 @@ describe.skipIf(postgresMissing())('captures of a configuration', () => {
     expect(refused({ tables: { customers, orders: customers } })).toContain('is the topic of customers, too')
     expect(refused({ tables: { customers: { topic: 'a-b' } } })).toContain('without `-`')
     expect(refused({ tables: { customers } }, { topics: { order: {} } })).toContain('is not among `topics`')
+    const twice = {
+      cdc: {
+        a: { from: 'postgres://h/d', tables: { customers } },
+        b: { from: 'postgres://h/d', tables: { 'public.customers': customers } },
+      },
+    }
+    expect(() => specOf(eventsConfig({}, twice))).toThrow('is the topic of the same table in the capture a')
     expect(refused({ tables: { customers }, from: 'mysql://h/d' })).toContain('must be postgres://')
     expect(refused({ tables: { customers: { ...customers, kye: 'id' } } })).toContain('kye')
   })
@@ -228,6 +235,14 @@ describe.skipIf(postgresMissing())('captures of a configuration', () => {
     const { from, node, change } = await start({}, 'removed')
     await change({ other: { from, tables: { customers: { topic: 'customer' } } } })
     await expect.poll(() => node.captures!.list().then(([state]) => state!.state)).toBe('streaming')
+    expect(await run('cdc', 'remove', 'remved', '--from', from, '--yes')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('captures that have some there: other, removed') as string,
+    })
+    expect(await run('cdc', 'remove', 'other', '--from', from, '--yes')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a node still captures as other') as string,
+    })
     const gone = await run('cdc', 'remove', 'removed', '--from', from, '--yes')
     expect(gone).toMatchObject({ code: 0 })
     const slots = await server.query(

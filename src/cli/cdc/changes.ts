@@ -1,4 +1,5 @@
 import { systemRuntime } from '../../core/runtime.js'
+import { eventError } from '../../events/errors.js'
 import { openChanges } from '../../drivers/open-changes.js'
 import { confirm } from '../events/confirm.js'
 import { countOf } from '../events/show/numbers.js'
@@ -33,6 +34,12 @@ export async function retry(name: string, { admin, json }: Options): Promise<voi
 export async function remove(name: string, { from, yes }: { from: string; yes?: true }): Promise<void> {
   await interruptible(async (output, signal) => {
     const source = await openChanges(from, systemRuntime)
+    const names = await source.names()
+    if (!names.includes(name))
+      throw eventError(
+        'BANYAN_CAPTURE_UNKNOWN',
+        `there is no slot and no publication banyan_${name} at ${source.place}; ${names.length > 0 ? `captures that have some there: ${names.join(', ')}` : 'no capture has any there'}`,
+      )
     const facts = [
       `The slot and the publication banyan_${name} are dropped at ${source.place}: a capture that goes on under this name takes a new snapshot.`,
     ]

@@ -19,6 +19,8 @@ export interface ChangeSource {
   connect(request: ConnectRequest): Promise<SourceSession>
   /** Removes what was made in the database for a capture: its slot and its publication. No error if there is nothing. */
   remove(name: string): Promise<void>
+  /** Names of captures that have left something at the source. */
+  names(): Promise<readonly string[]>
 }
 
 export interface ConnectRequest {

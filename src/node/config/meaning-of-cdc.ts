@@ -25,6 +25,24 @@ export function* checkCapture(config: ConfigInput, name: string): Generator<Mean
     const other = topics.get(topic)
     if (other !== undefined) yield error(at, `is the topic of ${other}, too; each table needs one of its own`)
     topics.set(topic, table)
+    for (const [before, capture] of Object.entries(config.cdc!)) {
+      if (before === name) break
+      for (const [taken, { topic: theirs }] of Object.entries(capture.tables)) {
+        if (theirs !== topic) continue
+        if (capture.from === from && fullName(taken) === fullName(table))
+          yield error(
+            at,
+            `is the topic of the same table in the capture ${before}: every change would come twice`,
+          )
+        else
+          yield {
+            severity: 'warning',
+            path: at,
+            message: `is the topic of ${taken} in the capture ${before}, too: rows with the same key share a stream, so their keys must differ`,
+            at: 'value',
+          }
+      }
+    }
   }
   if (config.events?.driver === 'memory')
     yield {
@@ -34,6 +52,10 @@ export function* checkCapture(config: ConfigInput, name: string): Generator<Mean
         'the event log is in memory and keeps nothing: each start takes a new snapshot, and until then the database keeps its write-ahead log',
       at: 'key',
     }
+}
+
+function fullName(table: string): string {
+  return table.includes('.') ? table : `public.${table}`
 }
 
 function error(path: Path, message: string, at: 'key' | 'value' = 'value'): MeaningProblem {

@@ -79,6 +79,19 @@ class PostgresSource implements ChangeSource {
     }
   }
 
+  async names(): Promise<readonly string[]> {
+    const clients = await Clients.load(this.#url)
+    try {
+      const client = await clients.connect(slotOf('names'))
+      const { rows } = await client.query<{ name: string }>(NAMES, [slotOf('')])
+      return rows.map(({ name }) => name)
+    } catch (error) {
+      throw sourceError(error, this.place)
+    } finally {
+      await clients.end()
+    }
+  }
+
   /** Waits until nobody else captures under this name. */
   async #own(control: Client, slot: string, signal: AbortSignal, onWaiting: () => void): Promise<void> {
     for (let looks = 0; ; looks++) {
@@ -92,6 +105,12 @@ class PostgresSource implements ChangeSource {
     }
   }
 }
+
+const NAMES = `
+  SELECT substr(name, length($1) + 1) AS name FROM (
+    SELECT slot_name::text AS name FROM pg_replication_slots WHERE database = current_database()
+    UNION SELECT pubname::text FROM pg_publication) found
+   WHERE starts_with(name, $1) ORDER BY name`
 
 function slotOf(name: string): string {
   return `banyan_${name}`
