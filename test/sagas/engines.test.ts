@@ -57,8 +57,8 @@ onEveryLog('sagas', (open) => {
     const listed: string[] = []
     for await (const { id, status } of all.list()) listed.push(`${id} ${status}`)
     expect(listed.sort()).toEqual([
-      'invoicing/order-1-invoice completed',
-      'invoicing/order-2-invoice compensated',
+      'invoicing/order/1/invoice completed',
+      'invoicing/order/2/invoice compensated',
       'order/1 completed',
       'order/2 compensated',
     ])

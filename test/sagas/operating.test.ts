@@ -76,7 +76,7 @@ describe('a list', () => {
     await start('5', 'waits')
     expect(idsOf(await listed(all))).toEqual([
       'order/5',
-      'order/shop-1-first',
+      'order/shop/1/first',
       'shop/1',
       ...['order/4', 'order/3', 'order/2', 'order/1', 'order/0'],
     ])
@@ -85,7 +85,7 @@ describe('a list', () => {
     expect(idsOf(await listed(all, { status: 'waiting' }))).toEqual(['order/5'])
     expect(idsOf(await listed(all, { status: 'compensated' }))).toEqual(['order/2'])
     expect(idsOf(await listed(all, { saga: 'order', status: 'completed' }))).toEqual([
-      'order/shop-1-first',
+      'order/shop/1/first',
       'order/4',
       'order/0',
     ])
@@ -97,7 +97,7 @@ describe('a list', () => {
       before = page.at(-1)!.cursor
     }
     expect(pages).toEqual([
-      ['order/5', 'order/shop-1-first', 'order/4'],
+      ['order/5', 'order/shop/1/first', 'order/4'],
       ['order/3', 'order/2', 'order/1'],
       ['order/0'],
     ])
@@ -201,8 +201,8 @@ describe('what is shown', () => {
     ])
     await all.start(shop, undefined, { id: '1' })
     await until('shop/1')
-    expect((await all.show('shop/1')).steps).toMatchObject([{ kind: 'child', child: 'order/shop-1-first' }])
-    expect((await all.show('order/shop-1-first')).parent).toBe('shop/1')
+    expect((await all.show('shop/1')).steps).toMatchObject([{ kind: 'child', child: 'order/shop/1/first' }])
+    expect((await all.show('order/shop/1/first')).parent).toBe('shop/1')
   })
 })
 

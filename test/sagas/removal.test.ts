@@ -55,10 +55,10 @@ describe('ended sagas', () => {
     await runtime.clock.advance('58m')
     expect(await listed(all)).toHaveLength(8)
     await runtime.clock.advance('5m')
-    const left = ['invoicing/order-3-invoice', 'invoicing/order-4-invoice', 'order/3', 'order/4']
+    const left = ['invoicing/order/3/invoice', 'invoicing/order/4/invoice', 'order/3', 'order/4']
     expect(await listed(all)).toEqual(left)
     expect(await eventsIn(log, 'order/1')).toBe(0)
-    expect(await eventsIn(log, 'invoicing/order-2-invoice')).toBe(0)
+    expect(await eventsIn(log, 'invoicing/order/2/invoice')).toBe(0)
     await all.signal('order/3', 'paid')
     expect(await settle(all.outcome('order/3'))).toMatchObject({ outcome: 'completed' })
     await runtime.clock.advance('63m')
@@ -110,7 +110,7 @@ describe('ended sagas', () => {
     await run()
     await all.start(trip, undefined, { id: '1' })
     await runtime.clock.advance('4d')
-    expect(await listed(all)).toEqual(['payment/trip-1-payment', 'trip/1'])
+    expect(await listed(all)).toEqual(['payment/trip/1/payment', 'trip/1'])
     await runtime.clock.advance('1d')
     expect(await outcome('trip/1')).toMatchObject({ outcome: 'compensated' })
     expect(undone).toEqual(['pay'])
@@ -123,7 +123,7 @@ describe('ended sagas', () => {
     await run()
     await all.start(order, 'pays', { id: '1' })
     await runtime.clock.advance('3d')
-    expect(await listed(all)).toEqual(['invoicing/order-1-invoice', 'order/1'])
+    expect(await listed(all)).toEqual(['invoicing/order/1/invoice', 'order/1'])
   })
 
   test('are found again by the next process if one was killed between a child and its parent', async () => {

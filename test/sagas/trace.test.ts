@@ -205,7 +205,7 @@ test('a saga that a reaction starts is a part of its chain, with its steps and c
     {
       'fulfilment/order-1 completed': [
         'Shipped parcel-1@0',
-        { 'invoicing/fulfilment-order-1-invoice completed': ['InvoiceWritten invoice-1@0'] },
+        { 'invoicing/fulfilment/order-1/invoice completed': ['InvoiceWritten invoice-1@0'] },
       ],
     },
   ]

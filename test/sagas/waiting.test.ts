@@ -191,7 +191,7 @@ describe('children', () => {
     await run()
     await all.start(parent, undefined, { id: '1' })
     expect(await outcome('order/1')).toEqual({ outcome: 'completed', result: 'I-1' })
-    expect(await all.show('invoicing/order-1-invoice')).toMatchObject({
+    expect(await all.show('invoicing/order/1/invoice')).toMatchObject({
       status: 'completed',
       parent: 'order/1',
     })
@@ -214,7 +214,7 @@ describe('children', () => {
       'undo write',
       'undo reserve',
     ])
-    expect(await all.show('invoicing/order-1-invoice')).toMatchObject({ status: 'compensated' })
+    expect(await all.show('invoicing/order/1/invoice')).toMatchObject({ status: 'compensated' })
   })
 
   test('that fail are a failed step of the parent', async () => {

@@ -1,8 +1,9 @@
+import { inspect } from 'node:util'
 import type { Timer } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Metadata } from '../log.js'
 import type { Call as CallSettings, StepContext } from './definition.js'
-import { SagaFailure, classOf, type FailureClass } from './failure.js'
+import { SagaFailure, classOf, infoOf, isClass, type FailureClass } from './failure.js'
 import type { Direction } from './records.js'
 
 /** What came of a call. */
@@ -77,7 +78,7 @@ export class Call {
   }
 
   #begin(): void {
-    const { idempotencyKey, attempt, metadata, timeout, classify, call } = this.#of
+    const { idempotencyKey, attempt, metadata, timeout, call } = this.#of
     this.#hasBegun = true
     this.#after(timeout, () => {
       const error = new SagaFailure('unknown', `it has not answered within ${timeout} ms`)
@@ -89,11 +90,29 @@ export class Call {
       (value) => this.#end({ is: 'done', value }),
       (error: unknown) => {
         // What is thrown because it was cancelled says nothing of what was done.
-        const kind = classify?.(error) ?? classOf(error)
+        const kind = this.#classOf(error)
         const isCancelled = this.#aborted !== undefined && kind === 'unknown'
         this.#end({ is: 'failed', error, class: isCancelled ? 'cancelled' : kind })
       },
     )
+  }
+
+  #classOf(error: unknown): FailureClass {
+    const { classify, idempotencyKey } = this.#of
+    let why: string
+    try {
+      const given: unknown = classify?.(error)
+      if (given === undefined) return classOf(error)
+      if (isClass(given)) return given
+      why = `gives ${inspect(given)}, which is no class of failures`
+    } catch (thrown) {
+      why = `has thrown: ${infoOf(thrown).message}`
+    }
+    this.#runtime.telemetry.log(
+      'error',
+      `${idempotencyKey}: its classify ${why}; the failure is taken as unknown`,
+    )
+    return 'unknown'
   }
 
   #end(result: Fact['result']): void {

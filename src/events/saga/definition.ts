@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { checkOptions, type OptionKinds, type OptionTable } from '../../core/options.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
@@ -171,8 +172,16 @@ export function saga<Input = undefined, Result = unknown>(
   checkOptions<object>('a saga', sagaOptions, definition)
   checkName(definition.name)
   mustRun(`saga ${definition.name}`, definition)
+  const { name, deadline } = definition
+  if (deadline !== undefined && duration(deadline, 'deadline') > LONGEST_MS)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `saga ${name}: deadline is ${inspect(deadline)}, and may be 1,000 years; leave it out for none`,
+    )
   return definition
 }
+
+const LONGEST_MS = 1000 * 365 * 86_400_000
 
 /** How a step is called, in ms. */
 export interface Call {

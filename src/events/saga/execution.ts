@@ -9,8 +9,19 @@ import { Call, type Fact } from './call.js'
 import type { AnySaga, Plan } from './definition.js'
 import { SagaFailure, StepFailedError, afterOf, infoOf, isSagaFailure, type FailureClass } from './failure.js'
 import type { SagaInstruments } from './instruments.js'
-import { append, applyTo, event, readOn, readSaga, requestTo, startOf, together, wakeUp } from './journal.js'
-import { idFor, streamOf } from './names.js'
+import {
+  append,
+  applyTo,
+  event,
+  readOn,
+  readSaga,
+  requestTo,
+  startOf,
+  together,
+  wakeUp,
+  Taken,
+} from './journal.js'
+import { childIdOf, keyOf, streamOf } from './names.js'
 import type { Direction, End, Parked, SagaEvent, SagaRecord, Started } from './records.js'
 import { Script, type Asked } from './script.js'
 import { SagaState, type Op } from './state.js'
@@ -86,6 +97,10 @@ export class Execution {
   #parking: Omit<Parked, 'at'> | undefined
   /** Others that were asked for something, by op. */
   readonly #asked = new Set<number>()
+  /** What was written together was too large: now one thing after the other is. */
+  #isCareful = false
+  /** What follows cannot be found out, or written: nothing more is begun. */
+  #isBroken = false
   #isOutdated = false
   #isStopping = false
   #wake: () => void = () => undefined
@@ -153,6 +168,8 @@ export class Execution {
       const others = together([...deadline, ...this.#draft.others])
       const result = await log.append({ streams: [own, ...others] })
       if (result.ok) this.#committed(result.streams[0]!.revision)
+      // What stands in the way may be of a child.
+      else if (!result.conflicts.some(({ stream }) => stream === this.#stream)) return undefined
       return result.ok
     } catch (error) {
       if (isUnwritable(error)) return undefined
@@ -172,7 +189,7 @@ export class Execution {
       if (this.#isOutdated) await this.#catchUp()
       const stand = this.#stand()
       if (stand) return stand
-      await this.#turn()
+      await this.#turnSafely()
       if (!this.#draft.isEmpty) {
         if (!(await this.#commit())) await this.#reload()
       } else if (this.#isStopping && this.#calls.size === 0 && this.#facts.length === 0) return 'stopped'
@@ -210,7 +227,7 @@ export class Execution {
    * @param woken - what it is woken for was not in flight
    */
   #noteInterrupted(woken?: number | 'deadline'): void {
-    const { failing, open, nextToCompensate } = this.#state
+    const { failing, open, undoing } = this.#state
     const wall = this.#context.runtime.clock.wall()
     if (this.#state.isReleased) {
       this.#note({ is: 'resumed', at: wall })
@@ -218,7 +235,8 @@ export class Execution {
     }
     const isHere = ({ index }: Op): boolean =>
       this.#calls.has(index) || this.#facts.some(({ op }) => op === index)
-    const ops = (failing ? [nextToCompensate, ...open] : open).filter(
+    const undone = undoing === undefined ? undefined : this.#state.ops[undoing]
+    const ops = [undone, ...open].filter(
       (op): op is Op => op?.kind === 'step' && op.index !== woken && !(op.next! > wall) && !isHere(op),
     )
     if (ops.length === 0) return
@@ -241,6 +259,7 @@ export class Execution {
     this.#facts = [...this.#draft.facts, ...this.#facts]
     this.#draft = new Draft()
     this.#parking = undefined
+    this.#isBroken = false
     this.#asked.clear()
     this.#isOutdated = false
     this.#state = await readSaga(this.#context.log, this.id)
@@ -253,18 +272,32 @@ export class Execution {
     await readOn(this.#context.log, this.id, this.#state)
   }
 
+  /** Whatever goes wrong here would go wrong each time. */
+  async #turnSafely(): Promise<void> {
+    try {
+      await this.#turn()
+    } catch (error) {
+      this.#context.runtime.telemetry.log('error', `saga ${this.id}: ${infoOf(error).message}`)
+      await this.#reload()
+      this.#facts = []
+      this.#isBroken = true
+      this.#park({ reason: `it cannot go on: ${infoOf(error).message}` })
+      this.#decide()
+    }
+  }
+
   /** Finds out what follows from what has happened. */
   async #turn(): Promise<void> {
     // What is undone is undone by what the code says.
     if (this.#state.failing && this.#script.asked.length < this.#state.ops.length)
       await this.#script.advance()
-    await this.#ask()
-    for (const fact of this.#facts.splice(0)) {
+    if (!this.#isBroken) await this.#ask()
+    for (const fact of this.#facts.splice(0, this.#isCareful ? 1 : Infinity)) {
       // What follows from it cannot be noted along with it: it is called again, under the same key.
       if (this.#script.divergence !== undefined) break
       this.#draft.facts.push(fact)
       this.#take(fact)
-      await this.#ask()
+      if (!this.#isBroken) await this.#ask()
     }
     this.#decide()
   }
@@ -274,8 +307,11 @@ export class Execution {
     while (!this.#state.failing) {
       const fresh = await this.#script.advance()
       if (this.#script.divergence !== undefined) {
+        const { divergence, isAstray } = this.#script
         this.#park({
-          reason: `the code does not fit what has happened: ${this.#script.divergence}. Give back what is missing, or mark what is new with patched()`,
+          reason: isAstray
+            ? divergence
+            : `the code does not fit what has happened: ${divergence}. Give back what is missing, or mark what is new with patched()`,
         })
         return
       }
@@ -288,7 +324,7 @@ export class Execution {
     const op = this.#state.ops.length
     const at = this.#context.runtime.clock.wall()
     const compensable = kind === 'child' || plan?.compensate !== undefined
-    const childId = child && this.#childId(child.definition.name, name)
+    const childId = child && childIdOf(child.definition.name, this.id, name)
     this.#note({
       ...{ is: 'begun', op, kind, name, at },
       ...(compensable && { compensable }),
@@ -305,11 +341,8 @@ export class Execution {
       ...(deadline !== undefined && { deadline: duration(deadline, 'deadline') }),
     }
     const metadata = this.#metadataFor(this.id)
-    this.#draft.others.push(...startOf(childId, started, this.#context.runtime, metadata))
-  }
-
-  #childId(saga: string, name: string): string {
-    return idFor(saga, `${this.id.replace('/', '-')}-${name}`)
+    const [start, ...others] = startOf(childId, started, this.#context.runtime, metadata)
+    this.#draft.others.push({ ...start!, expected: 'none' }, ...others)
   }
 
   /** For what is caused by one of its commands, or by itself: where it has no correlation one begins with it. */
@@ -411,7 +444,7 @@ export class Execution {
       return
     }
     if (outcome.ok) {
-      if (this.#state.open.length > 0) return
+      if (this.#state.open.length > 0 || (this.#isCareful && !this.#draft.isEmpty)) return
       const { value: result } = outcome
       try {
         this.#end({
@@ -461,9 +494,11 @@ export class Execution {
       }
     }
     if (this.#state.open.length > 0) return
-    const { nextToCompensate } = this.#state
+    const { nextToCompensate, undoing } = this.#state
     if (!nextToCompensate) this.#end({ outcome: 'compensated', ...failing! })
     else if (nextToCompensate.kind === 'child') this.#askChild(nextToCompensate, 'compensate')
+    else if (undoing !== nextToCompensate.index && this.#draft.isEmpty)
+      this.#note({ is: 'undoing', op: nextToCompensate.index, at })
   }
 
   /** Each is asked once, and answers when it has ended. */
@@ -472,7 +507,7 @@ export class Execution {
     this.#asked.add(op.index)
     const { definition } = this.#script.asked[op.index]!.child!
     const reason = `${this.id} goes back: ${this.#state.failing!.error.message}`
-    this.#draft.others.push(requestTo(this.#childId(definition.name, op.name), { what, reason }))
+    this.#draft.others.push(requestTo(childIdOf(definition.name, this.id, op.name), { what, reason }))
   }
 
   #end(end: End): void {
@@ -502,14 +537,36 @@ export class Execution {
     try {
       revision = await append(log, runtime, [own, ...others], () => this.#killedSignal)
     } catch (error) {
-      if (!isUnwritable(error)) throw error
-      await this.#reload()
-      this.#facts = []
-      this.#park({ reason: `what has to be kept of it is refused by the log: ${error.message}` })
-      return true
+      if (error instanceof Taken) return this.#refused(error.message)
+      if (isUnwritable(error)) return this.#unwritable(error)
+      throw error
     }
     if (revision === undefined) return false
     this.#committed(revision)
+    return true
+  }
+
+  /** What was refused together is written in parts; what is refused by itself parks the saga. */
+  async #unwritable({ message }: BanyanError): Promise<true> {
+    const { facts, end } = this.#draft
+    const [first] = facts
+    if (!this.#isCareful && (facts.length > 1 || (first && end))) {
+      await this.#reload()
+      this.#isCareful = true
+      return true
+    }
+    const step = first && this.#state.ops[first.op]!.name
+    await this.#refused(
+      `what has to be kept of ${step === undefined ? 'it' : `step ${step}`} is refused by the log: ${message}`,
+    )
+    this.#facts = this.#facts.filter((fact) => fact !== first)
+    return true
+  }
+
+  async #refused(reason: string): Promise<true> {
+    await this.#reload()
+    this.#isBroken = true
+    this.#park({ reason })
     return true
   }
 
@@ -529,6 +586,7 @@ export class Execution {
   #committed(revision: number): void {
     const { parked, end } = this.#draft
     this.#state.revision = revision
+    this.#state.noted()
     this.#state.end = end
     this.#state.parked = parked
     this.#draft = new Draft()
@@ -564,7 +622,7 @@ export class Execution {
     if (wait > MEMORY_WAIT_MS) return
     const plan = this.#planOf(op)
     const { timeout, classify } = direction === 'run' ? plan.call : plan.compensation
-    const idempotencyKey = `${this.id}/${op.name}/${direction}`
+    const idempotencyKey = keyOf(this.id, op.name, direction)
     const call = new Call(
       {
         ...{ op: op.index, direction, timeout, classify, wait, idempotencyKey },

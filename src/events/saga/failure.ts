@@ -86,11 +86,30 @@ const REFUSED = new Set([
   'BANYAN_UNKNOWN_HANDLER',
 ])
 
+const CLASSES: ReadonlySet<unknown> = new Set<FailureClass>(['terminal', 'retryable', 'unknown', 'cancelled'])
+
+export function isClass(value: unknown): value is FailureClass {
+  return CLASSES.has(value)
+}
+
+/** Anything can be thrown, also what throws when it is looked at. */
+function looking<Seen>(look: () => Seen, otherwise: Seen): Seen {
+  try {
+    return look()
+  } catch {
+    return otherwise
+  }
+}
+
 /**
  * The class of what a step has thrown: as it says itself; `retryable` if a policy or the network says that nothing was sent;
  * `terminal` if it was refused as what it is; else `unknown`, as nobody knows.
  */
 export function classOf(error: unknown): FailureClass {
+  return looking(() => classFrom(error), 'unknown')
+}
+
+function classFrom(error: unknown): FailureClass {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     if (isSagaFailure(at)) return at.class
     const { code } = at as { code?: unknown }
@@ -103,9 +122,11 @@ export function classOf(error: unknown): FailureClass {
 
 /** ms that an error asks to be waited, if it does. */
 export function afterOf(error: unknown): number | undefined {
-  const { after, retryAfter } = (error ?? {}) as { after?: unknown; retryAfter?: unknown }
-  const ms = after ?? retryAfter
-  return typeof ms === 'number' && ms >= 0 ? ms : undefined
+  return looking(() => {
+    const { after, retryAfter } = (error ?? {}) as { after?: unknown; retryAfter?: unknown }
+    const ms = after ?? retryAfter
+    return typeof ms === 'number' && ms >= 0 ? ms : undefined
+  }, undefined)
 }
 
 /** Answers that say that nothing was done and that it may work later. */
@@ -162,6 +183,10 @@ export interface ErrorInfo {
 const MOST_MESSAGE = 1000
 
 export function infoOf(error: unknown): ErrorInfo {
+  return looking(() => infoFrom(error), { message: 'something was thrown that cannot be shown' })
+}
+
+function infoFrom(error: unknown): ErrorInfo {
   const { name } = (error ?? {}) as { name?: unknown }
   // What a failure was made of says more than that it is one.
   const { code } = ((isSagaFailure(error) ? error.cause : error) ?? {}) as { code?: unknown }
@@ -173,7 +198,8 @@ export function infoOf(error: unknown): ErrorInfo {
 }
 
 function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  if (!(error instanceof Error))
+    return looking(() => String(error), 'something was thrown that cannot be shown')
   const { cause } = error
   // `fetch failed` alone helps nobody.
   const why = cause instanceof Error && !(error instanceof BanyanError) && !isSagaFailure(error)

@@ -4,12 +4,15 @@ import { eventError, isPassing } from '../errors.js'
 import type { EventLog, Metadata, Recorded, StreamAppend } from '../log.js'
 import { scheduled } from '../pubsub/scheduled/bucket.js'
 import { uuid7 } from '../uuid.js'
-import { streamOf } from './names.js'
+import { idOf, streamOf } from './names.js'
 import type { Request, SagaEvent, Started } from './records.js'
 import { SagaState } from './state.js'
 
 /** Until what could not be appended is tried again, in ms. */
 const AGAIN_MS = 100
+
+/** The id of a child is taken by another saga. */
+export class Taken extends Error {}
 
 /** The events of a saga, and what it is by them. */
 export async function readSaga(log: EventLog, id: string): Promise<SagaState> {
@@ -39,6 +42,7 @@ export function applyTo(state: SagaState, event: Recorded<SagaEvent>): void {
  * Appends to the stream of a saga, and to others along with it, until that is known to be done or refused.
  *
  * @returns the revision of the stream of the saga; undefined if others have written meanwhile
+ * @throws {@link Taken}
  */
 export async function append(
   log: EventLog,
@@ -50,7 +54,10 @@ export async function append(
   for (;;)
     try {
       const result = await log.append(commit)
-      return result.ok ? result.streams[0]!.revision : undefined
+      if (result.ok) return result.streams[0]!.revision
+      const own = streams[0]!.stream
+      if (result.conflicts.some(({ stream }) => stream === own)) return undefined
+      throw new Taken(`there is a saga ${idOf(result.conflicts[0]!.stream)} already, of somebody else`)
     } catch (error) {
       if (!isPassing(error)) throw error
       await sleep(clock, AGAIN_MS, signal())

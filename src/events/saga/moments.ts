@@ -125,6 +125,8 @@ function textOf(record: SagaRecord, nameOf: (op: number) => string): string {
       return 'goes on'
     case 'compensated':
       return `${nameOf(record.op)} is compensated`
+    case 'undoing':
+      return `${nameOf(record.op)} is being undone`
   }
 }
 

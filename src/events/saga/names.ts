@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { inspect } from 'node:util'
 import { BanyanError } from '../../core/errors.js'
 
@@ -66,6 +67,26 @@ export function idFor(name: string, own: string): string {
       `the id of a saga is text, up to ${MAX_ID_BYTES} bytes with the name in front, got ${inspect(own)}`,
     )
   return id
+}
+
+/**
+ * The id of a child: the name of its saga, the id of its parent, and what it is called there; or a hash of that, if it would be
+ * too long. No two children have the same.
+ */
+export function childIdOf(saga: string, parent: string, name: string): string {
+  const id = `${saga}/${parent}/${partOf(name)}`
+  if (Buffer.byteLength(id) <= MAX_ID_BYTES) return id
+  return `${saga}/${createHash('sha256').update(id).digest('base64url')}`
+}
+
+/** The idempotency key of a step in a direction; no two steps have the same. */
+export function keyOf(id: string, step: string, direction: string): string {
+  return `${id}/${partOf(step)}/${direction}`
+}
+
+/** A name without slashes, which part ids. */
+function partOf(name: string): string {
+  return name.replace(/[%/]/g, (character) => (character === '/' ? '%2F' : '%25'))
 }
 
 /**

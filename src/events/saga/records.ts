@@ -103,6 +103,8 @@ export type SagaRecord =
   /** It is not parked any more, and somebody runs it. */
   | { readonly is: 'resumed'; readonly at: number }
   | { readonly is: 'compensated'; readonly op: number; readonly at: number }
+  /** Its compensation is about to be called, where nothing else says so: what made it the next came from outside. */
+  | { readonly is: 'undoing'; readonly op: number; readonly at: number }
 
 /** Why a saga does nothing until a human has decided. */
 export interface Parked {

@@ -13,7 +13,7 @@ import {
   type StepContext,
   type StepOptions,
 } from './definition.js'
-import { StepFailedError } from './failure.js'
+import { StepFailedError, infoOf } from './failure.js'
 import { asJson } from '../as-read.js'
 import { checkName } from './names.js'
 import type { OpKind } from './records.js'
@@ -47,6 +47,8 @@ export class Script implements SagaContext {
   readonly queries = new Map<string, (argument?: unknown) => unknown>()
   /** In what the code differs from what has happened. */
   divergence: string | undefined
+  /** It has gone on by itself, which has nothing to do with what has happened. */
+  isAstray = false
   outcome: Outcome | undefined
   readonly #definition: AnySaga
   readonly #state: SagaState
@@ -114,7 +116,8 @@ export class Script implements SagaContext {
   #mustFollow(does: string): boolean {
     if (this.#isStopped || this.divergence !== undefined) return false
     if (this.#isRunning) return true
-    this.divergence = `its code ${does} after it has waited for something else than its steps, timers and signals: put that into a step`
+    this.divergence = `its code ${does} after it has waited for something else than its steps, timers and signals: put that into a step; and no step into another`
+    this.isAstray = true
     this.#onDivergence()
     return false
   }
@@ -128,8 +131,7 @@ export class Script implements SagaContext {
     const asked = this.asked[op.index]
     if (entry.is === 'begun') {
       this.#begun++
-      if (!asked)
-        this.#diverges(op, this.outcome ? 'the code ends before it' : 'the code does not ask for it')
+      if (!asked) this.#diverges(op, this.#howEnded())
       return
     }
     const early = this.asked[this.#begun]
@@ -152,23 +154,19 @@ export class Script implements SagaContext {
   }
 
   readonly sleep = async (time: Duration): Promise<void> => {
-    await this.#ask({ kind: 'timer', name: 'sleep', due: this.#at + duration(time, 'sleep') })
+    await this.#ask({ kind: 'timer', name: 'sleep', due: dueAt(this.#at + duration(time, 'sleep'), 'sleep') })
   }
 
   readonly sleepUntil = async (time: number): Promise<void> => {
-    if (!Number.isFinite(time))
-      throw new BanyanError(
-        'BANYAN_INVALID_OPTIONS',
-        `sleepUntil needs a time in ms since the epoch, got ${time}`,
-      )
-    await this.#ask({ kind: 'timer', name: 'sleep', due: time })
+    await this.#ask({ kind: 'timer', name: 'sleep', due: dueAt(time, 'sleepUntil') })
   }
 
   readonly signal = <Payload = unknown>(
     name: string,
     { timeout }: { timeout?: Duration } = {},
   ): Promise<Payload> => {
-    const due = timeout === undefined ? {} : { due: this.#at + duration(timeout, `signal ${name}: timeout`) }
+    const what = `signal ${name}: timeout`
+    const due = timeout === undefined ? {} : { due: dueAt(this.#at + duration(timeout, what), what) }
     return this.#ask({ kind: 'signal', name, ...due }) as Promise<Payload>
   }
 
@@ -232,7 +230,8 @@ export class Script implements SagaContext {
 
   #ask(what: Omit<Asked, 'resolve' | 'reject'>): Promise<unknown> {
     // Nobody waits for what a stopped run asks for.
-    if (this.outcome || !this.#mustFollow(`asks for ${describe(what)}`)) return new Promise(() => undefined)
+    if (this.outcome) return new Promise(() => undefined)
+    if (!this.#mustFollow(`asks for ${describe(what)}`)) return this.#refuse(what)
     const index = this.asked.length
     if (index >= MOST_OPS)
       throw new BanyanError(
@@ -242,15 +241,49 @@ export class Script implements SagaContext {
     const expected = this.#state.ops[index]
     if (expected && (expected.kind !== what.kind || expected.name !== what.name))
       this.#diverges(expected, `the code asks for ${describe(what)} in its place`)
+    else if (expected?.kind === 'step' && expected.compensable && !what.plan?.compensate)
+      this.#diverges(expected, 'the code has no compensation for it, which it had then')
     const asking = new Promise((resolve, reject) => this.asked.push({ ...what, resolve, reject }))
     // Code may look at it later.
     asking.catch(() => undefined)
     return asking
   }
 
+  #howEnded(): string {
+    if (!this.outcome) return 'the code does not ask for it'
+    return this.outcome.ok
+      ? 'the code ends before it'
+      : `the code throws before it: ${infoOf(this.outcome.error).message}`
+  }
+
+  /** Who waits for it inside a step would wait as long as that may take. */
+  #refuse(what: Pick<Asked, 'kind' | 'name'>): Promise<never> {
+    if (!this.isAstray) return new Promise(() => undefined)
+    const refused = Promise.reject(
+      new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `${this.id} asks for ${describe(what)} where it cannot: inside a step, or after something else than its steps, timers and signals`,
+      ),
+    )
+    refused.catch(() => undefined)
+    return refused
+  }
+
   #diverges(op: Op | undefined, how: string): void {
     this.divergence ??= op ? `${describe(op)} was asked for as number ${op.index + 1}, and now ${how}` : how
   }
+}
+
+/** The first time that no timer can wait for. */
+const LATEST = Date.UTC(10_000, 0, 1)
+
+/** @throws `BANYAN_INVALID_OPTIONS` */
+function dueAt(time: number, what: string): number {
+  if (time < LATEST) return Math.max(0, time)
+  throw new BanyanError(
+    'BANYAN_INVALID_OPTIONS',
+    `${what}: a saga waits until the year 9999 at the latest, and times are in ms since the epoch; got ${time}`,
+  )
 }
 
 /** What was asked for, for people. */

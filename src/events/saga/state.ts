@@ -64,6 +64,8 @@ export class SagaState {
   revision: number | 'none' = 'none'
   /** Somebody has decided that it goes on, and nobody has begun with that. */
   isReleased = false
+  /** The step whose compensation may have been called: whoever ran the saga has written when it was the next. */
+  undoing: number | undefined
   readonly #signals = new Map<string, { payload: unknown; at: number }[]>()
   #settled = 0
 
@@ -92,15 +94,24 @@ export class SagaState {
         return
       case 'Progressed':
         for (const record of event.data.records) this.record(record)
+        this.noted()
         return
       case 'Parked':
         for (const record of event.data.records) this.record(record)
         this.parked = event.data.parked
+        this.noted()
         return
       case 'Ended':
         for (const record of event.data.records) this.record(record)
         this.end = event.data.end
+        this.noted()
     }
+  }
+
+  /** Whoever runs the saga has written what it knows, and goes on from there. */
+  noted(): void {
+    const next = this.failing && this.open.length === 0 ? this.nextToCompensate : undefined
+    this.undoing = next?.kind === 'step' ? next.index : undefined
   }
 
   record(record: SagaRecord): void {
@@ -141,6 +152,8 @@ export class SagaState {
         return
       case 'compensated':
         this.ops[record.op]!.compensated = true
+        return
+      case 'undoing':
     }
   }
 
