@@ -1,30 +1,9 @@
-import { saga, type AnySaga } from '../../events/saga/definition.js'
+import { saga } from '../../events/saga/definition.js'
 import type { SagaOutcome } from '../../events/saga/sagas.js'
 import type { SagaState } from '../../events/saga/state.js'
 import { everyWay, type Decisions } from './choices.js'
-import { checkedTrial } from './options.js'
+import { checkedTrial, type TrySagaOptions } from './options.js'
 import { Trial } from './trial.js'
-
-/** Options of {@link trySaga}. */
-export interface TrySagaOptions<World> {
-  /**
-   * Makes what its steps work on, anew for every run. It must be in memory: its promises resolve by themselves, in some turns of the
-   * event loop, and wait for no timer, file or network, as time is virtual.
-   */
-  world: () => World
-  /** The saga, with steps that work on that. Its children are tried along with it. */
-  saga: (world: World) => AnySaga
-  /** What it is started with. */
-  input?: unknown
-  /** Payloads of signals, by name, in their order: each comes when it is waited for, or not in time. */
-  signals?: Readonly<Record<string, readonly unknown[]>>
-  /** How many things go wrong in one run, at the most. Default 2. */
-  faults?: number
-  /** How many runs are made, at the most. Default 100,000. */
-  runs?: number
-  /** Throws if something is not as it must be at the end. */
-  check?: (end: SagaOutcome, world: World) => void | Promise<void>
-}
 
 /** What was tried. */
 export interface TriedSaga {
