@@ -179,7 +179,7 @@ export async function sagaScenario(world: World): Promise<void> {
   /** What has a parked child is not at its end before that is. */
   const waitsForParked = async (stream: string): Promise<boolean> =>
     (await journals.streams()).some(
-      (child) => child.includes(`-${stream.slice(6)}-`) && journals.stateOf(child).parked,
+      (child) => child.includes(`-${stream.slice(6).replace('-', '/')}/`) && journals.stateOf(child).parked,
     )
   let looked = ''
   const retried = new Map<string, number>()
@@ -223,8 +223,9 @@ async function mustBeRegistered(
   key: string,
   violated: (what: string) => void,
 ): Promise<void> {
-  const [name, own, step, direction] = key.split('/')
-  const state = await stateOf(log, `$saga/${name}-${own}`)
+  const parts = key.split('/')
+  const [step, direction] = parts.slice(-2)
+  const state = await stateOf(log, `$saga/${parts.slice(0, -2).join('/').replace('/', '-')}`)
   const op = state.ops.find((one) => one.name === step)
   if (!op?.compensable) violated(`${key} is called, and is not registered`)
   if (direction === 'compensate' && !state.failing && !state.end)
