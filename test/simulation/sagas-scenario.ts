@@ -177,10 +177,13 @@ export async function sagaScenario(world: World): Promise<void> {
   await world.storm(`${1 + world.random.below(10)}s`)
   isRepaired = world.random.chance(0.5)
   /** What has a parked child is not at its end before that is. */
-  const waitsForParked = async (stream: string): Promise<boolean> =>
-    (await journals.streams()).some(
-      (child) => child.includes(`-${stream.slice(6).replace('-', '/')}/`) && journals.stateOf(child).parked,
+  const waitsForParked = async (stream: string): Promise<boolean> => {
+    const below = `${stream.slice(6).replace('-', '/')}/`
+    return (await journals.streams()).some(
+      (child) =>
+        child !== stream && child.replace('-', '/').includes(`/${below}`) && journals.stateOf(child).parked,
     )
+  }
   let looked = ''
   const retried = new Map<string, number>()
   const settled = async (): Promise<boolean> => {
