@@ -61,6 +61,23 @@ describe('names that look alike', () => {
     })
   })
 
+  test('cannot be started as they are: the parent is parked for that', async () => {
+    const kid = { name: 'kid', deadline: 'soon', run: () => 1 } as const
+    const parent = saga<string>({
+      name: 'p',
+      run: (input, { child, step }) => (input === 'first' ? step('a', () => 1) : child('c', kid as never)),
+    })
+    const { all, run, outcome, settle } = await setUp([parent])
+    await run()
+    for (let number = 0; number < 9; number++)
+      await outcome((await settle(all.start(parent, 'first', { id: `first-${number}` }))).id)
+    const { id } = await settle(all.start(parent, 'then', { id: 'then' }))
+    expect(await outcome(id)).toMatchObject({
+      outcome: 'parked',
+      reason: expect.stringMatching(/^it cannot go on: deadline/) as string,
+    })
+  })
+
   test('of any length and depth make ids that fit', async () => {
     const definition: SagaDefinition<number, number> = saga<number, number>({
       name: 'a_saga_with_quite_a_long_name_that_goes_on',

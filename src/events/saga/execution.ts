@@ -150,8 +150,9 @@ export class Execution {
   /**
    * Starts it: its first step is noted with the same commit.
    *
-   * @param started - with `at`
-   * @returns false if it was there before; undefined if the log refuses it with what is noted along with it
+   * @param given - without `at`, which is now
+   * @returns false if it was there before; undefined if it has to be started alone: its code asks for what cannot be, or the log
+   *   refuses what would be noted along with it
    */
   async begin(given: Started, metadata?: Metadata): Promise<boolean | undefined> {
     const { log, runtime } = this.#context
@@ -162,7 +163,12 @@ export class Execution {
     this.#state.metadata = metadata ?? {}
     this.#definition = this.#context.definitionOf(started.version)!
     this.#script = this.#newScript()
-    await this.#turn()
+    try {
+      await this.#turn()
+    } catch {
+      // Whoever runs it then parks it for that.
+      return undefined
+    }
     const own = { ...start!, expected: 'none' as const, events: [...start!.events, this.#written()] }
     try {
       const others = together([...deadline, ...this.#draft.others])
