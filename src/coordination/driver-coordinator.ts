@@ -1,0 +1,175 @@
+import { backoffWait } from '../core/backoff.js'
+import { sleep } from '../core/clock.js'
+import { duration, formatDuration, type Duration } from '../core/duration.js'
+import type { Maybe } from '../core/maybe.js'
+import { checkOptions, type OptionTable } from '../core/options.js'
+import { systemRuntime, type Runtime } from '../core/runtime.js'
+import type {
+  Changes,
+  Coordinator,
+  CoordinatorCapabilities,
+  DeleteOptions,
+  DeleteResult,
+  Entry,
+  Expected,
+  Lease,
+  Listing,
+  PutOptions,
+  PutResult,
+  Session,
+  WatchOptions,
+} from './coordinator.js'
+import type { CoordinatorDriver } from './driver.js'
+import { coordinationError, isPassing } from './errors.js'
+import { checkKey, checkPrefix, checkRevision, checkValue } from './keys.js'
+import { Leases } from './leases.js'
+import { SharedSession } from './session.js'
+
+/** Options of {@link openCoordinator}. */
+export interface CoordinatorOptions {
+  /** Time, chance and telemetry; default the system's. */
+  runtime?: Runtime
+}
+
+const OPTIONS: OptionTable<CoordinatorOptions> = {
+  runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
+}
+
+/** How long a session's lease is kept without renewal unless said otherwise. */
+const SESSION_TTL: Duration = '10s'
+const RETRY = { base: 50, factor: 2, max: 2000 }
+
+/** The coordinator over a driver: everything that is the same whatever the engine. */
+export class DriverCoordinator implements Coordinator {
+  readonly capabilities: CoordinatorCapabilities
+  readonly runtime: Runtime
+  readonly #driver: CoordinatorDriver
+  readonly #leases: Leases
+  readonly #sessions = new Map<number, Session>()
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+
+  constructor(driver: CoordinatorDriver, options: CoordinatorOptions = {}) {
+    checkOptions('openCoordinator', OPTIONS, options)
+    this.#driver = driver
+    this.capabilities = driver.capabilities
+    this.runtime = options.runtime ?? systemRuntime
+    this.#leases = new Leases(driver, this.runtime)
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    checkKey(key)
+    return this.#open().get(key)
+  }
+
+  async list(prefix: string): Promise<Listing> {
+    checkPrefix(prefix)
+    return this.#open().list(prefix)
+  }
+
+  async put(key: string, value: string, options: PutOptions = {}): Promise<PutResult> {
+    checkKey(key)
+    checkValue(key, value)
+    const { expected = 'any', lease } = options
+    checkExpected(expected)
+    const driver = this.#open()
+    lease?.check()
+    return driver.put(key, value, expected, lease?.id)
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<DeleteResult> {
+    checkKey(key)
+    const { expected = 'any' } = options
+    checkExpected(expected)
+    return this.#open().delete(key, expected)
+  }
+
+  async lease(ttl: Duration): Promise<Lease> {
+    const ms = this.#ttl(ttl)
+    this.#open()
+    return this.#leases.take(ms)
+  }
+
+  session(ttl: Duration = SESSION_TTL): Session {
+    const ms = this.#ttl(ttl)
+    let session = this.#sessions.get(ms)
+    if (!session) {
+      session = new SharedSession(ms, () => this.lease(ms), this.runtime, this.#closing.signal)
+      this.#sessions.set(ms, session)
+    }
+    return session
+  }
+
+  watch(prefix: string, options: WatchOptions = {}): AsyncIterable<Changes> {
+    checkPrefix(prefix)
+    if (options.after !== undefined) checkRevision('after', options.after)
+    const { signal = this.#closing.signal } = options
+    const ending = signal === this.#closing.signal ? signal : AbortSignal.any([signal, this.#closing.signal])
+    const after = options.after ?? this.#patiently(() => this.#open().head(), ending)
+    // Whoever never iterates never sees it fail.
+    if (typeof after !== 'number') after.catch(() => undefined)
+    return this.#watch(prefix, after, ending)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async *#watch(
+    prefix: string,
+    after: Maybe<number | undefined>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Changes, void, undefined> {
+    const from = await after
+    if (from !== undefined) yield* this.#open().watch(prefix, from, signal)
+  }
+
+  async #close(): Promise<void> {
+    await this.#leases.close()
+    this.#closing.abort(closed())
+    await this.#driver.close()
+  }
+
+  #open(): CoordinatorDriver {
+    if (this.#closed) throw closed()
+    return this.#driver
+  }
+
+  #ttl(ttl: Duration): number {
+    const ms = duration(ttl, 'ttl')
+    const { driver, minTtl, maxTtl } = this.capabilities
+    if (ms < minTtl || ms > maxTtl)
+      throw coordinationError(
+        'BANYAN_LEASE_TTL',
+        `the ${driver} driver keeps leases of ${formatDuration(minTtl)} to ${formatDuration(maxTtl)}, not of ${formatDuration(ms)}`,
+      )
+    return ms
+  }
+
+  /** Until the engine answers; undefined if the signal aborted first. */
+  async #patiently<Value>(ask: () => Maybe<Value>, signal: AbortSignal): Promise<Value | undefined> {
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        return await ask()
+      } catch (error) {
+        if (!isPassing(error)) throw error
+        const wait = backoffWait(RETRY, failures, 'equal', this.runtime.random)
+        await sleep(this.runtime.clock, wait, signal).catch(() => undefined)
+      }
+    }
+    return undefined
+  }
+}
+
+function checkExpected(expected: Expected): void {
+  if (expected !== 'any' && expected !== 'absent') checkRevision('expected', expected)
+}
+
+function closed(): Error {
+  return coordinationError('BANYAN_COORDINATOR_CLOSED', 'the coordinator is closed')
+}

@@ -1,0 +1,60 @@
+import { BanyanError } from '../core/errors.js'
+
+/**
+ * Every error of the coordination plane; all are {@link BanyanError}s.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `BANYAN_INVALID_KEY` | a key, prefix, name or revision that can never be one |
+ * | `BANYAN_VALUE_TOO_LARGE` | a value above the limit |
+ * | `BANYAN_LEASE_TTL` | a lease shorter or longer than the driver can keep, or too short for how long the engine takes to answer |
+ * | `BANYAN_LEASE_LOST` | the lease was not renewed in time, is gone, or was released |
+ * | `BANYAN_COMPACTED` | the changes behind that revision are not kept any more: list again, and watch behind that |
+ * | `BANYAN_REVISION_AHEAD` | a revision that was not reached yet: of another engine, or of this one before it was restored |
+ * | `BANYAN_STALE_TOKEN` | a fencing token below one that the resource has seen: somebody else has taken over |
+ * | `BANYAN_NOT_LEADER` | work for leaders only, where none is |
+ * | `BANYAN_LOCK_TIMEOUT` | a lock was not free in the time that was given |
+ * | `BANYAN_NAME_CLASH` | a name that is used otherwise: for another kind of thing, or with other settings |
+ * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
+ * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
+ * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
+ * | `BANYAN_COORDINATOR_CORRUPT` | what is stored is damaged |
+ * | `BANYAN_OUTCOME_UNKNOWN` | the connection was lost before the answer: it may have been done |
+ * | `BANYAN_DRIVER_MISSING` | the driver is unknown, or the package it needs is not installed |
+ */
+export type CoordinationErrorCode =
+  | 'BANYAN_INVALID_KEY'
+  | 'BANYAN_VALUE_TOO_LARGE'
+  | 'BANYAN_LEASE_TTL'
+  | 'BANYAN_LEASE_LOST'
+  | 'BANYAN_COMPACTED'
+  | 'BANYAN_REVISION_AHEAD'
+  | 'BANYAN_STALE_TOKEN'
+  | 'BANYAN_NOT_LEADER'
+  | 'BANYAN_LOCK_TIMEOUT'
+  | 'BANYAN_NAME_CLASH'
+  | 'BANYAN_COORDINATOR_UNAVAILABLE'
+  | 'BANYAN_COORDINATOR_CLOSED'
+  | 'BANYAN_COORDINATOR_FORMAT'
+  | 'BANYAN_COORDINATOR_CORRUPT'
+  | 'BANYAN_OUTCOME_UNKNOWN'
+  | 'BANYAN_DRIVER_MISSING'
+
+/** Makes an error of the coordination plane. */
+export function coordinationError(
+  code: CoordinationErrorCode,
+  message: string,
+  cause?: unknown,
+): BanyanError {
+  return new BanyanError(code, message, cause === undefined ? {} : { cause })
+}
+
+/** Whether an error has this code. */
+export function hasCode(error: unknown, code: CoordinationErrorCode): error is BanyanError {
+  return error instanceof BanyanError && error.code === code
+}
+
+/** Errors that pass: the same again may work. */
+export function isPassing(error: unknown): error is BanyanError {
+  return hasCode(error, 'BANYAN_COORDINATOR_UNAVAILABLE') || hasCode(error, 'BANYAN_OUTCOME_UNKNOWN')
+}

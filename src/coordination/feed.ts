@@ -1,0 +1,188 @@
+import type { Maybe } from '../core/maybe.js'
+import type { Changes } from './coordinator.js'
+import { keyOf } from './driver.js'
+
+/** Where a driver keeps its changes. */
+export interface History {
+  /**
+   * The changes behind `after`, of all keys that begin with `prefix`, up to about `limit` of them, whole revisions only.
+   *
+   * @throws `BANYAN_COMPACTED`, `BANYAN_REVISION_AHEAD`; whatever else is thrown is tried again after `changed`
+   */
+  page(prefix: string, after: number, limit: number): Maybe<HistoryPage>
+  /** Resolves when there may be changes behind `after`, when the signal aborts, and now and then without either. */
+  changed(after: number, signal: AbortSignal): Promise<void>
+  /** Whether an error of `page` passes. */
+  passes(error: unknown): boolean
+}
+
+/** Some changes. */
+export interface HistoryPage {
+  readonly groups: readonly Changes[]
+  /** Every change up to here is in this page or was before it. */
+  readonly upTo: number
+}
+
+const PAGE = 1000
+/** How many groups may wait for a watcher before it has to read them again from the history: a slow one keeps nobody up. */
+const WAITING = 1024
+
+/**
+ * Watches over a history: while somebody watches, one loop reads every change once and hands it to those whose prefix it has.
+ * Who begins further back, or falls behind, reads for itself until it has caught up (as etcd does with its unsynced watchers).
+ */
+export class Feed {
+  readonly #history: History
+  readonly #live = new Map<string, Set<Watcher>>()
+  #position = 0
+  #loop: AbortController | undefined
+
+  constructor(history: History) {
+    this.#history = history
+  }
+
+  /** See `CoordinatorDriver.watch`. */
+  async *watch(prefix: string, after: number, signal: AbortSignal): AsyncGenerator<Changes, void> {
+    const watcher = new Watcher(after)
+    const wake = (): void => watcher.wake()
+    signal.addEventListener('abort', wake)
+    try {
+      for (;;) {
+        if (watcher.groups.length === 0 && !watcher.live) await this.#catchUp(prefix, watcher, signal)
+        if (signal.aborted) return
+        const group = watcher.groups.shift()
+        if (group) yield group
+        else if (watcher.live) await watcher.woken()
+      }
+    } finally {
+      signal.removeEventListener('abort', wake)
+      this.#leave(prefix, watcher)
+    }
+  }
+
+  /** Reads a page, or some, into the watcher; joins the loop once it has everything that the loop has. */
+  async #catchUp(prefix: string, watcher: Watcher, signal: AbortSignal): Promise<void> {
+    do {
+      const page = await this.#page(prefix, watcher.position, signal)
+      if (!page) return
+      watcher.position = page.upTo
+      watcher.groups.push(...page.groups)
+      // Nothing is waited for from here on: what the loop reads next is what comes next.
+      if (this.#loop) {
+        if (watcher.position >= this.#position) this.#join(prefix, watcher)
+      } else if (page.groups.length === 0) {
+        this.#position = watcher.position
+        this.#join(prefix, watcher)
+        void this.#run()
+      }
+    } while (!watcher.live && watcher.groups.length === 0)
+  }
+
+  #join(prefix: string, watcher: Watcher): void {
+    watcher.live = true
+    const watchers = this.#live.get(prefix)
+    if (watchers) watchers.add(watcher)
+    else this.#live.set(prefix, new Set([watcher]))
+  }
+
+  #leave(prefix: string, watcher: Watcher): void {
+    watcher.live = false
+    const watchers = this.#live.get(prefix)
+    if (!watchers?.delete(watcher)) return
+    if (watchers.size === 0) this.#live.delete(prefix)
+    if (this.#live.size === 0) {
+      this.#loop?.abort()
+      this.#loop = undefined
+    }
+  }
+
+  /** Hands changes to who watches, while somebody does. */
+  async #run(): Promise<void> {
+    const loop = new AbortController()
+    this.#loop = loop
+    const { signal } = loop
+    for (;;) {
+      let page: HistoryPage | undefined
+      try {
+        page = await this.#page('', this.#position, signal)
+      } catch {
+        if (signal.aborted) return
+        // Compacted under a loop that could not read for long. Everybody finds out alone.
+        this.#scatter()
+        return
+      }
+      if (signal.aborted) return
+      if (page && page.upTo > this.#position) {
+        this.#position = page.upTo
+        for (const group of page.groups) this.#hand(group)
+      } else await this.#history.changed(this.#position, signal)
+    }
+  }
+
+  #hand(group: Changes): void {
+    for (const [prefix, watchers] of this.#live) {
+      const changes = group.changes.filter((change) => keyOf(change).startsWith(prefix))
+      if (changes.length === 0) continue
+      const part = changes.length === group.changes.length ? group : { revision: group.revision, changes }
+      for (const watcher of watchers) {
+        // It read this one by itself before it joined.
+        if (group.revision <= watcher.position) continue
+        watcher.take(part)
+        if (watcher.groups.length > WAITING) this.#leave(prefix, watcher)
+      }
+    }
+  }
+
+  #scatter(): void {
+    for (const [prefix, watchers] of [...this.#live])
+      for (const watcher of [...watchers]) {
+        this.#leave(prefix, watcher)
+        watcher.wake()
+      }
+  }
+
+  /** Undefined if the signal aborted. */
+  async #page(prefix: string, after: number, signal: AbortSignal): Promise<HistoryPage | undefined> {
+    for (;;) {
+      try {
+        return await this.#history.page(prefix, after, PAGE)
+      } catch (error) {
+        if (signal.aborted) return undefined
+        if (!this.#history.passes(error)) throw error
+        await this.#history.changed(after, signal)
+        if (signal.aborted) return undefined
+      }
+    }
+  }
+}
+
+/** Somebody who watches. */
+class Watcher {
+  /** What waits to be taken. */
+  readonly groups: Changes[] = []
+  /** Whether the loop hands it changes. */
+  live = false
+  /** It has everything up to here, or the loop brings it. */
+  position: number
+  #wake: (() => void) | undefined
+
+  constructor(position: number) {
+    this.position = position
+  }
+
+  take(group: Changes): void {
+    this.position = group.revision
+    this.groups.push(group)
+    this.wake()
+  }
+
+  wake(): void {
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  /** Resolves when there is something, or somebody has to look. */
+  woken(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve))
+  }
+}

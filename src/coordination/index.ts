@@ -1,0 +1,52 @@
+/**
+ * The coordination plane: keys with revisions, leases and watches over an engine of your choice, and the patterns on them.
+ *
+ * @packageDocumentation
+ */
+import { systemRuntime } from '../core/runtime.js'
+import { openCoordinatorDriver, type CoordinatorSpec } from '../drivers/open-coordinator.js'
+import type { Coordinator } from './coordinator.js'
+import { DriverCoordinator, type CoordinatorOptions } from './driver-coordinator.js'
+import type { CoordinatorDriver } from './driver.js'
+
+/**
+ * Opens a coordinator.
+ *
+ * @param where - `'memory:'`; `'sqlite:./data'`, a directory or a file, made if it is not there;
+ *   `'postgres://user:password@host/database'`; `'etcd://host:2379'`; the same as an object, as under `coordination` in a
+ *   `banyan.yaml`; or a driver of your own
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_COORDINATOR_FORMAT`, `BANYAN_COORDINATOR_CORRUPT`,
+ *   `BANYAN_COORDINATOR_UNAVAILABLE`
+ */
+export async function openCoordinator(
+  where: string | CoordinatorSpec | CoordinatorDriver,
+  options: CoordinatorOptions = {},
+): Promise<Coordinator> {
+  const { runtime = systemRuntime } = options
+  const driver = isDriver(where) ? where : await openCoordinatorDriver(where, { clock: runtime.clock })
+  return new DriverCoordinator(driver, options)
+}
+
+function isDriver(where: string | CoordinatorSpec | CoordinatorDriver): where is CoordinatorDriver {
+  return typeof where === 'object' && 'grant' in where
+}
+
+export type { CoordinatorSpec } from '../drivers/open-coordinator.js'
+export type {
+  Change,
+  Changes,
+  Coordinator,
+  CoordinatorCapabilities,
+  DeleteOptions,
+  DeleteResult,
+  Entry,
+  Expected,
+  Lease,
+  Listing,
+  PutOptions,
+  PutResult,
+  Session,
+  WatchOptions,
+} from './coordinator.js'
+export type { CoordinatorOptions } from './driver-coordinator.js'
+export type { CoordinationErrorCode } from './errors.js'

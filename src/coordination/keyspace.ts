@@ -1,0 +1,33 @@
+import { checkKey } from './keys.js'
+
+/**
+ * Where each pattern keeps its keys, so that operators find them, and nobody has to know two patterns to use one.
+ *
+ * | prefix | what |
+ * |---|---|
+ * | `banyan/elections/NAME/` | candidates, one key each |
+ * | `banyan/locks/NAME/` | who holds a lock or waits for it, one key each |
+ * | `banyan/semaphores/NAME/` | the same for semaphores |
+ * | `banyan/jobs/NAME` | a scheduled job: its plan and its last runs |
+ * | `banyan/services/NAME/` | the registered instances of a service |
+ * | `banyan/history/...` | what has happened to any of them |
+ */
+export const KEYSPACE = {
+  elections: 'banyan/elections/',
+  locks: 'banyan/locks/',
+  semaphores: 'banyan/semaphores/',
+  jobs: 'banyan/jobs/',
+  services: 'banyan/services/',
+  history: 'banyan/history/',
+} as const
+
+/** A name as one segment of a key: the names `a` and `a/b` must not meet. */
+export function segment(name: string): string {
+  checkKey(name)
+  return name.replace(/[%/]/g, encodeURIComponent)
+}
+
+/** The name that a segment stands for. */
+export function nameOf(segment: string): string {
+  return segment.replace(/%25|%2F/g, decodeURIComponent)
+}

@@ -1,0 +1,77 @@
+import { BanyanError } from '../core/errors.js'
+import { suggest } from '../core/suggest.js'
+import type { CoordinatorContext, CoordinatorDriver } from '../coordination/driver.js'
+import { coordinationError } from '../coordination/errors.js'
+
+/** Which driver, and what it needs: the `coordination` of a `banyan.yaml`. */
+export type CoordinatorSpec = MemoryCoordinatorSpec
+
+/** Keys in the memory of this process. */
+export interface MemoryCoordinatorSpec {
+  driver: 'memory'
+}
+
+/** Opens the driver of each name; its module, and the package it needs, is loaded only then. */
+const DRIVERS: {
+  [Name in CoordinatorSpec['driver']]: (
+    spec: Extract<CoordinatorSpec, { driver: Name }>,
+    context: CoordinatorContext,
+  ) => Promise<CoordinatorDriver>
+} = {
+  memory: async (_, context) => (await import('./memory/coordinator.js')).memoryCoordinator(context),
+}
+
+const PLACES =
+  'a coordinator is opened as memory:, sqlite:./data, postgres://host/database or etcd://host:2379'
+
+/** Names of the drivers. */
+export const COORDINATOR_DRIVERS = Object.keys(DRIVERS) as CoordinatorSpec['driver'][]
+
+/**
+ * Opens a driver.
+ *
+ * @throws `BANYAN_DRIVER_MISSING`, and what the driver throws
+ */
+export async function openCoordinatorDriver(
+  where: string | CoordinatorSpec,
+  context: CoordinatorContext,
+): Promise<CoordinatorDriver> {
+  const spec = typeof where === 'string' ? coordinatorSpecOf(where) : where
+  const open = DRIVERS[spec.driver] as
+    ((spec: CoordinatorSpec, context: CoordinatorContext) => Promise<CoordinatorDriver>) | undefined
+  if (!open) throw unknownDriver(spec.driver)
+  try {
+    return await open(spec, context)
+  } catch (error) {
+    if (error instanceof BanyanError || !isMissingPackage(error)) throw error
+    const [, name = 'its client'] = /'([^']+)'/.exec(error.message) ?? []
+    throw coordinationError(
+      'BANYAN_DRIVER_MISSING',
+      `the ${spec.driver} driver needs the package ${name}: npm install ${name}`,
+      error,
+    )
+  }
+}
+
+/** What a URL of a coordinator says. */
+export function coordinatorSpecOf(url: string): CoordinatorSpec {
+  const [, scheme = ''] = /^([a-z+]+):(.*)$/s.exec(url) ?? []
+  switch (scheme) {
+    case 'memory':
+      return { driver: 'memory' }
+    default:
+      throw unknownDriver(scheme === '' ? url : scheme)
+  }
+}
+
+function unknownDriver(name: string): Error {
+  const near = suggest(name, COORDINATOR_DRIVERS)
+  return coordinationError(
+    'BANYAN_DRIVER_MISSING',
+    `there is no coordination driver ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}; ${PLACES}`,
+  )
+}
+
+function isMissingPackage(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+}
