@@ -150,7 +150,6 @@ export class Feed {
         if (signal.aborted) return undefined
         if (!this.#history.passes(error)) throw error
         await this.#history.changed(after, signal)
-        if (signal.aborted) return undefined
       }
     }
   }
