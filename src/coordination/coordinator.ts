@@ -1,4 +1,5 @@
 import type { Duration } from '../core/duration.js'
+import type { Runtime } from '../core/runtime.js'
 
 /**
  * A coordinator: keys with revisions, leases, and watching, over an engine of your choice. Elections, locks, jobs and the
@@ -22,6 +23,8 @@ import type { Duration } from '../core/duration.js'
  */
 export interface Coordinator extends AsyncDisposable {
   readonly capabilities: CoordinatorCapabilities
+  /** What patterns on it take time, chance and telemetry from. */
+  readonly runtime: Runtime
 
   /** What a key has; undefined if there is none. */
   get(key: string): Promise<Entry | undefined>
