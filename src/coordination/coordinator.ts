@@ -137,7 +137,7 @@ export type DeleteResult =
 
 /** Options of {@link Coordinator.watch}. */
 export interface WatchOptions {
-  /** Only changes behind this revision; default: behind the state at the moment of the call. */
+  /** Only changes behind this revision; default: behind a state between the call and the first that it gives. */
   after?: number
   /** Ends the watch, without an error. */
   signal?: AbortSignal

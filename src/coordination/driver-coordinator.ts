@@ -126,12 +126,12 @@ export class DriverCoordinator implements Coordinator {
     signal: AbortSignal,
   ): AsyncGenerator<Changes, void, undefined> {
     const from = await after
-    if (from !== undefined) yield* this.#open().watch(prefix, from, signal)
+    if (from !== undefined && !signal.aborted) yield* this.#driver.watch(prefix, from, signal)
   }
 
   async #close(): Promise<void> {
-    await this.#leases.close()
     this.#closing.abort(closed())
+    await this.#leases.close()
     await this.#driver.close()
   }
 

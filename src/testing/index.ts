@@ -13,6 +13,12 @@ export {
   type OpenTransaction,
 } from './conformance/index.js'
 export {
+  coordinatorConformance,
+  type CoordinatorSetup,
+  type CoordinatorUnderTest,
+  type EngineFaults,
+} from './coordination/index.js'
+export {
   checkHistory,
   digestOfEvent,
   historyOf,

@@ -161,6 +161,12 @@ export class MemoryCoordination implements History {
     return false
   }
 
+  /** Forgets the changes before now. */
+  compact(): void {
+    this.#compacted = this.#revision
+    this.#history = []
+  }
+
   #expireLater(id: string, lease: MemoryLease): void {
     // Renewals only move `until`: one timer a ttl instead of one a renewal.
     lease.timer = this.#clock.schedule(lease.until, () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { sleep, systemClock } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
-import type { EventErrorCode } from '../../events/errors.js'
 import type {
   Appended,
   AppendResult,
@@ -72,7 +71,7 @@ export async function soon<T>(result: Promise<T>, what: string): Promise<T> {
 }
 
 /** Fails unless it rejects with this code. */
-export async function refuses(result: Promise<unknown>, code: EventErrorCode, what: string): Promise<void> {
+export async function refuses(result: Promise<unknown>, code: string, what: string): Promise<void> {
   const error = await soon(
     result.then(
       (value) => assert.fail(`${what}: expected ${code}, got ${JSON.stringify(value)}`),

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { refuses, soon } from '../conformance/kit.js'
+import type { CoordinatorCase } from './setup.js'
+
+/** What a closed coordinator does. */
+export const closeCases: readonly CoordinatorCase[] = [
+  {
+    name: 'a closed coordinator refuses everything, and its watches end',
+    run: async ({ another, driver, ttl }) => {
+      const coordinator = await another()
+      await coordinator.put('k', '1')
+      const groups = coordinator.watch('k', { after: await driver.head() })[Symbol.asyncIterator]()
+      const next = groups.next()
+      await soon(coordinator.close(), 'the end')
+      await coordinator.close()
+      assert.ok((await soon(next, 'the end of the watch')).done)
+      const calls = {
+        get: () => coordinator.get('k'),
+        list: () => coordinator.list('k'),
+        put: () => coordinator.put('k', '2'),
+        delete: () => coordinator.delete('k'),
+        lease: () => coordinator.lease(ttl),
+        session: () => coordinator.session(ttl).lease(),
+      }
+      for (const [name, call] of Object.entries(calls))
+        await refuses(call(), 'BANYAN_COORDINATOR_CLOSED', name)
+    },
+  },
+]
