@@ -9,6 +9,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import {
   closeSync,
   existsSync,
+  fstatSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -29,7 +30,8 @@ import { delimiter, dirname, join } from 'node:path'
  * @property {NodeJS.Signals} [end] what ends it with everything that it has started; default SIGKILL
  * @property {(path: string, directory: string, run: (command: string, ...args: string[]) => void) => void} [prepare]
  *   what has to be done in a new directory before the first start
- * @property {(directory: string, pid: number) => boolean} [ready] whether it serves, besides accepting connections
+ * @property {(directory: string, pid: number, said: string) => boolean} [ready] whether it serves, besides accepting
+ *   connections; `said` is what it has written since this start
  * @property {((directory: string, port: number, options: Record<string, string>) => { files: Record<string, string>, args: string[] })} [start]
  */
 
@@ -185,6 +187,25 @@ ${settings}
         .split('\n')
         .some((line) => line.startsWith(`${pid}:`) && line.includes('Ready to accept connections')),
   },
+  etcd: {
+    command: 'etcd',
+    packageName: 'etcd-server',
+    start: (directory, port, { name = 'member', peer = '0', members, ...flags }) => {
+      const client = `${'cert-file' in flags ? 'https' : 'http'}://127.0.0.1:${port}`
+      const own = `http://127.0.0.1:${peer}`
+      const settings = {
+        ...{ name, 'data-dir': join(directory, 'data'), logger: 'zap', 'log-outputs': 'stderr' },
+        ...{ 'listen-client-urls': client, 'advertise-client-urls': client },
+        ...{ 'listen-peer-urls': own, 'initial-advertise-peer-urls': own },
+        'initial-cluster': members ?? `${name}=${own}`,
+        ...flags,
+      }
+      return { files: {}, args: Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`) }
+    },
+    // It accepts connections before it has a leader to ask.
+    ready: (_directory, _pid, said) => said.includes('serving client traffic'),
+  },
+  etcdctl: { command: 'etcdctl', packageName: 'etcd-client' },
   wrk: { command: 'wrk', packageName: 'wrk' },
   curl: { command: 'curl', packageName: 'curl' },
   h2load: { command: 'h2load', packageName: 'nghttp2-client' },
@@ -263,7 +284,8 @@ function guard({ user, end = 'SIGKILL' }) {
  *
  * @param {string} name
  * @param {Record<string, string>} [options] of the engine: `server` and `http` of nginx, `application` of gunicorn,
- *   settings of postgres and redis, `server` (a port) and `settings` of pgbouncer
+ *   settings of postgres and redis, `server` (a port) and `settings` of pgbouncer, flags of etcd, where `peer` (a port)
+ *   and `members` (`a=http://127.0.0.1:1,b=...`) make it `name` of a cluster
  * @param {{ port?: number, directory?: string, files?: Record<string, string | Buffer>, wrap?: string[] }} [more]
  *   a port instead of a free one; a directory of an earlier start, to go on with its data; files to put into its
  *   directory; a command to run it under
@@ -290,6 +312,7 @@ export async function start(name, options = {}, more = {}) {
   const [program = path, ...rest] = [...guarded, ...(more.wrap ?? []), path, ...args]
   const log = join(directory, OUTPUT)
   const output = openSync(log, 'a')
+  const earlier = fstatSync(output).size
   const child = spawn(program, rest, { stdio: ['ignore', output, output], cwd: directory })
   closeSync(output)
   /** @type {Promise<void>} */
@@ -303,7 +326,7 @@ export async function start(name, options = {}, more = {}) {
     if (!keep) rmSync(directory, { recursive: true, force: true })
   }
   const pid = child.pid ?? 0
-  const serves = () => engine.ready?.(directory, pid) ?? true
+  const serves = () => engine.ready?.(directory, pid, readFileSync(log).toString('utf8', earlier)) ?? true
   const started = await Promise.race([answers(port, serves), exited.then(() => false)])
   if (!started) {
     const said = readFileSync(log, 'utf8')
