@@ -1,0 +1,118 @@
+import type { Runtime } from '../../../core/runtime.js'
+import type { Caller, OpenStream } from './caller.js'
+import { NoAnswerError } from './connection.js'
+import type { EtcdError } from './fault.js'
+import { LEASE_KEEP_ALIVE } from './methods.js'
+import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from './messages.js'
+import type { Read, Written } from './wire.js'
+
+type Beat = Written<typeof LeaseKeepAliveRequest>
+
+interface Waiting {
+  resolve(ttl: number): void
+  reject(error: unknown): void
+}
+
+/** Renews leases, all of them on one stream. */
+export class KeepAlives {
+  readonly #caller: Caller
+  readonly #runtime: Runtime
+  /** Answers come in the order of what was asked, for each lease. */
+  readonly #waiting = new Map<bigint, Waiting[]>()
+  #stream: Promise<OpenStream<Beat>> | undefined
+
+  constructor(caller: Caller, runtime: Runtime) {
+    this.#caller = caller
+    this.#runtime = runtime
+  }
+
+  /**
+   * Renews one lease, once.
+   *
+   * @param timeout - ms
+   * @returns its time to live in seconds, from now; 0 if there is no such lease
+   * @throws EtcdError `unavailable`; the reason of the signal
+   */
+  renew(id: bigint, timeout: number, signal?: AbortSignal): Promise<number> {
+    const { clock } = this.#runtime
+    return new Promise((resolve, reject) => {
+      let sent: { stream: OpenStream<Beat>; at: number } | undefined
+      const stop = (): void => {
+        over = true
+        timer.cancel()
+        signal?.removeEventListener('abort', abort)
+      }
+      let over = false
+      const waiting: Waiting = {
+        resolve: (ttl) => {
+          stop()
+          resolve(ttl)
+        },
+        reject: (error) => {
+          stop()
+          reject(error)
+        },
+      }
+      // It stays in its place: its answer may still come, and is not that of the next one.
+      const abort = (): void => waiting.reject(signal?.reason)
+      const timer = clock.schedule(clock.now() + timeout, () => {
+        const place = sent?.stream.connection.endpoint ?? this.#caller.place
+        waiting.reject(new NoAnswerError(false, place, timeout))
+        if (sent && sent.stream.connection.heardAt < sent.at) sent.stream.abandon()
+      })
+      if (signal?.aborted) {
+        abort()
+        return
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      const abandon = (error: unknown): void => waiting.reject(error)
+      this.#opened().then((stream) => {
+        if (over) return
+        const line = this.#waiting.get(id)
+        if (line) line.push(waiting)
+        else this.#waiting.set(id, [waiting])
+        sent = { stream, at: clock.now() }
+        stream.send({ id })
+      }, abandon)
+    })
+  }
+
+  close(): void {
+    void this.#stream?.then(
+      (stream) => stream.cancel(),
+      () => undefined,
+    )
+    this.#stream = undefined
+  }
+
+  #opened(): Promise<OpenStream<Beat>> {
+    if (this.#stream) return this.#stream
+    const opening = this.#caller.open(
+      LEASE_KEEP_ALIVE,
+      this.#events(() => this.#forget(opening)),
+    )
+    this.#stream = opening
+    opening.catch(() => this.#forget(opening))
+    return opening
+  }
+
+  #forget(stream: Promise<OpenStream<Beat>>): void {
+    if (this.#stream === stream) this.#stream = undefined
+  }
+
+  #events(forget: () => void) {
+    return {
+      answer: ({ id, ttl }: Read<typeof LeaseKeepAliveResponse>) => {
+        const line = this.#waiting.get(id)
+        line?.shift()?.resolve(ttl)
+        if (line?.length === 0) this.#waiting.delete(id)
+      },
+      end: (error: EtcdError) => {
+        forget()
+        const lines = [...this.#waiting.values()]
+        this.#waiting.clear()
+        for (const waiting of lines.flat()) waiting.reject(error)
+      },
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import type { EtcdError } from './fault.js'
+import type { Event, WatchCreateRequest, WatchResponse } from './messages.js'
+
+/** What has happened up to a revision: whole revisions, in order. Without events nothing has that is watched for. */
+export interface WatchBatch {
+  readonly revision: number
+  readonly events: readonly Event[]
+}
+
+/** What to watch. */
+export type WatchRequest = Pick<
+  WatchCreateRequest,
+  'key' | 'rangeEnd' | 'startRevision' | 'prevKv' | 'progressNotify' | 'filters'
+>
+
+/** How many events wait for whoever reads them before etcd keeps the rest: it sends them again when they are wanted. */
+const EVENTS_AHEAD = 10_000
+
+/** Who makes it come true. */
+export interface WatchKeeper {
+  /** It has to be asked of etcd, from its next revision on. */
+  wanted(watch: Watch): void
+  /** Nothing of it is wanted now. */
+  unwanted(watch: Watch): void
+}
+
+/**
+ * Changes in the order of their revisions, none left out, however often the connection breaks. Read by one. The first batch
+ * of one that has no `startRevision` says where it begins.
+ */
+export class Watch implements AsyncIterable<WatchBatch> {
+  readonly #request: WatchRequest
+  readonly #keeper: WatchKeeper
+  readonly #signal: AbortSignal | undefined
+  readonly #batches: WatchBatch[] = []
+  /** Fragments of an answer that is not complete. */
+  #parts: Event[] = []
+  #ahead = 0
+  #paused = false
+  #next: number
+  #error: EtcdError | undefined
+  #over = false
+  #wake: (() => void) | undefined
+
+  constructor(request: WatchRequest, keeper: WatchKeeper, signal: AbortSignal | undefined) {
+    this.#request = request
+    this.#keeper = keeper
+    this.#signal = signal
+    this.#next = request.startRevision ?? 0
+    if (signal?.aborted) this.#over = true
+    else {
+      signal?.addEventListener('abort', this.#abort, { once: true })
+      keeper.wanted(this)
+    }
+  }
+
+  /** What to ask of etcd now. */
+  get request(): WatchCreateRequest {
+    this.#parts = []
+    return { ...this.#request, startRevision: this.#next, fragment: true }
+  }
+
+  get isWanted(): boolean {
+    return !this.#over && !this.#paused
+  }
+
+  /** It was accepted, at a revision of etcd. */
+  created(revision: number): void {
+    if (this.#next > 0) return
+    this.#push({ revision, events: [] })
+  }
+
+  /** Something came. */
+  answer({ header, events, fragment }: WatchResponse): void {
+    for (const event of events) this.#parts.push(event)
+    if (fragment) return
+    const whole = this.#parts
+    this.#parts = []
+    const revision = whole.at(-1)?.kv?.modRevision ?? header?.revision ?? 0
+    // What is told of progress may be older than what was asked for.
+    if (whole.length > 0 || revision >= this.#next) this.#push({ revision, events: whole })
+  }
+
+  /** It cannot go on. */
+  fail(error: EtcdError): void {
+    if (this.#over) return
+    this.#error = error
+    this.#end()
+  }
+
+  close(): void {
+    this.#batches.length = 0
+    this.#end()
+  }
+
+  /**
+   * Ends when the signal aborts.
+   *
+   * @throws CompactedError if what comes next was compacted; EtcdError if it is refused, or the client was closed
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<WatchBatch, void, undefined> {
+    try {
+      for (;;) {
+        const batch = this.#batches.shift()
+        if (batch) {
+          this.#ahead -= batch.events.length
+          yield batch
+        } else if (this.#error) throw this.#error
+        else if (this.#over) return
+        else {
+          if (this.#paused) this.#resume()
+          await new Promise<void>((resolve) => (this.#wake = resolve))
+        }
+      }
+    } finally {
+      this.close()
+    }
+  }
+
+  #push(batch: WatchBatch): void {
+    this.#next = batch.revision + 1
+    this.#batches.push(batch)
+    this.#ahead += batch.events.length
+    if (this.#ahead >= EVENTS_AHEAD) {
+      this.#paused = true
+      this.#keeper.unwanted(this)
+    }
+    this.#wake?.()
+  }
+
+  #resume(): void {
+    this.#paused = false
+    this.#keeper.wanted(this)
+  }
+
+  readonly #abort = (): void => this.close()
+
+  #end(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#signal?.removeEventListener('abort', this.#abort)
+    this.#keeper.unwanted(this)
+    this.#wake?.()
+  }
+}
