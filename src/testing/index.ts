@@ -66,3 +66,26 @@ export {
   type World,
 } from './simulator/index.js'
 export { SagaTrialError, trySaga, type TriedSaga, type TrySagaOptions } from './sagas/index.js'
+export {
+  checkLinearizability,
+  checkRevisions,
+  coordinatorModel,
+  partitionBy,
+  recordHistory,
+  UNKNOWN,
+  type AnsweredOperation,
+  type CoordinatorInput,
+  type CoordinatorOperation,
+  type CoordinatorOutput,
+  type CoordinatorState,
+  type LinearizabilityOptions,
+  type LinearizabilityVerdict,
+  type Operation,
+  type RecordedOperations,
+  type RecordHistoryOptions,
+  type SequentialModel,
+  type Step,
+  type UnansweredOperation,
+  type Unknown,
+  type Violation,
+} from './linearizability/index.js'
