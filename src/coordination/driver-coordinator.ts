@@ -47,6 +47,8 @@ export class DriverCoordinator implements Coordinator {
   readonly #leases: Leases
   readonly #sessions = new Map<number, Session>()
   readonly #closing = new AbortController()
+  /** What ends each watch. A signal of many, made of one that lives as long as this, would be kept by it for ever. */
+  readonly #watches = new Set<AbortController>()
   #closed: Promise<void> | undefined
 
   constructor(driver: CoordinatorDriver, options: CoordinatorOptions = {}) {
@@ -103,12 +105,13 @@ export class DriverCoordinator implements Coordinator {
   watch(prefix: string, options: WatchOptions = {}): AsyncIterable<Changes> {
     checkPrefix(prefix)
     if (options.after !== undefined) checkRevision('after', options.after)
-    const { signal = this.#closing.signal } = options
-    const ending = signal === this.#closing.signal ? signal : AbortSignal.any([signal, this.#closing.signal])
+    const own = new AbortController()
+    const { signal } = options
+    const ending = signal ? AbortSignal.any([signal, own.signal]) : own.signal
     const after = options.after ?? this.#patiently(() => this.#open().head(), ending)
     // Whoever never iterates never sees it fail.
     if (typeof after !== 'number') after.catch(() => undefined)
-    return this.#watch(prefix, after, ending)
+    return this.#watch(prefix, after, own, ending)
   }
 
   close(): Promise<void> {
@@ -123,14 +126,22 @@ export class DriverCoordinator implements Coordinator {
   async *#watch(
     prefix: string,
     after: Maybe<number | undefined>,
-    signal: AbortSignal,
+    own: AbortController,
+    ending: AbortSignal,
   ): AsyncGenerator<Changes, void, undefined> {
-    const from = await after
-    if (from !== undefined && !signal.aborted) yield* this.#driver.watch(prefix, from, signal)
+    if (this.#closing.signal.aborted) return
+    this.#watches.add(own)
+    try {
+      const from = await after
+      if (from !== undefined && !ending.aborted) yield* this.#driver.watch(prefix, from, ending)
+    } finally {
+      this.#watches.delete(own)
+    }
   }
 
   async #close(): Promise<void> {
     this.#closing.abort(closed())
+    for (const own of this.#watches) own.abort()
     await this.#leases.close()
     await this.#driver.close()
   }

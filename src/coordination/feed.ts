@@ -34,6 +34,8 @@ const WAITING = 1024
 export class Feed {
   readonly #history: History
   readonly #live = new Map<string, Set<Watcher>>()
+  /** How many of these prefixes there are of each length. */
+  readonly #lengths = new Map<number, number>()
   #position = 0
   #loop: AbortController | undefined
 
@@ -81,15 +83,23 @@ export class Feed {
   #join(prefix: string, watcher: Watcher): void {
     watcher.live = true
     const watchers = this.#live.get(prefix)
-    if (watchers) watchers.add(watcher)
-    else this.#live.set(prefix, new Set([watcher]))
+    if (watchers) {
+      watchers.add(watcher)
+      return
+    }
+    this.#live.set(prefix, new Set([watcher]))
+    this.#lengths.set(prefix.length, (this.#lengths.get(prefix.length) ?? 0) + 1)
   }
 
   #leave(prefix: string, watcher: Watcher): void {
     watcher.live = false
     const watchers = this.#live.get(prefix)
     if (!watchers?.delete(watcher)) return
-    if (watchers.size === 0) this.#live.delete(prefix)
+    if (watchers.size > 0) return
+    this.#live.delete(prefix)
+    const others = this.#lengths.get(prefix.length)! - 1
+    if (others > 0) this.#lengths.set(prefix.length, others)
+    else this.#lengths.delete(prefix.length)
     if (this.#live.size === 0) {
       this.#loop?.abort()
       this.#loop = undefined
@@ -120,17 +130,29 @@ export class Feed {
   }
 
   #hand(group: Changes): void {
-    for (const [prefix, watchers] of this.#live) {
+    for (const prefix of this.#prefixesOf(group)) {
       const changes = group.changes.filter((change) => keyOf(change).startsWith(prefix))
-      if (changes.length === 0) continue
       const part = changes.length === group.changes.length ? group : { revision: group.revision, changes }
-      for (const watcher of watchers) {
+      for (const watcher of this.#live.get(prefix)!) {
         // It read this one by itself before it joined.
         if (group.revision <= watcher.position) continue
         watcher.take(part)
         if (watcher.groups.length > WAITING) this.#leave(prefix, watcher)
       }
     }
+  }
+
+  /** Those that somebody watches. Looked up by length: there may be thousands of them, but hardly of as many lengths. */
+  #prefixesOf({ changes }: Changes): Set<string> {
+    const found = new Set<string>()
+    for (const change of changes) {
+      const key = keyOf(change)
+      for (const length of this.#lengths.keys()) {
+        const prefix = key.slice(0, length)
+        if (this.#live.has(prefix)) found.add(prefix)
+      }
+    }
+    return found
   }
 
   #scatter(): void {
