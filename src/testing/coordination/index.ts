@@ -6,6 +6,8 @@ import type { ConformanceCase } from '../conformance/setup.js'
 import { beliefCases } from './belief.js'
 import { bindCoordinatorCases } from './bind.js'
 import { closeCases } from './closing.js'
+import { concurrencyCases } from './concurrency.js'
+import { faultCases } from './faults.js'
 import { keyCases } from './keys.js'
 import { leaseCases } from './leases.js'
 import type { CoordinatorSetup } from './setup.js'
@@ -28,7 +30,9 @@ export function coordinatorConformance(setup: CoordinatorSetup): ConformanceCase
     ...keyCases,
     ...leaseCases,
     ...watchCases,
+    ...concurrencyCases,
     ...beliefCases,
+    ...faultCases,
     ...closeCases,
   ])
 }
