@@ -1,6 +1,7 @@
 import { checkOptions, type OptionTable } from '../../core/options.js'
-import { describeViolation, violationOf, type Violation } from './evidence.js'
+import { describeViolation, type Violation } from './evidence.js'
 import type { SequentialModel } from './model.js'
+import { narrow } from './narrow.js'
 import type { Operation } from './operation.js'
 import { searchOrder } from './search.js'
 
@@ -8,7 +9,7 @@ import { searchOrder } from './search.js'
 export interface LinearizabilityOptions {
   /**
    * How much work is done at most: steps of the model, and comparisons of configurations; default 5,000,000, which are some seconds.
-   * Part of the verdict: where it is used up nothing is known.
+   * Where it is used up nothing is known, and the verdict says so. Evidence may take as much again.
    */
   limit?: number
 }
@@ -46,7 +47,7 @@ export type LinearizabilityVerdict<State, Input, Output> = {
  * and each that returned before another was called comes before that one.
  *
  * In general this takes exponential time. It is quick where few operations are under way at once (10,000 operations of 10 processes
- * over 20 keys are some tenths of a second), slow where the outcomes of many are unknown. It is never guessed: if the limit is
+ * over 20 keys are a tenth of a second), slow where many are, or where the outcomes of many are unknown. It is never guessed: if the limit is
  * reached the verdict is `unknown`.
  *
  * @param model - what the thing does when it is used by one caller at a time
@@ -70,8 +71,10 @@ export function checkLinearizability<State, Input, Output>(
     const found = searchOrder(model, operations, share)
     steps += found.steps
     if (found.is === 'limit') undecided.push(name)
-    if (found.is !== 'stuck') continue
-    const violation = violationOf(name, operations, found.stuck)
+    if (found.is !== 'none') continue
+    const { steps: more, ...evidence } = narrow(model, operations, found.reached, limit)
+    steps += more
+    const violation = { partition: name, ...evidence }
     const head = `not linearizable: ${count(operations.length, 'operation')}${name === '' ? '' : ` of ${name}`}`
     const summary = [head, ...describeViolation(violation, model)].join('\n')
     return { ok: false, verdict: 'violated', violation, steps, summary }

@@ -352,9 +352,9 @@ describe('the model of a coordinator', () => {
         '  0 to 1  p        put a = "x" if absent with lease L -> done at 1',
         '  2 to 3  p        put a = "y" if at 1 -> done at 3',
         'which leaves: "y" at 3, created at 1',
-        'under way at the same time, and of no help:',
-        '  0 to ?  lease L  a vanishes with lease L -> no answer',
+        'called before that answer, without effect in this order:',
         '  4 to ?  p        put a = "z" if at 3 -> no answer',
+        '  0 to ?  lease L  a vanishes with lease L -> no answer',
       ].join('\n'),
     )
   })

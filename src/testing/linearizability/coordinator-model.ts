@@ -1,11 +1,12 @@
 import { partitionBy, UNKNOWN, type SequentialModel, type Step, type Unknown } from './model.js'
-import type {
-  CoordinatorInput,
-  CoordinatorOperation,
-  CoordinatorOutput,
-  CoordinatorState,
-  Present,
-  Span,
+import {
+  revisionIn,
+  type CoordinatorInput,
+  type CoordinatorOperation,
+  type CoordinatorOutput,
+  type CoordinatorState,
+  type Present,
+  type Span,
 } from './coordinator.js'
 import { inputWords, outputWords, stateWords } from './coordinator-words.js'
 
@@ -29,6 +30,7 @@ export const coordinatorModel: SequentialModel<CoordinatorState, CoordinatorInpu
     const next = after(state, input, output)
     return next ? { ok: true, state: next } : REFUSED
   },
+  rank: (_input, output) => revisionIn(output),
   key(state) {
     if (state.is === 'absent') return `-${state.above}`
     const { value, revision, created, lease } = state

@@ -50,3 +50,16 @@ export interface Present {
   readonly created?: Span
   readonly lease?: string
 }
+
+/** The revision of the key that an answer tells. */
+export function revisionIn(output: CoordinatorOutput): number | undefined {
+  switch (output.is) {
+    case 'present':
+    case 'done':
+      return output.revision
+    case 'conflict':
+      return output.actual === 'absent' ? undefined : output.actual
+    case 'absent':
+      return undefined
+  }
+}

@@ -1,35 +1,22 @@
 import { inspect } from 'node:util'
 import type { SequentialModel } from './model.js'
-import { isAnswered, type Operation } from './operation.js'
-import type { Stuck } from './search.js'
+import { isAnswered, type AnsweredOperation, type Operation } from './operation.js'
 
-/** Why a history is not linearizable. Up to the return of `unexplained` it is. */
+/** Why a history is not linearizable. */
 export interface Violation<State, Input, Output> {
   /** The name of the part of the history; empty if the model does not take histories apart. */
   readonly partition: string
-  /** The first operation, by returns, whose output no order explains. */
-  readonly unexplained: Operation<Input, Output>
-  /** The longest order that was found of what comes before, with unanswered operations that have taken effect in it. */
+  /** The first operation, by returns, whose answer no order explains. A later one if the limit did not allow to find the first. */
+  readonly unexplained: AnsweredOperation<Input, Output>
+  /**
+   * An order of everything that had returned before, and of what had to take effect for it: operations without an answer, and such
+   * as returned later only.
+   */
   readonly order: readonly Operation<Input, Output>[]
   /** The state after that order. */
   readonly state: State
-  /** What else was under way when `unexplained` returned, and is not in the order. */
+  /** What else had been called when `unexplained` returned. */
   readonly concurrent: readonly Operation<Input, Output>[]
-}
-
-/** The operations that a search was stuck with. */
-export function violationOf<State, Input, Output>(
-  partition: string,
-  operations: readonly Operation<Input, Output>[],
-  { due, order, state, others }: Stuck<State>,
-): Violation<State, Input, Output> {
-  return {
-    partition,
-    unexplained: operations[due]!,
-    order: Array.from(order, (index) => operations[index]!),
-    state,
-    concurrent: others.map((index) => operations[index]!),
-  }
 }
 
 /** How many operations of an order are shown, from its end. */
@@ -43,10 +30,16 @@ export function describeViolation<State, Input, Output>(
   const { unexplained, order, state, concurrent } = violation
   const shown = order.slice(-SHOWN)
   const left = order.length - shown.length
+  const answer = (operation: Operation<Input, Output>): string => {
+    if (!isAnswered(operation)) return 'no answer'
+    return operation.returned > unexplained.returned
+      ? 'answered later'
+      : (words.output ?? plain)(operation.output)
+  }
   const rows = [unexplained, ...shown, ...concurrent].map((operation) => ({
     when: `${ms(operation.called)} to ${isAnswered(operation) ? ms(operation.returned) : '?'}`,
     who: operation.process,
-    what: `${(words.input ?? plain)(operation.input)} -> ${isAnswered(operation) ? (words.output ?? plain)(operation.output) : 'no answer'}`,
+    what: `${(words.input ?? plain)(operation.input)} -> ${answer(operation)}`,
   }))
   const when = Math.max(...rows.map((row) => row.when.length))
   const who = Math.max(...rows.map((row) => row.who.length))
@@ -59,7 +52,7 @@ export function describeViolation<State, Input, Output>(
     ...(left > 0 ? [`  (${left} operations before)`] : []),
     ...lines.slice(1, 1 + shown.length),
     `which leaves: ${(words.state ?? plain)(state)}`,
-    ...(others.length > 0 ? ['under way at the same time, and of no help:', ...others] : []),
+    ...(others.length > 0 ? ['called before that answer, without effect in this order:', ...others] : []),
   ]
 }
 

@@ -37,6 +37,13 @@ export interface SequentialModel<State, Input, Output> {
    */
   step(state: State, input: Input, output: Output | Unknown): Step<State>
 
+  /**
+   * How far the thing had come when an operation took effect, if its answer tells: a version, an offset. Operations take effect in
+   * the order of their ranks, those of one rank in any. This must follow from `step`; it only saves work, and a lot of it where many
+   * use one thing at the same time. Default: nothing is known.
+   */
+  rank?(input: Input, output: Output): number | undefined
+
   /** The same text for states that behave the same from here on, and for no others. */
   key(state: State): string
 

@@ -11,8 +11,6 @@ export class Place {
   position = 0
   /** How many unanswered operations have been called by then. */
   called = 0
-  /** How many of them are in the order. */
-  usedCount = 0
   /** The answered operation that is under way in each slot, or none. */
   readonly #current: Int32Array
   /** Slots whose operation is in the order already, though it has not returned. */
@@ -38,7 +36,12 @@ export class Place {
 
   /** The operation whose return is next: nothing goes on unless it is put in order. Not at the end. */
   get due(): number {
-    return ~this.#timeline.events[this.position]!
+    return this.returning(this.position)
+  }
+
+  /** The operation whose return is at a position. */
+  returning(position: number): number {
+    return ~this.#timeline.events[position]!
   }
 
   /** How many candidates {@link candidate} knows. */
@@ -71,7 +74,6 @@ export class Place {
   /** Puts an operation next in the order. */
   take(operation: number): void {
     this.#flip(operation)
-    if (this.isUnanswered(operation)) this.usedCount++
     this.#advance()
   }
 
@@ -89,7 +91,6 @@ export class Place {
       else this.#current[slot] = NOBODY
     }
     this.#flip(operation)
-    if (this.isUnanswered(operation)) this.usedCount--
   }
 
   #flip(operation: number): void {

@@ -1,4 +1,9 @@
-import type { CoordinatorInput, CoordinatorOperation, CoordinatorOutput } from './coordinator.js'
+import {
+  revisionIn,
+  type CoordinatorInput,
+  type CoordinatorOperation,
+  type CoordinatorOutput,
+} from './coordinator.js'
 import { inputWords, outputWords } from './coordinator-words.js'
 import { isAnswered, type AnsweredOperation } from './operation.js'
 
@@ -24,18 +29,6 @@ export function checkRevisions(history: readonly CoordinatorOperation[]): string
   }
   const changes = told.filter(({ operation }) => operation.output.is === 'done')
   return [...findTwice(changes), ...findLate(changes, told)]
-}
-
-function revisionIn(output: CoordinatorOutput): number | undefined {
-  switch (output.is) {
-    case 'present':
-    case 'done':
-      return output.revision
-    case 'conflict':
-      return output.actual === 'absent' ? undefined : output.actual
-    case 'absent':
-      return undefined
-  }
 }
 
 function findTwice(changes: readonly Told[]): string[] {

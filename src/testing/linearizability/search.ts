@@ -2,24 +2,25 @@ import { Configurations } from './configurations.js'
 import { UNKNOWN, type SequentialModel, type Step } from './model.js'
 import { isAnswered, type Operation } from './operation.js'
 import { Place } from './place.js'
+import { Ranks } from './ranks.js'
 import { layOut } from './timeline.js'
 
 /** What a search has come to, and how much work it was. */
 export type Found<State> = { readonly steps: number } & (
-  { readonly is: 'order' } | { readonly is: 'stuck'; readonly stuck: Stuck<State> } | { readonly is: 'limit' }
+  | {
+      readonly is: 'order'
+      /** Indices of the operations, in that order. */
+      readonly order: readonly number[]
+      /** The state after that. */
+      readonly state: State
+    }
+  | {
+      readonly is: 'none'
+      /** An operation; what returned before it did can be put in order. */
+      readonly reached: number
+    }
+  | { readonly is: 'limit' }
 )
-
-/** Where the search that came farthest could not go on. All operations are indices of the history. */
-export interface Stuck<State> {
-  /** The first operation, by returns, that cannot be explained: up to its return everything can. */
-  readonly due: number
-  /** The most that could be put in order, in that order. */
-  readonly order: Int32Array
-  /** The state after that. */
-  readonly state: State
-  /** What else was under way and not in the order. */
-  readonly others: readonly number[]
-}
 
 /** An operation of the order, and what to go back to when it is taken out again. */
 interface Choice<State> {
@@ -60,22 +61,23 @@ export function searchOrder<State, Input, Output>(
     return model.step(before, operation.input, isAnswered(operation) ? operation.output : UNKNOWN)
   }
   const choices: Choice<State>[] = []
-  const farthest = new Farthest<State>()
+  const ranks = new Ranks(model, operations)
+  let farthest = place.position
   let state = model.init()
   let stateId = idOf(state)
   let candidate = 0
 
   while (!place.isEnd) {
     if (candidate === place.candidates) {
-      farthest.note(place, choices, state)
       const last = choices.pop()
-      if (!last) return { is: 'stuck', stuck: farthest.stuck!, steps: steps + seen.compared }
+      if (!last) return { is: 'none', reached: place.returning(farthest), steps: steps + seen.compared }
       place.untake(last.operation, last.position)
+      ranks.untake(last.operation)
       ;({ state, stateId, candidate } = last)
       continue
     }
     const index = place.candidate(candidate++)
-    if (index < 0) continue
+    if (index < 0 || !ranks.isNext(index)) continue
     if (steps + seen.compared >= limit || seen.full) return { is: 'limit', steps: steps + seen.compared }
     const step = stepOf(state, index)
     if (!step.ok) continue
@@ -92,38 +94,17 @@ export function searchOrder<State, Input, Output>(
     place.take(index)
     if (seen.add(place.position, nextId, place.ordered, place.used)) {
       choices.push({ operation: index, state, stateId, position, candidate })
+      ranks.take(index)
+      farthest = Math.max(farthest, place.position)
       ;({ state } = step)
       stateId = nextId
       candidate = 0
     } else place.untake(index, position)
   }
-  return { is: 'order', steps: steps + seen.compared }
-}
-
-/**
- * Keeps the best of the places at which a search could not go on: the latest; of these one with the most answered operations in
- * order; of these one with the fewest unanswered ones.
- */
-class Farthest<State> {
-  stuck: Stuck<State> | undefined
-  #position = -1
-  #answered = -1
-  #used = -1
-
-  note(place: Place, choices: readonly Choice<State>[], state: State): void {
-    const { position, usedCount } = place
-    const answered = choices.length - usedCount
-    const more = position - this.#position || answered - this.#answered || this.#used - usedCount
-    if (more <= 0) return
-    this.#position = position
-    this.#answered = answered
-    this.#used = usedCount
-    const others: number[] = []
-    for (let candidate = 1; candidate < place.candidates; candidate++) {
-      const operation = place.candidate(candidate)
-      if (operation >= 0) others.push(operation)
-    }
-    const order = Int32Array.from(choices, ({ operation }) => operation)
-    this.stuck = { due: place.due, order, state, others }
+  return {
+    is: 'order',
+    order: choices.map(({ operation }) => operation),
+    state,
+    steps: steps + seen.compared,
   }
 }
