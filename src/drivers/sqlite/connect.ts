@@ -1,8 +1,9 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type SQLite from 'better-sqlite3'
 import { systemClock } from '../../core/clock.js'
 import { eventError } from '../../events/errors.js'
+import { flushFully, makeDirectory, syncDirectory } from './disk.js'
 import { isBusy } from './faults.js'
 import { checkTables, FORMAT, formatOf, migrate } from './format.js'
 import { checkWitness, witnessedHead } from './head-file.js'
@@ -70,12 +71,6 @@ export function connectWriter(sqlite: Sqlite, file: string): SQLite.Database {
   }
 }
 
-/** On macOS a plain fsync leaves what is written in the cache of the disk; elsewhere this changes nothing. */
-export function flushFully(db: SQLite.Database): void {
-  db.pragma('fullfsync = ON')
-  db.pragma('checkpoint_fullfsync = ON')
-}
-
 /**
  * Opens a log that {@link connectWriter} has opened before, to read. Never waits for a lock: it is for the thread of the
  * event loop.
@@ -98,24 +93,6 @@ function checkSchema(sqlite: Sqlite, db: SQLite.Database, file: string): void {
     checkTables(db, fresh, file)
   } finally {
     fresh.close()
-  }
-}
-
-function makeDirectory(directory: string): void {
-  const made = mkdirSync(directory, { recursive: true })
-  if (made === undefined) return
-  for (let path = directory; path.length >= made.length; path = dirname(path)) syncDirectory(dirname(path))
-}
-
-/** Makes the names in a directory survive a loss of power. */
-export function syncDirectory(directory: string): void {
-  // Windows opens no directory, and needs none of it.
-  if (process.platform === 'win32') return
-  const fd = openSync(directory, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
   }
 }
 

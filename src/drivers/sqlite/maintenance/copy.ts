@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { BanyanError } from '../../../core/errors.js'
-import { syncDirectory } from '../connect.js'
+import { syncDirectory } from '../disk.js'
 
 /**
  * Copies a log that is in use, as it is at this moment, into a new file. The file has its name only when all of it is on

@@ -1,7 +1,7 @@
 /** The thread that copies the write-ahead log into the file while the writer goes on. */
 import SQLite from 'better-sqlite3'
 import { parentPort, workerData } from 'node:worker_threads'
-import { flushFully } from '../connect.js'
+import { flushFully } from '../disk.js'
 
 /** How many frames the log has, and how many of them are in the file; -1 if that is not known. */
 export interface Copied {
