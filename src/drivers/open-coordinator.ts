@@ -1,10 +1,12 @@
+import { resolve } from 'node:path'
 import { BanyanError } from '../core/errors.js'
 import { suggest } from '../core/suggest.js'
 import type { CoordinatorContext, CoordinatorDriver } from '../coordination/driver.js'
 import { coordinationError } from '../coordination/errors.js'
+import type { SqliteCoordinatorSpec } from './sqlite/coordinator/spec.js'
 
 /** Which driver, and what it needs: the `coordination` of a `banyan.yaml`. */
-export type CoordinatorSpec = MemoryCoordinatorSpec
+export type CoordinatorSpec = MemoryCoordinatorSpec | SqliteCoordinatorSpec
 
 /** Keys in the memory of this process. */
 export interface MemoryCoordinatorSpec {
@@ -19,6 +21,8 @@ const DRIVERS: {
   ) => Promise<CoordinatorDriver>
 } = {
   memory: async (_, context) => (await import('./memory/coordinator.js')).memoryCoordinator(context),
+  sqlite: async (spec, context) =>
+    (await import('./sqlite/coordinator/driver.js')).openSqliteCoordinator(spec, context),
 }
 
 const PLACES =
@@ -55,10 +59,14 @@ export async function openCoordinatorDriver(
 
 /** What a URL of a coordinator says. */
 export function coordinatorSpecOf(url: string): CoordinatorSpec {
-  const [, scheme = ''] = /^([a-z+]+):(.*)$/s.exec(url) ?? []
+  const [, scheme = '', rest = ''] = /^([a-z+]+):(.*)$/s.exec(url) ?? []
   switch (scheme) {
     case 'memory':
       return { driver: 'memory' }
+    case 'sqlite':
+      if (rest === '')
+        throw coordinationError('BANYAN_DRIVER_MISSING', `sqlite: is without a path; ${PLACES}`)
+      return { driver: 'sqlite', path: resolve(rest.replace(/^\/\//, '')) }
     default:
       throw unknownDriver(scheme === '' ? url : scheme)
   }

@@ -1,0 +1,397 @@
+import type { Database } from 'better-sqlite3'
+import { sleep, type Clock, type Timer } from '../../../core/clock.js'
+import { BanyanError } from '../../../core/errors.js'
+import { andThen, type Maybe } from '../../../core/maybe.js'
+import { checkOptions, type OptionTable } from '../../../core/options.js'
+import type {
+  Changes,
+  CoordinatorCapabilities,
+  DeleteResult,
+  Entry,
+  Expected,
+  Listing,
+  PutResult,
+} from '../../../coordination/coordinator.js'
+import type { CoordinatorContext, CoordinatorDriver, Grant } from '../../../coordination/driver.js'
+import { coordinationError, isPassing } from '../../../coordination/errors.js'
+import { Feed, type History, type HistoryPage } from '../../../coordination/feed.js'
+import { loadSqlite } from '../connect.js'
+import { Wakeups } from '../wakeups.js'
+import { Checkpoints } from './checkpoints.js'
+import { connect, type Connection } from './connect.js'
+import { Durability } from './durability.js'
+import { faultOf, isBusy, unknownOutcome } from './faults.js'
+import { HeadFile } from './head-file.js'
+import { thisMachine, type Machine } from './machine.js'
+import { Patience } from './patience.js'
+import { fileOf, identityOf, Place } from './place.js'
+import { beginningWith, only, type Range } from './range.js'
+import type { SqliteCoordinatorSpec } from './spec.js'
+import { Store } from './store.js'
+
+const CAPABILITIES: CoordinatorCapabilities = {
+  driver: 'sqlite',
+  shared: 'machine',
+  durable: 'power loss',
+  minTtl: 100,
+  maxTtl: 24 * 3600 * 1000,
+}
+
+const OPTIONS: OptionTable<SqliteCoordinatorSpec> = {
+  driver: { kind: 'choice', values: ['sqlite'], doc: 'this driver' },
+  path: { kind: 'string', doc: 'a directory, or a file whose name ends in .db' },
+}
+
+/** How long other processes may keep the file locked, in ms. */
+const PATIENCE_MS = 5000
+/** Between tries to open it, in ms. */
+const OPEN_RETRY_MS = 3
+/**
+ * How often it is looked for leases of others that are over, in ms: each process that has the file open ends those whose time
+ * has come. A lease that is longer than this is known long before.
+ */
+const LOOK_MS = 500
+/** Other processes are told of changes at most so often, in ms. */
+const TELL_MS = 1
+/** After so many changes, some are forgotten. */
+const COMPACT_EVERY = 512
+
+/** What the driver takes from the machine; tests put others in its place. */
+export interface Surroundings {
+  readonly machine: Machine
+  readonly identityOf: (file: string) => string
+}
+
+/**
+ * Opens keys in a SQLite file.
+ *
+ * @throws `BANYAN_COORDINATOR_FORMAT`, `BANYAN_COORDINATOR_CORRUPT`, `BANYAN_COORDINATOR_UNAVAILABLE`
+ */
+export async function openSqliteCoordinator(
+  spec: SqliteCoordinatorSpec,
+  { clock }: CoordinatorContext,
+  { machine, identityOf: identity }: Surroundings = { machine: thisMachine(), identityOf },
+): Promise<CoordinatorDriver> {
+  checkOptions('the sqlite coordinator', OPTIONS, spec)
+  if (typeof spec.path !== 'string' || spec.path === '')
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', 'the sqlite coordinator: path is missing, as in ./data')
+  const file = fileOf(spec.path)
+  const sqlite = await loadSqlite().catch((error: unknown) => {
+    if (!(error instanceof BanyanError)) throw error
+    throw coordinationError('BANYAN_COORDINATOR_UNAVAILABLE', error.message, error)
+  })
+  for (const until = clock.now() + PATIENCE_MS; ;) {
+    let connection: Connection | undefined
+    try {
+      connection = connect(sqlite, file, { boot: machine.boot, identityOf: identity })
+      const driver = new SqliteCoordinator(connection, file, clock, machine)
+      await driver.open()
+      return driver
+    } catch (error) {
+      connection?.db.close()
+      if (!isBusy(error) || clock.now() >= until) throw faultOf(error, file)
+    }
+    await sleep(clock, OPEN_RETRY_MS)
+  }
+}
+
+class SqliteCoordinator implements CoordinatorDriver, History {
+  readonly capabilities = CAPABILITIES
+  readonly #file: string
+  readonly #clock: Clock
+  readonly #machine: Machine
+  readonly #db: Database
+  readonly #store: Store
+  readonly #place: Place
+  readonly #patience: Patience
+  readonly #heads: HeadFile
+  readonly #durability: Durability
+  readonly #checkpoints: Checkpoints
+  readonly #wakeups: Wakeups
+  readonly #feed = new Feed(this)
+  /** Leases that were granted here and, as far as is known, not ended. */
+  readonly #leases = new Set<string>()
+  #closed = false
+  /** Whether the file was not in its place, the last time that somebody looked. */
+  #gone = false
+  /** When to look for leases that are over, on the clock of the machine. */
+  #lookAt = 0
+  #looking: Timer | undefined
+  #waiting = 0
+  /** Whether the last page could not be read. */
+  #failing = false
+  #compactAt = COMPACT_EVERY
+  #telling: Timer | undefined
+  #toldAt = -Infinity
+  #toldRevision = 0
+
+  constructor({ db, epoch }: Connection, file: string, clock: Clock, machine: Machine) {
+    this.#file = file
+    this.#clock = clock
+    this.#machine = machine
+    this.#db = db
+    this.#store = new Store(db, file, epoch, machine)
+    this.#store.head()
+    this.#place = new Place(file)
+    this.#patience = new Patience(clock)
+    this.#checkpoints = new Checkpoints(db, file)
+    this.#heads = new HeadFile(file)
+    this.#durability = new Durability(file, this.#heads.read().durable, {
+      written: () => this.#store.revision,
+      checkpoint: () => this.#checkpointHere(),
+      reached: () => this.#tell(),
+    })
+    this.#wakeups = new Wakeups(file, clock, () => {
+      this.#checkPlace()
+      return this.#store.head()
+    })
+  }
+
+  /** What was done before it was opened would outlive a loss of power: nobody has to look at that again. */
+  open(): Promise<void> {
+    return this.#durability.until(this.#store.revision)
+  }
+
+  get(key: string): Maybe<Entry | undefined> {
+    return this.#do(() => this.#store.get(key), only(key))
+  }
+
+  list(prefix: string): Maybe<Listing> {
+    const range = beginningWith(prefix)
+    return this.#do(() => this.#store.list(range), range)
+  }
+
+  put(key: string, value: string, expected: Expected, lease: string | undefined): Maybe<PutResult> {
+    return this.#do(() => this.#store.put(key, value, expected, lease), only(key))
+  }
+
+  delete(key: string, expected: Expected): Maybe<DeleteResult> {
+    return this.#do(() => this.#store.delete(key, expected), only(key))
+  }
+
+  head(): Maybe<number> {
+    return this.#do(() => this.#store.head())
+  }
+
+  grant(ttl: number): Maybe<Grant> {
+    return andThen(
+      this.#do(() => this.#store.grant(ttl)),
+      (grant) => {
+        this.#leases.add(grant.id)
+        this.#lookBy(this.#machine.now() + ttl)
+        return grant
+      },
+    )
+  }
+
+  renew(leases: readonly string[], within: number): Maybe<readonly boolean[]> {
+    return andThen(
+      this.#do(() => this.#store.renew(leases), undefined, Math.min(within, PATIENCE_MS)),
+      (answers) => {
+        for (const [index, lease] of leases.entries()) if (!answers[index]) this.#leases.delete(lease)
+        return answers
+      },
+    )
+  }
+
+  revoke(lease: string): Maybe<void> {
+    this.#leases.delete(lease)
+    return this.#do(() => this.#store.revoke(lease))
+  }
+
+  watch(prefix: string, after: number, signal: AbortSignal): AsyncIterable<Changes> {
+    return this.#feed.watch(prefix, after, signal)
+  }
+
+  async page(prefix: string, after: number, limit: number): Promise<HistoryPage> {
+    try {
+      const page = await this.#do(() => this.#store.page(prefix, after, limit), beginningWith(prefix))
+      this.#failing = false
+      return page
+    } catch (error) {
+      this.#failing = this.passes(error)
+      throw error
+    }
+  }
+
+  async changed(after: number, signal: AbortSignal): Promise<void> {
+    if (this.#closed) return
+    if (this.#failing) await sleep(this.#clock, LOOK_MS, signal).catch(() => undefined)
+    this.#waiting++
+    this.#lookLater()
+    try {
+      await this.#wakeups.wait(after, signal)
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  passes(error: unknown): boolean {
+    return isPassing(error) && !this.#gone && !this.#store.takenOver
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#looking?.cancel()
+    this.#telling?.cancel()
+    this.#patience.close(closed())
+    this.#wakeups.close()
+    await this.#durability.close()
+    await this.#checkpoints.close()
+    this.#tellNow()
+    this.#heads.close()
+    this.#db.close()
+  }
+
+  /**
+   * Does something with the store, and answers when what the answer says would outlive a loss of power.
+   *
+   * @param range - the keys that it is about
+   */
+  #do<Result>(work: () => Result, range?: Range, patience = PATIENCE_MS): Maybe<Result> {
+    let changes = 0
+    const answer = (result: Result): Maybe<Result> => this.#outlasting(result, range, changes)
+    try {
+      const done = this.#patience.do(() => {
+        if (this.#closed) throw closed()
+        if (this.#gone) this.#checkPlace()
+        this.#endLeases()
+        const before = this.#store.changes
+        const result = work()
+        changes = this.#store.changes - before
+        this.#afterwards(changes > 0)
+        return result
+      }, patience)
+      return andThen(done instanceof Promise ? done.catch(this.#fail) : done, answer)
+    } catch (error) {
+      return this.#fail(error)
+    }
+  }
+
+  readonly #fail = (error: unknown): never => {
+    throw faultOf(error, this.#file)
+  }
+
+  #outlasting<Result>(result: Result, range: Range | undefined, changes: number): Maybe<Result> {
+    const { lasting } = this.#store
+    if (lasting <= this.#durability.horizon || !range) return result
+    // Another process may have waited for it already.
+    this.#durability.horizon = Math.max(this.#durability.horizon, this.#heads.read().durable)
+    if (lasting <= this.#durability.horizon || !this.#store.touched(range, this.#durability.horizon))
+      return result
+    return this.#durability.until(lasting).then(
+      () => result,
+      (error: unknown) => {
+        throw changes > 0 ? unknownOutcome(this.#file, error) : faultOf(error, this.#file)
+      },
+    )
+  }
+
+  #afterwards(changed: boolean): void {
+    try {
+      this.#checkPlace()
+    } catch (error) {
+      throw changed ? unknownOutcome(this.#file, error) : error
+    }
+    if (!changed) return
+    const { revision, lasting } = this.#store
+    this.#wakeups.reached(revision)
+    // Others who look at what is not on disk yet would have to wait for it: they are told when it is.
+    if (lasting < revision) this.#tell()
+    if (this.#store.changes >= this.#compactAt) this.#compact()
+    this.#checkpoints.afterTransaction()
+  }
+
+  /** After something was done, as what comes before that proves nothing: whoever removes the file may be faster. */
+  #checkPlace(): void {
+    this.#gone = !this.#place.holds
+    if (this.#gone) throw gone(this.#file)
+  }
+
+  #compact(): void {
+    this.#compactAt = this.#store.changes + COMPACT_EVERY
+    try {
+      this.#store.compact()
+    } catch {
+      // Somebody is in the way, or the disk is full: it is tried again after the next changes.
+    }
+  }
+
+  #checkpointHere(): boolean {
+    const [{ busy }] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+    return busy === 0
+  }
+
+  /** Ends leases whose time is over, if it is time to look. */
+  #endLeases(): void {
+    const now = this.#machine.now()
+    if (now < this.#lookAt) return
+    this.#lookAt = now + LOOK_MS
+    const before = this.#store.changes
+    try {
+      const next = this.#store.expire()
+      if (next !== undefined) this.#lookBy(next)
+      else this.#leases.clear()
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      // Whoever is in the way may be doing it.
+      this.#lookAt = now + OPEN_RETRY_MS
+    }
+    if (this.#store.changes > before) this.#afterwards(true)
+  }
+
+  #lookBy(at: number): void {
+    if (at < this.#lookAt) {
+      this.#lookAt = at
+      this.#looking?.cancel()
+      this.#looking = undefined
+    }
+    this.#lookLater()
+  }
+
+  /** As long as somebody waits for changes, or leases of this process may end. */
+  #lookLater(): void {
+    if (this.#looking || this.#closed || (this.#waiting === 0 && this.#leases.size === 0)) return
+    const wait = Math.max(1, this.#lookAt - this.#machine.now())
+    this.#looking = this.#clock.schedule(this.#clock.now() + wait, () => {
+      this.#looking = undefined
+      try {
+        this.#checkPlace()
+        this.#endLeases()
+      } catch {
+        // Who asks for something is told what is wrong.
+        this.#lookAt = this.#machine.now() + LOOK_MS
+      }
+      this.#lookLater()
+    })
+  }
+
+  /** Tells other processes, soon, how far the changes have come. */
+  #tell(): void {
+    if (this.#telling || this.#closed) return
+    const now = this.#clock.now()
+    if (now >= this.#toldAt + TELL_MS) this.#tellNow()
+    else
+      this.#telling = this.#clock.schedule(this.#toldAt + TELL_MS, () => {
+        this.#telling = undefined
+        this.#tellNow()
+      })
+  }
+
+  #tellNow(): void {
+    this.#toldAt = this.#clock.now()
+    this.#heads.write({ revision: this.#store.revision, durable: this.#durability.horizon })
+  }
+}
+
+function gone(file: string): Error {
+  return coordinationError(
+    'BANYAN_COORDINATOR_UNAVAILABLE',
+    `${file} was removed or replaced while it was in use: others would not see what is done here. Open it again`,
+  )
+}
+
+function closed(): Error {
+  return coordinationError('BANYAN_COORDINATOR_CLOSED', 'the coordinator is closed')
+}
