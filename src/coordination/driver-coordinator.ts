@@ -1,5 +1,3 @@
-import { backoffWait } from '../core/backoff.js'
-import { sleep } from '../core/clock.js'
 import { duration, formatDuration, type Duration } from '../core/duration.js'
 import type { Maybe } from '../core/maybe.js'
 import { checkOptions, type OptionTable } from '../core/options.js'
@@ -20,9 +18,10 @@ import type {
   WatchOptions,
 } from './coordinator.js'
 import type { CoordinatorDriver } from './driver.js'
-import { coordinationError, isPassing } from './errors.js'
+import { coordinationError, hasCode } from './errors.js'
 import { checkKey, checkPrefix, checkRevision, checkValue } from './keys.js'
 import { Leases } from './leases.js'
+import { patiently } from './patiently.js'
 import { SharedSession } from './session.js'
 
 /** Options of {@link openCoordinator}. */
@@ -37,7 +36,6 @@ const OPTIONS: OptionTable<CoordinatorOptions> = {
 
 /** How long a session's lease is kept without renewal unless said otherwise. */
 const SESSION_TTL: Duration = '10s'
-const RETRY = { base: 50, factor: 2, max: 2000 }
 
 /** The coordinator over a driver: everything that is the same whatever the engine. */
 export class DriverCoordinator implements Coordinator {
@@ -75,8 +73,14 @@ export class DriverCoordinator implements Coordinator {
     const { expected = 'any', lease } = options
     checkExpected(expected)
     const driver = this.#open()
-    lease?.check()
-    return driver.put(key, value, expected, lease?.id)
+    if (!lease) return driver.put(key, value, expected, undefined)
+    lease.check()
+    try {
+      return await driver.put(key, value, expected, lease.id)
+    } catch (error) {
+      if (hasCode(error, 'BANYAN_LEASE_LOST')) this.#leases.lost(lease)
+      throw error
+    }
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<DeleteResult> {
@@ -108,7 +112,7 @@ export class DriverCoordinator implements Coordinator {
     const own = new AbortController()
     const { signal } = options
     const ending = signal ? AbortSignal.any([signal, own.signal]) : own.signal
-    const after = options.after ?? this.#patiently(() => this.#open().head(), ending)
+    const after = options.after ?? patiently(this.runtime, () => this.#open().head(), ending)
     // Whoever never iterates never sees it fail.
     if (typeof after !== 'number') after.catch(() => undefined)
     return this.#watch(prefix, after, own, ending)
@@ -160,20 +164,6 @@ export class DriverCoordinator implements Coordinator {
         `the ${driver} driver keeps leases of ${formatDuration(minTtl)} to ${formatDuration(maxTtl)}, not of ${formatDuration(ms)}`,
       )
     return ms
-  }
-
-  /** Until the engine answers; undefined if the signal aborted first. */
-  async #patiently<Value>(ask: () => Maybe<Value>, signal: AbortSignal): Promise<Value | undefined> {
-    for (let failures = 1; !signal.aborted; failures++) {
-      try {
-        return await ask()
-      } catch (error) {
-        if (!isPassing(error)) throw error
-        const wait = backoffWait(RETRY, failures, 'equal', this.runtime.random)
-        await sleep(this.runtime.clock, wait, signal).catch(() => undefined)
-      }
-    }
-    return undefined
   }
 }
 

@@ -50,3 +50,13 @@ export type {
 } from './coordinator.js'
 export type { CoordinatorOptions } from './driver-coordinator.js'
 export type { CoordinationErrorCode } from './errors.js'
+
+export type { Held } from './line/held.js'
+export type { AcquireOptions, Lock, LockOptions } from './line/lock.js'
+export type { Member } from './line/member.js'
+export { lock } from './lock/lock.js'
+export { lockAll, type HeldAll } from './lock/lock-all.js'
+export { forceUnlock, readLocks, type LockState } from './lock/read-locks.js'
+export { readWriteLock, type ReadWriteLock } from './lock/read-write-lock.js'
+export { semaphore, type Semaphore, type SemaphoreOptions } from './semaphore/semaphore.js'
+export { readSemaphores, type SemaphoreState } from './semaphore/read-semaphores.js'

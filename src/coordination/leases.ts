@@ -17,6 +17,8 @@ const RENEWED = 1 / 6
 /** Leases that are due within this part of their time go along. */
 const ALONG = 1 / 24
 
+const GONE = 'the engine does not have it any more'
+
 /** Takes leases and keeps them: one timer and one request at a time for all that are due. */
 export class Leases {
   readonly #driver: CoordinatorDriver
@@ -57,6 +59,11 @@ export class Leases {
     this.#held.add(lease)
     this.#wakeAt(lease.next())
     return lease
+  }
+
+  /** The engine has said that it does not have it. */
+  lost(lease: Lease): void {
+    if (lease instanceof KeptLease) lease.lose(GONE)
   }
 
   /** Releases all. */
@@ -110,7 +117,7 @@ export class Leases {
       )
       for (const [index, lease] of leases.entries()) {
         if (answers[index]) lease.renewed(sent)
-        else lease.lose('the engine does not have it any more')
+        else lease.lose(GONE)
       }
     } catch (error) {
       // Tried again when it is next due; the belief in it ends by itself.

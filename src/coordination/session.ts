@@ -3,8 +3,7 @@ import { sleep } from '../core/clock.js'
 import type { Runtime } from '../core/runtime.js'
 import type { Lease, Session } from './coordinator.js'
 import { isPassing } from './errors.js'
-
-const RETRY = { base: 50, factor: 2, max: 2000 }
+import { RETRY } from './patiently.js'
 
 /** One lease for everything in a process that has the same ttl, taken when it is needed. */
 export class SharedSession implements Session {

@@ -1,0 +1,49 @@
+import { sleep, type Clock } from '../../core/clock.js'
+
+/** How long somebody waits: until a signal, or for a time. */
+export interface Limit {
+  readonly signal: AbortSignal
+  /** To be called when the waiting is over. */
+  dispose(): void
+}
+
+/**
+ * Puts a signal and a time together.
+ *
+ * @param ms - after which `reason` is what it is aborted with
+ */
+export function limitOf(
+  clock: Clock,
+  signal: AbortSignal | undefined,
+  ms: number | undefined,
+  reason: () => Error,
+): Limit | undefined {
+  if (ms === undefined) return signal && { signal, dispose: () => undefined }
+  const limit = new AbortController()
+  const abort = (): void => limit.abort(signal?.reason)
+  const timer = clock.schedule(clock.now() + ms, () => limit.abort(reason()))
+  if (signal?.aborted) abort()
+  else signal?.addEventListener('abort', abort, { once: true })
+  return {
+    signal: limit.signal,
+    dispose() {
+      timer.cancel()
+      signal?.removeEventListener('abort', abort)
+    },
+  }
+}
+
+/** Waits for work, or stops waiting for it when the signal aborts; then rejects with its reason, at once. */
+export function unless<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+/** Waits for a time, or until the signal aborts. */
+export function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return sleep(clock, ms, signal).catch(() => undefined)
+}

@@ -1,0 +1,33 @@
+import type { Entry } from '../coordinator.js'
+
+/** Somebody in a line, as keys tell. */
+export interface Member {
+  /** Who it is, by default `host:pid`. */
+  readonly holder: string
+  /** The fencing token, which is also its order in line. */
+  readonly token: number
+  /** When it came into the line, in ms since the epoch, on its own clock. */
+  readonly since: number
+  readonly key: string
+}
+
+/** What the value of a key says; nothing, if it is of somebody else. */
+export function fieldsOf({ value }: Pick<Entry, 'value'>): Readonly<Record<string, unknown>> {
+  try {
+    const fields: unknown = JSON.parse(value)
+    return typeof fields === 'object' && fields !== null ? (fields as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+/** Somebody in a line. */
+export function memberOf(entry: Entry): Member {
+  const { holder, since } = fieldsOf(entry)
+  return {
+    holder: typeof holder === 'string' ? holder : '?',
+    token: entry.created,
+    since: typeof since === 'number' ? since : 0,
+    key: entry.key,
+  }
+}

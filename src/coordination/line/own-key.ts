@@ -1,0 +1,51 @@
+import { backoffWait } from '../../core/backoff.js'
+import { sleep } from '../../core/clock.js'
+import type { Coordinator, Lease } from '../coordinator.js'
+import { isPassing } from '../errors.js'
+import { RETRY } from '../patiently.js'
+
+/** A key of this process that others wait for. */
+export interface OwnKey {
+  readonly key: string
+  readonly lease: Lease
+  /** Whether a put of it may still be on its way, as nobody knows what became of it. */
+  readonly doubtful: boolean
+}
+
+const numbers = new WeakMap<Lease, number>()
+
+/** What nothing else is called: as many of a process share a lease, its id and a number. */
+export function ownId(lease: Lease): string {
+  const number = (numbers.get(lease) ?? 0) + 1
+  numbers.set(lease, number)
+  return `${lease.id}-${number}`
+}
+
+/**
+ * Deletes a key of this process, so that others need not wait for it. Never fails and waits for the first try only; what does
+ * not work is tried again for as long as the lease keeps the key.
+ */
+export async function leave(coordinator: Coordinator, own: OwnKey): Promise<void> {
+  // What is still on its way may put the key there after it was deleted.
+  const until = own.doubtful ? coordinator.runtime.clock.now() + own.lease.ttl : 0
+  if ((await remove(coordinator, own.key)) && !own.doubtful) return
+  void insist(coordinator, own, until)
+}
+
+async function insist(coordinator: Coordinator, { key, lease }: OwnKey, until: number): Promise<void> {
+  const { clock, random } = coordinator.runtime
+  for (let tries = 1; !lease.signal.aborted; tries++) {
+    await sleep(clock, backoffWait(RETRY, tries, 'equal', random))
+    if ((await remove(coordinator, key)) && clock.now() >= until) return
+  }
+}
+
+/** @returns whether it is gone, or nothing can be done about it any more */
+async function remove(coordinator: Coordinator, key: string): Promise<boolean> {
+  try {
+    await coordinator.delete(key)
+    return true
+  } catch (error) {
+    return !isPassing(error)
+  }
+}
