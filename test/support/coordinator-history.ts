@@ -1,6 +1,7 @@
 import { seededRandom } from '../../src/core/random.js'
 import { choices } from '../../src/testing/seed.js'
 import type {
+  CoordinatorEntry,
   CoordinatorInput,
   CoordinatorOperation,
   CoordinatorOutput,
@@ -33,17 +34,14 @@ export class Store {
 
   apply(input: CoordinatorInput): CoordinatorOutput {
     const kept = this.#keys.get(input.key)
-    if (input.op === 'get')
-      return kept
-        ? { is: 'present', value: kept.value, revision: kept.revision, created: kept.created }
-        : { is: 'absent' }
+    if (input.op === 'get') return kept ? { is: 'present', ...entryOf(kept) } : { is: 'absent' }
     if (input.op === 'expire') {
       if (kept?.lease === input.lease && this.#keys.delete(input.key)) this.#revision++
       return { is: 'done' }
     }
     const { expected } = input
     const isExpected = expected === 'any' || expected === (kept?.revision ?? 'absent')
-    if (!isExpected) return { is: 'conflict', actual: kept?.revision ?? 'absent' }
+    if (!isExpected) return { is: 'conflict', actual: kept ? entryOf(kept) : 'absent' }
     if (input.op === 'delete') {
       if (!this.#keys.delete(input.key)) return { is: 'done' }
       return { is: 'done', revision: ++this.#revision }
@@ -55,8 +53,12 @@ export class Store {
       created: kept?.created ?? revision,
       ...(input.lease !== undefined && { lease: input.lease }),
     })
-    return { is: 'done', revision }
+    return { is: 'done', revision, created: kept?.created ?? revision }
   }
+}
+
+function entryOf({ value, revision, created }: Kept): CoordinatorEntry {
+  return { value, revision, created }
 }
 
 /** What a store that is not true does now and then. */

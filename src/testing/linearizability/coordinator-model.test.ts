@@ -24,7 +24,7 @@ const put = (value: string, expected: Expected = 'any', lease?: string): Coordin
   expected,
   ...(lease !== undefined && { lease }),
 })
-const remove = (expected: 'any' | number = 'any'): CoordinatorInput => ({ op: 'delete', key: 'a', expected })
+const remove = (expected: Expected = 'any'): CoordinatorInput => ({ op: 'delete', key: 'a', expected })
 
 const absent: CoordinatorOutput = { is: 'absent' }
 const done = (revision?: number): CoordinatorOutput => ({
@@ -73,6 +73,16 @@ describe('the model of a coordinator', () => {
       [put('y', 1), conflict(2)],
       [remove(1), conflict(2)],
       [get(), present('x', 2)],
+    ],
+    'a conflict that tells what is there, and a put that tells when the key was made': [
+      [put('x'), done(1)],
+      [put('y'), { is: 'done', revision: 2, created: 1 }],
+      [put('z', 1), { is: 'conflict', actual: { value: 'y', revision: 2, created: 1 } }],
+    ],
+    'a deletion that expects nothing': [
+      [remove('absent'), done()],
+      [put('x'), done(1)],
+      [remove('absent'), conflict(1)],
     ],
     'a key that is made again': [
       [put('x'), done(1)],
@@ -196,6 +206,18 @@ describe('the model of a coordinator', () => {
       [put('x'), done(1)],
       [put('y', 3), conflict(2)],
     ],
+    'a conflict with a value that is not there': [
+      [put('x'), done(1)],
+      [put('y', 'absent'), { is: 'conflict', actual: { value: 'z', revision: 1 } }],
+    ],
+    'a put that tells another time of creation': [
+      [put('x'), done(1)],
+      [put('y'), { is: 'done', revision: 2, created: 2 }],
+    ],
+    'a deletion that expects nothing and finds something': [
+      [put('x'), done(1)],
+      [remove('absent'), done()],
+    ],
     'a conflict of what expects anything': [[put('x'), conflict('absent')]],
     'an absence that nothing has made': [
       [put('x'), done(1)],
@@ -270,7 +292,9 @@ describe('the model of a coordinator', () => {
     'reads a revision that is none': (output) =>
       output.is === 'present' ? { ...output, revision: output.revision + 0.5 } : undefined,
     'says of a conflict what is not so': (output) =>
-      output.is === 'conflict' ? { is: 'conflict', actual: 100_000 } : undefined,
+      output.is === 'conflict'
+        ? { is: 'conflict', actual: { value: 'nobody', revision: 100_000 } }
+        : undefined,
     'reads a time of creation that is none': (output) =>
       output.is === 'present' ? { ...output, created: output.created! - 0.5 } : undefined,
   }

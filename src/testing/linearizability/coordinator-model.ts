@@ -1,6 +1,7 @@
 import { partitionBy, UNKNOWN, type SequentialModel, type Step, type Unknown } from './model.js'
 import {
   revisionIn,
+  type CoordinatorEntry,
   type CoordinatorInput,
   type CoordinatorOperation,
   type CoordinatorOutput,
@@ -84,12 +85,14 @@ function after(
 
 function got(state: CoordinatorState, output: CoordinatorOutput): CoordinatorState | undefined {
   if (output.is === 'absent') return state.is === 'absent' ? state : undefined
-  if (output.is !== 'present' || state.is !== 'present' || state.value !== output.value) return undefined
-  const seen = at(state, output.revision)
-  if (!seen || output.created === undefined) return seen
-  const created = narrow(seen.created ?? seen.revision, output.created, output.created)
-  if (!created) return undefined
-  return seen.created ? { ...seen, created } : seen
+  return output.is === 'present' && state.is === 'present' ? having(state, output) : undefined
+}
+
+/** The state, if this can be what the key has. */
+function having(state: Present, { value, revision, created }: CoordinatorEntry): Present | undefined {
+  if (state.value !== value) return undefined
+  const known = at(state, revision)
+  return known && created !== undefined ? madeAt(known, created) : known
 }
 
 function put(
@@ -98,20 +101,21 @@ function put(
   output: CoordinatorOutput | Unknown,
 ): CoordinatorState | undefined {
   if (output !== UNKNOWN && output.is !== 'done') return undefined
-  const before =
-    expected === 'absent' ? (state.is === 'absent' ? state : undefined) : expecting(state, expected)
+  const before = expecting(state, expected)
   if (!before) return undefined
   const revision = risen(before, output)
   if (!revision) return undefined
   const created = before.is === 'present' ? createdBefore(before, revision) : undefined
   if (before.is === 'present' && !created) return undefined
-  return {
+  const written: Present = {
     is: 'present',
     value,
     revision,
     ...(created && { created }),
     ...(lease !== undefined && { lease }),
   }
+  const told = output === UNKNOWN ? undefined : output.created
+  return told === undefined ? written : madeAt(written, told)
 }
 
 function deleted(
@@ -133,18 +137,31 @@ function deleted(
 function refused(
   state: CoordinatorState,
   { op, expected }: Put | Delete,
-  actual: number | 'absent',
+  actual: CoordinatorEntry | number | 'absent',
 ): CoordinatorState | undefined {
+  const found = typeof actual === 'object' ? actual.revision : actual
   // What expects anything can only find nothing to delete.
-  if (actual === expected || (expected === 'any' && (op === 'put' || actual !== 'absent'))) return undefined
+  if (found === expected || (expected === 'any' && (op === 'put' || found !== 'absent'))) return undefined
   if (actual === 'absent') return state.is === 'absent' ? state : undefined
-  return state.is === 'present' ? at(state, actual) : undefined
+  if (state.is === 'absent') return undefined
+  return typeof actual === 'object' ? having(state, actual) : at(state, actual)
 }
 
 /** The state, if it is as expected. */
-function expecting(state: CoordinatorState, expected: 'any' | number): CoordinatorState | undefined {
+function expecting(
+  state: CoordinatorState,
+  expected: 'any' | 'absent' | number,
+): CoordinatorState | undefined {
   if (expected === 'any') return state
+  if (expected === 'absent') return state.is === 'absent' ? state : undefined
   return state.is === 'present' ? at(state, expected) : undefined
+}
+
+/** The state, if the key can have been made at this revision. */
+function madeAt(state: Present, revision: number): Present | undefined {
+  if (!state.created) return at(state, revision)
+  const created = narrow(state.created, revision, revision)
+  return created && { ...state, created }
 }
 
 /** The state, if its revision can be this. */

@@ -1,4 +1,10 @@
-import type { CoordinatorInput, CoordinatorOutput, CoordinatorState, Span } from './coordinator.js'
+import type {
+  CoordinatorEntry,
+  CoordinatorInput,
+  CoordinatorOutput,
+  CoordinatorState,
+  Span,
+} from './coordinator.js'
 
 /** What was asked for, in words. */
 export function inputWords(input: CoordinatorInput): string {
@@ -24,14 +30,23 @@ function expectedWords(expected: 'any' | 'absent' | number): string {
 export function outputWords(output: CoordinatorOutput): string {
   switch (output.is) {
     case 'present':
-      return `${JSON.stringify(output.value)} at ${output.revision}${output.created === undefined ? '' : `, created at ${output.created}`}`
+      return entryWords(output)
     case 'absent':
       return 'absent'
     case 'done':
-      return output.revision === undefined ? 'done' : `done at ${output.revision}`
+      return `done${output.revision === undefined ? '' : ` at ${output.revision}`}${createdWords(output.created)}`
     case 'conflict':
-      return output.actual === 'absent' ? 'conflict, is absent' : `conflict, is at ${output.actual}`
+      if (typeof output.actual === 'object') return `conflict, is ${entryWords(output.actual)}`
+      return `conflict, is ${output.actual === 'absent' ? 'absent' : `at ${output.actual}`}`
   }
+}
+
+function entryWords({ value, revision, created }: CoordinatorEntry): string {
+  return `${JSON.stringify(value)} at ${revision}${createdWords(created)}`
+}
+
+function createdWords(created: number | undefined): string {
+  return created === undefined ? '' : `, created at ${created}`
 }
 
 /** What is known of a key, in words. */

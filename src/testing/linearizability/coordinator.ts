@@ -13,23 +13,29 @@ export type CoordinatorInput =
       /** The lease that the key goes with from now on; default none. */
       readonly lease?: string
     }
-  | { readonly op: 'delete'; readonly key: string; readonly expected: 'any' | number }
+  | { readonly op: 'delete'; readonly key: string; readonly expected: 'any' | 'absent' | number }
   /** The end of a lease, expired or revoked: its keys vanish. See {@link coordinatorModel}. */
   | { readonly op: 'expire'; readonly key: string; readonly lease: string }
 
+/** What a key has: the value, the revision of the put that wrote it, and of the put that made it after it had been absent. */
+export interface CoordinatorEntry {
+  readonly value: string
+  readonly revision: number
+  readonly created?: number
+}
+
 /** What came of it. What is left out is not compared. */
 export type CoordinatorOutput =
-  /** A `get`: the value, the revision of the put that wrote it, and of the put that made the key after it had been absent. */
-  | { readonly is: 'present'; readonly value: string; readonly revision: number; readonly created?: number }
   /** A `get`. */
+  | ({ readonly is: 'present' } & CoordinatorEntry)
   | { readonly is: 'absent' }
   /**
-   * A `put`, `delete` or `expire` that was done, and its revision. A `delete` of `any` that found nothing to delete is done, too, and
-   * without a revision.
+   * A `put`, `delete` or `expire` that was done, its revision, and for a `put` when the key was made. A `delete` that found nothing to
+   * delete is done, too, and without a revision.
    */
-  | { readonly is: 'done'; readonly revision?: number }
-  /** A `put` or `delete` that was not done, as the key is `'absent'` or at another revision. */
-  | { readonly is: 'conflict'; readonly actual: number | 'absent' }
+  | { readonly is: 'done'; readonly revision?: number; readonly created?: number }
+  /** A `put` or `delete` that was not done, as the key is not as expected; what it is, or at which revision. */
+  | { readonly is: 'conflict'; readonly actual: CoordinatorEntry | number | 'absent' }
 
 /** A call of a history of a coordinator. */
 export type CoordinatorOperation = Operation<CoordinatorInput, CoordinatorOutput>
@@ -58,7 +64,8 @@ export function revisionIn(output: CoordinatorOutput): number | undefined {
     case 'done':
       return output.revision
     case 'conflict':
-      return output.actual === 'absent' ? undefined : output.actual
+      if (typeof output.actual === 'number') return output.actual
+      return output.actual === 'absent' ? undefined : output.actual.revision
     case 'absent':
       return undefined
   }

@@ -9,7 +9,9 @@ export type { AnsweredOperation, Operation, UnansweredOperation } from './operat
 export type { Violation } from './evidence.js'
 export { recordHistory, type RecordedOperations, type RecordHistoryOptions } from './recorder.js'
 export { coordinatorModel } from './coordinator-model.js'
+export { recordCoordinator, type CoordinatorRecorder } from './coordinator-recorder.js'
 export type {
+  CoordinatorEntry,
   CoordinatorInput,
   CoordinatorOperation,
   CoordinatorOutput,

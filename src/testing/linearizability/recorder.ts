@@ -22,6 +22,7 @@ export interface RecordedOperations<Input, Output> {
    *
    * @param process - who calls
    * @param input - what is asked for, in the words of the model
+   * @param outputOf - what the call resolves to, in the words of the model; needed if it is not so itself
    * @returns what the call resolves to
    * @throws what the call throws
    */
@@ -29,6 +30,12 @@ export interface RecordedOperations<Input, Output> {
     process: string,
     input: Input,
     call: () => PromiseLike<Answer> | Answer,
+  ): Promise<Answer>
+  run<Answer>(
+    process: string,
+    input: Input,
+    call: () => PromiseLike<Answer> | Answer,
+    outputOf: (answer: Answer) => Output,
   ): Promise<Answer>
 
   /** The history up to now; the outcome of what is under way is unknown. */
@@ -60,18 +67,25 @@ export function recordHistory<Input, Output>(
     return last
   }
   return {
-    async run(process, input, call) {
+    async run<Answer>(
+      process: string,
+      input: Input,
+      call: () => PromiseLike<Answer> | Answer,
+      outputOf: (answer: Answer) => Output = (answer) => answer as unknown as Output,
+    ): Promise<Answer> {
       const id = calls++
       const called = moment()
       operations.set(id, { process, input, called })
+      let answer: Answer
       try {
-        const output = await call()
-        operations.set(id, { process, input, output, called, returned: moment() })
-        return output
+        answer = await call()
       } catch (error) {
         if (nothingDone(error)) operations.delete(id)
         throw error
       }
+      const returned = moment()
+      operations.set(id, { process, input, output: outputOf(answer), called, returned })
+      return answer
     },
     get operations() {
       return Array.from(operations.values())
