@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import type { Coordinator, DeleteResult, Expected, PutResult } from '../../coordination/coordinator.js'
+import type { Coordinator, Expected } from '../../coordination/coordinator.js'
 import { hasCode } from '../../coordination/errors.js'
 import { seededRandom, type Random } from '../../core/random.js'
 import {
   checkLinearizability,
   checkRevisions,
   coordinatorModel,
-  recordHistory,
-  type CoordinatorInput,
-  type CoordinatorOutput,
-  type RecordedOperations,
+  recordCoordinator,
+  type CoordinatorRecorder,
 } from '../linearizability/index.js'
 import { freshSeed, replayHint, seedOfEnvironment } from '../seed.js'
 
@@ -28,7 +26,7 @@ export async function withClients(run: (clients: Clients) => Promise<void>): Pro
 
 /** Random calls of several clients, kept for the checker. */
 export class Clients {
-  readonly #history: RecordedOperations<CoordinatorInput, CoordinatorOutput>
+  readonly #history = recordCoordinator()
   readonly #random: Random
   readonly #keys: readonly string[]
   #values = 0
@@ -38,10 +36,6 @@ export class Clients {
   constructor(seed: number, keys = 4) {
     this.#random = seededRandom(seed)
     this.#keys = Array.from({ length: keys }, (_, index) => `k/${index}`)
-    this.#history = recordHistory(undefined, {
-      nothingDone: (error) =>
-        hasCode(error, 'BANYAN_COORDINATOR_UNAVAILABLE') || hasCode(error, 'BANYAN_COORDINATOR_CLOSED'),
-    })
   }
 
   /** How many calls were made. */
@@ -55,9 +49,10 @@ export class Clients {
    * @param name - of the client
    */
   async run(name: string, coordinator: Coordinator, enough: (calls: number) => boolean): Promise<void> {
+    const client = this.#history.client(name, coordinator)
     for (let calls = 0; !enough(calls); calls++) {
       try {
-        await this.#call(name, coordinator)
+        await this.#call(client)
       } catch (error) {
         if (!hasCode(error, 'BANYAN_OUTCOME_UNKNOWN') && !hasCode(error, 'BANYAN_COORDINATOR_UNAVAILABLE'))
           throw error
@@ -75,31 +70,18 @@ export class Clients {
     assert.deepEqual(checkRevisions(operations), [])
   }
 
-  async #call(client: string, coordinator: Coordinator): Promise<void> {
+  async #call(client: ReturnType<CoordinatorRecorder['client']>): Promise<void> {
     const key = this.#keys[Math.floor(this.#random.next() * this.#keys.length)]!
     const dice = this.#random.next()
     if (dice < 0.35) {
-      await this.#history.run(client, { op: 'get', key }, async () => {
-        const entry = await coordinator.get(key)
-        if (!entry) return { is: 'absent' }
-        this.#seen.set(key, entry.revision)
-        const { value, revision, created } = entry
-        return { is: 'present', value, revision, created }
-      })
+      const entry = await client.get(key)
+      if (entry) this.#seen.set(key, entry.revision)
     } else if (dice < 0.8) {
-      const expected = this.#expected(key, dice)
-      const value = `${++this.#values}`
-      await this.#history.run(client, { op: 'put', key, value, expected }, async () => {
-        const result = await coordinator.put(key, value, { expected })
-        if (result.ok) this.#seen.set(key, result.revision)
-        return outputOf(result)
-      })
+      const result = await client.put(key, `${++this.#values}`, { expected: this.#expected(key, dice) })
+      if (result.ok) this.#seen.set(key, result.revision)
     } else {
       const known = this.#seen.get(key)
-      const expected = dice < 0.9 || known === undefined ? 'any' : known
-      await this.#history.run(client, { op: 'delete', key, expected }, async () =>
-        outputOf(await coordinator.delete(key, { expected })),
-      )
+      await client.delete(key, { expected: dice < 0.9 || known === undefined ? 'any' : known })
     }
   }
 
@@ -108,9 +90,4 @@ export class Clients {
     const known = this.#seen.get(key)
     return dice < 0.6 || known === undefined ? 'absent' : known
   }
-}
-
-function outputOf(result: PutResult | DeleteResult): CoordinatorOutput {
-  if (!result.ok) return { is: 'conflict', actual: result.actual?.revision ?? 'absent' }
-  return { is: 'done', ...(result.revision !== undefined && { revision: result.revision }) }
 }
