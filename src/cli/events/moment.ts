@@ -1,6 +1,7 @@
 import { parseDuration } from '../../core/duration.js'
 import { systemClock } from '../../core/clock.js'
-import { START, type EventLog, type Position } from '../../events/index.js'
+import type { EventLog, Position } from '../../events/log.js'
+import { START } from '../../events/position.js'
 import { UsageError } from '../usage-error.js'
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { BanyanError } from '../../core/errors.js'
 import { fileOf } from '../../drivers/sqlite/connect.js'
-import { openLog, type EventLog, type LogOptions } from '../../events/index.js'
+import { openDriver } from '../../drivers/open-log.js'
+import { DriverLog, type LogOptions } from '../../events/event-log.js'
+import type { EventLog } from '../../events/log.js'
 import { loadTypes } from '../../node/events/known-types.js'
 import type { EventsSpec } from '../../node/spec.js'
 import { interruptible, note, type Output } from '../output.js'
@@ -45,7 +47,8 @@ async function open(place: Place, appends: boolean): Promise<EventLog> {
       'BANYAN_LOG_UNAVAILABLE',
       `there is no event log at ${place.name} (${place.by}); banyan events append and import make one`,
     )
-  return openLog(spec, appends && events ? await appendOptionsOf(events) : {})
+  // Not by openLog: with it come all patterns of the plane, and loading them takes longer than most commands.
+  return new DriverLog(await openDriver(spec), appends && events ? await appendOptionsOf(events) : {})
 }
 
 /** What a node with this log would refuse is refused here too. */

@@ -1,5 +1,5 @@
 import { mustBeKnown } from '../../events/saga/description.js'
-import { sagas } from '../../events/index.js'
+import { sagas } from '../../events/saga/sagas.js'
 import type { PlaceOptions } from '../events/place.js'
 import { onLog, type Session } from '../events/session.js'
 import type { SagaOperations } from './operations.js'

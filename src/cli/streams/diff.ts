@@ -1,5 +1,6 @@
 import { toCloudEvent } from '../../events/cloudevents/index.js'
-import { changesBetween, type Change, type Moment, type RecordedEvent } from '../../events/index.js'
+import { changesBetween } from '../../events/event-sourcing/changes.js'
+import type { Change, Moment, RecordedEvent } from '../../events/index.js'
 import { stateDiff } from '../../events/event-sourcing/diff.js'
 import { DEFAULT_SOURCE } from '../../events/transfer/export.js'
 import type { PlaceOptions } from '../events/place.js'

@@ -1,4 +1,5 @@
-import { subscriptions, topics, type Subscriptions, type TopicInfo } from '../../events/index.js'
+import type { Subscriptions, TopicInfo } from '../../events/index.js'
+import { subscriptions, topics } from '../../events/pubsub/manage/index.js'
 import type { PlaceOptions } from '../events/place.js'
 import { onLog, type Session } from '../events/session.js'
 

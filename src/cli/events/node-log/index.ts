@@ -1,28 +1,28 @@
 import { sleep, systemClock } from '../../../core/clock.js'
 import { BanyanError } from '../../../core/errors.js'
 import { eventError } from '../../../events/errors.js'
-import {
-  START,
-  type Appended,
-  type AppendResult,
-  type Batch,
-  type Capabilities,
-  type Commit,
-  type Conflict,
-  type EventLog,
-  type EventShape,
-  type Finding,
-  type FollowOptions,
-  type LogStats,
-  type Position,
-  type ReadOptions,
-  type Recorded,
-  type RecordedEvent,
-  type Selector,
-  type StreamInfo,
-  type StreamsOptions,
-  type VerifyOptions,
+import type {
+  Appended,
+  AppendResult,
+  Batch,
+  Capabilities,
+  Commit,
+  Conflict,
+  EventLog,
+  EventShape,
+  Finding,
+  FollowOptions,
+  LogStats,
+  Position,
+  ReadOptions,
+  Recorded,
+  RecordedEvent,
+  Selector,
+  StreamInfo,
+  StreamsOptions,
+  VerifyOptions,
 } from '../../../events/index.js'
+import { START } from '../../../events/position.js'
 import { note } from '../../output.js'
 import { commitJson, recordedOf } from './recorded.js'
 import { serverSentEvents } from './server-sent-events.js'
