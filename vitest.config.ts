@@ -4,6 +4,9 @@ import { defineConfig, defineProject } from 'vitest/config'
 /** Tests that hold the machine to something: how long a disk makes an event loop wait, what a node does under load. */
 const ALONE = ['test/faults/slow-disk.test.ts', 'test/soak/**/*.test.ts']
 
+/** Tests of real processes, which they start, kill and starve: each file has a process of its own. */
+const APART = ['test/{faults,integration,node}/**/*.test.ts']
+
 const limits = { testTimeout: 120_000, hookTimeout: 120_000 }
 
 export default defineConfig({
@@ -20,10 +23,16 @@ export default defineConfig({
         },
       }),
       defineProject({
+        test: { name: 'apart', include: APART, exclude: ALONE, sequence: { groupOrder: 2 }, ...limits },
+      }),
+      defineProject({
         test: {
+          // In one group the projects go by their names: long files first, many short ones at the end.
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: ALONE,
+          exclude: [...APART, ...ALONE],
+          // A process for each file would load all that it tests again.
+          isolate: false,
           sequence: { groupOrder: 2 },
           ...limits,
         },
@@ -32,8 +41,8 @@ export default defineConfig({
         test: { name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 3 }, ...limits },
       }),
     ],
-    // Many tests wait for a process, a disk or a timer; one more than there are cores keeps these at work.
-    maxWorkers: availableParallelism() + 1,
+    // Many tests wait for a process, a disk or a timer; two more than there are cores keep these at work.
+    maxWorkers: availableParallelism() + 2,
     // What is logged on the way of a test that passes is expected; of one that fails it is evidence.
     silent: 'passed-only',
   },
