@@ -18,7 +18,7 @@ import { Choices } from './support/choices.js'
 import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a log of its own. */
-const FLIPS = times(16)
+const FLIPS = times(10)
 const TIMEOUT = 300_000 + FLIPS * 2000
 
 describe.skipIf(postgresMissing())(`postgres, a flipped bit (seed ${SEED})`, () => {

@@ -17,7 +17,7 @@ import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
 /** Processes that are killed for each engine. */
-const KILLS = times(24)
+const KILLS = times(12)
 const SLOTS = 3
 
 const missing = postgresMissing()

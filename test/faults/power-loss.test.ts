@@ -12,7 +12,7 @@ import { afterPowerLoss, readTrace, type DiskEntry } from './support/power-loss.
 import { Choices } from './support/choices.js'
 
 /** How often the power fails. */
-const FAILURES = times(24)
+const FAILURES = times(12)
 const TIMEOUT = 300_000 + FAILURES * 1000
 
 /**
@@ -25,11 +25,11 @@ describe.skipIf(faultyDiskMissing())(`after a loss of power (seed ${SEED})`, () 
   })
 
   test('also while the WAL is copied into the file', { timeout: TIMEOUT }, async () => {
-    await failEverywhere({}, times(6), 'at a checkpoint')
+    await failEverywhere({}, times(4), 'at a checkpoint')
   })
 
   test.each([20, 60, 140])('also if sync %i had failed before', { timeout: TIMEOUT }, async (syncFails) => {
-    const codes = await failEverywhere({ syncFails }, times(6))
+    const codes = await failEverywhere({ syncFails }, times(4))
     // Whether it is in the log is open then, and the process is told so.
     for (const code of codes) expect(code).toBe('BANYAN_OUTCOME_UNKNOWN')
   })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openLog, type Commit, type EventLog } from '../../src/events/index.js'
-import { SEED } from '../support/effort.js'
+import { SEED, times } from '../support/effort.js'
 import { problems } from './support/judge.js'
 import { Choices } from './support/choices.js'
 
@@ -68,9 +68,9 @@ function offsetsOf(wal: Buffer, begin: number, choices: Choices): number[] {
   const first = (begin - HEADER) / size
   const offsets = new Set<number>([begin, wal.length])
   for (const behind of [-1, 0, 1, 7, FRAME_HEADER, FRAME_HEADER + 1, FRAME_HEADER + 700])
-    for (let count = 0; count < 6; count++)
+    for (let count = 0; count < times(3); count++)
       offsets.add(HEADER + (first + 1 + choices.below(frames - first - 1)) * size + behind)
-  for (let count = 0; count < 10; count++) offsets.add(begin + choices.below(wal.length - begin))
+  for (let count = 0; count < times(5); count++) offsets.add(begin + choices.below(wal.length - begin))
   return [...offsets].filter((offset) => offset >= begin && offset <= wal.length)
 }
 

@@ -105,7 +105,7 @@ async function bombs(world: World): Promise<void> {
 
 describe('messages that end whatever process handles them', () => {
   it('are given up, and no other message is', { timeout: 300_000 }, async () => {
-    const seeds = times(100)
+    const seeds = times(50)
     const done = await simulate({
       seeds,
       run: bombs,

@@ -9,12 +9,12 @@ const KINDS: readonly (readonly [
   seeds: number,
   options: Partial<SubscriptionOptions> & { operated?: boolean },
 ])[] = [
-  ['by stream', 150, {}],
-  ['by a key function', 80, { key: ({ data }) => (data as { key?: string }).key }],
-  ['parking single messages', 60, { park: 'message' }],
-  ['with effects in the log', 80, { delivery: 'effectively-once' }],
-  ['with an operator who redrives, seeks and pauses', 100, { operated: true }],
-  ['acknowledged before', 60, { delivery: 'at-most-once' }],
+  ['by stream', 75, {}],
+  ['by a key function', 40, { key: ({ data }) => (data as { key?: string }).key }],
+  ['parking single messages', 30, { park: 'message' }],
+  ['with effects in the log', 40, { delivery: 'effectively-once' }],
+  ['with an operator who redrives, seeks and pauses', 50, { operated: true }],
+  ['acknowledged before', 30, { delivery: 'at-most-once' }],
 ]
 
 describe('three consumers that crash, over a log that fails', () => {

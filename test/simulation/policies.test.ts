@@ -3,7 +3,7 @@ import { simulate } from '../../src/testing/index.js'
 import { times } from '../support/effort.js'
 import { policiesScenario } from './policies-scenario.js'
 
-const SEEDS = 60
+const SEEDS = 30
 
 it(
   `each event has one reaction of each policy, which ends completed or is parked until it is mended, and nothing is done twice under one key; dozens of seeds`,

@@ -5,7 +5,7 @@ import { simulate, SimulationError } from '../../src/testing/index.js'
 import { times } from '../support/effort.js'
 import { projectorsAndReaders } from './projections.js'
 
-const SEEDS = times(400)
+const SEEDS = times(200)
 
 it(
   'events are in read models once and in order, and reads as new as they were asked for, whatever crashes; hundreds of seeds',

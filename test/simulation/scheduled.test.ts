@@ -5,7 +5,7 @@ import { deliverScheduled } from '../../src/events/pubsub/scheduled/scheduler.js
 import { simulate, type World } from '../../src/testing/index.js'
 import { times } from '../support/effort.js'
 
-const SEEDS = times(200)
+const SEEDS = times(100)
 const MESSAGES = 15
 /** How far the wall clocks of nodes are off, at most, in ms. */
 const SKEW = 1000
