@@ -3,10 +3,11 @@ import { BanyanError } from '../core/errors.js'
 import { suggest } from '../core/suggest.js'
 import type { CoordinatorContext, CoordinatorDriver } from '../coordination/driver.js'
 import { coordinationError } from '../coordination/errors.js'
+import type { EtcdCoordinatorSpec } from './etcd/spec.js'
 import type { SqliteCoordinatorSpec } from './sqlite/coordinator/spec.js'
 
 /** Which driver, and what it needs: the `coordination` of a `banyan.yaml`. */
-export type CoordinatorSpec = MemoryCoordinatorSpec | SqliteCoordinatorSpec
+export type CoordinatorSpec = MemoryCoordinatorSpec | SqliteCoordinatorSpec | EtcdCoordinatorSpec
 
 /** Keys in the memory of this process. */
 export interface MemoryCoordinatorSpec {
@@ -23,6 +24,7 @@ const DRIVERS: {
   memory: async (_, context) => (await import('./memory/coordinator.js')).memoryCoordinator(context),
   sqlite: async (spec, context) =>
     (await import('./sqlite/coordinator/driver.js')).openSqliteCoordinator(spec, context),
+  etcd: async (spec, context) => (await import('./etcd/coordinator.js')).openEtcdCoordinator(spec, context),
 }
 
 const PLACES =
@@ -67,6 +69,9 @@ export function coordinatorSpecOf(url: string): CoordinatorSpec {
       if (rest === '')
         throw coordinationError('BANYAN_DRIVER_MISSING', `sqlite: is without a path; ${PLACES}`)
       return { driver: 'sqlite', path: resolve(rest.replace(/^\/\//, '')) }
+    case 'etcd':
+    case 'etcds':
+      return { driver: 'etcd', url }
     default:
       throw unknownDriver(scheme === '' ? url : scheme)
   }

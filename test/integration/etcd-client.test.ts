@@ -222,7 +222,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
     await fresh()
     await put('a', '1')
     expect(await errorOf(client.put({ key: '', value: '' }))).toMatchObject({ fault: 'refused' })
-    server.freeze()
+    await server.freeze()
     try {
       expect(await errorOf(client.put({ key: `${prefix}a`, value: '2' }, { timeout: 200 }))).toMatchObject({
         fault: 'unknown',
@@ -288,7 +288,7 @@ describe.skipIf(etcdMissing())('the client of a cluster of etcd', () => {
       await first.restart()
 
       const second = await used()
-      second.freeze()
+      await second.freeze()
       await client.range({ key: 'a' }, { timeout: 2000 })
       await client.put({ key: 'a', value: '2' })
       expect(await watch.values(1)).toEqual(['2'])

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { ensure, freePort, start } from '../../scripts/engines.mjs'
 
@@ -58,6 +59,10 @@ export class EtcdServer implements AsyncDisposable {
     return this.#engine.pid
   }
 
+  get directory(): string {
+    return this.#engine.directory
+  }
+
   /** `127.0.0.1:port` */
   get endpoint(): string {
     return `127.0.0.1:${this.port}`
@@ -76,8 +81,10 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   /** Stops it in the middle of whatever it does, with its connections open. */
-  freeze(): void {
+  async freeze(): Promise<void> {
     process.kill(this.pid, 'SIGSTOP')
+    // Its threads stop one after the other.
+    while (!isStopped(this.pid)) await new Promise((resolve) => setImmediate(resolve))
   }
 
   /** Lets it go on after {@link freeze}. */
@@ -102,4 +109,9 @@ export class EtcdServer implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
   }
+}
+
+function isStopped(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`
+  return readdirSync(tasks).every((task) => readFileSync(`${tasks}/${task}/stat`, 'utf8').includes(' T '))
 }

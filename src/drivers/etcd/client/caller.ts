@@ -1,7 +1,6 @@
 import type * as Grpc from '@grpc/grpc-js'
 import { backoffWait, type Growth } from '../../../core/backoff.js'
 import { sleep } from '../../../core/clock.js'
-import type { Runtime } from '../../../core/runtime.js'
 import {
   NoAnswerError,
   type Connection,
@@ -12,7 +11,7 @@ import {
 import { Endpoints } from './endpoints.js'
 import { EtcdError, isSignedOut } from './fault.js'
 import { AUTHENTICATE, type Method } from './methods.js'
-import type { EtcdSettings } from './settings.js'
+import type { EtcdSettings, Surroundings } from './settings.js'
 
 /** How one call is made. */
 export interface CallOptions {
@@ -38,13 +37,13 @@ export interface OpenStream<Given> extends Stream<Given> {
 export class Caller {
   readonly #grpc: GrpcPackage
   readonly #settings: EtcdSettings
-  readonly #runtime: Runtime
+  readonly #runtime: Surroundings
   readonly #endpoints: Endpoints
   /** With the token of the user, if there is one. */
   #headers: Grpc.Metadata | undefined
   #signingIn: Promise<Grpc.Metadata> | undefined
 
-  constructor(grpc: GrpcPackage, settings: EtcdSettings, runtime: Runtime) {
+  constructor(grpc: GrpcPackage, settings: EtcdSettings, runtime: Surroundings) {
     this.#grpc = grpc
     this.#settings = settings
     this.#runtime = runtime

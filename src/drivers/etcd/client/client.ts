@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { Runtime } from '../../../core/runtime.js'
 import { Caller, type CallOptions } from './caller.js'
 import { EtcdError, isLeaseMissing } from './fault.js'
 import { KeepAlives } from './keep-alives.js'
@@ -26,7 +25,7 @@ import {
   STATUS,
   TXN,
 } from './methods.js'
-import type { EtcdSettings } from './settings.js'
+import type { EtcdSettings, Surroundings } from './settings.js'
 import { Watch, type WatchRequest } from './watch.js'
 import { Watches } from './watches.js'
 
@@ -41,14 +40,14 @@ export class EtcdClient implements Disposable {
   readonly #keepAlives: KeepAlives
   readonly #watches: Watches
 
-  private constructor(caller: Caller, runtime: Runtime) {
+  private constructor(caller: Caller, runtime: Surroundings) {
     this.#caller = caller
     this.#keepAlives = new KeepAlives(caller, runtime)
     this.#watches = new Watches(caller, runtime)
   }
 
   /** Loads the package `@grpc/grpc-js`; connects with the first call. */
-  static async load(settings: EtcdSettings, runtime: Runtime): Promise<EtcdClient> {
+  static async load(settings: EtcdSettings, runtime: Surroundings): Promise<EtcdClient> {
     const grpc = await import('@grpc/grpc-js')
     return new EtcdClient(new Caller(grpc, settings, runtime), runtime)
   }

@@ -131,10 +131,13 @@ export class Connection {
         else reject(errorOf(error, changes, this.endpoint))
       })
       const abort = (): void => call.cancel()
-      const timer = this.#clock.schedule(this.#clock.now() + timeout, () => {
-        overdue = true
-        call.cancel()
-      })
+      const timer = this.#clock.schedule(this.#clock.now() + timeout, () =>
+        // If this process was held up, the answer may be here and only not read.
+        setImmediate(() => {
+          overdue = true
+          call.cancel()
+        }),
+      )
       signal?.addEventListener('abort', abort, { once: true })
     })
   }

@@ -1,10 +1,9 @@
 import { backoffWait, type Growth } from '../../../core/backoff.js'
 import { sleep } from '../../../core/clock.js'
 import type { Maybe } from '../../../core/maybe.js'
-import type { Runtime } from '../../../core/runtime.js'
 import { Connection, type GrpcPackage } from './connection.js'
 import { EtcdError } from './fault.js'
-import type { EtcdSettings } from './settings.js'
+import type { EtcdSettings, Surroundings } from './settings.js'
 
 /** How long one endpoint may take to connect before the next one is tried. */
 const CONNECT_WITHIN_MS = 2000
@@ -18,7 +17,7 @@ const ROUNDS: Growth = { base: 25, factor: 2, max: 1000 }
 export class Endpoints {
   readonly #grpc: GrpcPackage
   readonly #settings: EtcdSettings
-  readonly #runtime: Runtime
+  readonly #runtime: Surroundings
   readonly #closing = new AbortController()
   #current: Connection | undefined
   #connecting: Promise<Connection> | undefined
@@ -26,7 +25,7 @@ export class Endpoints {
   #next: number
   #lastError: unknown
 
-  constructor(grpc: GrpcPackage, settings: EtcdSettings, runtime: Runtime) {
+  constructor(grpc: GrpcPackage, settings: EtcdSettings, runtime: Surroundings) {
     this.#grpc = grpc
     this.#settings = settings
     this.#runtime = runtime

@@ -48,6 +48,14 @@ export class CompactedError extends EtcdError {
   }
 }
 
+/** What was asked for is behind everything that has happened: it is of another etcd, or of this one before it was restored. */
+export class AheadError extends EtcdError {
+  constructor(revision: number, last: number) {
+    super('refused', `revision ${revision} was not reached yet, the last one is ${last}`, Status.outOfRange)
+    this.name = 'AheadError'
+  }
+}
+
 /** Statuses that etcd answers with when it has not done what was asked, and would not if it were asked again. */
 const REFUSALS = new Set<number>([
   Status.invalidArgument,

@@ -1,12 +1,16 @@
-import type { Runtime } from '../../../core/runtime.js'
+import { backoffWait, type Growth } from '../../../core/backoff.js'
+import { sleep } from '../../../core/clock.js'
 import type { Caller, OpenStream } from './caller.js'
 import { NoAnswerError } from './connection.js'
-import type { EtcdError } from './fault.js'
+import { EtcdError } from './fault.js'
 import { LEASE_KEEP_ALIVE } from './methods.js'
 import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from './messages.js'
 import type { Read, Written } from './wire.js'
+import type { Surroundings } from './settings.js'
 
 type Beat = Written<typeof LeaseKeepAliveRequest>
+
+const AGAIN: Growth = { base: 10, factor: 2, max: 200 }
 
 interface Waiting {
   resolve(ttl: number): void
@@ -16,33 +20,50 @@ interface Waiting {
 /** Renews leases, all of them on one stream. */
 export class KeepAlives {
   readonly #caller: Caller
-  readonly #runtime: Runtime
+  readonly #runtime: Surroundings
   /** Answers come in the order of what was asked, for each lease. */
   readonly #waiting = new Map<bigint, Waiting[]>()
   #stream: Promise<OpenStream<Beat>> | undefined
 
-  constructor(caller: Caller, runtime: Runtime) {
+  constructor(caller: Caller, runtime: Surroundings) {
     this.#caller = caller
     this.#runtime = runtime
   }
 
   /**
-   * Renews one lease, once.
+   * Renews one lease. If nothing is heard for half of the time, or the stream breaks, it is tried on another.
    *
    * @param timeout - ms
    * @returns its time to live in seconds, from now; 0 if there is no such lease
    * @throws EtcdError `unavailable`; the reason of the signal
    */
-  renew(id: bigint, timeout: number, signal?: AbortSignal): Promise<number> {
+  async renew(id: bigint, timeout: number, signal?: AbortSignal): Promise<number> {
+    const { clock, random } = this.#runtime
+    const until = clock.now() + timeout
+    for (let failures = 0; ; failures++) {
+      const left = until - clock.now()
+      try {
+        return await this.#beat(id, failures === 0 ? left / 2 : left, signal)
+      } catch (error) {
+        if (!(error instanceof EtcdError) || error.fault !== 'unavailable') throw error
+        const wait = backoffWait(AGAIN, failures + 1, 'full', random)
+        if (this.#caller.closing.aborted || clock.now() + wait >= until) throw error
+        await sleep(clock, wait, signal)
+      }
+    }
+  }
+
+  /** Asks once. */
+  #beat(id: bigint, timeout: number, signal: AbortSignal | undefined): Promise<number> {
     const { clock } = this.#runtime
     return new Promise((resolve, reject) => {
       let sent: { stream: OpenStream<Beat>; at: number } | undefined
+      let over = false
       const stop = (): void => {
         over = true
         timer.cancel()
         signal?.removeEventListener('abort', abort)
       }
-      let over = false
       const waiting: Waiting = {
         resolve: (ttl) => {
           stop()
@@ -55,17 +76,21 @@ export class KeepAlives {
       }
       // It stays in its place: its answer may still come, and is not that of the next one.
       const abort = (): void => waiting.reject(signal?.reason)
-      const timer = clock.schedule(clock.now() + timeout, () => {
+      const giveUp = (): void => {
+        if (over) return
         const place = sent?.stream.connection.endpoint ?? this.#caller.place
         waiting.reject(new NoAnswerError(false, place, timeout))
+        // Leases do not wait until it is found out otherwise that nobody is there.
         if (sent && sent.stream.connection.heardAt < sent.at) sent.stream.abandon()
-      })
+      }
+      // If this process was held up, the answer may be here and only not read.
+      const timer = clock.schedule(clock.now() + timeout, () => setImmediate(giveUp))
       if (signal?.aborted) {
         abort()
         return
       }
       signal?.addEventListener('abort', abort, { once: true })
-      const abandon = (error: unknown): void => waiting.reject(error)
+      const fail = (error: unknown): void => waiting.reject(error)
       this.#opened().then((stream) => {
         if (over) return
         const line = this.#waiting.get(id)
@@ -73,7 +98,7 @@ export class KeepAlives {
         else this.#waiting.set(id, [waiting])
         sent = { stream, at: clock.now() }
         stream.send({ id })
-      }, abandon)
+      }, fail)
     })
   }
 

@@ -1,3 +1,8 @@
+import type { Runtime } from '../../../core/runtime.js'
+
+/** What a client takes from the world. */
+export type Surroundings = Pick<Runtime, 'clock' | 'random'>
+
 /** How to reach etcd; times in ms. */
 export interface EtcdSettings {
   /** `host:port` of each member. */

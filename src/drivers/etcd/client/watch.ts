@@ -1,5 +1,6 @@
 import type { EtcdError } from './fault.js'
 import type { Event, WatchCreateRequest, WatchResponse } from './messages.js'
+import type { Bytes } from './wire.js'
 
 /** What has happened up to a revision: whole revisions, in order. Without events nothing has that is watched for. */
 export interface WatchBatch {
@@ -10,8 +11,8 @@ export interface WatchBatch {
 /** What to watch. */
 export type WatchRequest = Pick<
   WatchCreateRequest,
-  'key' | 'rangeEnd' | 'startRevision' | 'prevKv' | 'progressNotify' | 'filters'
->
+  'rangeEnd' | 'startRevision' | 'prevKv' | 'progressNotify' | 'filters'
+> & { readonly key: Bytes }
 
 /** How many events wait for whoever reads them before etcd keeps the rest: it sends them again when they are wanted. */
 const EVENTS_AHEAD = 10_000
@@ -54,14 +55,23 @@ export class Watch implements AsyncIterable<WatchBatch> {
     }
   }
 
-  /** What to ask of etcd now. */
-  get request(): WatchCreateRequest {
+  /**
+   * What to ask of etcd now. It begins with the last revision that is known: if that is kept, everything behind it is. What
+   * was compacted to is not told completely, its deletions may be gone (etcd-io/etcd#19179).
+   */
+  begin(): WatchCreateRequest {
     this.#parts = []
-    return { ...this.#request, startRevision: this.#next, fragment: true }
+    const startRevision = this.#next > 1 ? this.#next - 1 : this.#next
+    return { ...this.#request, startRevision, fragment: true }
   }
 
-  get isWanted(): boolean {
-    return !this.#over && !this.#paused
+  get key(): Bytes {
+    return this.#request.key
+  }
+
+  /** The last revision that was told, or need not be; 0 if it begins anywhere. */
+  get known(): number {
+    return Math.max(0, this.#next - 1)
   }
 
   /** It was accepted, at a revision of etcd. */
@@ -74,11 +84,16 @@ export class Watch implements AsyncIterable<WatchBatch> {
   answer({ header, events, fragment }: WatchResponse): void {
     for (const event of events) this.#parts.push(event)
     if (fragment) return
-    const whole = this.#parts
+    const parts = this.#parts
     this.#parts = []
+    const whole =
+      parts.length > 0 && parts[0]!.kv!.modRevision < this.#next
+        ? parts.filter(({ kv }) => kv!.modRevision >= this.#next)
+        : parts
+    if (parts.length > 0 && whole.length === 0) return
     const revision = whole.at(-1)?.kv?.modRevision ?? header?.revision ?? 0
     // What is told of progress may be older than what was asked for.
-    if (whole.length > 0 || revision >= this.#next) this.#push({ revision, events: whole })
+    if (revision >= this.#next) this.#push({ revision, events: whole })
   }
 
   /** It cannot go on. */

@@ -1,12 +1,12 @@
 import { backoffWait, type Growth } from '../../../core/backoff.js'
 import { sleep } from '../../../core/clock.js'
-import type { Runtime } from '../../../core/runtime.js'
 import type { Caller, OpenStream } from './caller.js'
-import { CompactedError, EtcdError, Status } from './fault.js'
-import { WATCH } from './methods.js'
+import { AheadError, CompactedError, EtcdError, Status } from './fault.js'
+import { RANGE, WATCH } from './methods.js'
 import type { WatchRequest, WatchResponse } from './messages.js'
 import type { Watch, WatchKeeper } from './watch.js'
 import type { Written } from './wire.js'
+import type { Surroundings } from './settings.js'
 
 type Order = Written<typeof WatchRequest>
 
@@ -15,7 +15,7 @@ const REOPEN: Growth = { base: 20, factor: 2, max: 2000 }
 /** All watches of a client, on one stream; it is opened again when it breaks, and each goes on where it was. */
 export class Watches implements WatchKeeper {
   readonly #caller: Caller
-  readonly #runtime: Runtime
+  readonly #runtime: Surroundings
   readonly #watches = new Set<Watch>()
   /** Asked for and not answered yet; answers come in this order. */
   #asked: Watch[] = []
@@ -26,7 +26,7 @@ export class Watches implements WatchKeeper {
   /** What was refused with a token that may have been too old. */
   readonly #denied = new WeakSet<Watch>()
 
-  constructor(caller: Caller, runtime: Runtime) {
+  constructor(caller: Caller, runtime: Surroundings) {
     this.#caller = caller
     this.#runtime = runtime
   }
@@ -95,7 +95,7 @@ export class Watches implements WatchKeeper {
 
   #ask(watch: Watch): void {
     this.#asked.push(watch)
-    this.#stream?.send({ create: watch.request })
+    this.#stream?.send({ create: watch.begin() })
   }
 
   #cancel(watchId: number): void {
@@ -130,7 +130,20 @@ export class Watches implements WatchKeeper {
     }
     this.#byId.set(watchId, watch)
     this.#denied.delete(watch)
-    watch.created(header?.revision ?? 0)
+    const revision = header?.revision ?? 0
+    if (revision < watch.known) void this.#compare(watch)
+    watch.created(revision)
+  }
+
+  /** It goes on behind what the member has: the member may be late, or it waits for what will be something else. */
+  async #compare(watch: Watch): Promise<void> {
+    try {
+      const { header } = await this.#caller.call(RANGE, { key: watch.key, countOnly: true })
+      if (header!.revision < watch.known) watch.fail(new AheadError(watch.known, header!.revision))
+    } catch {
+      // It is compared again with the next stream, for which this one makes way.
+      this.#stop?.()
+    }
   }
 
   /** etcd does not go on with it. */

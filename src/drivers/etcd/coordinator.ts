@@ -1,0 +1,225 @@
+import { systemRandom } from '../../core/random.js'
+import type {
+  Changes,
+  CoordinatorCapabilities,
+  DeleteResult,
+  Entry,
+  Expected,
+  Listing,
+  PutResult,
+} from '../../coordination/coordinator.js'
+import type { CoordinatorContext, CoordinatorDriver, Grant } from '../../coordination/driver.js'
+import { coordinationError } from '../../coordination/errors.js'
+import { EtcdClient } from './client/client.js'
+import { CompactedError, isLeaseMissing } from './client/fault.js'
+import { CompareTarget, type Compare, type KeyValue, type ResponseOp } from './client/messages.js'
+import { Entries, leaseId, leaseName } from './entries.js'
+import { errorOf } from './errors.js'
+import { placeOf } from './place.js'
+import type { EtcdCoordinatorSpec } from './spec.js'
+
+const CAPABILITIES: CoordinatorCapabilities = {
+  driver: 'etcd',
+  shared: 'network',
+  durable: 'power loss',
+  // etcd counts in seconds, and gives 1.5 times its election timeout at least: 2 s unless it is set otherwise.
+  minTtl: 1000,
+  maxTtl: 24 * 3600 * 1000,
+}
+
+/** How many keys are asked for first, and at most; more with each page that was small. */
+const FIRST_PAGE = 250
+const LARGEST_PAGE = 4000
+const SMALL_PAGE_BYTES = 1024 * 1024
+
+/** What no key has: etcd compares keys that are not there as if their revisions were 0. */
+const NO_REVISION = -1
+
+/** Keys in etcd, which keeps most of the laws by itself. Each watch is one of etcd's, all of them on one stream. */
+class EtcdCoordinator implements CoordinatorDriver {
+  readonly capabilities = CAPABILITIES
+  readonly #client: EtcdClient
+  readonly #entries: Entries
+
+  constructor(client: EtcdClient, prefix: string) {
+    this.#client = client
+    this.#entries = new Entries(prefix)
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    const { kvs } = await asked(this.#client.range({ key: this.#entries.key(key) }))
+    return this.#first(kvs)
+  }
+
+  async list(prefix: string): Promise<Listing> {
+    for (;;) {
+      try {
+        return await this.#pages(prefix)
+      } catch (error) {
+        // Compacted between two pages: the next try begins later.
+        if (!(error instanceof CompactedError)) throw errorOf(error)
+      }
+    }
+  }
+
+  async put(key: string, value: string, expected: Expected, lease: string | undefined): Promise<PutResult> {
+    // What was there before tells since when the key is there.
+    const put = {
+      key: this.#entries.key(key),
+      value,
+      prevKv: true,
+      lease: lease === undefined ? undefined : leaseId(lease),
+    }
+    try {
+      if (expected === 'any') {
+        const { header, prevKv } = await this.#client.put(put)
+        return done(header!.revision, prevKv)
+      }
+      const { succeeded, header, responses } = await this.#client.txn({
+        compare: [compareTo(put.key, expected)],
+        success: [{ put }],
+        failure: [{ range: { key: put.key } }],
+      })
+      return succeeded
+        ? done(header!.revision, responses[0]?.put?.prevKv)
+        : { ok: false, actual: this.#actual(responses) }
+    } catch (error) {
+      if (lease === undefined || !isLeaseMissing(error)) throw errorOf(error)
+      throw coordinationError(
+        'BANYAN_LEASE_LOST',
+        `${key} was not set: the lease ${lease} has expired or was released`,
+        error,
+      )
+    }
+  }
+
+  async delete(key: string, expected: Expected): Promise<DeleteResult> {
+    if (expected === 'absent') {
+      const actual = await this.get(key)
+      return actual ? { ok: false, actual } : { ok: true, revision: undefined }
+    }
+    const own = this.#entries.key(key)
+    if (expected === 'any') {
+      const { deleted, header } = await asked(this.#client.deleteRange({ key: own }))
+      return { ok: true, revision: deleted > 0 ? header!.revision : undefined }
+    }
+    const { succeeded, header, responses } = await asked(
+      this.#client.txn({
+        compare: [compareTo(own, expected)],
+        success: [{ deleteRange: { key: own } }],
+        failure: [{ range: { key: own } }],
+      }),
+    )
+    return succeeded
+      ? { ok: true, revision: header!.revision }
+      : { ok: false, actual: this.#actual(responses) }
+  }
+
+  async head(): Promise<number> {
+    const { key } = this.#entries.range('')
+    const { header } = await asked(this.#client.range({ key, countOnly: true }))
+    return header!.revision
+  }
+
+  async grant(ttl: number): Promise<Grant> {
+    const { id, ttl: seconds } = await asked(this.#client.leaseGrant(Math.ceil(ttl / 1000)))
+    return { id: leaseName(id), ttl: seconds * 1000 }
+  }
+
+  async renew(leases: readonly string[], within: number): Promise<readonly boolean[]> {
+    const seconds = await asked(
+      Promise.all(leases.map((lease) => this.#client.leaseKeepAlive(leaseId(lease), within))),
+    )
+    return seconds.map((ttl) => ttl > 0)
+  }
+
+  async revoke(lease: string): Promise<void> {
+    await asked(this.#client.leaseRevoke(leaseId(lease)))
+  }
+
+  async *watch(prefix: string, after: number, signal: AbortSignal): AsyncGenerator<Changes, void> {
+    // Nothing happens in the first revision of etcd, and 0 would mean from now on.
+    const startRevision = Math.max(after, 1) + 1
+    const request = { ...this.#entries.range(prefix), startRevision, progressNotify: true }
+    try {
+      for await (const { revision, events } of this.#client.watch(request, signal)) {
+        if (events.length === 0) yield { revision, changes: [] }
+        else yield* this.#entries.groups(events)
+        if (signal.aborted) return
+      }
+    } catch (error) {
+      throw errorOf(error)
+    }
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  async #pages(prefix: string): Promise<Listing> {
+    const { key, rangeEnd } = this.#entries.range(prefix)
+    const entries: Entry[] = []
+    let begin: Buffer = key
+    let revision = 0
+    for (let limit = FIRST_PAGE; ;) {
+      const { header, kvs, more } = await this.#client.range({ key: begin, rangeEnd, limit, revision })
+      if (revision === 0) revision = header!.revision
+      let size = 0
+      for (const kv of kvs) {
+        size += kv.key.length + kv.value.length
+        entries.push(this.#entries.entry(kv))
+      }
+      if (!more) return { entries, revision }
+      begin = Buffer.concat([kvs.at(-1)!.key, NUL])
+      if (size < SMALL_PAGE_BYTES) limit = Math.min(limit * 2, LARGEST_PAGE)
+    }
+  }
+
+  #first(kvs: readonly KeyValue[]): Entry | undefined {
+    return kvs[0] && this.#entries.entry(kvs[0])
+  }
+
+  #actual(responses: readonly ResponseOp[]): Entry | undefined {
+    return this.#first(responses[0]?.range?.kvs ?? [])
+  }
+}
+
+const NUL = Buffer.alloc(1)
+
+function compareTo(key: string, expected: number | 'absent'): Compare {
+  if (expected === 'absent') return { key, target: CompareTarget.create, createRevision: 0 }
+  return { key, target: CompareTarget.mod, modRevision: expected === 0 ? NO_REVISION : expected }
+}
+
+function done(revision: number, before: KeyValue | undefined): PutResult {
+  return { ok: true, revision, created: before?.createRevision ?? revision }
+}
+
+async function asked<Answer>(call: Promise<Answer>): Promise<Answer> {
+  try {
+    return await call
+  } catch (error) {
+    throw errorOf(error)
+  }
+}
+
+/**
+ * Opens keys in etcd.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`; `BANYAN_COORDINATOR_UNAVAILABLE` if it does not answer, or does not let the user in
+ */
+export async function openEtcdCoordinator(
+  spec: EtcdCoordinatorSpec,
+  { clock }: CoordinatorContext,
+): Promise<CoordinatorDriver> {
+  const { settings, prefix } = await placeOf(spec)
+  const client = await EtcdClient.load(settings, { clock, random: systemRandom })
+  const coordinator = new EtcdCoordinator(client, prefix)
+  try {
+    await coordinator.head()
+  } catch (error) {
+    client.close()
+    throw error
+  }
+  return coordinator
+}
