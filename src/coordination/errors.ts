@@ -15,6 +15,8 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_NOT_LEADER` | work for leaders only, where none is |
  * | `BANYAN_LOCK_TIMEOUT` | a lock was not free in the time that was given |
  * | `BANYAN_NAME_CLASH` | a name that is used otherwise: for another kind of thing, or with other settings |
+ * | `BANYAN_JOB_UNKNOWN` | no job of that name was ever scheduled |
+ * | `BANYAN_JOB_STOPPED` | a run of a job was told to end: it took too long, or its scheduler is closed |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
  * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
  * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
@@ -33,6 +35,8 @@ export type CoordinationErrorCode =
   | 'BANYAN_NOT_LEADER'
   | 'BANYAN_LOCK_TIMEOUT'
   | 'BANYAN_NAME_CLASH'
+  | 'BANYAN_JOB_UNKNOWN'
+  | 'BANYAN_JOB_STOPPED'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'
   | 'BANYAN_COORDINATOR_CLOSED'
   | 'BANYAN_COORDINATOR_FORMAT'

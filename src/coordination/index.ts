@@ -60,3 +60,27 @@ export { forceUnlock, readLocks, type LockState } from './lock/read-locks.js'
 export { readWriteLock, type ReadWriteLock } from './lock/read-write-lock.js'
 export { semaphore, type Semaphore, type SemaphoreOptions } from './semaphore/semaphore.js'
 export { readSemaphores, type SemaphoreState } from './semaphore/read-semaphores.js'
+export {
+  pauseJob,
+  readJob,
+  readJobs,
+  removeJob,
+  resumeJob,
+  scheduleJobs,
+  triggerJob,
+  type CronPlan,
+  type EndedJobRun,
+  type IntervalPlan,
+  type JobCounts,
+  type JobOptions,
+  type JobRun,
+  type JobState,
+  type JobStatus,
+  type JobOperatorOptions,
+  type JobPlan,
+  type JobContext,
+  type JobOutcome,
+  type Scheduler,
+  type SchedulerEvents,
+  type SchedulerOptions,
+} from './jobs/index.js'

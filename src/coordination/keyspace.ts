@@ -8,7 +8,8 @@ import { checkKey } from './keys.js'
  * | `banyan/elections/NAME/` | candidates, one key each |
  * | `banyan/locks/NAME/` | who holds a lock or waits for it, one key each |
  * | `banyan/semaphores/NAME/` | the same for semaphores |
- * | `banyan/jobs/NAME` | a scheduled job: its plan and its last runs |
+ * | `banyan/jobs/NAME` | a scheduled job: its plan, and what is decided about its times |
+ * | `banyan/jobs-running/NAME` | who runs it at the moment |
  * | `banyan/services/NAME/` | the registered instances of a service |
  * | `banyan/history/...` | what has happened to any of them |
  */
@@ -17,6 +18,7 @@ export const KEYSPACE = {
   locks: 'banyan/locks/',
   semaphores: 'banyan/semaphores/',
   jobs: 'banyan/jobs/',
+  jobsRunning: 'banyan/jobs-running/',
   services: 'banyan/services/',
   history: 'banyan/history/',
 } as const

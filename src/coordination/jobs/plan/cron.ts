@@ -89,7 +89,9 @@ function valuesOf(text: string, field: Field, list: string): number[] {
 
 function valuesOfPart(text: string, field: Field, part: string): number[] {
   const { name, min, max } = field
-  const [, range = '', by] = /^([^/]*)(?:\/(.*))?$/s.exec(part) as unknown as [string, string, string?]
+  const slash = part.indexOf('/')
+  const range = slash < 0 ? part : part.slice(0, slash)
+  const by = slash < 0 ? undefined : part.slice(slash + 1)
   // Twice, 0 and 7, would be one too many for a step.
   const [from, to] = range === '*' ? [min, field === WEEKDAY ? 6 : max] : boundsOf(text, field, range, part)
   if (by === undefined) return between(from, to, 1)

@@ -1,0 +1,79 @@
+import type { Timer } from '../../core/clock.js'
+import { formatDuration } from '../../core/duration.js'
+import type { Runtime } from '../../core/runtime.js'
+import type { Lease } from '../coordinator.js'
+import { coordinationError } from '../errors.js'
+import type { JobContext } from './context.js'
+import type { JobSettings } from './options.js'
+import type { JobRun, JobOutcome } from './record.js'
+
+/** How a run has ended. */
+export interface Ending {
+  readonly outcome: JobOutcome
+  readonly error?: string
+}
+
+const ERROR_LENGTH = 500
+
+/**
+ * Runs a job, and waits until it has really ended: also if it was told to long before.
+ *
+ * @param stopped - tells it to end, for the reason that it has
+ */
+export async function execute(
+  name: string,
+  { run: work, timeout = Infinity }: JobSettings,
+  { scheduledFor, attempt, token }: JobRun,
+  { lease, stopped, clock }: { lease: Lease; stopped: AbortSignal; clock: Runtime['clock'] },
+): Promise<Ending> {
+  const ending = new AbortController()
+  let told: JobOutcome | undefined
+  const tell = (outcome: JobOutcome, reason: unknown): void => {
+    if (told) return
+    told = outcome
+    ending.abort(reason)
+  }
+  const lost = (): void => tell('lost', lease.signal.reason)
+  const interrupted = (): void => tell('interrupted', stopped.reason)
+  lease.signal.addEventListener('abort', lost)
+  stopped.addEventListener('abort', interrupted)
+  const until = clock.now() + timeout
+  const late = (): void =>
+    tell(
+      'timeout',
+      coordinationError(
+        'BANYAN_JOB_STOPPED',
+        `the run of ${name} took longer than ${formatDuration(timeout)}`,
+      ),
+    )
+  const timer: Timer | undefined = timeout === Infinity ? undefined : clock.schedule(until, late)
+  const check = (): void => {
+    if (!lease.held) lost()
+    else if (clock.now() >= until) late()
+    if (ending.signal.aborted) throw ending.signal.reason
+  }
+  let failure: unknown
+  let hasFailed = false
+  try {
+    if (stopped.aborted) interrupted()
+    check()
+    const context: JobContext = { name, scheduledFor, attempt, token, signal: ending.signal, check }
+    await work(context)
+  } catch (error) {
+    hasFailed = true
+    failure = error
+  } finally {
+    timer?.cancel()
+    lease.signal.removeEventListener('abort', lost)
+    stopped.removeEventListener('abort', interrupted)
+  }
+  // Whoever returns because the signal has aborted has not done what there was to do.
+  if (told) return { outcome: told, error: describeError(ending.signal.reason) }
+  return hasFailed ? { outcome: 'failed', error: describeError(failure) } : { outcome: 'succeeded' }
+}
+
+function describeError(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  // Half of a surrogate pair cannot be stored.
+  return Buffer.from(text.slice(0, ERROR_LENGTH).replaceAll('\0', '\ufffd')).toString()
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { newCluster } from '../../../test/support/jobs.js'
+import { scheduleJobs, type JobOptions } from './index.js'
+
+describe('a plan', () => {
+  it('that is brought later takes the place of the one before, on all nodes', async () => {
+    const cluster = newCluster()
+    await cluster.node('old', { every: '1m' })
+    await cluster.runtime.clock.advance('61s')
+    await cluster.node('new', { cron: '*/10 * * * *' })
+    await cluster.runtime.clock.advance('20m')
+    expect(cluster.minutes).toEqual([1, 10, 20])
+    expect(cluster.logged).toContain(
+      'warn: job report: runs */10 * * * * in UTC from now on, instead of every 1m, which old has brought',
+    )
+  })
+
+  it('of a lower version does not', async () => {
+    const cluster = newCluster()
+    await cluster.node('new', { every: '5m', version: 2 })
+    await cluster.node('old', { every: '1m', version: 1 })
+    await cluster.runtime.clock.advance('301s')
+    expect(cluster.minutes).toEqual([5])
+    expect(cluster.logged).toContain('warn: job report: runs every 5m, as version 2 of its plan says')
+  })
+
+  it('that changes drops nothing that was due before', async () => {
+    const cluster = newCluster()
+    const old = await cluster.node('old', { every: '1h' })
+    await cluster.runtime.clock.settle(old.close())
+    await cluster.runtime.clock.advance('61m')
+    await cluster.node('new', { every: '30m' })
+    await cluster.runtime.clock.advance('30m')
+    expect(cluster.minutes).toEqual([60, 90])
+  })
+
+  it.each([
+    [{}, 'nothing says when it runs'],
+    [{ cron: '@daily', every: '1d' }, 'one of the two'],
+    [{ every: '1d', timeZone: 'UTC' }, 'timeZone is for cron'],
+    [{ cron: '@daily', timeZone: 'Europe/Berln' }, 'did you mean Europe/Berlin?'],
+    [{ cron: '0 0 0 * * *' }, 'six fields'],
+    [{ every: '0.5s' }, 'every must be'],
+    [{ every: '1d', anchor: 'Monday' }, 'anchor must be a date'],
+    [{ every: '1d', missed: 'all', overlap: 'last' }, 'would drop what waits'],
+    [{ every: '1d', overlaps: 'skip' }, 'overlaps is not an option, did you mean `overlap`?'],
+    [{ every: '1d', run: 'now' }, 'run must be a function'],
+  ])('is refused if it makes no sense: %j', (job, problem) => {
+    const coordinator = newCluster().coordinator()
+    const jobs = { report: { run: () => undefined, ...job } as JobOptions }
+    expect(() => scheduleJobs(coordinator, { jobs })).toThrow(
+      expect.objectContaining({
+        code: 'BANYAN_INVALID_OPTIONS',
+        message: expect.stringContaining(problem) as string,
+      }),
+    )
+  })
+})
