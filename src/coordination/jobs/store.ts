@@ -3,9 +3,8 @@ import { sleep } from '../../core/clock.js'
 import type { Coordinator, Entry, Lease } from '../coordinator.js'
 import { hasCode, isPassing } from '../errors.js'
 import { KEYSPACE, nameOf, segment } from '../keyspace.js'
+import { RETRY } from '../patiently.js'
 import { decodeRecord, encodeRecord, type JobRecord } from './record.js'
-
-const RETRY = { base: 50, factor: 2, max: 2000 }
 
 /** Both the keys of records and those of runs begin with it: one watch has the changes of both, in their order. */
 export const JOBS_PREFIX = 'banyan/jobs'
