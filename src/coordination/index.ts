@@ -84,3 +84,26 @@ export {
   type SchedulerEvents,
   type SchedulerOptions,
 } from './jobs/index.js'
+export { discover } from './registry/discover.js'
+export type {
+  DiscoverOptions,
+  Discovery,
+  DiscoveryEvents,
+  InstancesChange,
+  PanicOptions,
+} from './registry/discover.js'
+export type { Instance, InstanceState } from './registry/instance.js'
+export type {
+  DrainOptions,
+  HealthCheckFunction,
+  InstanceHealthOptions,
+  InstanceUpdate,
+  RegisterOptions,
+} from './registry/options.js'
+export { readRegistry, readRegistryHistory } from './registry/read.js'
+export type { RegisteredService, RegistryHappening } from './registry/read.js'
+export { register } from './registry/register.js'
+export type { Registration, RegistrationEvents } from './registry/register.js'
+export type { Outage } from './view/pulse.js'
+export { openView } from './view/view.js'
+export type { View, ViewChange, ViewChanges, ViewEvents } from './view/view.js'
