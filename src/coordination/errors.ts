@@ -8,11 +8,12 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_INVALID_KEY` | a key, prefix, name or revision that can never be one |
  * | `BANYAN_VALUE_TOO_LARGE` | a value above the limit |
  * | `BANYAN_LEASE_TTL` | a lease shorter or longer than the driver can keep, or too short for how long the engine takes to answer |
- * | `BANYAN_LEASE_LOST` | the lease was not renewed in time, is gone, or was released |
+ * | `BANYAN_LEASE_LOST` | the lease was not renewed in time, is gone, or was released; or what was held with it was taken away |
  * | `BANYAN_COMPACTED` | the changes behind that revision are not kept any more: list again, and watch behind that |
  * | `BANYAN_REVISION_AHEAD` | a revision that was not reached yet: of another engine, or of this one before it was restored |
  * | `BANYAN_STALE_TOKEN` | a fencing token below one that the resource has seen: somebody else has taken over |
  * | `BANYAN_NOT_LEADER` | work for leaders only, where none is |
+ * | `BANYAN_NO_CANDIDATE` | nobody is there who could take over |
  * | `BANYAN_LOCK_TIMEOUT` | a lock was not free in the time that was given |
  * | `BANYAN_NAME_CLASH` | a name that is used otherwise: for another kind of thing, or with other settings |
  * | `BANYAN_JOB_UNKNOWN` | no job of that name was ever scheduled |
@@ -33,6 +34,7 @@ export type CoordinationErrorCode =
   | 'BANYAN_REVISION_AHEAD'
   | 'BANYAN_STALE_TOKEN'
   | 'BANYAN_NOT_LEADER'
+  | 'BANYAN_NO_CANDIDATE'
   | 'BANYAN_LOCK_TIMEOUT'
   | 'BANYAN_NAME_CLASH'
   | 'BANYAN_JOB_UNKNOWN'
@@ -56,6 +58,11 @@ export function coordinationError(
 /** Whether an error has this code. */
 export function hasCode(error: unknown, code: CoordinationErrorCode): error is BanyanError {
   return error instanceof BanyanError && error.code === code
+}
+
+/** Errors of a watch that cannot go on: what there is must be read again, and watched behind that. */
+export function isGap(error: unknown): error is BanyanError {
+  return hasCode(error, 'BANYAN_COMPACTED') || hasCode(error, 'BANYAN_REVISION_AHEAD')
 }
 
 /** Errors that pass: the same again may work. */

@@ -13,12 +13,25 @@ const TRIES = 5
  * @param path - below `banyan/history/`: `elections/NAME`
  * @param happening - JSON
  */
-export async function remember(coordinator: Coordinator, path: string, happening: object): Promise<void> {
+export function remember(coordinator: Coordinator, path: string, happening: object): Promise<void> {
+  return rewriteHistory(coordinator, path, (happenings) => [...happenings, happening])
+}
+
+/**
+ * Changes what has happened to something, such as how it ended. Best effort, as {@link remember}.
+ *
+ * @param change - asked again if others write the same history
+ */
+export async function rewriteHistory(
+  coordinator: Coordinator,
+  path: string,
+  change: (happenings: readonly object[]) => readonly object[],
+): Promise<void> {
   const key = KEYSPACE.history + path
   try {
     for (let tries = 0; tries < TRIES; tries++) {
       const entry = await coordinator.get(key)
-      const value = JSON.stringify([...happeningsIn(entry?.value), happening].slice(-KEPT))
+      const value = JSON.stringify(change(happeningsIn(entry?.value)).slice(-KEPT))
       const result = await coordinator.put(key, value, { expected: entry?.revision ?? 'absent' })
       if (result.ok) return
     }

@@ -5,7 +5,7 @@ import { checkKey } from './keys.js'
  *
  * | prefix | what |
  * |---|---|
- * | `banyan/elections/NAME/` | candidates, one key each |
+ * | `banyan/elections/NAME/` | who leads (`leader`), who would (`candidates/`), and what an operator asks for (`request`) |
  * | `banyan/locks/NAME/` | who holds a lock or waits for it, one key each |
  * | `banyan/semaphores/NAME/` | the same for semaphores |
  * | `banyan/jobs/NAME` | a scheduled job: its plan, and what is decided about its times |

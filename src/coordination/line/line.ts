@@ -116,9 +116,13 @@ class Own implements Place {
   }
 }
 
-/** Undefined if the lease was lost before. */
-async function take(
-  { coordinator, prefix, value }: Line,
+/**
+ * Puts a key of this process into a line, and tries until it is known to be there.
+ *
+ * @returns undefined if the lease was lost before
+ */
+export async function take(
+  { coordinator, prefix, value }: Pick<Line, 'coordinator' | 'prefix' | 'value'>,
   lease: Lease,
   signal: AbortSignal | undefined,
 ): Promise<Place | undefined> {

@@ -10,6 +10,8 @@ export interface OwnKey {
   readonly lease: Lease
   /** Whether a put of it may still be on its way, as nobody knows what became of it. */
   readonly doubtful: boolean
+  /** Removes it; default deletes the key, which is nobody else's. */
+  readonly remove?: () => Promise<unknown>
 }
 
 const numbers = new WeakMap<Lease, number>()
@@ -28,22 +30,22 @@ export function ownId(lease: Lease): string {
 export async function leave(coordinator: Coordinator, own: OwnKey): Promise<void> {
   // What is still on its way may put the key there after it was deleted.
   const until = own.doubtful ? coordinator.runtime.clock.now() + own.lease.ttl : 0
-  if ((await remove(coordinator, own.key)) && !own.doubtful) return
+  if ((await remove(coordinator, own)) && !own.doubtful) return
   void insist(coordinator, own, until)
 }
 
-async function insist(coordinator: Coordinator, { key, lease }: OwnKey, until: number): Promise<void> {
+async function insist(coordinator: Coordinator, own: OwnKey, until: number): Promise<void> {
   const { clock, random } = coordinator.runtime
-  for (let tries = 1; !lease.signal.aborted; tries++) {
+  for (let tries = 1; !own.lease.signal.aborted; tries++) {
     await sleep(clock, backoffWait(RETRY, tries, 'equal', random))
-    if ((await remove(coordinator, key)) && clock.now() >= until) return
+    if ((await remove(coordinator, own)) && clock.now() >= until) return
   }
 }
 
 /** @returns whether it is gone, or nothing can be done about it any more */
-async function remove(coordinator: Coordinator, key: string): Promise<boolean> {
+async function remove(coordinator: Coordinator, own: OwnKey): Promise<boolean> {
   try {
-    await coordinator.delete(key)
+    await (own.remove ? own.remove() : coordinator.delete(own.key))
     return true
   } catch (error) {
     return !isPassing(error)

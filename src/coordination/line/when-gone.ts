@@ -1,6 +1,6 @@
 import { patiently } from '../patiently.js'
 import type { Coordinator } from '../coordinator.js'
-import { hasCode } from '../errors.js'
+import { isGap } from '../errors.js'
 
 /**
  * Waits until of these keys no more than `may` are left.
@@ -25,7 +25,7 @@ export async function whenGone(
       }
       return false
     } catch (error) {
-      if (!hasCode(error, 'BANYAN_COMPACTED') && !hasCode(error, 'BANYAN_REVISION_AHEAD')) throw error
+      if (!isGap(error)) throw error
     }
     // What has happened is not kept any more; what there is can be seen.
     const listing = await patiently(coordinator.runtime, () => coordinator.list(prefix), signal)

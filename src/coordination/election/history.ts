@@ -1,0 +1,58 @@
+import type { Coordinator } from '../coordinator.js'
+import { happeningsIn, rewriteHistory } from '../history.js'
+import { segment } from '../keyspace.js'
+import type { TermEnd } from './term.js'
+
+/** A term of the past, or the present one. */
+export interface PastTerm {
+  readonly holder: string
+  readonly token: number
+  /** In ms since the epoch. */
+  readonly since: number
+  /** In ms since the epoch, when it ended; of a leader that was gone, when the next one took over. */
+  readonly until?: number
+  /** `gone`: nothing was heard of it. */
+  readonly why?: TermEnd | 'gone'
+}
+
+/** Keeps the last terms of one election; whoever leads writes. */
+export class TermHistory {
+  readonly #coordinator: Coordinator
+  readonly #path: string
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(coordinator: Coordinator, name: string) {
+    this.#coordinator = coordinator
+    this.#path = `elections/${segment(name)}`
+  }
+
+  began(term: PastTerm): void {
+    this.#change((terms) => [
+      ...terms.map((past): PastTerm =>
+        past.until === undefined ? { ...past, until: term.since, why: 'gone' } : past,
+      ),
+      term,
+    ])
+  }
+
+  ended(token: number, why: TermEnd): void {
+    const until = this.#coordinator.runtime.clock.wall()
+    this.#change((terms) => terms.map((past) => (past.token === token ? { ...past, until, why } : past)))
+  }
+
+  /** Resolves when everything is written, or given up. */
+  written(): Promise<void> {
+    return this.#writing
+  }
+
+  #change(change: (terms: readonly PastTerm[]) => PastTerm[]): void {
+    this.#writing = this.#writing.then(() =>
+      rewriteHistory(this.#coordinator, this.#path, (terms) => change(terms as PastTerm[])),
+    )
+  }
+}
+
+/** The terms that a value of a history tells, oldest first. */
+export function termsIn(value: string | undefined): PastTerm[] {
+  return happeningsIn(value) as PastTerm[]
+}

@@ -1,0 +1,46 @@
+import type { Coordinator } from '../coordinator.js'
+import { coordinationError } from '../errors.js'
+import { thisHolder } from '../holder.js'
+import { electionKeys } from './keys.js'
+import { pictureOf, publicLeader, type Leader, type LeaderKey } from './picture.js'
+
+/**
+ * Asks who leads to hand over, for operators: its signal aborts, and when its work has ended another leads.
+ *
+ * @param options.to - the `holder` of the candidate that shall lead; default who is next
+ * @param options.holder - who asks; default `host:pid`
+ * @returns who was asked; `observeElection` tells what becomes of it
+ * @throws `BANYAN_NOT_LEADER` if nobody leads, `BANYAN_NO_CANDIDATE` if that candidate, or any, is not there
+ */
+export async function requestHandOver(
+  coordinator: Coordinator,
+  name: string,
+  options: { to?: string; holder?: string } = {},
+): Promise<Leader> {
+  const { to, holder = thisHolder() } = options
+  return publicLeader(await askForHandOver(coordinator, name, { token: undefined, to, holder }))
+}
+
+/** @param request.token - of the term that shall end; default the present one */
+export async function askForHandOver(
+  coordinator: Coordinator,
+  name: string,
+  { token, to, holder }: { token: number | undefined; to: string | undefined; holder: string },
+): Promise<LeaderKey> {
+  const keys = electionKeys(name)
+  const { entries, revision } = await coordinator.list(keys.prefix)
+  const keyed = new Map(entries.map((entry) => [entry.key, entry]))
+  const { leader, candidates } = pictureOf(keys, { entries: keyed, revision })
+  const quoted = JSON.stringify(name)
+  if (leader?.token === undefined || (token ?? leader.token) !== leader.token)
+    throw coordinationError('BANYAN_NOT_LEADER', `nobody leads ${quoted} who could be asked`)
+  const isThere = to === undefined ? candidates.length > 0 : candidates.some((each) => each.holder === to)
+  // Who races is not known.
+  if (!isThere && (to !== undefined || !leader.isRace)) {
+    const others = candidates.map((each) => each.holder).join(', ') || 'nobody'
+    const wanted = to === undefined ? 'nobody waits' : `${JSON.stringify(to)} does not wait`
+    throw coordinationError('BANYAN_NO_CANDIDATE', `${wanted} to lead ${quoted}; who does: ${others}`)
+  }
+  await coordinator.put(keys.request, JSON.stringify({ token: leader.token, to, holder }))
+  return leader
+}
