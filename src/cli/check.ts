@@ -49,6 +49,18 @@ function logText(events: NonNullable<NodeSpec['events']>): string {
   }
 }
 
+/** Where elections, locks, jobs and the registry are, without passwords. */
+function coordinatorText(coordination: NonNullable<NodeSpec['coordination']>): string {
+  switch (coordination.driver) {
+    case 'memory':
+      return 'in memory'
+    case 'sqlite':
+      return `sqlite, ${coordination.path}`
+    default:
+      return `${coordination.driver}, ${String(redact(coordination.url))}`
+  }
+}
+
 /** What is told of a configuration, by title: a title stands before the first of its lines. */
 function headRows(spec: NodeSpec): [title: string, text: string][] {
   const {
@@ -61,6 +73,7 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
     outboxes = {},
     cdc = {},
     sagas = {},
+    coordination,
   } = spec
   return [
     ['listens on', listen.map(listenText).join(', ')],
@@ -96,6 +109,7 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
       'sagas',
       Object.entries(sagas).map(([name, { module }]) => `${name} of ${[module].flat().join(', ')}`),
     ),
+    ...(coordination ? titled('coordination', [coordinatorText(coordination)]) : []),
   ]
 }
 

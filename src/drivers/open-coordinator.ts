@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
 import { BanyanError } from '../core/errors.js'
+import type { OptionKinds } from '../core/options.js'
 import { suggest } from '../core/suggest.js'
 import type { CoordinatorContext, CoordinatorDriver } from '../coordination/driver.js'
 import { coordinationError } from '../coordination/errors.js'
-import type { EtcdCoordinatorSpec } from './etcd/spec.js'
-import type { SqliteCoordinatorSpec } from './sqlite/coordinator/spec.js'
+import { ETCD_COORDINATOR_OPTIONS, type EtcdCoordinatorSpec } from './etcd/spec.js'
+import { SQLITE_COORDINATOR_OPTIONS, type SqliteCoordinatorSpec } from './sqlite/coordinator/spec.js'
 
 /** Which driver, and what it needs: the `coordination` of a `banyan.yaml`. */
 export type CoordinatorSpec = MemoryCoordinatorSpec | SqliteCoordinatorSpec | EtcdCoordinatorSpec
@@ -33,6 +34,13 @@ const PLACES =
 /** Names of the drivers. */
 export const COORDINATOR_DRIVERS = Object.keys(DRIVERS) as CoordinatorSpec['driver'][]
 
+/** What the specification of each driver may say. */
+export const COORDINATOR_OPTIONS: Readonly<Record<CoordinatorSpec['driver'], OptionKinds>> = {
+  memory: { driver: { kind: 'choice', values: ['memory'], doc: 'memory' } },
+  sqlite: SQLITE_COORDINATOR_OPTIONS,
+  etcd: ETCD_COORDINATOR_OPTIONS,
+}
+
 /**
  * Opens a driver.
  *
@@ -57,6 +65,15 @@ export async function openCoordinatorDriver(
       error,
     )
   }
+}
+
+/**
+ * Says what is wrong with a specification, as far as that can be said without asking anybody.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`
+ */
+export async function checkCoordinatorSpec(spec: CoordinatorSpec): Promise<void> {
+  if (spec.driver === 'etcd') await (await import('./etcd/place.js')).placeOf(spec)
 }
 
 /** What a URL of a coordinator says. */

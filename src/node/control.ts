@@ -59,27 +59,37 @@ export interface Running {
 
 /**
  * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` for what a running process cannot change: from one process to several
- *   or back, and where its event log is
+ *   or back, and where its event log or its coordinator is
  */
 export function refuseRestructuring(before: NodeSpec, after: NodeSpec): void {
-  const [was, is] = [before.workers ?? 1, after.workers ?? 1]
-  if ((was === 1) !== (is === 1))
+  const [processes, next] = [before.workers ?? 1, after.workers ?? 1]
+  if ((processes === 1) !== (next === 1))
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
-      `workers: cannot change from ${was} to ${is} while the node runs; start it anew`,
+      `workers: cannot change from ${processes} to ${next} while the node runs; start it anew`,
     )
   refuseOtherLog(before.events, after.events)
+  const [was, is] = [before.coordination, after.coordination]
+  refuseOther('coordination', was && { ...was }, is && { ...is })
 }
 
 function refuseOtherLog(before: NodeSpec['events'], after: NodeSpec['events']): void {
+  refuseOther('events', before && fixed(before), after && fixed(after))
+}
+
+/** What is opened once, at the start. */
+function refuseOther(
+  kind: string,
+  before: Readonly<Record<string, unknown>> | undefined,
+  after: Readonly<Record<string, unknown>> | undefined,
+): void {
   const refuse = (what: string): never => {
     throw new BanyanError('BANYAN_INVALID_OPTIONS', `${what} while the node runs; start it anew`)
   }
   if (!before && !after) return
-  if (!before || !after) return refuse(`events: cannot be ${after ? 'added' : 'removed'}`)
-  const [was, is] = [fixed(before), fixed(after)]
-  for (const key of Object.keys({ ...was, ...is }))
-    if (!isDeepStrictEqual(was[key], is[key])) refuse(`events.${key}: cannot change`)
+  if (!before || !after) return refuse(`${kind}: cannot be ${after ? 'added' : 'removed'}`)
+  for (const key of Object.keys({ ...before, ...after }))
+    if (!isDeepStrictEqual(before[key], after[key])) refuse(`${kind}.${key}: cannot change`)
 }
 
 /** What is given to the log when it is opened. */

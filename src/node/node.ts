@@ -18,6 +18,9 @@ import type { Explanation } from './explain/explanation.js'
 import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
 import { CaptureHost } from './cdc/index.js'
+import type { HostedCoordinator } from './coordination/hosted-coordinator.js'
+import { hostCoordinator } from './coordination/index.js'
+import type { CoordinationState } from './coordination/state.js'
 import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
 import type { OutboxState } from './outboxes/state.js'
 import { ProjectionHost } from './projections/index.js'
@@ -59,6 +62,8 @@ export interface NodeState extends GatewayState {
   captures?: readonly HostedCaptureState[]
   /** The sagas of that log by name: how many are parked, and what the node does about them. */
   sagas?: Readonly<Record<string, SagaKindState>>
+  /** Where elections, locks, jobs and the registry are. */
+  coordination?: CoordinationState
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -84,6 +89,7 @@ export class Node implements Running {
   readonly #captures: CaptureHost
   readonly #projectionWatch: ProjectionWatch
   readonly #sagas: SagaHost
+  readonly #coordination: HostedCoordinator | undefined
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -104,6 +110,7 @@ export class Node implements Running {
     projections: ProjectionHost,
     captures: CaptureHost,
     sagas: SagaHost,
+    coordination: HostedCoordinator | undefined,
     gateway: Gateway,
     origin: Origin,
   ) {
@@ -118,6 +125,7 @@ export class Node implements Running {
     this.#captures = captures
     this.#projectionWatch = new ProjectionWatch(clock)
     this.#sagas = sagas
+    this.#coordination = coordination
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
@@ -129,6 +137,7 @@ export class Node implements Running {
         projections: () => projections.control,
         captures: () => captures.control,
         sagas: () => sagas.starter,
+        coordination: () => coordination,
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
         breakers: () => this.breakers,
@@ -160,10 +169,16 @@ export class Node implements Running {
     const observation = await Observation.open(spec, log, clock, env)
     const { runtime, onReport } = observation
     let hosted: HostedLog | undefined
+    let coordination: HostedCoordinator | undefined
     try {
       const { limits, trust, events } = spec
       const role = (spec.workers ?? 1) === 1 ? 'alone' : 'worker'
       hosted = events && (await hostLog(events, runtime, log, role))
+      // Of several processes only the one that operators ask has it open.
+      coordination =
+        role === 'alone' && spec.coordination
+          ? await hostCoordinator(spec.coordination, runtime, log)
+          : undefined
       const projections = await ProjectionHost.open(spec, hosted?.log, runtime)
       const captures = await CaptureHost.open(spec, hosted?.log, runtime)
       const sagas = await SagaHost.open(spec, hosted?.log, runtime)
@@ -182,10 +197,12 @@ export class Node implements Running {
         projections,
         captures,
         sagas,
+        coordination,
         gateway,
         origin,
       )
     } catch (error) {
+      await coordination?.close()
       await hosted?.close()
       await observation.close()
       throw error
@@ -222,6 +239,7 @@ export class Node implements Running {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
       await this.#admin.close()
+      await this.#coordination?.close()
       await this.#events?.close()
       await this.#observation.close()
       throw error
@@ -310,10 +328,11 @@ export class Node implements Running {
 
   /** With what takes asking others. */
   async fullState(): Promise<NodeState> {
-    const [events, projections, captures] = await Promise.all([
+    const [events, projections, captures, coordination] = await Promise.all([
       this.#events?.state(),
       this.#projectionWatch.look(this.projections),
       this.captures?.list(),
+      this.#coordination?.state(),
     ])
     const sagas = this.#events?.sagas(this.#sagas.states)
     return {
@@ -323,6 +342,7 @@ export class Node implements Running {
       ...(this.#events?.outboxes && { outboxes: this.#events.outboxStates }),
       ...(this.projections && { projections }),
       ...(captures && { captures }),
+      ...(coordination && { coordination }),
     }
   }
 
@@ -362,6 +382,7 @@ export class Node implements Running {
     })
     // Those who follow events would wait for ever; what they have not seen they get where they go on.
     this.#events?.endFollowers()
+    this.#coordination?.endFollowers()
     await Promise.all([
       this.#events?.stopPushing(cut.signal),
       Promise.race([
@@ -374,6 +395,7 @@ export class Node implements Running {
     await this.#admin.close()
     await this.#captures.close()
     await this.#projections.close()
+    await this.#coordination?.close()
     await this.#events?.close()
     await this.#observation.close()
     this.#phase = 'stopped'

@@ -12,6 +12,7 @@ import type {
   RunSagasOptions,
   SubscriptionOptions,
 } from '../events/index.js'
+import type { CoordinatorSpec } from '../coordination/index.js'
 import type { SecretSpec } from '../traffic/gateway/filters/access/spec.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
@@ -141,6 +142,8 @@ export interface NodeSpec extends GatewaySpec {
   cdc?: Readonly<Record<string, CaptureSpec>>
   /** Sagas that it runs, by name. Default none. */
   sagas?: Readonly<Record<string, SagaSpec>>
+  /** Where elections, locks, jobs and the registry are that it shows. Default none. */
+  coordination?: CoordinatorSpec
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -151,13 +154,16 @@ export interface NodeSpec extends GatewaySpec {
   }
 }
 
-/** Kinds that are about the event log. */
-const EVENTS_KINDS = ['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc', 'sagas'] as const
+/** Kinds that are about the event log or the coordinator. */
+const OTHER_PLANES = [
+  ...['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc', 'sagas'],
+  'coordination',
+] as const
 
-/** The part of it that concerns the gateway, which knows of no events: a change of those changes none of its filters. */
+/** The part of it that concerns the gateway, which knows of no other plane: a change of those changes none of its filters. */
 export function gatewaySpecOf(spec: NodeSpec): GatewaySpec {
   const gateway: GatewaySpec = { ...spec }
-  for (const kind of EVENTS_KINDS) Reflect.deleteProperty(gateway, kind)
+  for (const kind of OTHER_PLANES) Reflect.deleteProperty(gateway, kind)
   return gateway
 }
 

@@ -34,7 +34,12 @@ export function render(state: NodeState, wall: number, width: number): string {
   const limits = limitRows(state)
   const problems = lastProblems(state, wall).slice(0, MOST_PROBLEMS)
   const sections = [
-    [...headLines(state, width), ...configLines(state.config, wall), ...eventsLines(state.events)]
+    [
+      ...headLines(state, width),
+      ...configLines(state.config, wall),
+      ...eventsLines(state.events),
+      ...coordinationLines(state.coordination),
+    ]
       .map((line) => clip(line, width))
       .join('\n'),
     table(SERVICE_COLUMNS, serviceRows(services, wall), width),
@@ -125,6 +130,23 @@ const DURABLE = {
   process: 'survives the process',
   none: 'keeps nothing',
 } as const
+
+/** The coordinator: what keeps its keys, who shares it, what it survives, and whether it answers. */
+function coordinationLines(coordination: NodeState['coordination']): string[] {
+  if (!coordination) return []
+  const { driver, shared, durable, latency = 0, problem } = coordination
+  const parts = [
+    `coordination ${driver}`,
+    ...(shared && durable
+      ? [`${SHARED[shared]}, ${durable === 'none' ? 'keeps nothing' : 'survives power loss'}`]
+      : []),
+    problem === undefined ? `answers in ${formatDuration(latency)}` : paint('red', problem),
+  ]
+  return [parts.join('  ')]
+}
+
+/** Who shares a coordinator. */
+const SHARED = { process: 'of this process', machine: 'of one machine', network: 'of many machines' } as const
 
 function serviceRows(services: Record<string, ServiceState>, wall: number): string[][] {
   return Object.entries(services).flatMap(([name, service]) =>

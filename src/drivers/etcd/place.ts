@@ -1,23 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
-import { checkOptions, type OptionTable } from '../../core/options.js'
+import { checkOptions } from '../../core/options.js'
 import type { EtcdSettings } from './client/settings.js'
-import type { EtcdCoordinatorSpec, EtcdTlsSpec } from './spec.js'
-
-const TLS: OptionTable<EtcdTlsSpec> = {
-  ca: { kind: 'string', doc: 'a file with the certificates of those who are believed, in PEM' },
-  cert: { kind: 'string', doc: 'a file with the own certificate, in PEM' },
-  key: { kind: 'string', doc: 'a file with its key, in PEM' },
-  serverName: { kind: 'string', doc: 'the name to expect in the certificates of the members' },
-}
-
-const OPTIONS: OptionTable<EtcdCoordinatorSpec> = {
-  driver: { kind: 'choice', values: ['etcd'], doc: 'etcd' },
-  url: { kind: 'string', doc: 'etcd://user:password@host:2379,host:2379/prefix/' },
-  tls: { kind: 'group', options: TLS, doc: 'files for etcds://' },
-  timeout: { kind: 'duration', min: 100, doc: 'when a call is given up that has no answer' },
-}
+import { ETCD_COORDINATOR_OPTIONS, type EtcdCoordinatorSpec, type EtcdTlsSpec } from './spec.js'
 
 /** Where keys are. */
 export interface Place {
@@ -36,7 +22,7 @@ const MEMBER = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+)(?::(\d{1,5}))?$/
  * @throws `BANYAN_INVALID_OPTIONS`
  */
 export async function placeOf(spec: EtcdCoordinatorSpec): Promise<Place> {
-  checkOptions('the etcd coordinator', OPTIONS, spec)
+  checkOptions('the etcd coordinator', ETCD_COORDINATOR_OPTIONS, spec)
   const { url, timeout = '5s' } = spec
   const [, scheme, login, members = '', path = ''] = URL_OF_ETCD.exec(url) ?? []
   const endpoints = members.split(',').map(endpointOf)

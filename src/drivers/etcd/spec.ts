@@ -1,4 +1,5 @@
 import type { Duration } from '../../core/duration.js'
+import type { OptionTable } from '../../core/options.js'
 
 /** Keys in an etcd of version 3.4 or later. */
 export interface EtcdCoordinatorSpec {
@@ -24,4 +25,19 @@ export interface EtcdTlsSpec {
   key?: string
   /** The name to expect in the certificates of the members. Default: that of the endpoint. */
   serverName?: string
+}
+
+const TLS: OptionTable<EtcdTlsSpec> = {
+  ca: { kind: 'string', doc: 'a file with the certificates of those who are believed, in PEM' },
+  cert: { kind: 'string', doc: 'a file with the own certificate, in PEM' },
+  key: { kind: 'string', doc: 'a file with its key, in PEM' },
+  serverName: { kind: 'string', doc: 'the name to expect in the certificates of the members' },
+}
+
+/** What an {@link EtcdCoordinatorSpec} may say. */
+export const ETCD_COORDINATOR_OPTIONS: OptionTable<EtcdCoordinatorSpec> = {
+  driver: { kind: 'choice', values: ['etcd'], doc: 'etcd' },
+  url: { kind: 'string', doc: 'etcd://user:password@host:2379,host:2379/prefix/' },
+  tls: { kind: 'group', options: TLS, doc: 'files for etcds://' },
+  timeout: { kind: 'duration', min: 100, doc: 'when a call is given up that has no answer; default 5s' },
 }

@@ -10,6 +10,7 @@ import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
+import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { CaptureControl, HostedCaptureState } from '../cdc/state.js'
 import type { OutboxState } from '../outboxes/state.js'
 import type { ProjectionControl } from '../projections/state.js'
@@ -50,6 +51,8 @@ export interface AdminSubject extends ConfigSubject {
   captures(): CaptureControl | undefined
   /** The sagas of its configuration, if it has some. */
   sagas(): SagaStarter | undefined
+  /** The coordinator of its configuration, if it has one. */
+  coordination(): HostedCoordinator | undefined
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
@@ -192,7 +195,7 @@ export class AdminServer {
         return this.#subject.ready() ? json(200, this.#ready()) : json(503, { status: 'draining' })
       case '/metrics':
         // So that its gauges tell of now, not of the last time that somebody has asked.
-        await this.#subject.events()?.state()
+        await Promise.all([this.#subject.events()?.state(), this.#subject.coordination()?.state()])
         return {
           status: 200,
           type: this.#subject.metrics.contentType,
@@ -219,11 +222,14 @@ export class AdminServer {
     return control && closing && { control, watch, closing }
   }
 
-  /** A log that cannot be asked is told, but no reason to send all else away: every node would be told so at once. */
+  /** A log or a coordinator that cannot be asked is told, but no reason to send all else away: every node would be told so at once. */
   #ready(): object {
-    const events = this.#subject.events()
-    if (!events) return { status: 'ready' }
-    return { status: 'ready', events: events.problem ?? 'ready' }
+    const [events, coordination] = [this.#subject.events(), this.#subject.coordination()]
+    return {
+      status: 'ready',
+      ...(events && { events: events.problem ?? 'ready' }),
+      ...(coordination && { coordination: coordination.problem ?? 'ready' }),
+    }
   }
 
   async #override(request: IncomingMessage, name: string): Promise<Reply> {

@@ -15,7 +15,7 @@ export async function checkEventLog({ events }: NodeSpec): Promise<MeaningProble
     problems.push(
       error(['events', 'driver'], `${events.driver} needs the package ${name}: npm install ${name}`),
     )
-  if (events.driver === 'sqlite') problems.push(...checkPlace(events.path))
+  if (events.driver === 'sqlite') problems.push(...checkPlace(events.path, ['events', 'path']))
   try {
     const { loadTypes } = await import('../events/known-types.js')
     await loadTypes(events)
@@ -26,15 +26,11 @@ export async function checkEventLog({ events }: NodeSpec): Promise<MeaningProble
   return problems
 }
 
-function checkPlace(path: string): MeaningProblem[] {
+/** A path of SQLite is a directory, or a file that is known as a database by its name. */
+export function checkPlace(path: string, at: Path): MeaningProblem[] {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats?.isFile() && !path.endsWith('.db'))
-    return [
-      error(
-        ['events', 'path'],
-        `${path} is a file that does not end in .db; name a directory, or such a file`,
-      ),
-    ]
+    return [error(at, `${path} is a file that does not end in .db; name a directory, or such a file`)]
   return []
 }
 

@@ -99,7 +99,7 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'polices: {}\nservices:',
         [
-          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, drain, workers, accessLog, trust, limits',
+          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, drain, workers, accessLog, trust, limits',
         ],
       ],
       [
@@ -107,14 +107,14 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'whatever: {}\nservices:',
         [
-          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, drain, workers, accessLog, trust, limits',
+          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, drain, workers, accessLog, trust, limits',
         ],
       ],
       [
         'of a later plane',
         'services:',
-        'coordination: { driver: sqlite }\nservices:',
-        ['2:1: coordination: `coordination` is not supported by this version'],
+        'workloads: { shop: {} }\nservices:',
+        ['2:1: workloads: `workloads` is not supported by this version'],
       ],
       [
         'unknown, deep inside',

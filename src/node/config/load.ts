@@ -12,6 +12,7 @@ import { checkCaptures } from './check-cdc.js'
 import { checkProjections } from './check-projections.js'
 import { checkOutboxPackages } from './meaning-of-outboxes.js'
 import { checkSagas } from './check-sagas.js'
+import { checkCoordinator } from './meaning-of-coordination.js'
 import { checkRules } from './meaning-of-access.js'
 import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
@@ -99,6 +100,7 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
     ...checkOutboxPackages(spec),
     ...captures.problems,
     ...sagas.problems,
+    ...(await checkCoordinator(spec)),
   ]
   const problems: ConfigProblem[] = [
     ...found.map(({ severity, path, at, message }) => ({
@@ -202,6 +204,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     outboxes,
     cdc,
     sagas,
+    coordination,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -228,6 +231,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(outboxes && { outboxes: outboxes as NonNullable<NodeSpec['outboxes']> }),
     ...(cdc && { cdc: cdc as NonNullable<NodeSpec['cdc']> }),
     ...(sagas && { sagas: sagas as NonNullable<NodeSpec['sagas']> }),
+    ...(coordination && { coordination: coordination as unknown as NonNullable<NodeSpec['coordination']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined
       ? {}

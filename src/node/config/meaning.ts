@@ -13,6 +13,7 @@ import { checkOutbox } from './meaning-of-outboxes.js'
 import { checkCapture } from './meaning-of-cdc.js'
 import { checkProjection } from './meaning-of-projections.js'
 import { checkSaga } from './meaning-of-sagas.js'
+import { checkCoordination } from './meaning-of-coordination.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
 import { checkUpstreams } from './meaning-of-upstreams.js'
@@ -48,6 +49,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     ...namesOf(config.outboxes).map((name) => checkOutbox(config, name)),
     ...namesOf(config.cdc).map((name) => checkCapture(config, name)),
     ...namesOf(config.sagas).map((name) => checkSaga(config, name)),
+    checkCoordination(config),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),
     ...namesOf(config.authenticators).map((name) => checkAuthenticator(config, name)),

@@ -111,7 +111,7 @@ function custom({ message }: Issue): string | undefined {
 }
 
 /** Planes that this version does not have yet, but whose documentation may have been read. */
-const LATER = new Set(['coordination', 'migrations', 'workloads'])
+const LATER = new Set(['migrations', 'workloads'])
 
 function unknownKey(key: string, path: Path, value: unknown): string {
   if (path.length === 0 && LATER.has(key)) return `\`${key}\` is not supported by this version`

@@ -10,6 +10,8 @@ import { diffSpecs } from '../config/diff.js'
 import type { ConfigProblem } from '../config/problem.js'
 import type { HostedLog } from '../events/hosted-log.js'
 import { hostLog } from '../events/index.js'
+import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
+import { hostCoordinator } from '../coordination/index.js'
 import {
   type Applied,
   Configuration,
@@ -52,6 +54,7 @@ export class Supervisor implements Running {
   #phase: NodePhase = 'starting'
   /** For operators; each worker opens the log for itself. */
   #events: HostedLog | undefined = undefined
+  #coordination: HostedCoordinator | undefined = undefined
   #control: Control | undefined = undefined
 
   constructor(spec: NodeSpec, log: Log, clock: Clock, origin: Origin) {
@@ -87,6 +90,7 @@ export class Supervisor implements Running {
         projections: () => this.#projections,
         captures: () => this.#captures,
         sagas: () => this.#sagas,
+        coordination: () => this.#coordination,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>
@@ -135,15 +139,17 @@ export class Supervisor implements Running {
    * @throws {@link BanyanError} as `Node.create` and `Node.start`; nothing stays open then
    */
   async start(): Promise<void> {
-    const { admin: setting, events } = this.#spec
+    const { admin: setting, events, coordination } = this.#spec
     try {
       this.#events = events && (await hostLog(events, this.#runtime, this.#log, 'supervisor'))
+      this.#coordination = coordination && (await hostCoordinator(coordination, this.#runtime, this.#log))
       const admin = await this.#admin.prepare(setting)
       admin.commit()
       await this.#crew.start(this.#spec.workers ?? 1)
       await this.#events?.relay(this.#spec)
     } catch (error) {
       await this.#admin.close()
+      await this.#coordination?.close()
       await this.#events?.close()
       throw error
     }
@@ -166,10 +172,11 @@ export class Supervisor implements Running {
     const merged = mergeStates(answers.map(({ answer }) => answer))
     const workers = answers.map(({ pid, answer }) => ({ pid, connections: answer.connections }))
     const projections = this.#projections
-    const [events, seen, captures] = await Promise.all([
+    const [events, seen, captures, coordination] = await Promise.all([
       this.#events?.state(),
       this.#projectionWatch.look(projections),
       this.#captures?.list(),
+      this.#coordination?.state(),
     ])
     const sagas = this.#events?.sagas(merged.sagas as Parameters<HostedLog['sagas']>[0])
     return {
@@ -181,6 +188,7 @@ export class Supervisor implements Running {
       ...(projections && { projections: seen }),
       ...(captures && { captures }),
       ...(sagas && { sagas }),
+      ...(coordination && { coordination }),
       workers,
       restarts: this.#crew.restarts,
     }
@@ -191,8 +199,10 @@ export class Supervisor implements Running {
     this.#phase = 'draining'
     // They would be told of the workers that end.
     this.#events?.endFollowers()
+    this.#coordination?.endFollowers()
     await this.#crew.stop(now)
     await this.#admin.close()
+    await this.#coordination?.close()
     await this.#events?.close()
     this.#phase = 'stopped'
   }

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import { BanyanError } from '../../../core/errors.js'
 import { andThen, type Maybe } from '../../../core/maybe.js'
-import { checkOptions, type OptionTable } from '../../../core/options.js'
+import { checkOptions } from '../../../core/options.js'
 import type {
   Changes,
   CoordinatorCapabilities,
@@ -26,7 +26,7 @@ import { thisMachine, type Machine } from './machine.js'
 import { Patience } from './patience.js'
 import { fileOf, identityOf, Place } from './place.js'
 import { beginningWith, only, type Range } from './range.js'
-import type { SqliteCoordinatorSpec } from './spec.js'
+import { SQLITE_COORDINATOR_OPTIONS, type SqliteCoordinatorSpec } from './spec.js'
 import { Store } from './store.js'
 
 const CAPABILITIES: CoordinatorCapabilities = {
@@ -35,11 +35,6 @@ const CAPABILITIES: CoordinatorCapabilities = {
   durable: 'power loss',
   minTtl: 100,
   maxTtl: 24 * 3600 * 1000,
-}
-
-const OPTIONS: OptionTable<SqliteCoordinatorSpec> = {
-  driver: { kind: 'choice', values: ['sqlite'], doc: 'this driver' },
-  path: { kind: 'string', doc: 'a directory, or a file whose name ends in .db' },
 }
 
 /** How long other processes may keep the file locked, in ms. */
@@ -72,7 +67,7 @@ export async function openSqliteCoordinator(
   { clock }: CoordinatorContext,
   { machine, identityOf: identity }: Surroundings = { machine: thisMachine(), identityOf },
 ): Promise<CoordinatorDriver> {
-  checkOptions('the sqlite coordinator', OPTIONS, spec)
+  checkOptions('the sqlite coordinator', SQLITE_COORDINATOR_OPTIONS, spec)
   if (typeof spec.path !== 'string' || spec.path === '')
     throw new BanyanError('BANYAN_INVALID_OPTIONS', 'the sqlite coordinator: path is missing, as in ./data')
   const file = fileOf(spec.path)

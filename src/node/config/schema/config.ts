@@ -3,6 +3,7 @@ import { durationSchema } from '../options-schema.js'
 import { authenticator } from './access.js'
 import { accessLog } from './access-log.js'
 import { capture, captureName } from './cdc.js'
+import { coordination } from './coordination.js'
 import { events } from './events.js'
 import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
@@ -66,6 +67,7 @@ export const configSchema = z.strictObject({
     .record(sagaName, saga)
     .optional()
     .meta({ description: 'Sagas that this node runs on its log, by name.' }),
+  coordination: coordination.optional(),
   drain: z
     .strictObject({
       delay: durationSchema

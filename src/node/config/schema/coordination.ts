@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import type { OptionKind } from '../../../core/options.js'
+import { COORDINATOR_DRIVERS, COORDINATOR_OPTIONS } from '../../../drivers/open-coordinator.js'
+import { optionsSchema } from '../options-schema.js'
+
+/** The options of all drivers by name, with the drivers that have one. */
+export function coordinationOptions(): Map<string, { kind: OptionKind; drivers: string[] }> {
+  const options = new Map<string, { kind: OptionKind; drivers: string[] }>()
+  for (const driver of COORDINATOR_DRIVERS)
+    for (const [name, kind] of Object.entries(COORDINATOR_OPTIONS[driver])) {
+      if (name === 'driver') continue
+      const known = options.get(name) ?? { kind, drivers: [] }
+      known.drivers.push(driver)
+      options.set(name, known)
+    }
+  return options
+}
+
+const shape = Object.fromEntries(
+  Array.from(coordinationOptions(), ([name, { kind, drivers }]) => {
+    const doc = `Of ${drivers.map((driver) => `\`${driver}\``).join(' and ')}: ${kind.doc}.`
+    return [name, { ...kind, doc }]
+  }),
+)
+
+/** `coordination`: which drivers need what is checked with the meaning, where it can be said better. */
+export const coordination = z
+  .strictObject({
+    driver: z.enum(COORDINATOR_DRIVERS).meta({
+      description:
+        'What keeps the keys: one file for a machine (`sqlite`), a server for many, or nothing (`memory`).',
+    }),
+    ...optionsSchema(shape).shape,
+  })
+  .meta({
+    description: 'Where elections, locks, jobs and the registry are that this node shows. Default none.',
+  })
