@@ -1,18 +1,12 @@
 import { systemRuntime } from '../core/runtime.js'
 import type { DriverContext } from '../events/driver.js'
-import { eventError } from '../events/errors.js'
 import type { InboxStore } from '../events/inbox/store.js'
 import type { OutboxStore } from '../events/outbox/store.js'
-import { loadDriver, specOf } from './open-log.js'
+import { openApplication, type ApplicationPlace } from './open-application.js'
 import { INBOX_SCHEMA as POSTGRES_INBOX } from './postgres/inbox/schema.js'
 import { OUTBOX_SCHEMA as POSTGRES_OUTBOX } from './postgres/outbox/schema.js'
-import type { PostgresPool } from './postgres/read-models/client.js'
 import { INBOX_SCHEMA as SQLITE_INBOX } from './sqlite/inbox/schema.js'
 import { OUTBOX_SCHEMA as SQLITE_OUTBOX } from './sqlite/outbox/schema.js'
-import type { SqliteHandle } from './sqlite/read-models/store.js'
-
-/** A database of an application: a URL, or what it has open itself. */
-export type ApplicationPlace = string | SqliteHandle | PostgresPool
 
 /**
  * Opens the store of an outbox; its module, and the package it needs, is loaded only then.
@@ -26,7 +20,7 @@ export function openOutboxStore(
   { clock }: DriverContext = systemRuntime,
   migrate = true,
 ): Promise<OutboxStore> {
-  return opened('an outbox', where, {
+  return openApplication('an outbox', where, {
     sqlite: async (place) =>
       (await import('./sqlite/outbox/store.js')).openSqliteOutbox(place, { clock, migrate }),
     postgres: async (place) =>
@@ -44,49 +38,12 @@ export function openInboxStore(
   { clock }: DriverContext = systemRuntime,
   migrate = true,
 ): Promise<InboxStore<unknown>> {
-  return opened<InboxStore<unknown>>('an inbox', where, {
+  return openApplication<InboxStore<unknown>>('an inbox', where, {
     sqlite: async (place) =>
       (await import('./sqlite/inbox/store.js')).openSqliteInbox(place, { clock, migrate }),
     postgres: async (place) =>
       (await import('./postgres/inbox/store.js')).openPostgresInbox(place, { migrate }),
   })
-}
-
-interface Engines<Store> {
-  sqlite(place: string | SqliteHandle): Promise<Store>
-  postgres(place: string | PostgresPool): Promise<Store>
-}
-
-async function opened<Store>(what: string, where: ApplicationPlace, engines: Engines<Store>): Promise<Store> {
-  const refused = (said: string): Error =>
-    eventError(
-      'BANYAN_DRIVER_MISSING',
-      `${what} is opened with sqlite:./app.db, postgres://host/database, a Database of better-sqlite3, or a Pool of pg; ${said}`,
-    )
-  if (typeof where === 'object' && (where as object | null) !== null) {
-    if ('totalCount' in where) return loadDriver('postgres', () => engines.postgres(where))
-    if ('memory' in where) return loadDriver('sqlite', () => engines.sqlite(where))
-    throw refused('not with a client, which has one connection only')
-  }
-  if (typeof where !== 'string') throw refused(`got ${JSON.stringify(where)}`)
-  if (!/^(memory|sqlite|postgres|postgresql):/.test(where))
-    throw refused(`got ${JSON.stringify(redacted(where))}`)
-  if (/^sqlite:(\/\/)?:memory:/.test(where))
-    throw refused('one in memory has a connection only, and the application another')
-  const spec = specOf(where)
-  switch (spec.driver) {
-    case 'memory':
-      throw refused('memory: is no database of an application')
-    case 'sqlite':
-      return loadDriver('sqlite', () => engines.sqlite(spec.path))
-    case 'postgres':
-      return loadDriver('postgres', () => engines.postgres(spec.url))
-  }
-}
-
-/** Without what may be a password. */
-function redacted(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//')
 }
 
 /** The SQL that makes the tables of an outbox or an inbox, for those who migrate their databases themselves. */

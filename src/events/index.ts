@@ -5,12 +5,8 @@
  */
 import { openKeyStore } from '../drivers/open-keys.js'
 import { openDriver, type LogSpec } from '../drivers/open-log.js'
-import {
-  applicationSchema,
-  openInboxStore,
-  openOutboxStore,
-  type ApplicationPlace,
-} from '../drivers/open-outbox.js'
+import type { ApplicationPlace } from '../drivers/open-application.js'
+import { applicationSchema, openInboxStore, openOutboxStore } from '../drivers/open-outbox.js'
 import { openChanges } from '../drivers/open-changes.js'
 import { openSnapshotStore } from '../drivers/open-snapshots.js'
 import { checkOptions, type OptionTable } from '../core/options.js'

@@ -1,6 +1,5 @@
 import type { Client, PoolConfig } from 'pg'
 import { BanyanError } from '../../core/errors.js'
-import { eventError } from '../../events/errors.js'
 import { sqlState } from './faults.js'
 import type { PostgresClient, PostgresPool } from './read-models/client.js'
 
@@ -25,6 +24,10 @@ export interface TableKind {
   readonly schema: string
   /** The table that says their format, which is the newest that is known. */
   readonly format: { readonly table: string; readonly newest: number }
+  /** What gives the SQL that makes them: `what banyan outbox schema prints`. */
+  readonly madeBy: string
+  /** Of errors. */
+  readonly codes: { readonly unavailable: `BANYAN_${string}`; readonly closed: `BANYAN_${string}` }
 }
 
 /** A database of PostgreSQL that belongs to an application, with tables of ours in it: in the schema that is first in the search path. */
@@ -81,7 +84,7 @@ export class ApplicationDatabase {
 
   /** Works on a connection; one that has met an error is given up, with its transaction. */
   async connected<Result>(work: (client: PostgresClient) => Promise<Result>): Promise<Result> {
-    if (this.#closed) throw eventError('BANYAN_OUTBOX_CLOSED', `${this.#kind.name} is closed`)
+    if (this.#closed) throw new BanyanError(this.#kind.codes.closed, `${this.#kind.name} is closed`)
     let client: PostgresClient | undefined
     let failed: Error | undefined
     try {
@@ -115,10 +118,10 @@ export class ApplicationDatabase {
       state === undefined &&
       (CONNECTION_CODES.test(String(code)) || /^(Connection|timeout|Query read timeout)/i.test(error.message))
     if (!isOfServer && !isOfConnection) return error
-    return eventError(
-      'BANYAN_OUTBOX_UNAVAILABLE',
+    return new BanyanError(
+      this.#kind.codes.unavailable,
       `${this.#kind.name} in PostgreSQL cannot be used: ${error.message === '' ? String(code) : error.message}`,
-      error,
+      { cause: error },
     )
   }
 
@@ -129,8 +132,7 @@ export class ApplicationDatabase {
   }
 
   async #prepare(migrate: boolean): Promise<void> {
-    const { name, table, schema, format } = this.#kind
-    const more = table === 'banyan_inbox' ? ' --inbox' : ''
+    const { name, table, schema, format, madeBy, codes } = this.#kind
     const isThere = async (client: PostgresClient): Promise<boolean> => {
       // Not to_regclass: that may still know from before the lock that there is none.
       const { rows } = await client.query(
@@ -144,9 +146,9 @@ export class ApplicationDatabase {
       // Whoever may not make tables can use those that are there.
       if (!(await isThere(client))) {
         if (!migrate)
-          throw eventError(
-            'BANYAN_OUTBOX_UNAVAILABLE',
-            `the tables of ${name} are not in this database of PostgreSQL; make them with what banyan outbox schema postgres${more} prints`,
+          throw new BanyanError(
+            codes.unavailable,
+            `the tables of ${name} are not in this database of PostgreSQL; make them with ${madeBy}`,
           )
         await client.query('SELECT pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
         if (!(await isThere(client))) await client.query(schema)
@@ -154,8 +156,8 @@ export class ApplicationDatabase {
       const { rows } = await client.query(`SELECT format FROM ${format.table}`)
       const found = Number(rows[0]?.['format'])
       if (!(found <= format.newest))
-        throw eventError(
-          'BANYAN_OUTBOX_UNAVAILABLE',
+        throw new BanyanError(
+          codes.unavailable,
           `the tables of ${name} have format ${found}, made by a newer version; update`,
         )
     })

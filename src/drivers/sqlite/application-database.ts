@@ -3,7 +3,6 @@ import { dirname } from 'node:path'
 import type SQLite from 'better-sqlite3'
 import { sleep, type Clock } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
-import { eventError } from '../../events/errors.js'
 import { loadSqlite } from './connect.js'
 import { isBusy, isSqliteError } from './faults.js'
 import type { SqliteHandle } from './read-models/store.js'
@@ -24,6 +23,10 @@ export interface TableKind {
   readonly schema: string
   /** The table that says their format, which is the newest that is known. */
   readonly format: { readonly table: string; readonly newest: number }
+  /** What gives the SQL that makes them: `what banyan outbox schema prints`. */
+  readonly madeBy: string
+  /** Of errors. */
+  readonly codes: { readonly unavailable: `BANYAN_${string}`; readonly closed: `BANYAN_${string}` }
 }
 
 /** A file of SQLite that belongs to an application, with tables of ours in it, on a connection of our own. */
@@ -56,7 +59,7 @@ export class ApplicationDatabase {
   ): Promise<ApplicationDatabase> {
     const file = fileOf(where, kind)
     if (!migrate && !existsSync(file))
-      throw eventError('BANYAN_OUTBOX_UNAVAILABLE', `there is no file ${file} that could hold ${kind.name}`)
+      throw new BanyanError(kind.codes.unavailable, `there is no file ${file} that could hold ${kind.name}`)
     const sqlite = await loadSqlite()
     let opened: ApplicationDatabase | undefined
     try {
@@ -85,7 +88,7 @@ export class ApplicationDatabase {
   async patiently<Result>(work: () => Result): Promise<Result> {
     const deadline = this.#clock.now() + PATIENCE_MS
     for (let tries = 1; ; tries++) {
-      if (!this.database.open) throw eventError('BANYAN_OUTBOX_CLOSED', `${this.#kind.name} is closed`)
+      if (!this.database.open) throw new BanyanError(this.#kind.codes.closed, `${this.#kind.name} is closed`)
       try {
         return work()
       } catch (error) {
@@ -115,37 +118,37 @@ export class ApplicationDatabase {
   }
 
   #prepare(migrate: boolean): void {
-    const { name, table, schema, format } = this.#kind
+    const { name, table, schema, format, madeBy, codes } = this.#kind
     const isThere = this.database
       .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")
       .get(table)
     if (isThere === undefined) {
       if (!migrate)
-        throw eventError(
-          'BANYAN_OUTBOX_UNAVAILABLE',
-          `the tables of ${name} are not in ${this.file}; make them with what banyan outbox schema sqlite${table === 'banyan_inbox' ? ' --inbox' : ''} prints`,
+        throw new BanyanError(
+          codes.unavailable,
+          `the tables of ${name} are not in ${this.file}; make them with ${madeBy}`,
         )
       this.database.exec(schema)
     }
     const found = this.database.prepare(`SELECT format FROM ${format.table}`).pluck().get() as number
     if (!(found <= format.newest))
-      throw eventError(
-        'BANYAN_OUTBOX_UNAVAILABLE',
+      throw new BanyanError(
+        codes.unavailable,
         `the tables of ${name} in ${this.file} have format ${found}, made by a newer version; update`,
       )
   }
 }
 
-function fileOf(where: string | SqliteHandle, { name }: TableKind): string {
+function fileOf(where: string | SqliteHandle, { name, codes }: TableKind): string {
   if (typeof where === 'string') return where
   if (!where.memory && where.name !== '') return where.name
-  throw eventError(
-    'BANYAN_OUTBOX_UNAVAILABLE',
+  throw new BanyanError(
+    codes.unavailable,
     `a database in memory cannot hold ${name}, as it has one connection only; open a file`,
   )
 }
 
-function unusable({ name }: TableKind, file: string, error: unknown): Error {
+function unusable({ name, codes }: TableKind, file: string, error: unknown): Error {
   const said = error instanceof Error ? error.message : String(error)
-  return eventError('BANYAN_OUTBOX_UNAVAILABLE', `${name} in ${file} cannot be used: ${said}`, error)
+  return new BanyanError(codes.unavailable, `${name} in ${file} cannot be used: ${said}`, { cause: error })
 }

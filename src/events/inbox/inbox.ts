@@ -9,7 +9,7 @@ import { eventError } from '../errors.js'
 import { toJson } from '../json.js'
 import type { EventShape, Recorded } from '../log.js'
 import { checkName } from '../names.js'
-import type { AsyncTransaction, SyncTransaction } from '../outbox/transaction.js'
+import type { AsyncTransaction, SyncTransaction } from '../../core/application-transaction.js'
 import type { Handler, HandlerContext, HandlerResult } from '../pubsub/message.js'
 import type { InboxId, InboxRows, InboxStore } from './store.js'
 

@@ -12,4 +12,4 @@ export {
   type ParkedLane,
 } from './outbox.js'
 export type { Relay, RelayOptions, RelayStatus } from './relay.js'
-export type { AsyncTransaction, SyncTransaction } from './transaction.js'
+export type { AsyncTransaction, SyncTransaction } from '../../core/application-transaction.js'

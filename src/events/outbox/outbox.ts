@@ -13,7 +13,7 @@ import { laneNameOf, lanesOf } from './lanes.js'
 import { rowsOf, type Checks } from './message.js'
 import { RunningRelay, type Relay, type RelayOptions } from './relay.js'
 import type { OutboxStore } from './store.js'
-import type { AsyncTransaction, SyncTransaction } from './transaction.js'
+import type { AsyncTransaction, SyncTransaction } from '../../core/application-transaction.js'
 
 /** Options of an outbox. */
 export interface OutboxOptions {

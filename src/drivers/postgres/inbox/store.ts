@@ -10,7 +10,9 @@ const KIND = {
   table: 'banyan_inbox',
   schema: INBOX_SCHEMA,
   format: { table: 'banyan_inbox_state', newest: FORMAT },
-}
+  madeBy: 'what banyan outbox schema postgres --inbox prints',
+  codes: { unavailable: 'BANYAN_OUTBOX_UNAVAILABLE', closed: 'BANYAN_OUTBOX_CLOSED' },
+} as const
 
 /** Those of nested ones have the same name: the last is meant. */
 const SAVEPOINT = 'banyan_inbox'

@@ -1,10 +1,11 @@
-import { andThen, isPromise, type Maybe } from '../../../core/maybe.js'
+import { andThen, type Maybe } from '../../../core/maybe.js'
 import type { DriverContext } from '../../../events/driver.js'
 import type { InboxRows, InboxStore } from '../../../events/inbox/store.js'
 import { ApplicationDatabase } from '../application-database.js'
 import { runIn, type Run } from '../application-transaction.js'
+import { OwnTransactions } from '../own-transactions.js'
 import type { SqliteHandle } from '../read-models/store.js'
-import { Connection, TransactionTables, type SqliteTables } from '../read-models/tables.js'
+import type { SqliteTables } from '../read-models/tables.js'
 import { FORMAT, INBOX_SCHEMA } from './schema.js'
 
 const KIND = {
@@ -12,7 +13,9 @@ const KIND = {
   table: 'banyan_inbox',
   schema: INBOX_SCHEMA,
   format: { table: 'banyan_inbox_state', newest: FORMAT },
-}
+  madeBy: 'what banyan outbox schema sqlite --inbox prints',
+  codes: { unavailable: 'BANYAN_OUTBOX_UNAVAILABLE', closed: 'BANYAN_OUTBOX_CLOSED' },
+} as const
 
 /** Those of nested ones have the same name: the last is meant. */
 const SAVEPOINT = 'banyan_inbox'
@@ -30,16 +33,10 @@ export async function openSqliteInbox(
 }
 
 class SqliteInbox implements InboxStore<SqliteTables> {
-  readonly #database: ApplicationDatabase
-  readonly #connection: Connection
-  /** The transaction before has ended. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #transactions: OwnTransactions
 
   constructor(database: ApplicationDatabase) {
-    this.#database = database
-    // An acknowledgement comes after this, and must not be all that is left of it.
-    database.database.pragma('synchronous = FULL')
-    this.#connection = new Connection(database.database)
+    this.#transactions = new OwnTransactions(database)
   }
 
   within(transaction: unknown): InboxRows {
@@ -47,9 +44,7 @@ class SqliteInbox implements InboxStore<SqliteTables> {
   }
 
   transact<Result>(work: (db: SqliteTables, rows: InboxRows) => Maybe<Result>): Promise<Result> {
-    const result = this.#turn.then(() => this.#transact(work))
-    this.#turn = result.catch(() => undefined)
-    return result
+    return this.#transactions.run((db, database) => work(db, rowsIn(runIn(database, 'once'))))
   }
 
   clean(before: number, limit: number): Promise<number> {
@@ -60,26 +55,8 @@ class SqliteInbox implements InboxStore<SqliteTables> {
     })
   }
 
-  async close(): Promise<void> {
-    await this.#turn
-    this.#database.close()
-  }
-
-  async #transact<Result>(work: (db: SqliteTables, rows: InboxRows) => Maybe<Result>): Promise<Result> {
-    const { database } = this.#database
-    await this.#database.patiently(() => database.exec('BEGIN IMMEDIATE'))
-    const tables = new TransactionTables(this.#connection)
-    try {
-      const answer = work(tables, rowsIn(runIn(database, 'once')))
-      const result = isPromise(answer) ? await answer : answer
-      database.exec('COMMIT')
-      return result
-    } catch (error) {
-      throw this.#database.errorOf(error)
-    } finally {
-      tables.end()
-      if (database.open && database.inTransaction) database.exec('ROLLBACK')
-    }
+  close(): Promise<void> {
+    return this.#transactions.close()
   }
 }
 

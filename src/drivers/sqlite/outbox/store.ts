@@ -27,7 +27,9 @@ const KIND = {
   table: 'banyan_outbox',
   schema: OUTBOX_SCHEMA,
   format: { table: 'banyan_outbox_state', newest: FORMAT },
-}
+  madeBy: 'what banyan outbox schema sqlite prints',
+  codes: { unavailable: 'BANYAN_OUTBOX_UNAVAILABLE', closed: 'BANYAN_OUTBOX_CLOSED' },
+} as const
 
 /**
  * Opens an outbox in a SQLite file.
