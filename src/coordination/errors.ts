@@ -12,6 +12,10 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_COMPACTED` | the changes behind that revision are not kept any more: list again, and watch behind that |
  * | `BANYAN_REVISION_AHEAD` | a revision that was not reached yet: of another engine, or of this one before it was restored |
  * | `BANYAN_STALE_TOKEN` | a fencing token below one that the resource has seen: somebody else has taken over |
+ * | `BANYAN_FENCE_UNKNOWN` | nobody knows the highest token of a fence any more, as it was truncated |
+ * | `BANYAN_FENCES_UNAVAILABLE` | the tables of fences cannot be used: the engine, the file, or that they are not there; nothing was done |
+ * | `BANYAN_FENCES_CLOSED` | the fences were closed; nothing was done |
+ * | `BANYAN_UNSUPPORTED` | what the engine in use cannot do |
  * | `BANYAN_NOT_LEADER` | work for leaders only, where none is |
  * | `BANYAN_NO_CANDIDATE` | nobody is there who could take over |
  * | `BANYAN_LOCK_TIMEOUT` | a lock was not free in the time that was given |
@@ -33,6 +37,10 @@ export type CoordinationErrorCode =
   | 'BANYAN_COMPACTED'
   | 'BANYAN_REVISION_AHEAD'
   | 'BANYAN_STALE_TOKEN'
+  | 'BANYAN_FENCE_UNKNOWN'
+  | 'BANYAN_FENCES_UNAVAILABLE'
+  | 'BANYAN_FENCES_CLOSED'
+  | 'BANYAN_UNSUPPORTED'
   | 'BANYAN_NOT_LEADER'
   | 'BANYAN_NO_CANDIDATE'
   | 'BANYAN_LOCK_TIMEOUT'

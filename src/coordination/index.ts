@@ -51,6 +51,10 @@ export type {
 export type { CoordinatorOptions } from './driver-coordinator.js'
 export type { CoordinationErrorCode } from './errors.js'
 
+export type { Claim, Holding } from './fencing/claim.js'
+export { fenced, type FencedLog } from './fencing/fenced-log.js'
+export { readFences, resetFence, type FenceState } from './fencing/log-fence.js'
+export { StaleTokenError } from './fencing/stale-token.js'
 export type { Held } from './line/held.js'
 export type { AcquireOptions, Lock, LockOptions } from './line/lock.js'
 export type { Member } from './line/member.js'
