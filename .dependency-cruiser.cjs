@@ -65,6 +65,7 @@ module.exports = {
           '^src/events/(outbox|inbox)/store\\.ts$',
           '^src/events/cdc/source\\.ts$',
           '^src/coordination/(coordinator|driver|errors|feed)\\.ts$',
+          '^src/coordination/fencing/store\\.ts$',
         ],
       },
     },

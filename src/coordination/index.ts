@@ -4,10 +4,16 @@
  * @packageDocumentation
  */
 import { systemRuntime } from '../core/runtime.js'
+import type { ApplicationPlace } from '../drivers/open-application.js'
 import { openCoordinatorDriver, type CoordinatorSpec } from '../drivers/open-coordinator.js'
+import { openFenceStore } from '../drivers/open-fences.js'
+import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
+import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
+import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
 import type { Coordinator } from './coordinator.js'
 import { DriverCoordinator, type CoordinatorOptions } from './driver-coordinator.js'
 import type { CoordinatorDriver } from './driver.js'
+import { checkFencesOptions, StoredFences, type Fences, type FencesOptions } from './fencing/fences.js'
 
 /**
  * Opens a coordinator.
@@ -31,6 +37,31 @@ function isDriver(where: string | CoordinatorSpec | CoordinatorDriver): where is
   return typeof where === 'object' && 'grant' in where
 }
 
+/**
+ * Opens the fences in a database of an application; their table is made if it is not there.
+ *
+ * @param where - `'sqlite:./app.db'`, a file, or a `Database` of better-sqlite3, whose file is opened again;
+ *   `'postgres://user:password@host/database'`, or a `Pool` of pg, which stays open
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_FENCES_UNAVAILABLE`; `BANYAN_INVALID_OPTIONS`
+ */
+export function openFences(
+  where: `sqlite:${string}` | SqliteHandle,
+  options?: FencesOptions,
+): Promise<Fences<SqliteTables>>
+export function openFences(
+  where: `postgres:${string}` | `postgresql:${string}` | PostgresPool,
+  options?: FencesOptions,
+): Promise<Fences<PostgresTables>>
+export function openFences<Db>(where: string, options?: FencesOptions): Promise<Fences<Db>>
+export async function openFences(
+  where: ApplicationPlace,
+  options: FencesOptions = {},
+): Promise<Fences<unknown>> {
+  checkFencesOptions(options)
+  return new StoredFences(await openFenceStore(where, options.runtime, options.migrate), options)
+}
+
+export { fencesSchema } from '../drivers/open-fences.js'
 export type { CoordinatorSpec } from '../drivers/open-coordinator.js'
 export type {
   Change,
@@ -53,8 +84,10 @@ export type { CoordinationErrorCode } from './errors.js'
 
 export type { Claim, Holding } from './fencing/claim.js'
 export { fenced, type FencedLog } from './fencing/fenced-log.js'
+export type { Fences, FencesOptions } from './fencing/fences.js'
 export { readFences, resetFence, type FenceState } from './fencing/log-fence.js'
 export { StaleTokenError } from './fencing/stale-token.js'
+export type { FenceRow } from './fencing/store.js'
 export type { Held } from './line/held.js'
 export type { AcquireOptions, Lock, LockOptions } from './line/lock.js'
 export type { Member } from './line/member.js'
