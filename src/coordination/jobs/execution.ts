@@ -13,18 +13,27 @@ export interface Ending {
   readonly error?: string
 }
 
+/** What a run depends on. */
+export interface ExecutionContext {
+  readonly lease: Lease
+  readonly stopped: AbortSignal
+  readonly taken: AbortSignal
+  readonly clock: Runtime['clock']
+}
+
 const ERROR_LENGTH = 500
 
 /**
  * Runs a job, and waits until it has really ended: also if it was told to long before.
  *
- * @param stopped - tells it to end, for the reason that it has
+ * @param around.stopped - tells it to end, for the reason that it has
+ * @param around.taken - its key is gone, though its lease is not
  */
 export async function execute(
   name: string,
   { run: work, timeout = Infinity }: JobSettings,
   { scheduledFor, attempt, token }: JobRun,
-  { lease, stopped, clock }: { lease: Lease; stopped: AbortSignal; clock: Runtime['clock'] },
+  { lease, stopped, taken, clock }: ExecutionContext,
 ): Promise<Ending> {
   const ending = new AbortController()
   let told: JobOutcome | undefined
@@ -35,7 +44,10 @@ export async function execute(
   }
   const lost = (): void => tell('lost', lease.signal.reason)
   const interrupted = (): void => tell('interrupted', stopped.reason)
+  const deprived = (): void =>
+    tell('lost', coordinationError('BANYAN_LEASE_LOST', `the key of the run of ${name} was taken away`))
   lease.signal.addEventListener('abort', lost)
+  taken.addEventListener('abort', deprived)
   stopped.addEventListener('abort', interrupted)
   const until = clock.now() + timeout
   const late = (): void =>
@@ -65,6 +77,7 @@ export async function execute(
   } finally {
     timer?.cancel()
     lease.signal.removeEventListener('abort', lost)
+    taken.removeEventListener('abort', deprived)
     stopped.removeEventListener('abort', interrupted)
   }
   // Whoever returns because the signal has aborted has not done what there was to do.

@@ -126,6 +126,17 @@ describe('a run', () => {
     expect((await readJob(cluster.coordinator(), 'report')).counts).toMatchObject({ started: 3, lost: 3 })
   })
 
+  it('whose key is taken away is told to end', async () => {
+    const cluster = newCluster()
+    await cluster.node('n', { run: ({ signal }) => untilAborted(signal) })
+    await cluster.runtime.clock.advance('61s')
+    await cluster.coordinator().delete('banyan/jobs-running/report')
+    await cluster.runtime.clock.advance('1s')
+    expect((await readJob(cluster.coordinator(), 'report')).history).toMatchObject([
+      { outcome: 'lost', error: 'BanyanError: the key of the run of report was taken away' },
+    ])
+  })
+
   it('that has lost its lease is told before anybody else starts', async () => {
     const cluster = newCluster()
     const cut = mortal(cluster)

@@ -73,7 +73,13 @@ export class JobKeeper {
   #isRunning = false
   #work: Promise<void> | undefined
   #failures = 0
+  /** Tells keys of this one from those of all others, also of this process, which may have the same holder and lease. */
+  readonly #id: string
   #takes = 0
+  /** What it has put, or is about to put, at the key of the run. */
+  #held: string | undefined
+  /** Aborts when that is taken away from the run. */
+  #taken: AbortController | undefined
   #isAhead = false
 
   constructor(name: string, job: JobSettings, around: Surroundings) {
@@ -83,6 +89,7 @@ export class JobKeeper {
     this.#job = job
     this.#around = around
     this.#runtime = around.coordinator.runtime
+    this.#id = Math.floor(this.#runtime.random.next() * 2 ** 52).toString(36)
     this.#instruments = new JobInstruments(this.#runtime, name, () => Number(this.#isRunning))
   }
 
@@ -149,6 +156,8 @@ export class JobKeeper {
     if (revision <= this.#run.revision) return
     this.#run.revision = revision
     this.#run.thing = entry
+    if (this.#held && entry?.value !== this.#held) this.#taken?.abort()
+    if (entry?.value.includes(this.#id) && entry.value !== this.#held) this.#giveBackStray(entry)
     this.look()
   }
 
@@ -221,10 +230,19 @@ export class JobKeeper {
   }
 
   async #takeKey(lease: Lease): Promise<void> {
-    const { coordinator, holder, ended } = this.#around
-    // Others of this process may have the same holder, and the same lease.
-    const id = `${lease.id}-${++this.#takes}-${Math.floor(this.#runtime.random.next() * 2 ** 32).toString(36)}`
+    const { holder } = this.#around
+    const id = `${this.#id}-${++this.#takes}`
     const value = JSON.stringify({ holder, since: this.#runtime.clock.wall(), id })
+    this.#held = value
+    try {
+      await this.#takeAs(value, lease)
+    } finally {
+      this.#held = undefined
+    }
+  }
+
+  async #takeAs(value: string, lease: Lease): Promise<void> {
+    const { coordinator, ended } = this.#around
     const taken = await takeRun(coordinator, this.name, value, lease, ended)
     if (!taken) return
     const { created: token, revision } = taken
@@ -283,7 +301,15 @@ export class JobKeeper {
     const span = telemetry.span('banyan.job', {
       attributes: { 'banyan.job': this.name, 'banyan.job.attempt': run.attempt },
     })
-    const { outcome, error } = await execute(this.name, this.#job, run, { lease, stopped, clock })
+    const taken = new AbortController()
+    this.#taken = taken
+    const { outcome, error } = await execute(this.name, this.#job, run, {
+      lease,
+      stopped,
+      taken: taken.signal,
+      clock,
+    })
+    this.#taken = undefined
     if (outcome !== 'succeeded') span?.fail(outcome, error)
     span?.end()
     this.#isRunning = false
@@ -321,6 +347,15 @@ export class JobKeeper {
     if (before) this.#instruments.passed(before.counts, record.counts)
     if (record.last?.token !== run.token || record.last.outcome !== run.outcome) return
     await noteRuns(coordinator, this.name, previous ? [previous, run] : [run])
+  }
+
+  /** What was put with an answer that was lost may arrive when nobody waits for it any more. */
+  #giveBackStray({ created }: Entry): void {
+    const { coordinator, ended } = this.#around
+    this.#begin(async () => {
+      const gone = await giveBackRun(coordinator, this.name, created, ended)
+      if (gone !== undefined) this.seeRun(gone, undefined)
+    })
   }
 
   /** Those of the plan that counts; undefined if this version of Banyan cannot read it. */
