@@ -9,7 +9,7 @@ import { Relay } from '../support/relay.js'
 import { runCoordinatorConformance } from './run.js'
 
 async function compact(server: EtcdServer): Promise<void> {
-  using client = await EtcdClient.load(
+  using client = new EtcdClient(
     { endpoints: [server.endpoint], timeout: 5000 },
     { clock: systemClock, random: systemRandom },
   )

@@ -14,12 +14,9 @@ afterEach(() => {
   for (const client of open.splice(0)) client[Symbol.dispose]()
 })
 
-async function clientOf(
-  servers: EtcdServer | EtcdServer[],
-  settings: Partial<EtcdSettings> = {},
-): Promise<EtcdClient> {
+function clientOf(servers: EtcdServer | EtcdServer[], settings: Partial<EtcdSettings> = {}): EtcdClient {
   const endpoints = [servers].flat().map(({ endpoint }) => endpoint)
-  const client = await EtcdClient.load({ endpoints, timeout: 5000, ...settings }, systemRuntime)
+  const client = new EtcdClient({ endpoints, timeout: 5000, ...settings }, systemRuntime)
   open.push(client)
   return client
 }
@@ -66,17 +63,16 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
   afterAll(() => server.stop())
 
-  async function fresh(): Promise<EtcdClient> {
+  function fresh(): void {
     prefix = `test${count++}/`
-    client = await clientOf(server)
-    return client
+    client = clientOf(server)
   }
 
   const put = async (name: string, value: string): Promise<number> =>
     (await client.put({ key: prefix + name, value })).header!.revision
 
   test('puts, reads, compares and deletes', async () => {
-    await fresh()
+    fresh()
     const created = await put('a', '1')
     const changed = await put('a', 'ü')
     const { kvs, count: all } = await client.range({ key: prefix, rangeEnd: `${prefix}~` })
@@ -111,7 +107,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('a lease is renewed until it is revoked, and takes its keys along', async () => {
-    await fresh()
+    fresh()
     const lease = await client.leaseGrant(1)
     await client.put({ key: `${prefix}a`, value: '', lease: lease.id })
     expect((await client.leaseTimeToLive({ id: lease.id, keys: true })).keys.map(String)).toEqual([
@@ -128,7 +124,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('a watch tells whole revisions in their order, with what was there before', async () => {
-    await fresh()
+    fresh()
     await put('a', '1')
     const watch = new Reader(client.watch({ key: prefix, rangeEnd: `${prefix}~`, prevKv: true }))
     const { revision } = await watch.next()
@@ -151,7 +147,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('a watch goes on behind what it has told when etcd is killed and comes back', async () => {
-    await fresh()
+    fresh()
     const watch = new Reader(client.watch({ key: prefix, rangeEnd: `${prefix}~` }))
     await watch.next()
     await put('a', '1')
@@ -164,7 +160,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('a watch of what was compacted says where it begins now', async () => {
-    await fresh()
+    fresh()
     const first = await put('a', '1')
     const last = await put('a', '2')
     await client.compact(last)
@@ -175,7 +171,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('events beyond the size of a message come whole', async () => {
-    await fresh()
+    fresh()
     const sizes = [1_000_000, 1_200_000, 10, 1_400_000]
     const revisions: number[] = []
     for (const size of sizes) revisions.push(await put('a', 'x'.repeat(size)))
@@ -185,7 +181,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('whoever reads slowly holds up nobody, and misses nothing', async () => {
-    await fresh()
+    fresh()
     const slow = new Reader(client.watch({ key: prefix, rangeEnd: `${prefix}~` }))
     await slow.next()
     // 100 keys at once: more events than are kept ahead, with few commits.
@@ -207,7 +203,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('what is aborted ends with the reason', async () => {
-    await fresh()
+    fresh()
     const reason = new Error('enough')
     await expect(client.range({ key: prefix }, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
     const abort = new AbortController()
@@ -219,7 +215,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('says of a failure what came of the call', async () => {
-    await fresh()
+    fresh()
     await put('a', '1')
     expect(await errorOf(client.put({ key: '', value: '' }))).toMatchObject({ fault: 'refused' })
     await server.freeze()
@@ -241,7 +237,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('waits for a server that is not there yet', async () => {
-    await fresh()
+    fresh()
     await server.crash()
     const waiting = client.put({ key: `${prefix}a`, value: '1' }, { timeout: 20_000 })
     expect(await errorOf(client.put({ key: `${prefix}a`, value: '1' }, { timeout: 100 }))).toMatchObject({
@@ -252,7 +248,7 @@ describe.skipIf(etcdMissing())('the client of etcd', () => {
   })
 
   test('ends everything when it is closed', async () => {
-    await fresh()
+    fresh()
     const watch = new Reader(client.watch({ key: prefix }))
     await watch.next()
     const end = watch.next()
@@ -268,11 +264,11 @@ describe.skipIf(etcdMissing())('the client of a cluster of etcd', () => {
   test('goes on with another member when the one it uses is killed or hangs', async () => {
     const members = await EtcdServer.cluster(3, { 'heartbeat-interval': '50', 'election-timeout': '500' })
     try {
-      const client = await clientOf(members, { timeout: 10_000 })
+      const client = clientOf(members, { timeout: 10_000 })
       const used = async (): Promise<EtcdServer> => {
         const { header } = await client.status()
         for (const member of members) {
-          const alone = await clientOf(member, { timeout: 500 })
+          const alone = clientOf(member, { timeout: 500 })
           const status = await alone.status().catch(() => undefined)
           if (status?.header!.memberId === header!.memberId) return member
         }
@@ -309,7 +305,7 @@ describe.skipIf(etcdMissing())('the client of an etcd that trusts nobody', () =>
     await server.ctl('user', 'grant-role', 'ann', 'shop')
     await server.ctl('auth', 'enable')
 
-    const client = await clientOf(server, { user: { name: 'ann', password: 's3cret' } })
+    const client = clientOf(server, { user: { name: 'ann', password: 's3cret' } })
     await client.put({ key: 'shop/a', value: '1' })
     const watch = new Reader(client.watch({ key: 'shop/a' }))
     await watch.next()
@@ -323,9 +319,9 @@ describe.skipIf(etcdMissing())('the client of an etcd that trusts nobody', () =>
     await client.put({ key: 'shop/a', value: '2' })
     expect(await watch.values(1)).toEqual(['2'])
 
-    const stranger = await clientOf(server, { user: { name: 'ann', password: 'guessed' } })
+    const stranger = clientOf(server, { user: { name: 'ann', password: 'guessed' } })
     expect(await errorOf(stranger.range({ key: 'shop/a' }))).toMatchObject({ fault: 'refused' })
-    const nobody = await clientOf(server)
+    const nobody = clientOf(server)
     expect(await errorOf(nobody.range({ key: 'shop/a' }))).toMatchObject({ fault: 'refused' })
   })
 
@@ -341,17 +337,17 @@ describe.skipIf(etcdMissing())('the client of an etcd that trusts nobody', () =>
     const own = authority.issue({ names: ['DNS:client'] })
     const tls = { ca: Buffer.from(authority.pem), cert: readFileSync(own.cert), key: readFileSync(own.key) }
     const endpoints = [`localhost:${server.port}`]
-    const client = await clientOf(server, { endpoints, tls })
+    const client = clientOf(server, { endpoints, tls })
     expect((await client.put({ key: 'a', value: '1' })).header!.revision).toBe(2)
-    const named = await clientOf(server, { endpoints, tls: { ...tls, serverName: 'etcd.example' } })
+    const named = clientOf(server, { endpoints, tls: { ...tls, serverName: 'etcd.example' } })
     expect((await named.range({ key: 'a' })).count).toBe(1)
-    const wrong = await clientOf(server, {
+    const wrong = clientOf(server, {
       endpoints,
       tls: { ...tls, serverName: 'other.example' },
       timeout: 300,
     })
     expect(await errorOf(wrong.range({ key: 'a' }))).toMatchObject({ fault: 'unavailable' })
-    const plain = await clientOf(server, { timeout: 300 })
+    const plain = clientOf(server, { timeout: 300 })
     expect(await errorOf(plain.range({ key: 'a' }))).toMatchObject({ fault: 'unavailable' })
   })
 })

@@ -196,7 +196,8 @@ describe.skipIf(etcdMissing())('a coordinator in a cluster of etcd', () => {
   test('keeps its lease and misses nothing when the leader is killed', async () => {
     const members = await EtcdServer.cluster(3, { 'heartbeat-interval': '50', 'election-timeout': '500' })
     try {
-      const coordinator = await opened(`etcd://${members.map(({ endpoint }) => endpoint).join()}/shop`)
+      const url = `etcd://${members.map(({ endpoint }) => endpoint).join()}/shop`
+      const coordinator = await opened({ driver: 'etcd', url, timeout: '1s' })
       const lease = await coordinator.lease('6s')
       const { revision } = await coordinator.list('')
       const changes = new Groups(coordinator.watch('', { after: revision }))

@@ -213,7 +213,7 @@ export async function openEtcdCoordinator(
   { clock }: CoordinatorContext,
 ): Promise<CoordinatorDriver> {
   const { settings, prefix } = await placeOf(spec)
-  const client = await EtcdClient.load(settings, { clock, random: systemRandom })
+  const client = new EtcdClient(settings, { clock, random: systemRandom })
   const coordinator = new EtcdCoordinator(client, prefix)
   try {
     await coordinator.head()

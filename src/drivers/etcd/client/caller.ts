@@ -1,10 +1,9 @@
-import type * as Grpc from '@grpc/grpc-js'
 import { backoffWait, type Growth } from '../../../core/backoff.js'
 import { sleep } from '../../../core/clock.js'
 import {
   NoAnswerError,
   type Connection,
-  type GrpcPackage,
+  type Metadata,
   type Stream,
   type StreamEvents,
 } from './connection.js'
@@ -35,19 +34,17 @@ export interface OpenStream<Given> extends Stream<Given> {
  * harm: nothing was begun, or nothing is changed by it.
  */
 export class Caller {
-  readonly #grpc: GrpcPackage
   readonly #settings: EtcdSettings
   readonly #runtime: Surroundings
   readonly #endpoints: Endpoints
   /** With the token of the user, if there is one. */
-  #headers: Grpc.Metadata | undefined
-  #signingIn: Promise<Grpc.Metadata> | undefined
+  #headers: Metadata | undefined
+  #signingIn: Promise<Metadata> | undefined
 
-  constructor(grpc: GrpcPackage, settings: EtcdSettings, runtime: Surroundings) {
-    this.#grpc = grpc
+  constructor(settings: EtcdSettings, runtime: Surroundings) {
     this.#settings = settings
     this.#runtime = runtime
-    this.#endpoints = new Endpoints(grpc, settings, runtime)
+    this.#endpoints = new Endpoints(settings, runtime)
     if (!settings.user) this.#headers = this.#headersWith(undefined)
   }
 
@@ -71,7 +68,7 @@ export class Caller {
     const until = clock.now() + timeout
     for (let failures = 1; ; failures++) {
       const left = Math.max(0, until - clock.now())
-      let headers: Grpc.Metadata | undefined
+      let headers: Metadata | undefined
       try {
         const connection = await this.#endpoints.connection(left, signal)
         headers = this.#headers ?? (await this.#signIn(connection, left))
@@ -115,7 +112,7 @@ export class Caller {
     connection: Connection,
     method: Method<Given, Answer>,
     request: Given,
-    headers: Grpc.Metadata,
+    headers: Metadata,
     until: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
@@ -134,7 +131,7 @@ export class Caller {
   }
 
   /** @param headers - of the call, if it came that far */
-  #mayRepeat(error: unknown, headers: Grpc.Metadata | undefined): boolean {
+  #mayRepeat(error: unknown, headers: Metadata | undefined): boolean {
     if (!(error instanceof EtcdError) || this.closing.aborted) return false
     if (this.#settings.user && headers && isSignedOut(error)) {
       // Others may have signed in again already.
@@ -144,12 +141,12 @@ export class Caller {
     return error.fault === 'unavailable'
   }
 
-  #signIn(connection: Connection, timeout: number): Promise<Grpc.Metadata> {
+  #signIn(connection: Connection, timeout: number): Promise<Metadata> {
     this.#signingIn ??= this.#authenticate(connection, timeout).finally(() => (this.#signingIn = undefined))
     return this.#signingIn
   }
 
-  async #authenticate(connection: Connection, timeout: number): Promise<Grpc.Metadata> {
+  async #authenticate(connection: Connection, timeout: number): Promise<Metadata> {
     const headers = this.#headersWith(undefined)
     try {
       const { token } = await connection.ask(AUTHENTICATE, this.#settings.user!, headers, timeout, undefined)
@@ -163,11 +160,8 @@ export class Caller {
     return this.#headers
   }
 
-  #headersWith(token: string | undefined): Grpc.Metadata {
-    const headers = new this.#grpc.Metadata()
+  #headersWith(token: string | undefined): Metadata {
     // A member that has lost the others says so, instead of letting one wait.
-    headers.set('hasleader', 'true')
-    if (token !== undefined) headers.set('token', token)
-    return headers
+    return { hasleader: 'true', ...(token !== undefined && { token }) }
   }
 }

@@ -40,16 +40,11 @@ export class EtcdClient implements Disposable {
   readonly #keepAlives: KeepAlives
   readonly #watches: Watches
 
-  private constructor(caller: Caller, runtime: Surroundings) {
-    this.#caller = caller
-    this.#keepAlives = new KeepAlives(caller, runtime)
-    this.#watches = new Watches(caller, runtime)
-  }
-
-  /** Loads the package `@grpc/grpc-js`; connects with the first call. */
-  static async load(settings: EtcdSettings, runtime: Surroundings): Promise<EtcdClient> {
-    const grpc = await import('@grpc/grpc-js')
-    return new EtcdClient(new Caller(grpc, settings, runtime), runtime)
+  /** Connects with the first call. */
+  constructor(settings: EtcdSettings, runtime: Surroundings) {
+    this.#caller = new Caller(settings, runtime)
+    this.#keepAlives = new KeepAlives(this.#caller, runtime)
+    this.#watches = new Watches(this.#caller, runtime)
   }
 
   range(request: RangeRequest, options?: CallOptions): Promise<RangeResponse> {

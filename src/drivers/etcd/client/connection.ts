@@ -1,17 +1,26 @@
-import type * as Grpc from '@grpc/grpc-js'
-import type { Clock } from '../../../core/clock.js'
-import { EtcdError, errorOf, type CallFailure } from './fault.js'
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2'
+import type { Clock, Timer } from '../../../core/clock.js'
+import { EtcdError, errorOf, Status, type CallFailure } from './fault.js'
+import { frame, FrameReader, headersOf, statusOf } from './grpc.js'
 import type { Method } from './methods.js'
 import type { EtcdSettings } from './settings.js'
 
-/** The package, loaded by whoever opens a client. */
-export type GrpcPackage = typeof Grpc
-
-/** etcd ends connections that are asked more often than each 5 s whether they are alive. */
+/** etcd ends connections that are asked more often than each 5 s whether they are alive, or while nothing is open. */
 const ALIVE_EVERY_MS = 6000
 const ALIVE_WITHIN_MS = 3000
-/** Pages of keys and events may be larger than the 4 MB of gRPC; who asks says how many. */
-const UNLIMITED = -1
+/** How much may come before it is taken: a whole request of etcd, instead of 64 KiB. */
+const WINDOW_BYTES = 2 * 1024 * 1024
+
+const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = constants
+
+/** What goes along with calls. */
+export type Metadata = Readonly<Record<string, string>>
 
 /** What an open stream is told. */
 export interface StreamEvents<Answer> {
@@ -32,151 +41,282 @@ export class Connection {
   readonly endpoint: string
   /** When anything was heard of the other side, on the clock. */
   heardAt: number
-  readonly #grpc: GrpcPackage
-  readonly #client: Grpc.Client
   readonly #clock: Clock
+  readonly #session: ClientHttp2Session
   readonly #gone = new AbortController()
+  #ready = false
+  #open = 0
+  #alive: Timer | undefined
+  #failure: unknown
 
-  constructor(grpc: GrpcPackage, endpoint: string, settings: EtcdSettings, clock: Clock) {
+  /** Begins to connect. */
+  constructor(endpoint: string, { tls }: EtcdSettings, clock: Clock) {
     this.endpoint = endpoint
-    this.#grpc = grpc
     this.#clock = clock
     this.heardAt = clock.now()
-    const { tls } = settings
-    const credentials = tls
-      ? grpc.credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null)
-      : grpc.credentials.createInsecure()
-    this.#client = new grpc.Client(endpoint, credentials, {
-      // What failed is judged here, and the library must not share a connection that was given up.
-      'grpc.enable_retries': 0,
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_channelz': 0,
-      'grpc.service_config_disable_resolution': 1,
-      'grpc.keepalive_time_ms': ALIVE_EVERY_MS,
-      'grpc.keepalive_timeout_ms': ALIVE_WITHIN_MS,
-      'grpc.max_receive_message_length': UNLIMITED,
-      ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
+    const { serverName: servername, ...certificates } = tls ?? {}
+    this.#session = connect(`${tls ? 'https' : 'http'}://${endpoint}`, {
+      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
+      ...(tls && certificates),
+      ...(servername !== undefined && { servername }),
+    })
+    this.#session.on('error', (error: unknown) => (this.#failure = error))
+    this.#session.once('connect', () => this.#session.setLocalWindowSize(WINDOW_BYTES))
+    // Its other side is there, and not only its system.
+    this.#session.once('remoteSettings', () => {
+      this.#ready = true
+      this.heardAt = clock.now()
+      this.#idle()
+    })
+    this.#session.once('goaway', () => (this.#ready = false))
+    this.#session.once('close', () => {
+      this.#ready = false
+      this.#alive?.cancel()
     })
   }
 
-  /** Aborted when it was given up: streams move to another, calls are left to end. */
+  /** Aborted when it was given up: streams move to another. */
   get gone(): AbortSignal {
     return this.#gone.signal
   }
 
   get isReady(): boolean {
-    return !this.#gone.signal.aborted && this.#state() === this.#grpc.connectivityState.READY
+    return this.#ready
   }
 
   /**
-   * Connects.
+   * Waits until it is connected.
    *
    * @throws EtcdError `unavailable` if that fails, or the signal aborts
    */
   connect(signal: AbortSignal): Promise<void> {
-    const { READY, TRANSIENT_FAILURE, SHUTDOWN } = this.#grpc.connectivityState
-    const channel = this.#client.getChannel()
+    const session = this.#session
     return new Promise((resolve, reject) => {
-      const fail = (what: string): void => {
+      const stop = (): void => {
+        session.off('remoteSettings', done)
+        session.off('close', fail)
         signal.removeEventListener('abort', abort)
-        reject(new EtcdError('unavailable', `etcd at ${this.endpoint} ${what}`))
       }
-      const abort = (): void => fail('does not answer')
-      const look = (): void => {
-        if (signal.aborted) {
-          abort()
-          return
-        }
-        const state = this.#state()
-        if (state === READY) {
-          signal.removeEventListener('abort', abort)
-          this.heardAt = this.#clock.now()
-          resolve()
-        } else if (state === TRANSIENT_FAILURE || state === SHUTDOWN) fail('cannot be reached')
-        else channel.watchConnectivityState(state, Infinity, look)
+      const done = (): void => {
+        stop()
+        resolve()
       }
-      signal.addEventListener('abort', abort, { once: true })
-      look()
+      const failWith = (what: string): void => {
+        stop()
+        const cause = this.#failure
+        const why = cause instanceof Error ? `: ${cause.message}` : ''
+        reject(new EtcdError('unavailable', `etcd at ${this.endpoint} ${what}${why}`, undefined, cause))
+      }
+      const fail = (): void => failWith('cannot be reached')
+      const abort = (): void => failWith('does not answer')
+      if (this.#ready) done()
+      else if (session.destroyed) fail()
+      else if (signal.aborted) abort()
+      else {
+        session.once('remoteSettings', done)
+        session.once('close', fail)
+        signal.addEventListener('abort', abort, { once: true })
+      }
     })
-  }
-
-  #state(): Grpc.connectivityState {
-    return this.#client.getChannel().getConnectivityState(true)
   }
 
   /**
    * Asks once.
    *
-   * @param headers - metadata of the call
    * @param timeout - ms
    * @throws EtcdError; the reason of the signal
    */
   ask<Given, Answer>(
     { path, changes, encode, decode }: Method<Given, Answer>,
     request: Given,
-    headers: Grpc.Metadata,
+    metadata: Metadata,
     timeout: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
+    const message = frame(encode(request))
     return new Promise((resolve, reject) => {
-      let overdue = false
-      const call = this.#client.makeUnaryRequest(path, encode, decode, request, headers, (error, answer) => {
+      let answer: Answer | undefined
+      const stream = this.#request(path, metadata, {
+        message: (bytes) => (answer = decode(bytes)),
+        end: (failure) => {
+          stop()
+          if (failure.code === 0 && answer !== undefined) resolve(answer)
+          else reject(errorOf(failure, changes, this.endpoint))
+        },
+      })
+      const stop = (): void => {
         timer.cancel()
         signal?.removeEventListener('abort', abort)
-        if (!error) {
-          this.heardAt = this.#clock.now()
-          resolve(answer!)
-        } else if (signal?.aborted) reject(signal.reason)
-        else if (overdue) reject(new NoAnswerError(changes, this.endpoint, timeout))
-        else reject(errorOf(error, changes, this.endpoint))
-      })
-      const abort = (): void => call.cancel()
+      }
+      // Whoever waits is told at once: on a connection that is dead, a stream may not end.
+      const giveUp = (reason: unknown): void => {
+        stop()
+        reject(reason)
+        stream?.close(NGHTTP2_CANCEL)
+      }
+      const abort = (): void => giveUp(signal?.reason)
+      // If this process was held up, the answer may be here and only not read.
       const timer = this.#clock.schedule(this.#clock.now() + timeout, () =>
-        // If this process was held up, the answer may be here and only not read.
-        setImmediate(() => {
-          overdue = true
-          call.cancel()
-        }),
+        setImmediate(() => giveUp(new NoAnswerError(changes, this.endpoint, timeout))),
       )
       signal?.addEventListener('abort', abort, { once: true })
+      stream?.end(message)
     })
   }
 
   /** Opens a stream; it ends with the connection. */
   open<Given, Answer>(
     { path, encode, decode }: Method<Given, Answer>,
-    headers: Grpc.Metadata,
+    metadata: Metadata,
     events: StreamEvents<Answer>,
   ): Stream<Given> {
-    const call = this.#client.makeBidiStreamRequest(path, encode, decode, headers)
     let over = false
     const stop = (): void => {
       over = true
       this.gone.removeEventListener('abort', leave)
-      call.cancel()
+      stream?.close(NGHTTP2_CANCEL)
     }
     const end = (failure: CallFailure): void => {
       if (over) return
       stop()
       events.end(errorOf(failure, false, this.endpoint))
     }
-    const leave = (): void => end({ code: 1, details: 'another connection is used' })
-    call.on('data', (answer: Answer) => {
-      this.heardAt = this.#clock.now()
-      if (!over) events.answer(answer)
+    const leave = (): void => end({ code: Status.cancelled, details: 'another connection is used' })
+    const stream = this.#request(path, metadata, {
+      message: (bytes) => {
+        if (!over) events.answer(decode(bytes))
+      },
+      end,
     })
-    call.on('error', (error: CallFailure) => end(error))
-    call.on('end', () => end({ code: 14, details: 'the stream has ended' }))
     this.gone.addEventListener('abort', leave, { once: true })
-    return { send: (message) => void call.write(message), cancel: stop }
+    return { send: (message) => void stream?.write(frame(encode(message))), cancel: stop }
   }
 
-  /** Gives it up: no more calls are made on it. */
+  /** Gives it up: no more calls are made on it, those that were are left to end. */
   close(): void {
-    if (this.#gone.signal.aborted) return
-    this.#gone.abort()
-    this.#client.close()
+    this.#leave()
+    this.#session.close()
+    // One that is not connected yet would go on trying.
+    if (this.#open === 0) this.#session.destroy()
   }
+
+  /** Gives it up at once, with all calls that wait for an answer. */
+  abandon(): void {
+    this.#leave()
+    this.#session.destroy()
+  }
+
+  #leave(): void {
+    this.#ready = false
+    if (!this.#gone.signal.aborted) this.#gone.abort()
+  }
+
+  /**
+   * Begins a call.
+   *
+   * @returns undefined if it could not be begun; then its end is told later
+   */
+  #request(
+    path: string,
+    metadata: Metadata,
+    events: { message(bytes: Buffer): void; end(failure: CallFailure): void },
+  ): ClientHttp2Stream | undefined {
+    let stream: ClientHttp2Stream
+    try {
+      stream = this.#session.request(headersOf(path, metadata), { endStream: false })
+    } catch (error) {
+      // Nothing was sent.
+      const details = 'the connection was closed before'
+      queueMicrotask(() => events.end({ code: Status.unavailable, details, begun: false, cause: error }))
+      return undefined
+    }
+    const reader = new FrameReader()
+    let failure: CallFailure | undefined
+    let status: CallFailure | undefined
+    let over = false
+    const end = (): void => {
+      if (over) return
+      over = true
+      this.#closed()
+      events.end(failure ?? status ?? lost(stream))
+    }
+    this.#opened()
+    const headers = (received: IncomingHttpHeaders): void => {
+      this.heardAt = this.#clock.now()
+      status = statusOf(received) ?? status
+    }
+    stream.on('response', headers)
+    stream.on('trailers', headers)
+    stream.on('data', (piece: Buffer) => {
+      this.heardAt = this.#clock.now()
+      try {
+        for (const message of reader.take(piece)) events.message(message)
+      } catch (error) {
+        failure = {
+          code: Status.internal,
+          details: `an answer cannot be read: ${String(error)}`,
+          cause: error,
+        }
+        stream.close(NGHTTP2_CANCEL)
+      }
+    })
+    stream.on('error', (error) => {
+      failure ??= { ...lost(stream), cause: error }
+    })
+    // With a status all is there; without one the end is not known before the stream is closed.
+    stream.on('end', () => {
+      if (status) end()
+    })
+    stream.on('close', end)
+    return stream
+  }
+
+  #opened(): void {
+    this.#open++
+    if (this.#open > 1) return
+    this.#session.ref()
+    this.#keepAlive()
+  }
+
+  #closed(): void {
+    this.#open--
+    if (this.#open > 0) return
+    this.#alive?.cancel()
+    this.#alive = undefined
+    this.#idle()
+  }
+
+  /** A connection that nobody uses does not keep a process alive. */
+  #idle(): void {
+    if (this.#open === 0 && !this.#session.destroyed) this.#session.unref()
+  }
+
+  /** Asks now and then whether the other side is there, while something is open. */
+  #keepAlive(): void {
+    this.#later(ALIVE_EVERY_MS, () => {
+      const asked = this.#clock.now()
+      this.#session.ping((error) => {
+        if (!error) this.heardAt = this.#clock.now()
+      })
+      this.#later(ALIVE_WITHIN_MS, () => {
+        if (this.heardAt < asked) this.#session.destroy(new Error('nothing was heard of it'))
+        else this.#keepAlive()
+      })
+    })
+  }
+
+  #later(ms: number, then: () => void): void {
+    this.#alive = this.#clock.schedule(this.#clock.now() + ms, () => {
+      if (!this.#session.destroyed) then()
+    })
+  }
+}
+
+/** A stream that has no status. */
+function lost(stream: ClientHttp2Stream): CallFailure {
+  // Said of streams that the other side has not looked at.
+  const begun = stream.rstCode !== NGHTTP2_REFUSED_STREAM
+  return { code: Status.unavailable, details: 'the connection was lost', begun }
 }
 
 /** Nothing was heard of a call in time. */

@@ -1,7 +1,7 @@
 import { backoffWait, type Growth } from '../../../core/backoff.js'
 import { sleep } from '../../../core/clock.js'
 import type { Maybe } from '../../../core/maybe.js'
-import { Connection, type GrpcPackage } from './connection.js'
+import { Connection } from './connection.js'
 import { EtcdError } from './fault.js'
 import type { EtcdSettings, Surroundings } from './settings.js'
 
@@ -15,7 +15,6 @@ const ROUNDS: Growth = { base: 25, factor: 2, max: 1000 }
  * place; the first one is drawn, so that many clients do not all take the same.
  */
 export class Endpoints {
-  readonly #grpc: GrpcPackage
   readonly #settings: EtcdSettings
   readonly #runtime: Surroundings
   readonly #closing = new AbortController()
@@ -25,8 +24,7 @@ export class Endpoints {
   #next: number
   #lastError: unknown
 
-  constructor(grpc: GrpcPackage, settings: EtcdSettings, runtime: Surroundings) {
-    this.#grpc = grpc
+  constructor(settings: EtcdSettings, runtime: Surroundings) {
     this.#settings = settings
     this.#runtime = runtime
     this.#next = Math.floor(runtime.random.next() * settings.endpoints.length)
@@ -56,9 +54,9 @@ export class Endpoints {
     return this.#wait(timeout, signal)
   }
 
-  /** Says that a connection is of no use any more. */
+  /** Says that nothing is heard on a connection. */
   abandon(connection: Connection): void {
-    connection.close()
+    connection.abandon()
     if (this.#current === connection) this.#current = undefined
   }
 
@@ -101,12 +99,13 @@ export class Endpoints {
   /** Goes round until somebody answers, or nobody waits any more. */
   async #connect(): Promise<Connection> {
     // The endpoint that was lost may be there again at once; with more of them it is the last to be asked.
-    if (this.#current) this.abandon(this.#current)
+    this.#current?.close()
+    this.#current = undefined
     const { endpoints } = this.#settings
     for (let failures = 0; !this.closing.aborted && (failures === 0 || this.#waiting > 0);) {
       const endpoint = endpoints[this.#next % endpoints.length]!
       this.#next = (this.#next + 1) % endpoints.length
-      const connection = new Connection(this.#grpc, endpoint, this.#settings, this.#runtime.clock)
+      const connection = new Connection(endpoint, this.#settings, this.#runtime.clock)
       try {
         await this.#within(CONNECT_WITHIN_MS, (signal) => connection.connect(signal))
         this.#current = connection

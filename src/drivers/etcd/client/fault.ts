@@ -9,7 +9,6 @@ export type Fault = 'unavailable' | 'unknown' | 'refused'
 /** Status codes of gRPC that are told apart (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
 export const Status = {
   cancelled: 1,
-  unknown: 2,
   invalidArgument: 3,
   notFound: 5,
   alreadyExists: 6,
@@ -18,6 +17,7 @@ export const Status = {
   failedPrecondition: 9,
   outOfRange: 11,
   unimplemented: 12,
+  internal: 13,
   unavailable: 14,
   dataLoss: 15,
   unauthenticated: 16,
@@ -87,6 +87,9 @@ const NO_SPACE = 'etcdserver: mvcc: database space exceeded'
 export interface CallFailure {
   readonly code: number
   readonly details: string
+  /** False if it never came to the other side. */
+  readonly begun?: boolean
+  readonly cause?: unknown
 }
 
 /**
@@ -96,10 +99,10 @@ export interface CallFailure {
  * @param place - the endpoint, for the message
  */
 export function errorOf(failure: CallFailure, changes: boolean, place: string): EtcdError {
-  const { code, details } = failure
+  const { code, details, begun = true, cause } = failure
   if (details === COMPACTED) return new CompactedError(details)
   const said = `etcd at ${place} answers: ${details}`
-  if (NOT_BEGUN.has(details)) return new EtcdError('unavailable', said, code)
+  if (!begun || NOT_BEGUN.has(details)) return new EtcdError('unavailable', said, code, cause)
   if (details === NO_SPACE)
     return new EtcdError(
       'refused',
@@ -111,6 +114,7 @@ export function errorOf(failure: CallFailure, changes: boolean, place: string): 
     changes ? 'unknown' : 'unavailable',
     `the call to etcd at ${place} broke: ${details}`,
     code,
+    cause,
   )
 }
 
