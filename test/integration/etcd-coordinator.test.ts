@@ -8,6 +8,7 @@ import { ensure } from '../../scripts/engines.mjs'
 import { noTelemetry } from '../../src/core/telemetry.js'
 import { systemRuntime } from '../../src/core/runtime.js'
 import {
+  lock,
   openCoordinator,
   type Changes,
   type Coordinator,
@@ -15,7 +16,11 @@ import {
 } from '../../src/coordination/index.js'
 import { TestAuthority } from '../support/certificates.js'
 import { EtcdServer, etcdMissing } from '../support/etcd.js'
+import { blockOf } from '../support/example.js'
 import { Relay } from '../support/relay.js'
+import { runSnippet } from '../support/snippet.js'
+
+const PAGE = 'coordination/etcd.md'
 
 const open: AsyncDisposable[] = []
 afterEach(async () => {
@@ -87,26 +92,28 @@ describe.skipIf(etcdMissing())('a coordinator in etcd', () => {
     expect(await coordinator.get('a')).toBeUndefined()
   })
 
-  test('stands in one queue with etcdctl lock', async () => {
-    const coordinator = await opened(`etcd://${server.endpoint}`)
-    const lease = await coordinator.lease('5s')
-    // How etcd's own recipes queue: a key each, named by the lease; the first to be created has the lock.
-    await coordinator.put(`lock/${lease.id}`, '', { lease })
-    const after = (await coordinator.list('lock/')).revision
-    const changes = new Groups(coordinator.watch('lock/', { after }))
-    const command = promisify(execFile)(
+  test('the example of its page prints what the page says, in line with etcdctl lock', async () => {
+    const edit = (code: string) => code.replace('127.0.0.1:2379', server.endpoint)
+    expect(await runSnippet(PAGE, { edit })).toBe(blockOf(PAGE, 'text'))
+
+    const coordinator = await opened(`etcd://${server.endpoint}/shop`)
+    const held = await lock(coordinator, 'invoices').acquire()
+    const after = (await coordinator.list('')).revision
+    const changes = new Groups(coordinator.watch('banyan/locks/invoices/', { after }))
+    const etcdctl = ['--endpoints', server.endpoint]
+    const script = promisify(execFile)(
       ensure('etcdctl'),
-      ['--endpoints', server.endpoint, 'lock', 'lock', 'echo', 'locked'],
+      [...etcdctl, 'lock', 'shop/banyan/locks/invoices', 'echo', 'sent'],
       { timeout: 10_000 },
     )
-    const { changes: joined } = await changes.next()
-    expect(joined).toMatchObject([{ kind: 'put' }])
-    const queue = [...(await coordinator.list('lock/')).entries].sort((a, b) => a.created - b.created)
-    expect(queue.map((entry) => entry.lease)).toEqual([lease.id, expect.any(String)])
-    await lease.release()
-    expect((await command).stdout).toContain('locked')
-    expect(await changes.next()).toMatchObject({ changes: [{ kind: 'deleted', key: `lock/${lease.id}` }] })
-    expect(await changes.next()).toMatchObject({ changes: [{ kind: 'deleted', key: queue[1]!.key }] })
+    expect(await changes.next()).toMatchObject({ changes: [{ kind: 'put' }] })
+    const behind = lock(coordinator, 'invoices').acquire()
+    expect(await changes.next()).toMatchObject({ changes: [{ kind: 'put' }] })
+    await held.release()
+    expect((await script).stdout).toContain('sent')
+    const next = await behind
+    expect(next.token).toBeGreaterThan(held.token)
+    await next.release()
   })
 
   test('a lease outlives a connection that has fallen silent', async () => {
