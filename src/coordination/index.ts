@@ -5,7 +5,13 @@
  */
 import { systemRuntime } from '../core/runtime.js'
 import type { ApplicationPlace } from '../drivers/open-application.js'
-import { openCoordinatorDriver, type CoordinatorSpec } from '../drivers/open-coordinator.js'
+import {
+  coordinatorSchemaOf,
+  migrateCoordinatorAt,
+  openCoordinatorDriver,
+  type CoordinatorMigrated,
+  type CoordinatorSpec,
+} from '../drivers/open-coordinator.js'
 import { openFenceStore } from '../drivers/open-fences.js'
 import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
 import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
@@ -31,6 +37,27 @@ export async function openCoordinator(
   const { runtime = systemRuntime } = options
   const driver = isDriver(where) ? where : await openCoordinatorDriver(where, { clock: runtime.clock })
   return new DriverCoordinator(driver, options)
+}
+
+/**
+ * Makes the tables of a coordinator on PostgreSQL, or brings those of an older version up to date: all of it or nothing, once,
+ * however many call it at the same time. For roles that may do it, where others open the coordinator with `migrate: false`.
+ *
+ * @param where - URL of the database, or the options of the coordinator
+ * @throws `BANYAN_COORDINATOR_FORMAT` if the tables are of a newer version, or the database is not one for them;
+ *   `BANYAN_COORDINATOR_UNAVAILABLE`
+ */
+export function migrateCoordinator(where: string | CoordinatorSpec): Promise<CoordinatorMigrated> {
+  return migrateCoordinatorAt(where)
+}
+
+/**
+ * The statements that make the tables of a coordinator on PostgreSQL, for who wants to run them by hand.
+ *
+ * @param schema - default `banyan_coordination`
+ */
+export function coordinatorSchema(schema?: string): Promise<string> {
+  return coordinatorSchemaOf(schema)
 }
 
 function isDriver(where: string | CoordinatorSpec | CoordinatorDriver): where is CoordinatorDriver {
@@ -62,7 +89,7 @@ export async function openFences(
 }
 
 export { fencesSchema } from '../drivers/open-fences.js'
-export type { CoordinatorSpec } from '../drivers/open-coordinator.js'
+export type { CoordinatorMigrated, CoordinatorSpec } from '../drivers/open-coordinator.js'
 export type {
   Change,
   Changes,

@@ -5,10 +5,12 @@ import { suggest } from '../core/suggest.js'
 import type { CoordinatorContext, CoordinatorDriver } from '../coordination/driver.js'
 import { coordinationError } from '../coordination/errors.js'
 import { ETCD_COORDINATOR_OPTIONS, type EtcdCoordinatorSpec } from './etcd/spec.js'
+import { POSTGRES_COORDINATOR_OPTIONS, type PostgresCoordinatorSpec } from './postgres/coordinator/spec.js'
 import { SQLITE_COORDINATOR_OPTIONS, type SqliteCoordinatorSpec } from './sqlite/coordinator/spec.js'
 
 /** Which driver, and what it needs: the `coordination` of a `banyan.yaml`. */
-export type CoordinatorSpec = MemoryCoordinatorSpec | SqliteCoordinatorSpec | EtcdCoordinatorSpec
+export type CoordinatorSpec =
+  MemoryCoordinatorSpec | SqliteCoordinatorSpec | PostgresCoordinatorSpec | EtcdCoordinatorSpec
 
 /** Keys in the memory of this process. */
 export interface MemoryCoordinatorSpec {
@@ -26,6 +28,8 @@ const DRIVERS: {
   sqlite: async (spec, context) =>
     (await import('./sqlite/coordinator/driver.js')).openSqliteCoordinator(spec, context),
   etcd: async (spec, context) => (await import('./etcd/coordinator.js')).openEtcdCoordinator(spec, context),
+  postgres: async (spec, context) =>
+    (await import('./postgres/coordinator/coordinator.js')).openPostgresCoordinator(spec, context),
 }
 
 const PLACES =
@@ -38,6 +42,7 @@ export const COORDINATOR_DRIVERS = Object.keys(DRIVERS) as CoordinatorSpec['driv
 export const COORDINATOR_OPTIONS: Readonly<Record<CoordinatorSpec['driver'], OptionKinds>> = {
   memory: { driver: { kind: 'choice', values: ['memory'], doc: 'memory' } },
   sqlite: SQLITE_COORDINATOR_OPTIONS,
+  postgres: POSTGRES_COORDINATOR_OPTIONS,
   etcd: ETCD_COORDINATOR_OPTIONS,
 }
 
@@ -89,9 +94,36 @@ export function coordinatorSpecOf(url: string): CoordinatorSpec {
     case 'etcd':
     case 'etcds':
       return { driver: 'etcd', url }
+    case 'postgres':
+    case 'postgresql':
+      return { driver: 'postgres', url }
     default:
       throw unknownDriver(scheme === '' ? url : scheme)
   }
+}
+
+/** What {@link migrateCoordinatorAt} did. */
+export interface CoordinatorMigrated {
+  /** The format before; 0 if there was nothing. */
+  readonly from: number
+  readonly to: number
+}
+
+/** See `migrateCoordinator`. */
+export async function migrateCoordinatorAt(where: string | CoordinatorSpec): Promise<CoordinatorMigrated> {
+  const spec = typeof where === 'string' ? coordinatorSpecOf(where) : where
+  if (spec.driver !== 'postgres')
+    throw coordinationError(
+      'BANYAN_COORDINATOR_FORMAT',
+      `a ${spec.driver} coordinator needs no migration: it is brought up to date when it is opened`,
+    )
+  const { migratePostgresCoordinator } = await import('./postgres/coordinator/migrate.js')
+  return migratePostgresCoordinator(spec)
+}
+
+/** See `coordinatorSchema`. */
+export async function coordinatorSchemaOf(schema: string | undefined): Promise<string> {
+  return (await import('./postgres/coordinator/migrate.js')).postgresCoordinatorSchema(schema)
 }
 
 function unknownDriver(name: string): Error {

@@ -1,8 +1,8 @@
 import type Pg from 'pg'
 import type { Client, CustomTypesConfig, Pool, PoolClient } from 'pg'
 import { sleep, type Clock } from '../../core/clock.js'
-import { ConnectError, errorOf, faultOf, type Fault } from './faults.js'
-import { placeOf, type Settings } from './settings.js'
+import { ConnectError, errorOf, faultOf, isReadOnly, type Fault } from './faults.js'
+import { placeOf } from './settings.js'
 
 /** Rows of text, as the server has sent them. */
 export type Rows = (string | null)[][]
@@ -17,18 +17,29 @@ const IDLE_MS = 30_000
 
 const AS_TEXT = { getTypeParser: () => (text: unknown) => text } as unknown as CustomTypesConfig
 
-/** The connections of one log. All statements are unnamed and change nothing in a session: a pooler may stand between. */
+/** How to connect; times in ms. */
+export interface ConnectionSettings {
+  readonly url: string
+  /** How many connections read, at most. */
+  readonly connections: number
+  /** How long a server that cannot be reached is tried again. */
+  readonly retryFor: number
+  /** When a server that does not answer is given up. */
+  readonly answerWithin: number
+}
+
+/** The connections of one log or coordinator. All statements are unnamed and change nothing in a session: a pooler may stand between. */
 export class Connections {
   /** Where the server is, for messages; without user and password. */
   readonly place: string
-  readonly #settings: Settings
+  readonly #settings: ConnectionSettings
   readonly #clock: Clock
   readonly #closing = new AbortController()
   readonly #pg: typeof Pg
   readonly #appends: Pool
   readonly #reads: Pool
 
-  private constructor(pg: typeof Pg, settings: Settings, clock: Clock) {
+  private constructor(pg: typeof Pg, settings: ConnectionSettings, clock: Clock) {
     this.#pg = pg
     this.#settings = settings
     this.#clock = clock
@@ -38,7 +49,7 @@ export class Connections {
   }
 
   /** Loads the package `pg`; connects to nothing yet. */
-  static async load(settings: Settings, clock: Clock): Promise<Connections> {
+  static async load(settings: ConnectionSettings, clock: Clock): Promise<Connections> {
     const { default: pg } = await import('pg')
     return new Connections(pg, settings, clock)
   }
@@ -48,8 +59,8 @@ export class Connections {
   }
 
   /** Asks once, on a connection for appending. What it throws is for {@link faultOf}. */
-  ask(text: string, values: unknown[]): Promise<Rows> {
-    return this.#ask(this.#appends, text, values)
+  ask(text: string, values: unknown[], answerWithin?: number): Promise<Rows> {
+    return this.#ask(this.#appends, text, values, answerWithin)
   }
 
   /** Runs statements, without parameters, in one transaction, once. */
@@ -133,8 +144,9 @@ export class Connections {
       broken = false
       return rows
     } catch (error) {
-      // Other errors leave the connection as it was; after a timeout its answer may still come.
-      broken = faultOf(error) === 'lost'
+      // Other errors leave the connection as it was; after a timeout its answer may still come. A server that only reads
+      // was the right one once: the same address may lead to another by now.
+      broken = faultOf(error) === 'lost' || isReadOnly(error)
       throw error
     } finally {
       client.release(broken)

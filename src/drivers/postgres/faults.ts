@@ -24,6 +24,7 @@ const STARTING = '57P03'
 const TOO_MANY_CONNECTIONS = '53300'
 /** Serialization, deadlock, statement timeout, out of memory, read-only while failing over, an id taken meanwhile. */
 const BUSY = new Set(['40001', '40P01', '57014', '53200', '25006', '23505'])
+const READ_ONLY = '25006'
 const LOCK_NOT_AVAILABLE = '55P03'
 const DISK_FULL = '53100'
 const CORRUPT = new Set(['XX001', 'XX002'])
@@ -53,41 +54,64 @@ export function isStarting(error: unknown): boolean {
   return error instanceof ConnectError && sqlState(error.cause) === STARTING
 }
 
+/** Whether the server, or this transaction, only reads. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === READ_ONLY
+}
+
 /** Whether it is about what was asked: another commit of the same group may do better. */
 export function isUnfit(error: unknown): boolean {
   return UNFIT.test(sqlState(error) ?? '')
 }
 
+/** What an error of `pg` says. */
+export interface Told {
+  /** What `pg` has thrown. */
+  readonly error: unknown
+  readonly kind: 'full' | 'corrupt' | 'other'
+  readonly text: string
+}
+
 /**
- * The error to throw for one of `pg`.
+ * What an error of `pg` says, for people.
+ *
+ * @param place - where the server is
+ */
+export function toldBy(given: unknown, place: string): Told {
+  const error = given instanceof ConnectError ? given.cause : given
+  const state = sqlState(error) ?? ''
+  const said = messageOf(error)
+  if (state === DISK_FULL)
+    return { error, kind: 'full', text: `no space is left on the PostgreSQL server at ${place}: ${said}` }
+  if (CORRUPT.has(state))
+    return {
+      error,
+      kind: 'corrupt',
+      text: `PostgreSQL at ${place} finds its data damaged: ${said}. Restore a backup`,
+    }
+  const hint = (error as { hint?: unknown } | undefined)?.hint
+  const what = state === '' ? 'cannot be reached' : 'refuses'
+  const text = `PostgreSQL at ${place} ${what}: ${said}${typeof hint === 'string' ? `. ${hint}` : ''}`
+  return { error, kind: 'other', text }
+}
+
+/**
+ * The error of an event log to throw for one of `pg`.
  *
  * @param place - where the server is
  */
 export function errorOf(given: unknown, place: string): BanyanError {
   if (given instanceof BanyanError) return given
-  const error = given instanceof ConnectError ? given.cause : given
-  const state = sqlState(error) ?? ''
-  const said = messageOf(error)
-  if (state === DISK_FULL)
-    return eventError(
-      'BANYAN_LOG_FULL',
-      `no space is left on the PostgreSQL server at ${place}: ${said}`,
-      error,
-    )
-  if (CORRUPT.has(state))
-    return eventError(
-      'BANYAN_LOG_CORRUPT',
-      `PostgreSQL at ${place} finds its data damaged: ${said}. Restore a backup`,
-      error,
-    )
+  const { error, kind, text } = toldBy(given, place)
+  if (kind === 'full') return eventError('BANYAN_LOG_FULL', text, error)
+  if (kind === 'corrupt') return eventError('BANYAN_LOG_CORRUPT', text, error)
   if (isUnfit(error))
-    return eventError('BANYAN_INVALID_EVENT', `PostgreSQL does not take the event: ${said}`, error)
-  const hint = (error as { hint?: unknown } | undefined)?.hint
-  return eventError(
-    'BANYAN_LOG_UNAVAILABLE',
-    `PostgreSQL at ${place} ${state === '' ? 'cannot be reached' : 'refuses'}: ${said}${typeof hint === 'string' ? `. ${hint}` : ''}`,
-    error,
-  )
+    return eventError(
+      'BANYAN_INVALID_EVENT',
+      `PostgreSQL does not take the event: ${messageOf(error)}`,
+      error,
+    )
+  return eventError('BANYAN_LOG_UNAVAILABLE', text, error)
 }
 
 function messageOf(error: unknown): string {

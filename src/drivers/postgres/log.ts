@@ -11,7 +11,7 @@ import { parsePosition } from '../../events/position.js'
 import { Appender } from './appender.js'
 import type { Connections } from './connections.js'
 import { Listener } from './listener.js'
-import { openConnections } from './migrate.js'
+import { openLogConnections } from './migrate.js'
 import { Reader } from './reader.js'
 import { settingsOf, type Settings } from './settings.js'
 import type { PostgresLogSpec } from './spec.js'
@@ -45,7 +45,7 @@ const CAPABILITIES: Capabilities = {
  */
 export async function openPostgresLog(spec: PostgresLogSpec, context: DriverContext): Promise<LogDriver> {
   const settings = settingsOf(spec)
-  const connections = await openConnections(settings, context.clock)
+  const connections = await openLogConnections(settings, context.clock)
   return new PostgresLog(connections, settings, context)
 }
 

@@ -43,16 +43,7 @@ const SCHEMA = /^[a-z_][a-z0-9_]{0,49}$/
 export function settingsOf(spec: PostgresLogSpec): Settings {
   checkOptions('the postgres event log', OPTIONS, spec)
   const { url, schema = 'banyan', listen = true } = spec
-  for (const [name, value] of Object.entries({ url, listenUrl: spec.listenUrl ?? url }))
-    if (!isDatabase(value))
-      throw invalid(
-        `${name} must be postgres://user:password@host:port/database, with %40 for @ and %2F for / in user and password ` +
-          '(it is not shown, it may hold a password)',
-      )
-  if (!SCHEMA.test(schema) || schema.startsWith('pg_'))
-    throw invalid(
-      `schema must be up to 50 lower case letters, digits and _, and not begin with a digit or pg_, got ${JSON.stringify(schema)}`,
-    )
+  checkPlace('the postgres event log', url, spec.listenUrl, schema)
   return {
     url,
     schema,
@@ -64,6 +55,32 @@ export function settingsOf(spec: PostgresLogSpec): Settings {
     answerWithin: duration(spec.answerWithin ?? '60s'),
     migrate: spec.migrate ?? true,
   }
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` unless tables can be there */
+export function checkPlace(
+  what: string,
+  url: unknown,
+  listenUrl: string | undefined,
+  schema: string,
+): asserts url is string {
+  for (const [name, value] of Object.entries({ url, listenUrl: listenUrl ?? url }))
+    if (!isDatabase(value))
+      throw invalid(
+        what,
+        `${name} must be postgres://user:password@host:port/database, with %40 for @ and %2F for / in user and password ` +
+          '(it is not shown, it may hold a password)',
+      )
+  checkSchema(what, schema)
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` unless a schema can be called that */
+export function checkSchema(what: string, schema: string): void {
+  if (!SCHEMA.test(schema) || schema.startsWith('pg_'))
+    throw invalid(
+      what,
+      `schema must be up to 50 lower case letters, digits and _, and not begin with a digit or pg_, got ${JSON.stringify(schema)}`,
+    )
 }
 
 /** A password with a `/` that is not encoded would be taken for the name of the database, and shown. */
@@ -79,6 +96,6 @@ export function placeOf(url: string): string {
   return `${host}${pathname}`
 }
 
-function invalid(message: string): Error {
-  return new BanyanError('BANYAN_INVALID_OPTIONS', `the postgres event log: ${message}`)
+function invalid(what: string, message: string): Error {
+  return new BanyanError('BANYAN_INVALID_OPTIONS', `${what}: ${message}`)
 }

@@ -1,0 +1,110 @@
+import type { Clock, Timer } from '../../../core/clock.js'
+import type { Connections } from '../connections.js'
+
+/** Pause after a beat that failed, and the longest one, in ms. */
+const LONGEST_MS = 1000
+/** How many changes a slice of compaction removes. */
+const SLICE = 5000
+
+/** What `beat` answers: its mark, the last revision, the time to the next beat, whether to beat at once, and to compact. */
+type Answer = [mark: string, revision: number, period: number, more: boolean, compactable: boolean]
+
+/**
+ * Beats: says now and then that time goes by, and how much, which is what leases end by. Every process that is connected
+ * does, so there is none that others depend on; of those that come at about the same time only one is counted.
+ */
+export class Heart {
+  readonly #connections: Connections
+  readonly #schema: string
+  readonly #clock: Clock
+  readonly #known: () => number
+  readonly #told: (revision: number) => void
+  #mark: string | undefined
+  /** When it has heard of the mark, which was made before. */
+  #since = 0
+  #period = LONGEST_MS
+  #timer: Timer | undefined
+  #nextAt = Infinity
+  #beating: Promise<unknown> | undefined
+  #closed = false
+
+  /**
+   * @param known - the last revision that this process has heard of
+   * @param told - is told of the last revision with each beat
+   */
+  constructor(
+    connections: Connections,
+    schema: string,
+    clock: Clock,
+    known: () => number,
+    told: (revision: number) => void,
+  ) {
+    this.#connections = connections
+    this.#schema = `"${schema}"`
+    this.#clock = clock
+    this.#known = known
+    this.#told = told
+  }
+
+  /**
+   * Beats once.
+   *
+   * @param alone - whether the time in which nobody was connected counts, as the clock of the server has it
+   */
+  async beat(alone = false): Promise<void> {
+    // What it waits for a connection is not counted, nor is the way of the answer: less than has passed is never too much.
+    const passed = Math.max(0, Math.floor(this.#clock.now() - this.#since))
+    const [[answer] = []] = await this.#connections.readOnce(`SELECT ${this.#schema}.beat($1, $2, $3, $4)`, [
+      this.#mark ?? null,
+      this.#mark === undefined ? 0 : passed,
+      this.#known(),
+      alone,
+    ])
+    const [mark, revision, period, more, compactable] = JSON.parse(answer!) as Answer
+    if (mark !== this.#mark) {
+      this.#mark = mark
+      this.#since = this.#clock.now()
+    }
+    this.#period = more ? 0 : period
+    this.#told(revision)
+    if (compactable && !this.#closed) await this.#compact()
+  }
+
+  /** Beats from now on. */
+  start(): void {
+    this.#schedule(this.#period)
+  }
+
+  /** There is a lease of this time, in ms: a short one ends by shorter steps. */
+  hasten(ttl: number): void {
+    this.#schedule(Math.min(this.#period, ttl / 10))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.#beating
+  }
+
+  #schedule(pause: number): void {
+    const at = this.#clock.now() + pause
+    if (this.#closed || this.#beating || at >= this.#nextAt) return
+    this.#timer?.cancel()
+    this.#nextAt = at
+    this.#timer = this.#clock.schedule(at, () => {
+      this.#nextAt = Infinity
+      this.#beating = this.beat()
+        // While it cannot be reached no time goes by.
+        .catch(() => (this.#period = LONGEST_MS))
+        .finally(() => {
+          this.#beating = undefined
+          this.#schedule(this.#period)
+        })
+    })
+  }
+
+  async #compact(): Promise<void> {
+    const [[removed] = []] = await this.#connections.readOnce(`SELECT ${this.#schema}.compact($1)`, [SLICE])
+    if (Number(removed) >= SLICE) this.#period = 0
+  }
+}
