@@ -13,6 +13,9 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_REVISION_AHEAD` | a revision that was not reached yet: of another engine, or of this one before it was restored |
  * | `BANYAN_STALE_TOKEN` | a fencing token below one that the resource has seen: somebody else has taken over |
  * | `BANYAN_FENCE_UNKNOWN` | nobody knows the highest token of a fence any more, as it was truncated |
+ * | `BANYAN_FENCE_BUSY` | work of an earlier holder has not ended in time; nothing was done |
+ * | `BANYAN_FENCING_TOKEN_REQUIRED` | a request without a fencing token, where only a holder may change things |
+ * | `BANYAN_INVALID_FENCING_TOKEN` | a header field that is no fencing token, or one of another fence |
  * | `BANYAN_FENCES_UNAVAILABLE` | the tables of fences cannot be used: the engine, the file, or that they are not there; nothing was done |
  * | `BANYAN_FENCES_CLOSED` | the fences were closed; nothing was done |
  * | `BANYAN_UNSUPPORTED` | what the engine in use cannot do |
@@ -38,6 +41,9 @@ export type CoordinationErrorCode =
   | 'BANYAN_REVISION_AHEAD'
   | 'BANYAN_STALE_TOKEN'
   | 'BANYAN_FENCE_UNKNOWN'
+  | 'BANYAN_FENCE_BUSY'
+  | 'BANYAN_FENCING_TOKEN_REQUIRED'
+  | 'BANYAN_INVALID_FENCING_TOKEN'
   | 'BANYAN_FENCES_UNAVAILABLE'
   | 'BANYAN_FENCES_CLOSED'
   | 'BANYAN_UNSUPPORTED'

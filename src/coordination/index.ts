@@ -110,8 +110,24 @@ export type { CoordinatorOptions } from './driver-coordinator.js'
 export type { CoordinationErrorCode } from './errors.js'
 
 export type { Claim, Holding } from './fencing/claim.js'
+export {
+  coordinatorFences,
+  fencedGet,
+  fencedPut,
+  type FencedEntry,
+  type FencedPutOptions,
+  type FencedPutResult,
+  type FenceKeeper,
+} from './fencing/fenced-key.js'
 export { fenced, type FencedLog } from './fencing/fenced-log.js'
 export type { Fences, FencesOptions } from './fencing/fences.js'
+export { fencedFetch } from './fencing/http/fenced-fetch.js'
+export { FENCING_TOKEN, fencingHeaders, parseFencingToken, type FencingToken } from './fencing/http/header.js'
+export {
+  requireFencingToken,
+  type FencingGate,
+  type FencingOptions,
+} from './fencing/http/require-fencing-token.js'
 export { readFences, resetFence, type FenceState } from './fencing/log-fence.js'
 export { StaleTokenError } from './fencing/stale-token.js'
 export type { FenceRow } from './fencing/store.js'

@@ -11,6 +11,7 @@ import { checkKey } from './keys.js'
  * | `banyan/jobs/NAME` | a scheduled job: its plan, and what is decided about its times |
  * | `banyan/jobs-running/NAME` | who runs it at the moment |
  * | `banyan/services/NAME/` | the registered instances of a service |
+ * | `banyan/fences/NAME` | the highest token that servers have seen |
  * | `banyan/history/...` | what has happened to any of them |
  */
 export const KEYSPACE = {
@@ -20,6 +21,7 @@ export const KEYSPACE = {
   jobs: 'banyan/jobs/',
   jobsRunning: 'banyan/jobs-running/',
   services: 'banyan/services/',
+  fences: 'banyan/fences/',
   history: 'banyan/history/',
 } as const
 

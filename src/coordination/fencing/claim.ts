@@ -55,10 +55,17 @@ export function claimOf(claim: Claim): CheckedClaim {
 
 /** @throws `BANYAN_INVALID_OPTIONS` unless it can be the name of a fence */
 export function checkFenceName(name: unknown): asserts name is string {
-  if (typeof name !== 'string' || name === '' || NO_TEXT.test(name) || Buffer.byteLength(name) > MAX_BYTES)
+  if (!isFenceName(name))
     throw invalid(
       `the name of a fence is well-formed text of 1 to ${MAX_BYTES} bytes without NUL, got ${show(name)}`,
     )
+}
+
+/** Whether it can be the name of a fence. */
+export function isFenceName(name: unknown): name is string {
+  return (
+    typeof name === 'string' && name !== '' && !NO_TEXT.test(name) && Buffer.byteLength(name) <= MAX_BYTES
+  )
 }
 
 function show(value: unknown): string {

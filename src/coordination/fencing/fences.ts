@@ -2,9 +2,10 @@ import type { AsyncTransaction, SyncTransaction } from '../../core/application-t
 import { andThen, type Maybe } from '../../core/maybe.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import type { Counter } from '../../core/telemetry.js'
 import { coordinationError } from '../errors.js'
 import { checkFenceName, claimOf, type CheckedClaim, type Claim } from './claim.js'
-import { StaleTokenError } from './stale-token.js'
+import { staleCounter, StaleTokenError } from './stale-token.js'
 import type { FenceRow, FenceRows, FenceStore } from './store.js'
 
 /** Options of `openFences`. */
@@ -80,10 +81,12 @@ export function checkFencesOptions(options: FencesOptions): void {
 export class StoredFences<Db> implements Fences<Db> {
   readonly #store: FenceStore<Db>
   readonly #runtime: Runtime
+  readonly #refused: Counter
   #closed: Promise<void> | undefined
 
   constructor(store: FenceStore<Db>, { runtime = systemRuntime }: FencesOptions) {
     this.#store = store
+    this.#refused = staleCounter(runtime)
     this.#runtime = runtime
   }
 
@@ -133,8 +136,9 @@ export class StoredFences<Db> implements Fences<Db> {
 
   #pass(rows: FenceRows, { name, token }: CheckedClaim): Maybe<undefined> {
     return andThen(rows.raise(name, token, Math.floor(this.#runtime.clock.wall())), (highest) => {
-      if (highest > token) throw new StaleTokenError(name, token, highest)
-      return undefined
+      if (highest === token) return undefined
+      this.#refused.add(1, { 'banyan.fence': name })
+      throw new StaleTokenError(name, token, highest)
     })
   }
 

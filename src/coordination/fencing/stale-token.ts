@@ -1,4 +1,6 @@
 import { BanyanError } from '../../core/errors.js'
+import type { Runtime } from '../../core/runtime.js'
+import type { Counter } from '../../core/telemetry.js'
 
 /** `BANYAN_STALE_TOKEN`: a resource has refused what came with a lower token than it has seen. Nothing was done. */
 export class StaleTokenError extends BanyanError {
@@ -19,4 +21,12 @@ export class StaleTokenError extends BanyanError {
     this.token = token
     this.seen = seen
   }
+}
+
+/** Counts what was refused for it, by fence: somebody goes on who has been replaced. */
+export function staleCounter({ telemetry }: Runtime): Counter {
+  return telemetry.counter('banyan.fencing.refused', {
+    description: 'What came with a stale fencing token, and was refused.',
+    unit: '{attempt}',
+  })
 }
