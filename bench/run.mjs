@@ -15,6 +15,7 @@ const parts = {
   outbox: async () => (await import('./outbox.mjs')).outbox(),
   sagas: async () => (await import('./sagas.mjs')).sagas(),
   cdc: async () => (await import('./cdc.mjs')).cdc(),
+  etcd: async () => (await import('./etcd.mjs')).etcd(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)
