@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { sleep, type Clock, type Timer } from '../../../core/clock.js'
+import { sleep, type Clock } from '../../../core/clock.js'
 import { BanyanError } from '../../../core/errors.js'
 import { andThen, type Maybe } from '../../../core/maybe.js'
 import { checkOptions } from '../../../core/options.js'
@@ -22,6 +22,7 @@ import { connect, type Connection } from './connect.js'
 import { Durability } from './durability.js'
 import { faultOf, isBusy, unknownOutcome } from './faults.js'
 import { HeadFile } from './head-file.js'
+import { LeaseEnds } from './lease-ends.js'
 import { thisMachine, type Machine } from './machine.js'
 import { Patience } from './patience.js'
 import { fileOf, identityOf, Place } from './place.js'
@@ -41,15 +42,8 @@ const CAPABILITIES: CoordinatorCapabilities = {
 const PATIENCE_MS = 5000
 /** Between tries to open it, in ms. */
 const OPEN_RETRY_MS = 3
-/**
- * How often it is looked for leases of others that are over, in ms: each process that has the file open ends those whose time
- * has come. A lease that is longer than this is known long before.
- */
-const LOOK_MS = 500
-/** Other processes are told of changes at most so often, in ms. */
-const TELL_MS = 1
-/** After so many changes, some are forgotten. */
-const COMPACT_EVERY = 512
+/** Before changes are looked for again after they could not be read, in ms. */
+const UNREADABLE_MS = 500
 
 /** What the driver takes from the machine; tests put others in its place. */
 export interface Surroundings {
@@ -76,17 +70,25 @@ export async function openSqliteCoordinator(
     throw coordinationError('BANYAN_COORDINATOR_UNAVAILABLE', error.message, error)
   })
   for (const until = clock.now() + PATIENCE_MS; ;) {
-    let connection: Connection | undefined
     try {
-      connection = connect(sqlite, file, { boot: machine.boot, identityOf: identity })
-      const driver = new SqliteCoordinator(connection, file, clock, machine)
-      await driver.open()
-      return driver
+      return await opened(connect(sqlite, file, { boot: machine.boot, identityOf: identity }))
     } catch (error) {
-      connection?.db.close()
       if (!isBusy(error) || clock.now() >= until) throw faultOf(error, file)
     }
     await sleep(clock, OPEN_RETRY_MS)
+  }
+
+  async function opened(connection: Connection): Promise<CoordinatorDriver> {
+    let driver: SqliteCoordinator | undefined
+    try {
+      driver = new SqliteCoordinator(connection, file, clock, machine)
+      await driver.open()
+      return driver
+    } catch (error) {
+      await driver?.close()
+      connection.db.close()
+      throw error
+    }
   }
 }
 
@@ -94,7 +96,6 @@ class SqliteCoordinator implements CoordinatorDriver, History {
   readonly capabilities = CAPABILITIES
   readonly #file: string
   readonly #clock: Clock
-  readonly #machine: Machine
   readonly #db: Database
   readonly #store: Store
   readonly #place: Place
@@ -104,37 +105,31 @@ class SqliteCoordinator implements CoordinatorDriver, History {
   readonly #checkpoints: Checkpoints
   readonly #wakeups: Wakeups
   readonly #feed = new Feed(this)
-  /** Leases that were granted here and, as far as is known, not ended. */
-  readonly #leases = new Set<string>()
+  readonly #leaseEnds: LeaseEnds
   #closed = false
   /** Whether the file was not in its place, the last time that somebody looked. */
   #gone = false
-  /** When to look for leases that are over, on the clock of the machine. */
-  #lookAt = 0
-  #looking: Timer | undefined
-  #waiting = 0
   /** Whether the last page could not be read. */
   #failing = false
-  #compactAt = COMPACT_EVERY
-  #telling: Timer | undefined
-  #toldAt = -Infinity
-  #toldRevision = 0
 
   constructor({ db, epoch }: Connection, file: string, clock: Clock, machine: Machine) {
     this.#file = file
     this.#clock = clock
-    this.#machine = machine
     this.#db = db
     this.#store = new Store(db, file, epoch, machine)
     this.#store.head()
     this.#place = new Place(file)
     this.#patience = new Patience(clock)
+    this.#leaseEnds = new LeaseEnds(clock, machine, () => this.#expire())
     this.#checkpoints = new Checkpoints(db, file)
-    this.#heads = new HeadFile(file)
+    this.#heads = new HeadFile(file, clock, () => ({
+      revision: this.#store.revision,
+      durable: this.#durability.horizon,
+    }))
     this.#durability = new Durability(file, this.#heads.read().durable, {
       written: () => this.#store.revision,
       checkpoint: () => this.#checkpointHere(),
-      reached: () => this.#tell(),
+      reached: () => this.#heads.tell(),
     })
     this.#wakeups = new Wakeups(file, clock, () => {
       this.#checkPlace()
@@ -143,8 +138,9 @@ class SqliteCoordinator implements CoordinatorDriver, History {
   }
 
   /** What was done before it was opened would outlive a loss of power: nobody has to look at that again. */
-  open(): Promise<void> {
-    return this.#durability.until(this.#store.revision)
+  async open(): Promise<void> {
+    this.#store.recount()
+    await this.#durability.until(this.#store.revision)
   }
 
   get(key: string): Maybe<Entry | undefined> {
@@ -172,8 +168,7 @@ class SqliteCoordinator implements CoordinatorDriver, History {
     return andThen(
       this.#do(() => this.#store.grant(ttl)),
       (grant) => {
-        this.#leases.add(grant.id)
-        this.#lookBy(this.#machine.now() + ttl)
+        this.#leaseEnds.granted(grant.id, ttl)
         return grant
       },
     )
@@ -183,14 +178,14 @@ class SqliteCoordinator implements CoordinatorDriver, History {
     return andThen(
       this.#do(() => this.#store.renew(leases), undefined, Math.min(within, PATIENCE_MS)),
       (answers) => {
-        for (const [index, lease] of leases.entries()) if (!answers[index]) this.#leases.delete(lease)
+        for (const [index, lease] of leases.entries()) if (!answers[index]) this.#leaseEnds.ended(lease)
         return answers
       },
     )
   }
 
   revoke(lease: string): Maybe<void> {
-    this.#leases.delete(lease)
+    this.#leaseEnds.ended(lease)
     return this.#do(() => this.#store.revoke(lease))
   }
 
@@ -211,13 +206,12 @@ class SqliteCoordinator implements CoordinatorDriver, History {
 
   async changed(after: number, signal: AbortSignal): Promise<void> {
     if (this.#closed) return
-    if (this.#failing) await sleep(this.#clock, LOOK_MS, signal).catch(() => undefined)
-    this.#waiting++
-    this.#lookLater()
+    if (this.#failing) await sleep(this.#clock, UNREADABLE_MS, signal).catch(() => undefined)
+    this.#leaseEnds.begin()
     try {
       await this.#wakeups.wait(after, signal)
     } finally {
-      this.#waiting--
+      this.#leaseEnds.end()
     }
   }
 
@@ -228,13 +222,11 @@ class SqliteCoordinator implements CoordinatorDriver, History {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#looking?.cancel()
-    this.#telling?.cancel()
+    this.#leaseEnds.close()
     this.#patience.close(closed())
     this.#wakeups.close()
     await this.#durability.close()
     await this.#checkpoints.close()
-    this.#tellNow()
     this.#heads.close()
     this.#db.close()
   }
@@ -251,11 +243,12 @@ class SqliteCoordinator implements CoordinatorDriver, History {
       const done = this.#patience.do(() => {
         if (this.#closed) throw closed()
         if (this.#gone) this.#checkPlace()
-        this.#endLeases()
+        this.#leaseEnds.look()
         const before = this.#store.changes
         const result = work()
         changes = this.#store.changes - before
-        this.#afterwards(changes > 0)
+        this.#checkPlaceAfter(changes > 0)
+        if (changes > 0) this.#afterChanges()
         return result
       }, patience)
       return andThen(done instanceof Promise ? done.catch(this.#fail) : done, answer)
@@ -283,29 +276,30 @@ class SqliteCoordinator implements CoordinatorDriver, History {
     )
   }
 
-  #afterwards(changed: boolean): void {
+  #afterChanges(): void {
+    const { revision, lasting } = this.#store
+    this.#wakeups.reached(revision)
+    // Others who look at what is not on disk yet would have to wait for it: they are told when it is.
+    if (lasting < revision) this.#heads.tell()
+    if (this.#store.compactable) this.#compact()
+    this.#checkpoints.afterTransaction()
+  }
+
+  /** After something was done, as what comes before that proves nothing: whoever removes the file may be faster. */
+  #checkPlaceAfter(changed: boolean): void {
     try {
       this.#checkPlace()
     } catch (error) {
       throw changed ? unknownOutcome(this.#file, error) : error
     }
-    if (!changed) return
-    const { revision, lasting } = this.#store
-    this.#wakeups.reached(revision)
-    // Others who look at what is not on disk yet would have to wait for it: they are told when it is.
-    if (lasting < revision) this.#tell()
-    if (this.#store.changes >= this.#compactAt) this.#compact()
-    this.#checkpoints.afterTransaction()
   }
 
-  /** After something was done, as what comes before that proves nothing: whoever removes the file may be faster. */
   #checkPlace(): void {
     this.#gone = !this.#place.holds
     if (this.#gone) throw gone(this.#file)
   }
 
   #compact(): void {
-    this.#compactAt = this.#store.changes + COMPACT_EVERY
     try {
       this.#store.compact()
     } catch {
@@ -318,65 +312,11 @@ class SqliteCoordinator implements CoordinatorDriver, History {
     return busy === 0
   }
 
-  /** Ends leases whose time is over, if it is time to look. */
-  #endLeases(): void {
-    const now = this.#machine.now()
-    if (now < this.#lookAt) return
-    this.#lookAt = now + LOOK_MS
+  #expire(): number | undefined {
     const before = this.#store.changes
-    try {
-      const next = this.#store.expire()
-      if (next !== undefined) this.#lookBy(next)
-      else this.#leases.clear()
-    } catch (error) {
-      if (!isBusy(error)) throw error
-      // Whoever is in the way may be doing it.
-      this.#lookAt = now + OPEN_RETRY_MS
-    }
-    if (this.#store.changes > before) this.#afterwards(true)
-  }
-
-  #lookBy(at: number): void {
-    if (at < this.#lookAt) {
-      this.#lookAt = at
-      this.#looking?.cancel()
-      this.#looking = undefined
-    }
-    this.#lookLater()
-  }
-
-  /** As long as somebody waits for changes, or leases of this process may end. */
-  #lookLater(): void {
-    if (this.#looking || this.#closed || (this.#waiting === 0 && this.#leases.size === 0)) return
-    const wait = Math.max(1, this.#lookAt - this.#machine.now())
-    this.#looking = this.#clock.schedule(this.#clock.now() + wait, () => {
-      this.#looking = undefined
-      try {
-        this.#checkPlace()
-        this.#endLeases()
-      } catch {
-        // Who asks for something is told what is wrong.
-        this.#lookAt = this.#machine.now() + LOOK_MS
-      }
-      this.#lookLater()
-    })
-  }
-
-  /** Tells other processes, soon, how far the changes have come. */
-  #tell(): void {
-    if (this.#telling || this.#closed) return
-    const now = this.#clock.now()
-    if (now >= this.#toldAt + TELL_MS) this.#tellNow()
-    else
-      this.#telling = this.#clock.schedule(this.#toldAt + TELL_MS, () => {
-        this.#telling = undefined
-        this.#tellNow()
-      })
-  }
-
-  #tellNow(): void {
-    this.#toldAt = this.#clock.now()
-    this.#heads.write({ revision: this.#store.revision, durable: this.#durability.horizon })
+    const next = this.#store.expire()
+    if (this.#store.changes > before) this.#afterChanges()
+    return next
   }
 }
 

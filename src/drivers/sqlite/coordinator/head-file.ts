@@ -1,9 +1,13 @@
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import type { Clock, Timer } from '../../../core/clock.js'
 import { headFileOf } from '../head-file.js'
 
 /** What the file says; both numbers have so many digits. */
 const DIGITS = 16
 const LENGTH = 2 * DIGITS + 2
+
+/** Other processes are told of changes at most so often, in ms. */
+const TELL_MS = 1
 
 /** Where the changes end, and up to where they would outlive a loss of power. */
 export interface Heads {
@@ -18,20 +22,26 @@ export interface Heads {
 export class HeadFile {
   readonly #fd: number
   readonly #buffer = Buffer.alloc(LENGTH)
+  readonly #clock: Clock
+  readonly #heads: () => Heads
+  #timer: Timer | undefined
+  #told = -Infinity
 
-  constructor(file: string) {
+  /** @param heads - how far they have come */
+  constructor(file: string, clock: Clock, heads: () => Heads) {
+    this.#clock = clock
+    this.#heads = heads
     const path = headFileOf(file)
     closeSync(openSync(path, 'a'))
     this.#fd = openSync(path, 'r+')
   }
 
-  write({ revision, durable }: Heads): void {
-    const text = `${digits(revision)} ${digits(durable)}\n`
-    try {
-      writeSync(this.#fd, text, 0, 'latin1')
-    } catch {
-      // A full disk, say. Whoever watches also looks from time to time.
-    }
+  /** Tells other processes that changes have come further: at once, unless that was not long ago. */
+  tell(): void {
+    if (this.#timer) return
+    const next = this.#told + TELL_MS
+    if (this.#clock.now() >= next) this.#write()
+    else this.#timer = this.#clock.schedule(next, this.#write)
   }
 
   read(): Heads {
@@ -43,7 +53,20 @@ export class HeadFile {
   }
 
   close(): void {
+    this.#timer?.cancel()
+    this.#write()
     closeSync(this.#fd)
+  }
+
+  readonly #write = (): void => {
+    this.#timer = undefined
+    this.#told = this.#clock.now()
+    const { revision, durable } = this.#heads()
+    try {
+      writeSync(this.#fd, `${digits(revision)} ${digits(durable)}\n`, 0, 'latin1')
+    } catch {
+      // A full disk, say. Whoever watches also looks from time to time.
+    }
   }
 }
 

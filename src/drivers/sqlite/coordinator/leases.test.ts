@@ -8,7 +8,7 @@ import type { Changes } from '../../../coordination/coordinator.js'
 import type { CoordinatorDriver } from '../../../coordination/driver.js'
 import { openSqliteCoordinator } from './driver.js'
 import { identityOf } from './place.js'
-import { KEPT, KEPT_MS } from './store.js'
+import { KEPT, KEPT_BYTES, KEPT_MS } from './store.js'
 
 const root = mkdtempSync(join(tmpdir(), 'banyan-coordination-leases-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -138,6 +138,25 @@ test('the last changes are kept, and all that are young', async () => {
   await driver.close()
 })
 
+test('large changes are kept as long as there is space for them, and read in parts', async () => {
+  const machine = virtualClock()
+  const driver = await open(freshFile(), machine, systemClock)
+  const { id } = await driver.grant(3_600_000)
+  const value = 'x'.repeat(200 * 1024)
+  const fit = Math.floor(KEPT_BYTES / value.length)
+  const first = await put(driver, id, 1)
+  await put(driver, id, fit + 200, value)
+  expect(await behind(driver, first)).toBe('BANYAN_COMPACTED')
+  const last = await driver.head()
+  const seen: number[] = []
+  for await (const { revision } of driver.watch('', last - 100, new AbortController().signal)) {
+    seen.push(revision)
+    if (revision === last) break
+  }
+  expect(seen).toEqual(Array.from({ length: 100 }, (_, index) => last - 99 + index))
+  await driver.close()
+})
+
 /** The next change behind a revision, or why there is none. */
 async function behind(driver: CoordinatorDriver, after: number): Promise<unknown> {
   const watch = driver.watch('', after, new AbortController().signal)[Symbol.asyncIterator]()
@@ -151,7 +170,7 @@ async function behind(driver: CoordinatorDriver, after: number): Promise<unknown
   }
 }
 
-async function put(driver: CoordinatorDriver, lease: string, times: number): Promise<number> {
-  for (let count = 0; count < times; count++) await driver.put(`k${count % 10}`, 'v', 'any', lease)
+async function put(driver: CoordinatorDriver, lease: string, times: number, value = 'v'): Promise<number> {
+  for (let count = 0; count < times; count++) await driver.put(`k${count % 10}`, value, 'any', lease)
   return driver.head()
 }

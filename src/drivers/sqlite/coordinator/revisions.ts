@@ -61,7 +61,7 @@ export function takeOver(db: Database, path: string, { boot, file, witness }: Su
   checkLeft(path, revision + BLOCK)
   db.exec('DELETE FROM keys WHERE lease IS NOT NULL; DELETE FROM leases; DELETE FROM changes')
   db.prepare(
-    `UPDATE store SET epoch = epoch + 1, revision = @revision, compacted = @revision, lasting = @revision,
+    `UPDATE store SET epoch = epoch + 1, revision = @revision, compacted = @revision, bytes = 0, lasting = @revision,
        ceiling = @ceiling, leases = 0, boot = @boot, file = @file`,
   ).run({ revision, ceiling: revision + BLOCK, boot, file })
   return row.epoch + 1

@@ -22,6 +22,8 @@ const SCHEMA = `
     ceiling   INTEGER NOT NULL,
     -- changes up to here are not kept any more
     compacted INTEGER NOT NULL,
+    -- what the changes that are kept take, counted when some are removed
+    bytes     INTEGER NOT NULL,
     -- the last change that a loss of power must not undo
     lasting   INTEGER NOT NULL,
     leases    INTEGER NOT NULL,
@@ -63,7 +65,7 @@ const MIGRATIONS: readonly ((db: Database) => void)[] = [
   (db) => {
     db.exec(SCHEMA)
     // Of no machine yet: whoever makes it takes it over at once.
-    db.exec(`INSERT INTO store VALUES (1, 0, 0, 0, 0, 0, 0, '', '')`)
+    db.exec(`INSERT INTO store VALUES (1, 0, 0, 0, 0, 0, 0, 0, '', '')`)
   },
 ]
 

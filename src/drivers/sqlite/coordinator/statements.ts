@@ -93,10 +93,18 @@ export function statementsOf(db: Database) {
     touched: rows<[after: number, from: string, to: string | Buffer], [number]>(
       'SELECT 1 FROM changes WHERE revision > ? AND lasting = 1 AND key >= ? AND key < ? LIMIT 1',
     ),
-    oldest: rows<[limit: number], [revision: number, time: number]>(
-      'SELECT revision, time FROM changes ORDER BY revision, ordinal LIMIT ?',
+    bytes: rows<[], [number]>('SELECT bytes FROM store'),
+    bytesUpTo: rows<[upTo: number], [number]>(
+      `SELECT coalesce(sum(octet_length(key) + coalesce(octet_length(value), 0)), 0) FROM changes
+       WHERE revision <= ?`,
+    ),
+    oldest: rows<[limit: number], [revision: number, time: number, bytes: number]>(
+      `SELECT revision, time, octet_length(key) + coalesce(octet_length(value), 0) FROM changes
+       ORDER BY revision, ordinal LIMIT ?`,
     ),
     forget: run<[upTo: number]>('DELETE FROM changes WHERE revision <= ?'),
-    compacted: run<[revision: number]>('UPDATE store SET compacted = ?'),
+    compacted: run<[revision: number, bytes: number]>(
+      'UPDATE store SET compacted = max(compacted, ?), bytes = ?',
+    ),
   }
 }

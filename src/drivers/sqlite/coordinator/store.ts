@@ -18,12 +18,18 @@ import { BLOCK, checkLeft } from './revisions.js'
 import type { Range } from './range.js'
 import { statementsOf, type EntryColumns } from './statements.js'
 
-/** Changes that are always kept, counted in revisions; how long others are, in ms; and how many at most. */
+/** Changes that are kept, counted in revisions; how long others are, in ms. */
 export const KEPT = 10_000
 export const KEPT_MS = 5 * 60_000
+/** How many are kept at most, and of how many bytes of keys and values, however young they are. */
 export const KEPT_AT_MOST = 500_000
-/** So many are removed at once. */
+export const KEPT_BYTES = 32 * 1024 * 1024
+/** After so many changes, or so many bytes of them, some are removed; so many at once. */
+const REMOVED_AFTER = 512
+const REMOVED_AFTER_BYTES = 4 * 1024 * 1024
 const REMOVED = 1024
+/** A page ends behind so many bytes of values. */
+const PAGE_BYTES = 4 * 1024 * 1024
 
 /** The end of the transaction failed before the frame that makes it one was written. */
 const UNWRITTEN = ['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'SQLITE_BUSY']
@@ -50,6 +56,8 @@ export class Store {
   readonly #machine: Machine
   readonly #sql: ReturnType<typeof statementsOf>
   #ordinal = 0
+  /** What was noted since some was removed the last time. */
+  #noted = { changes: 0, bytes: 0 }
 
   /** @param epoch - the one that it was taken over in; when another one has begun, nothing works any more */
   constructor(db: Database, file: string, epoch: number, machine: Machine) {
@@ -165,16 +173,24 @@ export class Store {
           'BANYAN_COMPACTED',
           `changes behind revision ${after} are not kept any more, only those behind ${compacted}`,
         )
-      const upTo = this.#sql.nth.get(after, limit - 1)?.[0] ?? head
+      let upTo = this.#sql.nth.get(after, limit - 1)?.[0] ?? head
+      let bytes = 0
       const groups: { revision: number; changes: Change[] }[] = []
+      let last = after
       for (const [key, revision, created, lease, value] of this.#sql.changes.iterate(after, upTo)) {
+        if (bytes > PAGE_BYTES && revision > last) {
+          upTo = last
+          break
+        }
+        last = revision
+        bytes += value?.length ?? 0
         if (!key.startsWith(prefix)) continue
         const change: Change =
           value === null
             ? { kind: 'deleted', key }
             : { kind: 'put', entry: this.#entryOf(key, [revision, created!, lease, value]) }
-        const last = groups.at(-1)
-        if (last?.revision === revision) last.changes.push(change)
+        const group = groups.at(-1)
+        if (group?.revision === revision) group.changes.push(change)
         else groups.push({ revision, changes: [change] })
       }
       return { groups: groups satisfies Changes[], upTo }
@@ -187,20 +203,37 @@ export class Store {
     return this.revision - after > KEPT || this.#sql.touched.get(after, from, to) !== undefined
   }
 
+  /** Counts what the changes that are kept take: a process that was killed has not said what it noted last. */
+  recount(): void {
+    this.#write(() => {
+      this.#sql.compacted.run(0, this.#sql.bytesUpTo.get(this.head())![0])
+    })
+  }
+
+  /** Whether it is time to {@link compact}. */
+  get compactable(): boolean {
+    return this.#noted.changes >= REMOVED_AFTER || this.#noted.bytes >= REMOVED_AFTER_BYTES
+  }
+
   /** Forgets some of the changes that are not kept any more. */
   compact(): void {
     this.#write((now) => {
       const head = this.head()
-      let compacted: number | undefined
-      for (const [revision, time] of this.#sql.oldest.iterate(REMOVED)) {
-        const kept = revision > head - KEPT || (time > now - KEPT_MS && revision > head - KEPT_AT_MOST)
-        if (kept) break
+      let compacted = 0
+      const kept = this.#sql.bytes.get()![0] + this.#noted.bytes
+      let bytes = kept
+      for (const [revision, time, size] of this.#sql.oldest.iterate(REMOVED)) {
+        const young = revision > head - KEPT || time > now - KEPT_MS
+        if (young && revision > head - KEPT_AT_MOST && bytes <= KEPT_BYTES) break
         compacted = revision
+        bytes -= size
       }
-      if (compacted === undefined) return
+      // With all of a revision, of which only the first were looked at.
+      const removed = this.#sql.bytesUpTo.get(compacted)![0]
       this.#sql.forget.run(compacted)
-      this.#sql.compacted.run(compacted)
+      this.#sql.compacted.run(compacted, Math.max(0, kept - removed))
     })
+    this.#noted = { changes: 0, bytes: 0 }
   }
 
   /** @param work - is given the time, at which others are kept from changing anything */
@@ -304,6 +337,8 @@ export class Store {
   ): void {
     const ordinal = this.#ordinal++
     this.#sql.record.run(this.revision, ordinal, Math.floor(now), lasting ? 1 : 0, key, created, lease, value)
+    this.#noted.changes++
+    this.#noted.bytes += Buffer.byteLength(key) + (value === null ? 0 : Buffer.byteLength(value))
     if (!lasting) return
     this.#sql.lasting.run(this.revision)
     this.lasting = this.revision
