@@ -22,6 +22,8 @@ const FAULTS = { delay: 20, refuse: 0.03, loseAnswer: 0.03, late: 1000 }
 export interface JobsVariant extends Partial<JobOptions> {
   /** Somebody asks for runs. */
   readonly isAskedFor?: boolean
+  /** Nothing goes wrong between nodes and engine, and all work succeeds. */
+  readonly isFair?: boolean
 }
 
 /** What was seen of the runs of a job, and whether it may be. */
@@ -65,10 +67,10 @@ function show({ scheduledFor, attempt, token }: JobContext): string {
 /** Nodes that schedule a job, with clocks that differ, and crash, stall, come and go, over an engine that fails. */
 export async function jobs(
   world: World,
-  { isAskedFor = false, ...variant }: JobsVariant = {},
+  { isAskedFor = false, isFair = false, ...variant }: JobsVariant = {},
 ): Promise<void> {
   const store = new MemoryCoordination(world.clock)
-  let isStormy = true
+  let isStormy = !isFair
   let violation: Error | undefined
   const violated = (what: string): void => {
     violation ??= new Error(what)
@@ -114,7 +116,7 @@ export async function jobs(
         jobs: { report: { every: EVERY_MS, ...variant, run: (context) => run(node, context) } },
       })
       await node.sleep(world.random.below(15_000))
-      if (!isStormy || world.random.chance(0.5)) await new Promise(() => undefined)
+      if (!isStormy || isFair || world.random.chance(0.5)) await new Promise(() => undefined)
       node.note('closes its scheduler')
       await scheduler.close()
       await coordinator.close()
@@ -154,6 +156,8 @@ export async function jobs(
   const tries = counts.failed + counts.timeout + counts.interrupted + counts.lost + counts.succeeded
   if (tries !== counts.started)
     throw new Error(`${counts.started} runs were started, and ${tries} have ended`)
+  if (isFair && counts.succeeded < counts.started)
+    throw new Error(`not all have succeeded: ${JSON.stringify(counts)}`)
   if (variant.retry) {
     for (let time = first * EVERY_MS; time <= reached; time += EVERY_MS)
       if (!witness.succeeded.has(time)) throw new Error(`nobody has run ${time}`)

@@ -4,6 +4,11 @@ import { times } from '../support/effort.js'
 import { jobs, type JobsVariant } from './jobs-scenario.js'
 
 const VARIANTS: readonly (readonly [what: string, seeds: number, variant: JobsVariant])[] = [
+  [
+    'runs each time once if nothing goes wrong but clocks',
+    3,
+    { isFair: true, missed: 'all', limit: 1000, retry: {} },
+  ],
   ['starts each time at most once', 8, {}],
   ['starts each time at most once, and leaves none out', 6, { missed: 'all', limit: 1000 }],
   [
@@ -23,7 +28,7 @@ describe('a job on nodes that crash, stall, and whose clocks differ, over an eng
     const { seeds } = await simulate({
       seeds: times(count),
       stepLimit: 2_000_000,
-      faults: { crash: 0.005, stall: 0.01 },
+      faults: variant.isFair ? { crash: 0, stall: 0 } : { crash: 0.005, stall: 0.01 },
       run: (world) => jobs(world, variant),
     })
     if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(count))

@@ -1,4 +1,5 @@
 import { afterEach } from 'vitest'
+import { coordinationError } from '../../src/coordination/errors.js'
 import type { CoordinatorDriver } from '../../src/coordination/driver.js'
 import { DriverCoordinator } from '../../src/coordination/driver-coordinator.js'
 import {
@@ -120,19 +121,34 @@ export function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
-/** A process whose connection ends: with it, or without. */
-export function mortal(cluster: Cluster): {
-  coordinator: DriverCoordinator
-  die: () => Promise<never>
-  cut: () => void
-} {
+/** A process whose connection ends: with it, or without; or that stands still for some time. */
+export interface Mortal {
+  readonly coordinator: DriverCoordinator
+  /** Dies in the middle of what it does. */
+  readonly die: () => Promise<never>
+  /** Is cut off from the engine, and goes on. */
+  readonly cut: () => void
+  /** Stands still from when it has claimed a run, before it knows it. */
+  readonly stallAfterClaim: () => void
+  /** Goes on, with the answers that it has missed. */
+  readonly resume: () => void
+  /** The answer to its next change of a key that begins so is lost; it is done at once, or so many ms later. */
+  readonly loseAnswer: (prefix: string, later?: number) => void
+}
+
+export function mortal(cluster: Cluster): Mortal {
   const driver = cluster.store.connect()
   let isCut = false
+  let stallsAfterClaim = false
   const never = new Promise<never>(() => undefined)
+  let lost: { prefix: string; later: number } | undefined
+  let resume = (): void => undefined
+  const resumed = new Promise<void>((resolve) => (resume = resolve))
   const through = <Name extends keyof CoordinatorDriver>(name: Name): CoordinatorDriver[Name] => {
     const call = driver[name] as (...args: unknown[]) => unknown
     return ((...args: unknown[]) => (isCut ? never : call.apply(driver, args))) as CoordinatorDriver[Name]
   }
+  const put = through('put')
   const cut = (): void => {
     isCut = true
   }
@@ -141,7 +157,22 @@ export function mortal(cluster: Cluster): {
       capabilities: driver.capabilities,
       get: through('get'),
       list: through('list'),
-      put: through('put'),
+      put: async (key, value, expected, lease) => {
+        if (lost && key.startsWith(lost.prefix)) {
+          const { later } = lost
+          lost = undefined
+          const { clock } = cluster.runtime
+          if (later > 0) clock.schedule(clock.now() + later, () => void put(key, value, expected, lease))
+          else await put(key, value, expected, lease)
+          throw coordinationError('BANYAN_OUTCOME_UNKNOWN', 'the answer is lost')
+        }
+        const result = await put(key, value, expected, lease)
+        if (stallsAfterClaim && value.includes('"running"')) {
+          cut()
+          await resumed
+        }
+        return result
+      },
       delete: through('delete'),
       head: through('head'),
       grant: through('grant'),
@@ -155,5 +186,15 @@ export function mortal(cluster: Cluster): {
       return never
     },
     cut,
+    stallAfterClaim: () => {
+      stallsAfterClaim = true
+    },
+    resume: () => {
+      isCut = false
+      resume()
+    },
+    loseAnswer: (prefix, later = 0) => {
+      lost = { prefix, later }
+    },
   }
 }

@@ -137,6 +137,22 @@ describe('a run', () => {
     ])
   })
 
+  it('is not started by a process that has stood still since it was given it', async () => {
+    const cluster = newCluster()
+    const stalled = mortal(cluster)
+    await cluster.node('stalled', { retry: {} }, { coordinator: stalled.coordinator })
+    stalled.stallAfterClaim()
+    await cluster.runtime.clock.advance('61s')
+    await cluster.node('other', { retry: {} })
+    await cluster.runtime.clock.advance('10s')
+    expect(cluster.runs).toMatchObject([{ node: 'other', run: { attempt: 2 } }])
+    stalled.resume()
+    await cluster.runtime.clock.advance('10s')
+    expect(cluster.runs).toHaveLength(1)
+    const { counts } = await readJob(cluster.coordinator(), 'report')
+    expect(counts).toMatchObject({ started: 2, lost: 1, succeeded: 1 })
+  })
+
   it('that has lost its lease is told before anybody else starts', async () => {
     const cluster = newCluster()
     const cut = mortal(cluster)
@@ -164,6 +180,31 @@ describe('a run', () => {
     ])
     expect(told).toBeLessThan(cluster.runs[1]!.at)
     expect(cluster.runs[1]!.run.token).toBeGreaterThan(cluster.runs[0]!.run.token)
+  })
+})
+
+describe('an answer that is lost', () => {
+  it.each([
+    ['to who takes a run', 'banyan/jobs-running/', 0],
+    [
+      'to who takes a run, and what was asked for comes when the run is over',
+      'banyan/jobs-running/',
+      30 * SECOND,
+    ],
+    ['to who claims it', 'banyan/jobs/', 0],
+    ['to who claims it, and what was asked for comes when the run is over', 'banyan/jobs/', 30 * SECOND],
+  ])('%s changes nothing', async (_, prefix, later) => {
+    const cluster = newCluster()
+    const node = mortal(cluster)
+    await cluster.node('n', { run: () => cluster.sleep(SECOND) }, { coordinator: node.coordinator })
+    node.loseAnswer(prefix, later)
+    await cluster.runtime.clock.advance('181s')
+    expect(cluster.minutes).toEqual([1, 2, 3])
+    expect(cluster.runs.every(({ at, run }) => at - run.scheduledFor < SECOND)).toBe(true)
+    await cluster.runtime.clock.advance('10s')
+    const { counts, state } = await readJob(cluster.coordinator(), 'report')
+    expect({ state, ...counts }).toMatchObject({ state: 'scheduled', started: 3, succeeded: 3, lost: 0 })
+    expect((await cluster.coordinator().list('banyan/jobs-running/')).entries).toEqual([])
   })
 })
 
