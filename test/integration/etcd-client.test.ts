@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { systemRuntime } from '../../src/core/runtime.js'
 import { EtcdClient } from '../../src/drivers/etcd/client/client.js'
@@ -292,6 +294,37 @@ describe.skipIf(etcdMissing())('the client of a cluster of etcd', () => {
     } finally {
       await Promise.all(members.map((member) => member.stop()))
     }
+  })
+})
+
+describe.skipIf(etcdMissing())('the client of a member that has lost the others', () => {
+  test('goes to another one, with what it watches', async () => {
+    // Only the network can make a real member one; this is what such a member answers.
+    const lonely = createServer()
+    let asked = 0
+    lonely.on('stream', (stream) => {
+      asked++
+      stream.respond(
+        { ':status': 200, 'grpc-status': '14', 'grpc-message': 'etcdserver: no leader' },
+        { endStream: true },
+      )
+    })
+    await new Promise<void>((resolve) => lonely.listen(0, '127.0.0.1', resolve))
+    await using server = await EtcdServer.start()
+    const endpoints = [`127.0.0.1:${(lonely.address() as AddressInfo).port}`, server.endpoint]
+    // It begins with the first.
+    const first = { ...systemRuntime, random: { next: () => 0 } }
+    for (const begin of ['range', 'watch'] as const) {
+      using client = new EtcdClient({ endpoints, timeout: 5000 }, first)
+      const before = asked
+      if (begin === 'range') await client.range({ key: 'a' })
+      const watch = new Reader(client.watch({ key: 'a' }))
+      await watch.next()
+      await client.put({ key: 'a', value: begin })
+      expect(await watch.values(1)).toEqual([begin])
+      expect(asked).toBe(before + 1)
+    }
+    lonely.close()
   })
 })
 

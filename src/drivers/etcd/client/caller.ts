@@ -8,7 +8,7 @@ import {
   type StreamEvents,
 } from './connection.js'
 import { Endpoints } from './endpoints.js'
-import { EtcdError, isSignedOut } from './fault.js'
+import { EtcdError, isBetterElsewhere, isSignedOut } from './fault.js'
 import { AUTHENTICATE, type Method } from './methods.js'
 import type { EtcdSettings, Surroundings } from './settings.js'
 
@@ -94,7 +94,13 @@ export class Caller {
   ): Promise<OpenStream<Given>> {
     const connection = await this.#endpoints.connection(timeout, signal)
     const headers = this.#headers ?? (await this.#signIn(connection, timeout))
-    const stream = connection.open(method, headers, events)
+    const stream = connection.open(method, headers, {
+      answer: events.answer,
+      end: (error) => {
+        if (isBetterElsewhere(error)) this.#endpoints.leave(connection)
+        events.end(error)
+      },
+    })
     return { ...stream, connection, abandon: () => this.#endpoints.abandon(connection) }
   }
 
@@ -126,6 +132,7 @@ export class Caller {
     } catch (error) {
       // If others have had answers meanwhile, it is slow and not gone.
       if (error instanceof NoAnswerError && connection.heardAt < sentAt) this.#endpoints.abandon(connection)
+      else if (isBetterElsewhere(error)) this.#endpoints.leave(connection)
       throw error
     }
   }

@@ -120,9 +120,9 @@ export class EtcdClient implements Disposable {
 
   /** Ends its watches and its connection; leases are left to themselves. */
   close(): void {
+    this.#caller.close()
     this.#keepAlives.close()
     this.#watches.close()
-    this.#caller.close()
   }
 
   [Symbol.dispose](): void {

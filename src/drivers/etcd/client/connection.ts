@@ -24,9 +24,9 @@ export type Metadata = Readonly<Record<string, string>>
 
 /** What an open stream is told. */
 export interface StreamEvents<Answer> {
-  answer(answer: Answer): void
+  readonly answer: (answer: Answer) => void
   /** Once. */
-  end(error: EtcdError): void
+  readonly end: (error: EtcdError) => void
 }
 
 /** One's own side of a stream. */

@@ -54,6 +54,13 @@ export class Endpoints {
     return this.#wait(timeout, signal)
   }
 
+  /** Says that another endpoint may be better. */
+  leave(connection: Connection): void {
+    if (this.count === 1) return
+    connection.close()
+    if (this.#current === connection) this.#current = undefined
+  }
+
   /** Says that nothing is heard on a connection. */
   abandon(connection: Connection): void {
     connection.abandon()

@@ -127,6 +127,14 @@ export function isSignedOut(error: unknown): boolean {
   )
 }
 
+/** Whether another member may do what this one cannot: it has lost the others, is shutting down, or only learns. */
+export function isBetterElsewhere(error: unknown): boolean {
+  return (
+    error instanceof EtcdError &&
+    /etcdserver: (no leader|server stopped|rpc not supported for learner)/.test(error.message)
+  )
+}
+
 /** Whether it says that there is no such lease. */
 export function isLeaseMissing(error: unknown): boolean {
   return error instanceof EtcdError && error.status === Status.notFound && error.message.includes('lease')

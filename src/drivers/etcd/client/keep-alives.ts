@@ -108,6 +108,7 @@ export class KeepAlives {
       () => undefined,
     )
     this.#stream = undefined
+    this.#fail(new EtcdError('unavailable', 'the client of etcd was closed'))
   }
 
   #opened(): Promise<OpenStream<Beat>> {
@@ -134,10 +135,14 @@ export class KeepAlives {
       },
       end: (error: EtcdError) => {
         forget()
-        const lines = [...this.#waiting.values()]
-        this.#waiting.clear()
-        for (const waiting of lines.flat()) waiting.reject(error)
+        this.#fail(error)
       },
     }
+  }
+
+  #fail(error: EtcdError): void {
+    const lines = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const waiting of lines.flat()) waiting.reject(error)
   }
 }
