@@ -74,6 +74,7 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
     cdc = {},
     sagas = {},
     coordination,
+    register = {},
   } = spec
   return [
     ['listens on', listen.map(listenText).join(', ')],
@@ -110,6 +111,10 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
       Object.entries(sagas).map(([name, { module }]) => `${name} of ${[module].flat().join(', ')}`),
     ),
     ...(coordination ? titled('coordination', [coordinatorText(coordination)]) : []),
+    ...titled(
+      'registers',
+      Object.entries(register).map(([name, { service = name, address }]) => `${service} at ${address}`),
+    ),
   ]
 }
 
@@ -132,8 +137,9 @@ function summary(spec: NodeSpec): string {
     const where = targets.map((target: { service: string; weight?: number }) =>
       targets.length > 1 ? `${target.service} (${target.weight ?? 1})` : target.service,
     )
+    const isFound = targets.some(({ service }) => services[service]?.registry !== undefined)
     const endpoints = targets.reduce(
-      (sum, { service }) => sum + (services[service]?.endpoints.length ?? 0),
+      (sum, { service }) => sum + (services[service]?.endpoints?.length ?? 0),
       0,
     )
     const policies = [policy, ...targets.map(({ service }) => services[service]?.policy)].filter(
@@ -144,7 +150,7 @@ function summary(spec: NodeSpec): string {
       [match.method ?? []].flat().join(' ') || 'any',
       `${[match.host ?? ''].flat().join(' ')}${match.path ?? '/*'}`,
       where.join(', ') || (fromLog ? 'event log' : 'itself'),
-      String(endpoints),
+      isFound ? 'registered' : String(endpoints),
       [...new Set(policies)].join(' > ') || '-',
     ]
   })

@@ -21,6 +21,9 @@ import { CaptureHost } from './cdc/index.js'
 import type { HostedCoordinator } from './coordination/hosted-coordinator.js'
 import { hostCoordinator } from './coordination/index.js'
 import type { CoordinationState } from './coordination/state.js'
+import type { HostedRegistry } from './registry/hosted-registry.js'
+import { hostRegistry } from './registry/index.js'
+import type { RegisteredState } from './registry/state.js'
 import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
 import type { OutboxState } from './outboxes/state.js'
 import { ProjectionHost } from './projections/index.js'
@@ -64,6 +67,8 @@ export interface NodeState extends GatewayState {
   sagas?: Readonly<Record<string, SagaKindState>>
   /** Where elections, locks, jobs and the registry are. */
   coordination?: CoordinationState
+  /** What the node keeps in the registry there, by the name of the entry. */
+  registered?: Readonly<Record<string, RegisteredState>>
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -74,6 +79,9 @@ export interface WorkerState {
   pid: number
   connections: number
 }
+
+/** How long after its start a node waits for the registry before it says that it is ready all the same, in ms. */
+const PATIENCE = 15_000
 
 /**
  * A running Banyan process: composes what its configuration asks for, changes it while it runs, and takes it down
@@ -90,6 +98,7 @@ export class Node implements Running {
   readonly #projectionWatch: ProjectionWatch
   readonly #sagas: SagaHost
   readonly #coordination: HostedCoordinator | undefined
+  readonly #registry: HostedRegistry | undefined
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -111,6 +120,7 @@ export class Node implements Running {
     captures: CaptureHost,
     sagas: SagaHost,
     coordination: HostedCoordinator | undefined,
+    registry: HostedRegistry | undefined,
     gateway: Gateway,
     origin: Origin,
   ) {
@@ -126,12 +136,14 @@ export class Node implements Running {
     this.#projectionWatch = new ProjectionWatch(clock)
     this.#sagas = sagas
     this.#coordination = coordination
+    this.#registry = registry
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
     this.#admin = new AdminListener(
       {
         ready: () => this.#phase === 'ready',
+        waiting: () => this.#waiting,
         state: () => this.fullState(),
         events: () => events,
         projections: () => projections.control,
@@ -174,16 +186,14 @@ export class Node implements Running {
       const { limits, trust, events } = spec
       const role = (spec.workers ?? 1) === 1 ? 'alone' : 'worker'
       hosted = events && (await hostLog(events, runtime, log, role))
-      // Of several processes only the one that operators ask has it open.
-      coordination =
-        role === 'alone' && spec.coordination
-          ? await hostCoordinator(spec.coordination, runtime, log)
-          : undefined
+      coordination = spec.coordination && (await hostCoordinator(spec.coordination, runtime, log))
+      const registry = coordination && (await hostRegistry(coordination, runtime))
       const projections = await ProjectionHost.open(spec, hosted?.log, runtime)
       const captures = await CaptureHost.open(spec, hosted?.log, runtime)
       const sagas = await SagaHost.open(spec, hosted?.log, runtime)
       const gateway = await Gateway.open(gatewaySpecOf(spec), {
         ...{ runtime, limits, trust, onReport, ...counts },
+        ...(registry && { source: registry.source }),
         ...(hosted && { events: (route, closing) => hosted!.handlerOf(route, closing) }),
       })
       const subscriptions = await hosted?.prepareTopics(spec, gateway)
@@ -198,6 +208,7 @@ export class Node implements Running {
         captures,
         sagas,
         coordination,
+        registry,
         gateway,
         origin,
       )
@@ -235,10 +246,12 @@ export class Node implements Running {
       await this.#events?.relay(this.#spec)
       this.#captures.begin()
       this.#sagas.begin()
+      if (!this.#isWorker) this.#registry?.register(this.#spec)
     } catch (error) {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
       await this.#admin.close()
+      await this.#registry?.close()
       await this.#coordination?.close()
       await this.#events?.close()
       await this.#observation.close()
@@ -343,6 +356,7 @@ export class Node implements Running {
       ...(this.projections && { projections }),
       ...(captures && { captures }),
       ...(coordination && { coordination }),
+      ...(this.#registry?.registered && { registered: this.#registry.registered }),
     }
   }
 
@@ -371,7 +385,11 @@ export class Node implements Running {
       cut.signal.addEventListener('abort', () => timer.cancel(), { once: true })
     }
     const delay = duration(this.#spec.drain.delay, 'drain.delay')
-    if (delay > 0) await new Promise<void>((resolve) => wait(delay, resolve))
+    await Promise.all([
+      delay > 0 && new Promise<void>((resolve) => wait(delay, resolve)),
+      // Whoever finds this node, or what stands behind it, in the registry is to know before anybody is refused.
+      this.#registry?.drain(now),
+    ])
     wait(duration(this.#spec.drain.grace, 'drain.grace'), () => {
       if (!cut.signal.aborted)
         this.#log(
@@ -395,10 +413,22 @@ export class Node implements Running {
     await this.#admin.close()
     await this.#captures.close()
     await this.#projections.close()
+    await this.#registry?.close()
     await this.#coordination?.close()
     await this.#events?.close()
     await this.#observation.close()
     this.#phase = 'stopped'
+  }
+
+  /** The process of a worker leaves to the supervisor what is to be done once. */
+  get #isWorker(): boolean {
+    return (this.#spec.workers ?? 1) !== 1
+  }
+
+  /** What a request would find nowhere, as the registry has not answered yet; not for ever, as all else works. */
+  get #waiting(): readonly string[] {
+    const isPatient = this.#clock.now() - this.#startedAt < PATIENCE
+    return isPatient ? this.#gateway.waiting : []
   }
 
   async #change(
@@ -440,6 +470,7 @@ export class Node implements Running {
       changeProjections()
       changeCaptures()
       changeSagas()
+      if (!this.#isWorker) this.#registry?.register(spec)
       listeners.commit(duration(drain.grace, 'drain.grace'))
       admin.commit()
     } catch (error) {

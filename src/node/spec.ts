@@ -12,7 +12,7 @@ import type {
   RunSagasOptions,
   SubscriptionOptions,
 } from '../events/index.js'
-import type { CoordinatorSpec } from '../coordination/index.js'
+import type { CoordinatorSpec, InstanceHealthOptions, RegisterOptions } from '../coordination/index.js'
 import type { SecretSpec } from '../traffic/gateway/filters/access/spec.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
@@ -119,6 +119,14 @@ export interface SagaSpec extends Pick<
   module: string | readonly string[]
 }
 
+/** `register.<name>`: an instance of a service that the node keeps in the registry; see `register` of `banyan/coordination`. */
+export interface RegisterSpec extends Omit<RegisterOptions, 'service' | 'health'> {
+  /** Default: the name of the entry. */
+  service?: string
+  /** How the node finds out whether the instance is well. Default: it is, as long as the node lives. */
+  health?: Omit<InstanceHealthOptions, 'check'> & { check: string }
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -144,6 +152,8 @@ export interface NodeSpec extends GatewaySpec {
   sagas?: Readonly<Record<string, SagaSpec>>
   /** Where elections, locks, jobs and the registry are that it shows. Default none. */
   coordination?: CoordinatorSpec
+  /** Instances of services that it keeps in the registry, by name. Default none. */
+  register?: Readonly<Record<string, RegisterSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -158,6 +168,7 @@ export interface NodeSpec extends GatewaySpec {
 const OTHER_PLANES = [
   ...['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc', 'sagas'],
   'coordination',
+  'register',
 ] as const
 
 /** The part of it that concerns the gateway, which knows of no other plane: a change of those changes none of its filters. */

@@ -39,6 +39,7 @@ export function render(state: NodeState, wall: number, width: number): string {
       ...configLines(state.config, wall),
       ...eventsLines(state.events),
       ...coordinationLines(state.coordination),
+      ...registeredLines(state.registered),
     ]
       .map((line) => clip(line, width))
       .join('\n'),
@@ -145,20 +146,32 @@ function coordinationLines(coordination: NodeState['coordination']): string[] {
   return [parts.join('  ')]
 }
 
+/** What the node keeps in the registry. */
+function registeredLines(registered: NodeState['registered'] = {}): string[] {
+  return Object.values(registered).map(({ service, id, address, state, draining, ...each }) => {
+    const how = each.problem ?? (each.registered ? (draining ? 'draining' : state) : 'not registered now')
+    const colour = how === 'passing' ? 'green' : each.problem === undefined ? 'yellow' : 'red'
+    return `registered ${service}  ${address}  ${paint('gray', id)}  ${paint(colour, how)}`
+  })
+}
+
 /** Who shares a coordinator. */
 const SHARED = { process: 'of this process', machine: 'of one machine', network: 'of many machines' } as const
 
 function serviceRows(services: Record<string, ServiceState>, wall: number): string[][] {
-  return Object.entries(services).flatMap(([name, service]) =>
-    service.endpoints.map((endpoint, index) => [
+  return Object.entries(services).flatMap(([name, service]) => {
+    const rows = service.endpoints.map((endpoint, index) => [
       index > 0 ? '' : service.panic ? paint('red', `${name} (panic)`) : paint('bold', name),
       placeText(endpoint),
       ...readings(endpoint),
       String(endpoint.active),
       String(endpoint.connections.open),
       stateText(endpoint, service, wall),
-    ]),
-  )
+    ])
+    if (rows.length > 0) return rows
+    const why = service.registry?.known === false ? 'the registry has not answered' : 'nobody is registered'
+    return [[paint('bold', name), '-', '-', '-', '-', '-', '-', '-', paint('red', why)]]
+  })
 }
 
 /** Where an endpoint is: its URL, the address that is one of several, the zone. */

@@ -19,6 +19,8 @@ export function stateText(endpoint: EndpointState, service: ServiceState, wall: 
   }
   const unresolved = service.names[endpoint.url]?.error
   if (unresolved !== undefined) parts.push(paint('yellow', `name not resolved: ${unresolved}`))
+  const { registry } = service
+  if (registry?.problem !== undefined) parts.push(paint('yellow', `as last registered: ${registry.problem}`))
   if (share < 1) parts.push(paint('yellow', `starting slowly, ${Math.round(share * 100)}%`))
   const breaker = endpoint.breaker ?? service.breaker
   if (breaker) parts.push(breakerText(breaker, wall))

@@ -10,6 +10,7 @@ import { coordinationError, hasCode, isPassing } from '../errors.js'
 import { remember } from '../history.js'
 import { thisHolder } from '../holder.js'
 import { segment } from '../keyspace.js'
+import { RETRY } from '../patiently.js'
 import { openView, type View } from '../view/view.js'
 import {
   decodeStored,
@@ -85,7 +86,6 @@ export interface RegistrationEvents extends Record<string, unknown> {
   failed: BanyanError
 }
 
-const RETRY = { base: 50, factor: 2, max: 2000 }
 /** After how many times its ttl an instance that says nothing is not dead but quiet: expiry may come late. */
 const LATE = 1.5
 
@@ -398,8 +398,9 @@ class KeptRegistration implements Registration {
   }
 
   #fail(error: BanyanError): void {
-    // Who closes the coordinator knows.
-    const level = hasCode(error, 'BANYAN_COORDINATOR_CLOSED') ? 'debug' : 'error'
+    // Who closes the coordinator knows; and who leaves may be followed by the next.
+    const isMeant = hasCode(error, 'BANYAN_COORDINATOR_CLOSED') || this.draining
+    const level = isMeant ? 'debug' : 'error'
     this.#coordinator.runtime.telemetry.log(level, `${this.#key} is not registered: ${error.message}`)
     this.#isRegistered = false
     this.#settle?.never(error)

@@ -4,6 +4,7 @@ import { Observers, type Unsubscribe } from '../../core/observers.js'
 import type { Changes, Coordinator, Entry, Listing } from '../coordinator.js'
 import { hasCode } from '../errors.js'
 import { checkPrefix } from '../keys.js'
+import { RETRY } from '../patiently.js'
 import { pulseOf, type Outage, type Pulse } from './pulse.js'
 
 /**
@@ -50,8 +51,6 @@ export interface ViewChanges {
 export type ViewChange =
   | { readonly kind: 'put'; readonly entry: Entry; readonly before: Entry | undefined }
   | { readonly kind: 'deleted'; readonly key: string; readonly before: Entry }
-
-const RETRY = { base: 50, factor: 2, max: 2000 }
 
 /**
  * Opens a view of all keys that begin with a prefix. Returns at once, also while the engine is away.

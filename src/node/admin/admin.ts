@@ -39,6 +39,8 @@ import {
 export interface AdminSubject extends ConfigSubject {
   /** Whether new requests should be sent here; false from the first moment of a shutdown. */
   ready(): boolean
+  /** Services whose endpoints are not known yet, for which a node that has just started is not ready. */
+  waiting?(): readonly string[]
   /** Everything `banyan status` shows, as JSON. */
   state(): object | Promise<object>
   breakers(): ReadonlyMap<string, BreakerControl> | Promise<ReadonlyMap<string, BreakerControl>>
@@ -75,7 +77,7 @@ const BODY_BYTES = 64 * 1024
  * | request | answer |
  * |---|---|
  * | `GET /healthz` | 200 while the process works |
- * | `GET /readyz` | 200 while requests should come here, 503 from the start of a shutdown |
+ * | `GET /readyz` | 200 while requests should come here, 503 until the registry has answered and from the start of a shutdown |
  * | `GET /metrics` | Prometheus text |
  * | `GET /api/state` | services, endpoints, breakers, routes, rates |
  * | `GET /api/explain?id={id}` | why the request of that request id or trace id failed; without it, the last ones |
@@ -192,7 +194,7 @@ export class AdminServer {
       case '/healthz':
         return json(200, { status: 'ok' })
       case '/readyz':
-        return this.#subject.ready() ? json(200, this.#ready()) : json(503, { status: 'draining' })
+        return this.#ready()
       case '/metrics':
         // So that its gauges tell of now, not of the last time that somebody has asked.
         await Promise.all([this.#subject.events()?.state(), this.#subject.coordination()?.state()])
@@ -223,13 +225,17 @@ export class AdminServer {
   }
 
   /** A log or a coordinator that cannot be asked is told, but no reason to send all else away: every node would be told so at once. */
-  #ready(): object {
+  #ready(): Reply {
+    if (!this.#subject.ready()) return json(503, { status: 'draining' })
     const [events, coordination] = [this.#subject.events(), this.#subject.coordination()]
-    return {
-      status: 'ready',
+    const services = this.#subject.waiting?.() ?? []
+    const isWaiting = services.length > 0
+    return json(isWaiting ? 503 : 200, {
+      status: isWaiting ? 'waiting' : 'ready',
+      ...(isWaiting && { services }),
       ...(events && { events: events.problem ?? 'ready' }),
       ...(coordination && { coordination: coordination.problem ?? 'ready' }),
-    }
+    })
   }
 
   async #override(request: IncomingMessage, name: string): Promise<Reply> {

@@ -55,7 +55,7 @@ describe('a difference', () => {
   })
 
   test('is told of a list that only has another order', () => {
-    const endpoints = [...base.services['orders']!.endpoints].reverse()
+    const endpoints = [...base.services['orders']!.endpoints!].reverse()
     expect(differences({ services: { orders: { endpoints, policy: 'patient' } } })).toEqual([
       {
         kind: 'changed',

@@ -99,7 +99,7 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'polices: {}\nservices:',
         [
-          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, drain, workers, accessLog, trust, limits',
+          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, drain, workers, accessLog, trust, limits',
         ],
       ],
       [
@@ -107,7 +107,7 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'whatever: {}\nservices:',
         [
-          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, drain, workers, accessLog, trust, limits',
+          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, drain, workers, accessLog, trust, limits',
         ],
       ],
       [
@@ -149,7 +149,9 @@ describe('a mistake is told with its place and what to do', () => {
         'missing, of a service',
         'endpoints: [http://127.0.0.1:4001], ',
         '',
-        ['3:3: services.orders.endpoints: is missing'],
+        [
+          '3:3: services.orders: must say where it is: `endpoints`, or `registry` if its instances are registered',
+        ],
       ],
       ['missing, of a route', 'match: { path: /orders/* }, ', '', ['7:3: routes.orders.match: is missing']],
       [
@@ -659,7 +661,7 @@ routes:
 `
     expect(problemsOf(text)).toEqual([
       '1:9: listen: `nowhere` is not an address: write "127.0.0.1:8080", ":8080" or 8080',
-      '3:3: services.orders.endpoints: is missing',
+      '3:3: services.orders: must say where it is: `endpoints`, or `registry` if its instances are registered',
       '3:21: services.orders.policy: unknown policy `patent`, did you mean `patient`?',
       '4:37: services.prices.endpoints[1]: the endpoint http://a:1 stands twice',
       '6:23: policies.patient.timeout: must be a number of milliseconds or text such as "250ms", "5s", "2m", got "soon"',

@@ -205,6 +205,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     cdc,
     sagas,
     coordination,
+    register,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -231,6 +232,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(outboxes && { outboxes: outboxes as NonNullable<NodeSpec['outboxes']> }),
     ...(cdc && { cdc: cdc as NonNullable<NodeSpec['cdc']> }),
     ...(sagas && { sagas: sagas as NonNullable<NodeSpec['sagas']> }),
+    ...(register && { register: register as unknown as NonNullable<NodeSpec['register']> }),
     ...(coordination && { coordination: coordination as unknown as NonNullable<NodeSpec['coordination']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined

@@ -51,8 +51,10 @@ function* checkOutliers(service: ServiceInput, path: Path): Generator<MeaningPro
     yield error([...at, 'maxEjection'], 'is shorter than `baseEjection`')
   if (outliers['checksUneject'] === true && !service.health)
     yield warning([...at, 'checksUneject'], 'means nothing without `health`')
-  if (service.endpoints.some((endpoint) => typeof endpoint === 'object' && endpoint.resolve)) return
-  const count = service.endpoints.length
+  const { endpoints = [], registry } = service
+  if (registry !== undefined) return
+  if (endpoints.some((endpoint) => typeof endpoint === 'object' && endpoint.resolve)) return
+  const count = endpoints.length
   const { deviations } = (outliers['successRate'] ?? {}) as { deviations?: number }
   // One of n differs most if all the others are alike: by the root of n - 1.
   if (deviations !== undefined && deviations >= Math.sqrt(count - 1))
@@ -76,13 +78,14 @@ function* checkOutliers(service: ServiceInput, path: Path): Generator<MeaningPro
 }
 
 function* checkZones(config: ConfigInput, service: ServiceInput, path: Path): Generator<MeaningProblem> {
-  const { zones, balance, endpoints } = service
+  const { zones, balance, endpoints = [], registry } = service
   const zoned = endpoints.findIndex((endpoint) => typeof endpoint === 'object' && endpoint.zone !== undefined)
   if (config.zone === undefined && zones)
     yield warning([...path, 'zones'], 'means nothing while the node has no `zone`')
   else if (config.zone === undefined && zoned >= 0)
     yield warning([...path, 'endpoints', zoned, 'zone'], 'means nothing while the node has no `zone`')
-  if (zones && zoned < 0) yield warning([...path, 'zones'], 'means nothing while no endpoint has a `zone`')
+  if (zones && zoned < 0 && registry === undefined)
+    yield warning([...path, 'zones'], 'means nothing while no endpoint has a `zone`')
   if (zones && typeof balance === 'object')
     yield warning(
       [...path, 'zones'],
@@ -90,17 +93,17 @@ function* checkZones(config: ConfigInput, service: ServiceInput, path: Path): Ge
     )
 }
 
-function* checkResolved({ endpoints }: ServiceInput, path: Path): Generator<MeaningProblem> {
+function* checkResolved({ endpoints = [] }: ServiceInput, path: Path): Generator<MeaningProblem> {
   for (const [index, endpoint] of endpoints.entries()) {
     if (typeof endpoint === 'object' && endpoint.resolve && isIP(parseEndpoint(endpoint.url).host) !== 0)
       yield warning([...path, 'endpoints', index, 'resolve'], 'means nothing for an IP address')
   }
 }
 
-/** One address, and no name that may stand for several. */
-function isAlone({ endpoints }: ServiceInput): boolean {
+/** One address, and no name or registry that may stand for several. */
+function isAlone({ endpoints = [], registry }: ServiceInput): boolean {
   const [first] = endpoints
-  return endpoints.length === 1 && (typeof first === 'string' || !first?.resolve)
+  return registry === undefined && endpoints.length === 1 && (typeof first === 'string' || !first?.resolve)
 }
 
 function error(path: Path, message: string, at: 'key' | 'value' = 'value'): MeaningProblem {

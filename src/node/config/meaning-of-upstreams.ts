@@ -34,6 +34,10 @@ function* checkTls({ tls }: ServiceInput, path: Path, secure: boolean): Generato
     yield { severity, path: [...at, option], at: 'value', message }
 }
 
-function isSecure({ endpoints }: ServiceInput): boolean {
-  return endpoints.some((each) => /^https:/i.test(typeof each === 'string' ? each : each.url))
+/** What is registered may be anything. */
+function isSecure({ endpoints = [], registry }: ServiceInput): boolean {
+  return (
+    registry !== undefined ||
+    endpoints.some((each) => /^https:/i.test(typeof each === 'string' ? each : each.url))
+  )
 }

@@ -9,6 +9,7 @@ import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, checkTransform, servicesOfAggregate } from './meaning-of-shaping.js'
 import { checkEvents, checkEventsOfRoute } from './meaning-of-events.js'
 import { checkSubscription, checkTopics, isPushedTo } from './meaning-of-pubsub.js'
+import { checkRegistration, checkRegistryOfService } from './meaning-of-registry.js'
 import { checkOutbox } from './meaning-of-outboxes.js'
 import { checkCapture } from './meaning-of-cdc.js'
 import { checkProjection } from './meaning-of-projections.js'
@@ -40,7 +41,9 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     ...namesOf(services).map((name) => checkService(config, name)),
     ...namesOf(services).map((name) => checkHealth(config, name)),
     ...namesOf(services).map((name) => checkUpstreams(config, name)),
+    ...namesOf(services).map((name) => checkRegistryOfService(config, name)),
     checkRoutes(config),
+    ...namesOf(config.register).map((name) => checkRegistration(config, name)),
     checkEvents(config),
     ...namesOf(routes).map((name) => checkEventsOfRoute(config, name)),
     checkTopics(config),
@@ -94,7 +97,7 @@ function* checkServices({ services, routes }: ConfigInput): Generator<MeaningPro
 }
 
 function* checkService(config: ConfigInput, name: string): Generator<MeaningProblem> {
-  const { policy, endpoints } = config.services[name]!
+  const { policy, endpoints = [] } = config.services[name]!
   const path = ['services', name]
   yield* checkPolicyName(config, [...path, 'policy'], policy)
   const seen = new Set<string>()
@@ -113,7 +116,7 @@ function* checkService(config: ConfigInput, name: string): Generator<MeaningProb
   if (!isUsed && !isPushedTo(config, name)) yield warning(path, `the service \`${name}\` is used by no route`)
 }
 
-type Endpoint = ConfigInput['services'][string]['endpoints'][number]
+type Endpoint = NonNullable<ConfigInput['services'][string]['endpoints']>[number]
 type Route = ConfigInput['routes'][string]
 
 function urlOf(endpoint: Endpoint): string {

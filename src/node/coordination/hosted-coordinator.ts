@@ -4,7 +4,12 @@ import { formatDuration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import { coordinationError, isPassing } from '../../coordination/errors.js'
-import { openCoordinator, type Coordinator, type CoordinatorSpec } from '../../coordination/index.js'
+import {
+  openCoordinator,
+  type Coordinator,
+  type CoordinatorSpec,
+  type Outage,
+} from '../../coordination/index.js'
 import { KEYSPACE } from '../../coordination/keyspace.js'
 import { isPassed, raceWithTimer } from '../../events/http/wait.js'
 import type { Log } from '../log.js'
@@ -31,11 +36,14 @@ export class HostedCoordinator {
   #problem: string | undefined
   #latency: number | undefined
   #askedAt = -Infinity
+  #whenReached: ((coordinator: Coordinator) => void)[] = []
+  readonly #openedAt: number
 
   private constructor(spec: CoordinatorSpec, runtime: Runtime, write: Log) {
     this.#spec = spec
     this.#runtime = runtime
     this.#write = write
+    this.#openedAt = runtime.clock.wall()
     this.#hideGauge = runtime.telemetry.gauge(
       'banyan.coordination.up',
       {
@@ -83,6 +91,18 @@ export class HostedCoordinator {
     throw coordinationError('BANYAN_COORDINATOR_UNAVAILABLE', this.#problem ?? 'it was not reached yet')
   }
 
+  /** Calls `use` as soon as it could be reached for the first time; now if it was. */
+  whenReached(use: (coordinator: Coordinator) => void): void {
+    if (this.#coordinator) use(this.#coordinator)
+    else this.#whenReached.push(use)
+  }
+
+  /** Why it could not be reached at all yet, and since when that is tried. */
+  get outage(): Outage | undefined {
+    if (this.#coordinator || this.#problem === undefined) return undefined
+    return { since: this.#openedAt, problem: this.#problem }
+  }
+
   /** Why it could not be asked the last time, if it could not. */
   get problem(): string | undefined {
     if (this.#runtime.clock.now() - this.#askedAt >= FRESH_MS) void this.#look()
@@ -121,6 +141,7 @@ export class HostedCoordinator {
     this.#problem = undefined
     const { driver, shared, durable } = coordinator.capabilities
     this.#write('info', 'coordinator open', { driver, shared, durable })
+    for (const use of this.#whenReached.splice(0)) use(coordinator)
     await this.#look()
   }
 

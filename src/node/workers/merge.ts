@@ -23,6 +23,8 @@ const LARGEST = new Set([
   'generation',
   'retryAfter',
   'expiresIn',
+  'doubted',
+  'since',
 ])
 
 /** From the best to the worst. */

@@ -12,6 +12,8 @@ import type { HostedLog } from '../events/hosted-log.js'
 import { hostLog } from '../events/index.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import { hostCoordinator } from '../coordination/index.js'
+import type { HostedRegistry } from '../registry/hosted-registry.js'
+import { hostRegistry } from '../registry/index.js'
 import {
   type Applied,
   Configuration,
@@ -55,6 +57,8 @@ export class Supervisor implements Running {
   /** For operators; each worker opens the log for itself. */
   #events: HostedLog | undefined = undefined
   #coordination: HostedCoordinator | undefined = undefined
+  /** For what the node registers; each worker finds endpoints for itself. */
+  #registry: HostedRegistry | undefined = undefined
   #control: Control | undefined = undefined
 
   constructor(spec: NodeSpec, log: Log, clock: Clock, origin: Origin) {
@@ -143,12 +147,15 @@ export class Supervisor implements Running {
     try {
       this.#events = events && (await hostLog(events, this.#runtime, this.#log, 'supervisor'))
       this.#coordination = coordination && (await hostCoordinator(coordination, this.#runtime, this.#log))
+      this.#registry = this.#coordination && (await hostRegistry(this.#coordination, this.#runtime))
       const admin = await this.#admin.prepare(setting)
       admin.commit()
       await this.#crew.start(this.#spec.workers ?? 1)
       await this.#events?.relay(this.#spec)
+      this.#registry?.register(this.#spec)
     } catch (error) {
       await this.#admin.close()
+      await this.#registry?.close()
       await this.#coordination?.close()
       await this.#events?.close()
       throw error
@@ -189,6 +196,7 @@ export class Supervisor implements Running {
       ...(captures && { captures }),
       ...(sagas && { sagas }),
       ...(coordination && { coordination }),
+      ...(this.#registry?.registered && { registered: this.#registry.registered }),
       workers,
       restarts: this.#crew.restarts,
     }
@@ -200,8 +208,10 @@ export class Supervisor implements Running {
     // They would be told of the workers that end.
     this.#events?.endFollowers()
     this.#coordination?.endFollowers()
+    await this.#registry?.drain(now)
     await this.#crew.stop(now)
     await this.#admin.close()
+    await this.#registry?.close()
     await this.#coordination?.close()
     await this.#events?.close()
     this.#phase = 'stopped'
@@ -231,6 +241,7 @@ export class Supervisor implements Running {
     this.#spec = spec
     changeEvents?.()
     await this.#events?.relay(spec)
+    this.#registry?.register(spec)
     admin.commit()
     this.#counts.reset()
     await this.#crew.resize(spec.workers ?? 1, duration(spec.drain.grace, 'drain.grace'))

@@ -1,8 +1,16 @@
 import { isIP } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
+import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import { balancer, type BalanceSpec } from '../balancing/balancer.js'
 import type { Balancer } from '../balancing/candidate.js'
 import { ownZoneShare, type ZoneOptions } from '../balancing/zones.js'
+import type {
+  EndpointSource,
+  FollowedEndpoints,
+  FollowedState,
+  RegistryQuery,
+} from '../discovery/endpoint-source.js'
 import { Resolution, type ResolutionState } from '../discovery/resolution.js'
 import type { Resolver } from '../discovery/resolver.js'
 import { parseEndpoint } from './address.js'
@@ -23,11 +31,20 @@ export interface EndpointSetOptions {
   panicBelow: number
   runtime: Runtime
   resolver: Resolver
+  source: EndpointSource | undefined
   make(place: Place): Endpoint
   /** Starts the checks of an endpoint, if there are any. */
   begin(endpoint: Endpoint): void
   /** An endpoint is no longer part of the set. */
   forget(endpoint: Endpoint): void
+}
+
+/** Where endpoints are. */
+export interface EndpointPlaces {
+  /** Those of the configuration. */
+  readonly endpoints: readonly (string | EndpointSpec)[]
+  /** Which registered ones are to be used instead, as soon as there are some. */
+  readonly query: RegistryQuery | undefined
 }
 
 /** An entry of the configuration, and what its name stands for. */
@@ -50,14 +67,19 @@ interface ByZone {
 }
 
 /**
- * The endpoints of a service: which there are (the list of the configuration, the addresses of names), which of them
- * take requests (checks, ejections, panic), and which one takes the next (zone, balancer).
+ * The endpoints of a service: which there are (the list of the configuration, the addresses of names, the registry), which
+ * of them take requests (checks, ejections, panic), and which one takes the next (zone, balancer).
  */
 export class EndpointSet {
   readonly #options: EndpointSetOptions
   readonly #balancer: Balancer<Endpoint>
   readonly #keyOf: HashKey | undefined
   #entries: readonly Entry[] = []
+  #query: RegistryQuery | undefined = undefined
+  /** The registered ones; undefined before the start, and where none are looked for. */
+  #followed: FollowedEndpoints | undefined = undefined
+  /** Those of the query before, for as long as nobody has answered this one. */
+  #outgoing: FollowedEndpoints | undefined = undefined
   /** By the identity of the place. */
   #members = new Map<string, Member>()
   #all: readonly Endpoint[] = []
@@ -67,12 +89,13 @@ export class EndpointSet {
   #panic = false
   #started = false
 
-  constructor(entries: readonly (string | EndpointSpec)[], options: EndpointSetOptions) {
+  /** @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` */
+  constructor(places: EndpointPlaces, options: EndpointSetOptions) {
     const { balance, runtime } = options
     this.#options = options
     this.#balancer = balancer(balance, runtime)
     this.#keyOf = typeof balance === 'object' ? parseHashKey(balance.hash) : undefined
-    this.update(entries)
+    this.update(places)
   }
 
   get all(): readonly Endpoint[] {
@@ -94,15 +117,44 @@ export class EndpointSet {
     return this.#zoned?.ownShare
   }
 
+  /** Whether nobody has said yet where registered endpoints are, and there are no others. */
+  get waits(): boolean {
+    return this.#query !== undefined && !this.#followed?.endpoints && this.#all.length === 0
+  }
+
+  /** What is known of the registered ones, where some are looked for. */
+  get followed(): FollowedState | undefined {
+    return this.#followed?.state()
+  }
+
   /** Begins checks, and questions for addresses. May be called again. */
   start(): void {
     this.#started = true
+    this.#follow()
     for (const { resolution } of this.#entries) resolution?.start()
     for (const endpoint of this.#all) this.#options.begin(endpoint)
   }
 
-  /** Takes another list; endpoints that stand in both stay as they are. */
-  update(entries: readonly (string | EndpointSpec)[]): void {
+  /**
+   * Takes other places; endpoints that are in both stay as they are.
+   *
+   * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`; nothing has changed then
+   */
+  update({ endpoints: entries, query }: EndpointPlaces): void {
+    const { service, source } = this.#options
+    if (query && !source)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `services.${service}.registry: there is no registry to look in`,
+      )
+    if (!isDeepStrictEqual(query, this.#query)) {
+      this.#outgoing?.close()
+      this.#outgoing = this.#followed
+      this.#followed = undefined
+      this.#query = query
+      if (this.#started) this.#follow()
+      if (!query) this.#endOutgoing()
+    }
     const before = new Map(this.#entries.map((entry) => [keyOf(entry.spec), entry]))
     this.#entries = entries.map((given) => {
       const spec = typeof given === 'string' ? { url: given } : given
@@ -155,6 +207,8 @@ export class EndpointSet {
   }
 
   close(): void {
+    this.#followed?.close()
+    this.#endOutgoing()
     for (const { resolution } of this.#entries) resolution?.close()
     for (const endpoint of this.#all) endpoint.close()
   }
@@ -169,26 +223,59 @@ export class EndpointSet {
     })
   }
 
+  #follow(): void {
+    if (!this.#query || this.#followed) return
+    const followed = this.#options.source!.follow(this.#query, () => {
+      if (this.#followed !== followed) return
+      if (followed.endpoints) this.#endOutgoing()
+      this.#reconcile()
+      this.start()
+    })
+    this.#followed = followed
+    if (!followed.endpoints) return
+    this.#endOutgoing()
+    this.#reconcile()
+  }
+
+  #endOutgoing(): void {
+    this.#outgoing?.close()
+    this.#outgoing = undefined
+  }
+
+  /** What there should be; those of a group are told apart by number. */
+  #wanted(): { group: string | undefined; places: Omit<Place, 'name'>[] }[] {
+    const found = this.#followed?.endpoints ?? this.#outgoing?.endpoints ?? []
+    if (found.length > 0) {
+      const places = found.map(({ url, weight, zone }) => ({ url, address: undefined, weight, zone }))
+      return [{ group: this.#query?.service ?? '', places }]
+    }
+    return this.#entries.map(({ spec, resolution }) => {
+      const { url, weight = 1, zone } = spec
+      if (!resolution || resolution.addresses.length === 0)
+        return { group: undefined, places: [{ url, address: undefined, weight, zone }] }
+      return { group: url, places: resolution.addresses.map((address) => ({ url, address, weight, zone })) }
+    })
+  }
+
   /** Makes what should be there of what is there. */
   #reconcile(): void {
     const before = this.#members
     const after = new Map<string, Member>()
     const fresh: Endpoint[] = []
-    for (const { spec, resolution } of this.#entries) {
-      const { url, weight = 1, zone } = spec
-      const addresses = resolution && resolution.addresses.length > 0 ? resolution.addresses : [undefined]
-      const slots = new Slots(addresses.map((address) => before.get(`${url} ${address ?? ''}`)?.slot))
-      for (const address of addresses) {
-        const key = `${url} ${address ?? ''}`
+    for (const { group, places } of this.#wanted()) {
+      const slots = new Slots(places.map((place) => before.get(identityOf(place))?.slot))
+      for (const place of places) {
+        const key = identityOf(place)
         let member = before.get(key)
         if (member) {
-          member.endpoint.weight = weight
-          member.endpoint.zone = zone
+          member.endpoint.weight = place.weight
+          member.endpoint.zone = place.zone
         } else {
-          const slot = address === undefined ? undefined : slots.next()
-          member = { slot, endpoint: this.#options.make({ url, address, slot, weight, zone }) }
+          const slot = group === undefined ? undefined : slots.next()
+          const name = group === undefined ? place.url : `${group} #${slot!}`
+          member = { slot, endpoint: this.#options.make({ ...place, name }) }
           // The first addresses of a name stand for the endpoint that the name itself was.
-          if (!before.has(`${url} `)) fresh.push(member.endpoint)
+          if (!before.has(`${place.url} `)) fresh.push(member.endpoint)
         }
         after.set(key, member)
       }
@@ -240,6 +327,11 @@ class Slots {
     while (this.#taken.has(this.#last))
     return this.#last
   }
+}
+
+/** What makes a place another place. */
+function identityOf({ url, address = '' }: Pick<Place, 'url' | 'address'>): string {
+  return `${url} ${address}`
 }
 
 /** What must be the same for an entry to be the same. */

@@ -55,15 +55,13 @@ export interface Place {
   readonly url: string
   /** One of the addresses of the URL's host; without it the system finds one for each connection. */
   readonly address: string | undefined
-  /** Number among the addresses of one name; small, and used again when an address goes. */
-  readonly slot: number | undefined
+  /**
+   * What metrics and breakers call it: its URL, or a number among those of one name, small and used again, as addresses come
+   * and go without end.
+   */
+  readonly name: string
   readonly weight: number
   readonly zone: string | undefined
-}
-
-/** What metrics and breakers call the endpoint of a place: addresses come and go without end, slots do not. */
-export function placeName({ url, slot }: Place): string {
-  return slot === undefined ? url : `${url} #${slot}`
 }
 
 /** What an endpoint is made of. */
@@ -122,7 +120,7 @@ export class Endpoint implements Candidate, AttemptTarget, OutlierSubject {
     const { place, breaker } = options
     this.id = place.address === undefined ? place.url : `${place.url} (${place.address})`
     this.url = place.url
-    this.metricsName = placeName(place)
+    this.metricsName = place.name
     this.address = place.address
     this.weight = place.weight
     this.zone = place.zone

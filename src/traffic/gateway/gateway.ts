@@ -1,6 +1,7 @@
 import { BanyanError, withoutStack } from '../../core/errors.js'
 import { CallerDeadlineError, rejected } from '../errors.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import type { EndpointSource } from '../discovery/endpoint-source.js'
 import type { Resolver } from '../discovery/resolver.js'
 import type { HttpLimits } from '../http/limits.js'
 import { problemResponse } from '../http/problem.js'
@@ -61,6 +62,8 @@ export interface GatewayOptions extends GatewaySettings {
   fetch?: typeof fetch
   /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
   resolver?: Resolver
+  /** Where endpoints of services are looked for that are registered. Default: nowhere. */
+  source?: EndpointSource
   /** Gets every request when its answer is complete, for logs. Must not throw. */
   onReport?: OnReport
 }
@@ -76,7 +79,7 @@ export interface PreparedChange {
 /** What every generation of a gateway has in common. */
 type Outside = Pick<
   GenerationOptions,
-  'runtime' | 'sweeper' | 'quotaStore' | 'rateStores' | 'events' | 'fetch' | 'resolver'
+  'runtime' | 'sweeper' | 'quotaStore' | 'rateStores' | 'events' | 'fetch' | 'resolver' | 'source'
 >
 
 /** What `banyan status` shows of a gateway. */
@@ -143,10 +146,10 @@ export class Gateway {
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if the specification is not right
    */
   static async open(spec: GatewaySpec, options: GatewayOptions = {}): Promise<Gateway> {
-    const { runtime = systemRuntime, limits = {}, trust = [], resolver, rateStores, events } = options
+    const { runtime = systemRuntime, limits = {}, trust = [], resolver, source, rateStores, events } = options
     const sweeper = new Sweeper(runtime.clock)
     const { quotaStore = new MemoryQuotaStore(runtime.clock), fetch = globalThis.fetch } = options
-    const outside: Outside = { runtime, sweeper, quotaStore, rateStores, events, fetch, resolver }
+    const outside: Outside = { runtime, sweeper, quotaStore, rateStores, events, fetch, resolver, source }
     const generation = await Generation.build({ spec: copySpec(spec), trust, ...outside })
     return new Gateway(generation, outside, limits, options.onReport)
   }
@@ -206,6 +209,11 @@ export class Gateway {
 
   get routes(): ReadonlyMap<string, Route> {
     return this.#generation.routes
+  }
+
+  /** Services of which the registry has not said yet where they are, and that are nowhere else. */
+  get waiting(): readonly string[] {
+    return [...this.#generation.services.values()].flatMap(({ name, waits }) => (waits ? name : []))
   }
 
   /** Every breaker by its name: the service's, or the service's and the endpoint's URL. */

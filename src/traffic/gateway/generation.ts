@@ -5,6 +5,7 @@ import type { Sweeper } from '../http/sweeper.js'
 import type { CircuitBreaker } from '../policies/circuit-breaker.js'
 import type { RequestHead } from '../http/message.js'
 import type { Authenticator } from './filters/access/authenticator.js'
+import type { EndpointSource } from '../discovery/endpoint-source.js'
 import type { Resolver } from '../discovery/resolver.js'
 import { parseEndpoint } from './address.js'
 import { trustNetworks, type Trust } from './forwarded.js'
@@ -35,6 +36,8 @@ export interface GenerationOptions {
   fetch: typeof fetch
   /** Finds the addresses of endpoints. Default: the system's. */
   resolver?: Resolver | undefined
+  /** Where endpoints are looked for that are registered. */
+  source?: EndpointSource | undefined
   /** The one in force; what it shares with the specification is taken over with its state. */
   previous?: Generation | undefined
 }
@@ -85,13 +88,13 @@ export class Generation {
    * @throws {@link BanyanError} if it cannot be had; nothing stays open then
    */
   static async build(options: GenerationOptions): Promise<Generation> {
-    const { spec, runtime, sweeper, resolver, rateStores, previous } = options
+    const { spec, runtime, sweeper, resolver, source, rateStores, previous } = options
     const assembly = new Assembly(runtime, previous ? previous.#parts : new Map())
     try {
       const services = new Map<string, Service>()
       for (const [name, each] of Object.entries(spec.services)) {
         const policy = policyOf(spec, `services.${name}.policy`, each.policy)
-        for (const entry of each.endpoints) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
+        for (const entry of each.endpoints ?? []) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
         const make = ({ runtime: own, onClose }: PartContext): Service => {
           const { zone } = spec
           const service = new Service({
@@ -102,13 +105,14 @@ export class Generation {
             sweeper,
             zone,
             resolver,
+            source,
             rateStores,
           })
           onClose(() => service.close())
           return service
         }
         // Of a service that is the same but for its endpoints, those that stay are kept as well: see `begin`.
-        const basis = [{ ...each, endpoints: undefined }, policy, spec.zone]
+        const basis = [{ ...each, endpoints: undefined, registry: undefined }, policy, spec.zone]
         services.set(name, await assembly.part(`services.${name}`, basis, make))
       }
       const authenticators = await buildAuthenticators(spec, assembly, options.fetch)
@@ -170,7 +174,7 @@ export class Generation {
     for (const part of previous ? previous.#parts.values() : []) if (!parts.has(part)) part.hide()
     for (const part of parts) part.show()
     for (const [name, service] of this.services) {
-      service.update(this.#spec.services[name]!.endpoints)
+      service.update(this.#spec.services[name]!)
       service.start()
     }
     const old = previous?.breakers

@@ -50,6 +50,13 @@ export type {
 } from '../http/listener-spec.js'
 export type { BalanceSpec } from '../balancing/balancer.js'
 export type { ZoneOptions } from '../balancing/zones.js'
+export type {
+  EndpointSource,
+  FollowedEndpoints,
+  FollowedState,
+  FoundEndpoint,
+  RegistryQuery,
+} from '../discovery/endpoint-source.js'
 export type { ResolveOptions } from '../discovery/resolution.js'
 export type { Family, Resolved, Resolver } from '../discovery/resolver.js'
 export type { GrpcCheckOptions, HealthCheckOptions, HttpCheckOptions } from '../health/check-options.js'

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import { systemResolver, type Resolver } from '../discovery/resolver.js'
+import type { EndpointSource, FollowedState } from '../discovery/endpoint-source.js'
 import type { ResolutionState } from '../discovery/resolution.js'
 import { rejected } from '../errors.js'
 import { SlowStart } from '../health/slow-start.js'
@@ -13,13 +14,13 @@ import type { Handler } from '../policy.js'
 import { parseEndpoint } from './address.js'
 import type { UpstreamAnswer } from './answer.js'
 import { DeferredGauges } from './deferred-gauges.js'
-import { Endpoint, placeName, type EndpointState, type Place } from './endpoint.js'
-import { EndpointSet } from './endpoint-set.js'
+import { Endpoint, type EndpointState, type Place } from './endpoint.js'
+import { EndpointSet, type EndpointPlaces } from './endpoint-set.js'
 import type { OutgoingWork } from './outgoing-work.js'
 import { buildPolicies, type BuiltPolicies, type RateStores } from './policies.js'
 import { Pools } from './pools.js'
 import { ServiceHealth, type HealthCounts } from './service-health.js'
-import type { EndpointSpec, PolicySpec, ServiceSpec } from './spec.js'
+import type { PolicySpec, ServiceSpec } from './spec.js'
 import { rateLimitState, type RateLimitState } from './telemetry/rate-limit-state.js'
 
 /** What a service is made of. */
@@ -33,6 +34,8 @@ export interface ServiceOptions {
   zone?: string | undefined
   /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
   resolver?: Resolver | undefined
+  /** Where endpoints are looked for that are registered. Default: nowhere, and a service that asks for it is an error. */
+  source?: EndpointSource | undefined
   /** Where rates are counted together with other processes. Default: this process counts alone. */
   rateStores?: RateStores | undefined
 }
@@ -48,6 +51,8 @@ export interface ServiceState {
   ownZoneShare: number | undefined
   /** What the names in URLs stand for, by URL. */
   names: Record<string, ResolutionState>
+  /** Where its endpoints are looked for, if they are registered. */
+  registry: FollowedState | undefined
   breaker: BreakerSnapshot | undefined
   bulkhead: ReturnType<Bulkhead['snapshot']> | undefined
   rateLimit: RateLimitState | undefined
@@ -65,14 +70,14 @@ export class Service {
   readonly #slowStart: SlowStart | undefined
   readonly #health: ServiceHealth
   readonly #endpoints: EndpointSet
-  #entries: readonly (string | EndpointSpec)[]
+  #places: EndpointPlaces
 
   /** @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` */
   constructor(options: ServiceOptions) {
     const { name, spec, policy, runtime, sweeper, zone, resolver = systemResolver } = options
     this.name = name
     this.#spec = spec
-    this.#entries = spec.endpoints
+    this.#places = placesOf(spec)
     this.#runtime = runtime
     this.#pools = new Pools(name, spec, runtime, sweeper)
     this.policies = buildPolicies(policy, name, runtime, options.rateStores)
@@ -84,7 +89,7 @@ export class Service {
       addressOf,
       onChange: () => this.#endpoints.refresh(),
     })
-    this.#endpoints = new EndpointSet(spec.endpoints, {
+    this.#endpoints = new EndpointSet(this.#places, {
       service: name,
       balance: spec.balance ?? 'least-request',
       zone,
@@ -92,6 +97,7 @@ export class Service {
       panicBelow: spec.panicBelow ?? 0.5,
       runtime,
       resolver,
+      source: options.source,
       make: (place) => this.#makeEndpoint(place),
       begin: (endpoint) => endpoint.check?.start(),
       forget: (endpoint) => this.#health.forget(endpoint),
@@ -109,22 +115,28 @@ export class Service {
     return this.#endpoints.all
   }
 
-  /** Begins active checks and the resolution of names. May be called again. */
+  /** Whether the registry has not said yet where its endpoints are, and there are no others. */
+  get waits(): boolean {
+    return this.#endpoints.waits
+  }
+
+  /** Begins active checks, the resolution of names, and to follow the registry. May be called again. */
   start(): void {
     this.#endpoints.start()
   }
 
   /**
-   * Takes another list of endpoints. Those that stand in both keep their connections, counts, breakers and health; new
+   * Takes another list of endpoints, or another place to look for them. Those that stand in both keep their connections, counts, breakers and health; new
    * ones start slowly; the others get no more requests, and close when those they have are over.
    *
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`; nothing has changed then
    */
-  update(endpoints: readonly (string | EndpointSpec)[]): void {
-    if (isDeepStrictEqual(endpoints, this.#entries)) return
-    for (const entry of endpoints) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
-    this.#entries = endpoints
-    this.#endpoints.update(endpoints)
+  update(spec: ServicePlaces): void {
+    const places = placesOf(spec)
+    if (isDeepStrictEqual(places, this.#places)) return
+    for (const entry of places.endpoints) parseEndpoint(typeof entry === 'string' ? entry : entry.url)
+    this.#endpoints.update(places)
+    this.#places = places
   }
 
   state(): ServiceState {
@@ -136,6 +148,7 @@ export class Service {
       panic: endpoints.panic,
       ownZoneShare: endpoints.ownZoneShare,
       names: endpoints.resolutions(),
+      registry: endpoints.followed,
       breaker: breaker?.snapshot(),
       bulkhead: bulkhead?.snapshot(),
       rateLimit: rateLimit && rateLimitState(rateLimit),
@@ -168,7 +181,7 @@ export class Service {
   }
 
   #makeEndpoint(place: Place): Endpoint {
-    const name = placeName(place)
+    const { name } = place
     const label = `${this.name} ${name}`
     // Gauges of an endpoint go with it.
     const gauges = new DeferredGauges(this.#runtime.telemetry)
@@ -188,6 +201,13 @@ export class Service {
     this.#health.watch(endpoint)
     return endpoint
   }
+}
+
+/** Where a service is: the part of its specification that changes without anything else. */
+type ServicePlaces = Pick<ServiceSpec, 'endpoints' | 'registry'>
+
+function placesOf({ endpoints = [], registry }: ServicePlaces): EndpointPlaces {
+  return { endpoints, query: typeof registry === 'string' ? { service: registry } : registry }
 }
 
 /** Where connections to an endpoint go; TLS keeps to the name. */

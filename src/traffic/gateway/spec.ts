@@ -3,6 +3,7 @@ import type { UpstreamProtocol } from '../http/upstream/connector.js'
 import type { UpstreamTlsSpec } from '../http/upstream/tls.js'
 import type { BalanceSpec } from '../balancing/balancer.js'
 import type { ZoneOptions } from '../balancing/zones.js'
+import type { RegistryQuery } from '../discovery/endpoint-source.js'
 import type { ResolveOptions } from '../discovery/resolution.js'
 import type { HealthCheckOptions } from '../health/check-options.js'
 import type { OutlierOptions } from '../health/outlier-options.js'
@@ -82,7 +83,10 @@ export interface EndpointSpec {
 
 /** A named upstream, as `services.<name>` says it. */
 export interface ServiceSpec {
-  endpoints: (string | EndpointSpec)[]
+  /** Its addresses. Beside `registry` they take the requests for as long as nobody is registered. */
+  endpoints?: (string | EndpointSpec)[]
+  /** Its endpoints are the instances that are registered under a name. */
+  registry?: string | RegistryQuery
   /** How an endpoint is chosen. Default `least-request`, the better of two random ones. */
   balance?: BalanceSpec
   /** Asks endpoints regularly whether they are well. */

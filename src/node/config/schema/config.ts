@@ -4,6 +4,7 @@ import { authenticator } from './access.js'
 import { accessLog } from './access-log.js'
 import { capture, captureName } from './cdc.js'
 import { coordination } from './coordination.js'
+import { registration } from './registry.js'
 import { events } from './events.js'
 import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
@@ -68,6 +69,10 @@ export const configSchema = z.strictObject({
     .optional()
     .meta({ description: 'Sagas that this node runs on its log, by name.' }),
   coordination: coordination.optional(),
+  register: z
+    .record(name, registration)
+    .optional()
+    .meta({ description: 'Instances of services that this node keeps in the registry, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseEndpoint } from '../../../traffic/gateway/address.js'
 import { durationSchema } from '../options-schema.js'
 import { balance, resolve, zones } from './balancing.js'
+import { registryOfService } from './registry.js'
 import { health, outliers, slowStart } from './health.js'
 import { openapi } from './openapi.js'
 import { atLeastOne, checkedBy, name, weight } from './parts.js'
@@ -23,7 +24,10 @@ export const service = z.strictObject({
         resolve: resolve.optional(),
       }),
     ]),
-  ).meta({ description: 'Addresses of the service.' }),
+  )
+    .optional()
+    .meta({ description: 'Addresses of the service.' }),
+  registry: registryOfService.optional(),
   balance: balance.optional(),
   health: health.optional(),
   outliers: outliers.optional(),

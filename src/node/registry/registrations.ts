@@ -1,0 +1,88 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Runtime } from '../../core/runtime.js'
+import { register, type Coordinator, type Registration } from '../../coordination/index.js'
+import type { RegisterSpec } from '../spec.js'
+import type { RegisteredState } from './state.js'
+
+/** Instances of services that a node keeps in the registry: those of its configuration, as that changes. */
+export class Registrations {
+  readonly #runtime: Runtime
+  readonly #kept = new Map<string, Kept>()
+  #wanted: Readonly<Record<string, RegisterSpec>> = {}
+  #coordinator: Coordinator | undefined
+  /** Entries that others have taken the place of, on their way out. */
+  readonly #leaving = new Set<Promise<void>>()
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  /** Registers there from now on. */
+  use(coordinator: Coordinator): void {
+    this.#coordinator = coordinator
+    this.follow(this.#wanted)
+  }
+
+  /** Keeps these and no others; those that are the same stay as they are. */
+  follow(wanted: Readonly<Record<string, RegisterSpec>>): void {
+    this.#wanted = wanted
+    const coordinator = this.#coordinator
+    if (!coordinator) return
+    for (const [name, kept] of this.#kept) {
+      if (isDeepStrictEqual(kept.spec, wanted[name])) continue
+      this.#kept.delete(name)
+      this.#leave(kept.close())
+    }
+    for (const [name, spec] of Object.entries(wanted)) {
+      if (this.#kept.has(name)) continue
+      // One that is only changed keeps its address: it takes its own place.
+      this.#kept.set(name, new Kept(name, spec, coordinator, this.#runtime))
+    }
+  }
+
+  /** By the name of the entry; undefined if nothing is to be there. */
+  state(): Record<string, RegisteredState> | undefined {
+    if (Object.keys(this.#wanted).length === 0) return undefined
+    return Object.fromEntries(Array.from(this.#kept, ([name, kept]) => [name, kept.state()]))
+  }
+
+  /** Takes all of them out, in good order unless `now` aborts. */
+  async drain(now: AbortSignal | undefined): Promise<void> {
+    this.#wanted = {}
+    await Promise.all([...Array.from(this.#kept.values(), (kept) => kept.close(now)), ...this.#leaving])
+    this.#kept.clear()
+  }
+
+  #leave(leaving: Promise<void>): void {
+    const gone = leaving.finally(() => this.#leaving.delete(gone))
+    this.#leaving.add(gone)
+  }
+}
+
+/** One instance that is kept in the registry. */
+class Kept {
+  readonly spec: RegisterSpec
+  readonly #registration: Registration
+  #problem: string | undefined
+
+  constructor(name: string, spec: RegisterSpec, coordinator: Coordinator, { telemetry }: Runtime) {
+    this.spec = spec
+    const { service = name, ...options } = spec
+    this.#registration = register(coordinator, { service, ...options })
+    const about = { 'banyan.service': service, 'banyan.instance': this.#registration.id }
+    this.#registration.on('registered', () => telemetry.log('info', 'registered', about))
+    this.#registration.on('failed', ({ message }) => (this.#problem = message))
+  }
+
+  state(): RegisteredState {
+    const { service, id, registered, state, draining } = this.#registration
+    return {
+      ...{ service, id, address: this.spec.address, registered, state, draining },
+      ...(this.#problem !== undefined && { problem: this.#problem }),
+    }
+  }
+
+  close(now?: AbortSignal): Promise<void> {
+    return this.#registration.drain(now ? { signal: now } : {})
+  }
+}
