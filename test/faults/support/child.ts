@@ -85,6 +85,12 @@ export class Child {
     return this.#stderr
   }
 
+  /** Writes a line to its standard input; without one, ends that. */
+  tell(line?: string): void {
+    if (line === undefined) this.#process.stdin!.end()
+    else this.#process.stdin!.write(`${line}\n`)
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#process.kill(signal)
   }
