@@ -15,8 +15,10 @@ import { coordinationError } from '../../src/coordination/errors.js'
 import { openLog } from '../../src/events/index.js'
 import { seededRandom } from '../../src/core/random.js'
 import { SEED, times } from '../support/effort.js'
+import { blockOf } from '../support/example.js'
 import { closeLogs, collect, newDirectory } from '../support/logs.js'
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { runSnippet } from '../support/snippet.js'
 
 const missing = postgresMissing()
 let server: PostgresServer
@@ -323,6 +325,13 @@ describe.skipIf(missing)('fences in postgres', () => {
     await expect(guarded(5)).rejects.toMatchObject(stale(5, 7))
     await fences.close()
     await db.destroy()
+  })
+
+  it('do what the page says', async () => {
+    const url = await server.database()
+    const edit = (code: string): string => code.replace('postgres://app:secret@localhost/shop', url)
+    const page = 'coordination/fencing.md'
+    expect(await runSnippet(page, { index: 2, edit })).toBe(blockOf(page, 'text', 3))
   })
 
   it('in an event log hold a transaction that appends', async () => {
