@@ -11,7 +11,7 @@ const NEEDS: Readonly<Record<string, { option?: string; package?: string }>> = {
   memory: {},
   sqlite: { option: 'path', package: 'better-sqlite3' },
   postgres: { option: 'url', package: 'pg' },
-  etcd: { option: 'url', package: '@grpc/grpc-js' },
+  etcd: { option: 'url' },
 }
 
 /** `coordination`: the driver has what it needs, and nothing that belongs to another. */
