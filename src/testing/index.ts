@@ -58,8 +58,10 @@ export {
   type LogFaults,
   type NodeFaults,
   type NodeHandle,
+  type NodeOptions,
   type Program,
   type Simulated,
+  type SimulatedCoordination,
   type SimulatedLog,
   type SimulatedNode,
   type SimulateOptions,
@@ -92,3 +94,8 @@ export {
   type Unknown,
   type Violation,
 } from './linearizability/index.js'
+export {
+  faultyCoordinator,
+  type CoordinatorFaults,
+  type FaultyCoordinatorOptions,
+} from './coordination/faulty-coordinator.js'

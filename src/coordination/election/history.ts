@@ -27,12 +27,7 @@ export class TermHistory {
   }
 
   began(term: PastTerm): void {
-    this.#change((terms) => [
-      ...terms.map((past): PastTerm =>
-        past.until === undefined ? { ...past, until: term.since, why: 'gone' } : past,
-      ),
-      term,
-    ])
+    this.#change((terms) => inOrder([...terms, term]))
   }
 
   ended(token: number, why: TermEnd): void {
@@ -50,6 +45,15 @@ export class TermHistory {
       rewriteHistory(this.#coordinator, this.#path, (terms) => change(terms as PastTerm[])),
     )
   }
+}
+
+/** By token, as a leader that stood still writes late. Whoever has not written its end has been followed by the next. */
+function inOrder(terms: readonly PastTerm[]): PastTerm[] {
+  const sorted = [...terms].sort((a, b) => a.token - b.token)
+  return sorted.map((term, index): PastTerm => {
+    const next = sorted[index + 1]
+    return term.until === undefined && next ? { ...term, until: next.since, why: 'gone' } : term
+  })
 }
 
 /** The terms that a value of a history tells, oldest first. */

@@ -299,6 +299,24 @@ describe('a lock', () => {
     expect(await readLocks(operator)).toMatchObject([{ holders: [{ holder: 'next' }], waiting: [] }])
   })
 
+  it('is not won by who was taken out of the line: that one begins anew, at the end', async () => {
+    const { clock, open, store } = processes()
+    const first = await lock(open(), 'x').acquire()
+    const order: string[] = []
+    for (const name of ['removed', 'other']) {
+      void lock(open(), 'x', { holder: name })
+        .run(() => order.push(name))
+        .catch(() => order.push(`${name} failed`))
+      await clock.advance(1)
+    }
+    const { key } = store.list('banyan/locks/x/').entries.find(({ value }) => value.includes('removed'))!
+    await open().delete(key)
+    // In the same moment, so that it looks only once.
+    await first.release()
+    await clock.advance('1s')
+    expect(order).toEqual(['other', 'removed'])
+  })
+
   it('is tried without waiting, and without writing if it is held', async () => {
     const { clock, open, store } = processes()
     const first = await lock(open(), 'x').tryAcquire()

@@ -43,7 +43,8 @@ export function connection(driver: LogDriver, wire: Wire): LogDriver {
   }
 }
 
-function answered<T>(answer: Promise<T>, wire: Wire): Promise<T> {
+/** Hands an answer over as the wire does. */
+export function answered<T>(answer: Promise<T>, wire: Wire): Promise<T> {
   return new Promise((resolve, reject) => {
     answer.then(
       (value) => wire.deliver(() => resolve(value)),

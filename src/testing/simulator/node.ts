@@ -1,13 +1,19 @@
 import { sleep, type Clock } from '../../core/clock.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
+import type { Coordinator } from '../../coordination/coordinator.js'
+import { DriverCoordinator } from '../../coordination/driver-coordinator.js'
 import type { Runtime } from '../../core/runtime.js'
 import { noTelemetry } from '../../core/telemetry.js'
 import { DriverLog, type LogOptions } from '../../events/event-log.js'
 import type { EventLog } from '../../events/log.js'
+import { clockAtRate } from '../coordination/kit.js'
+import { faultyCoordinator, type CoordinatorFaults } from '../coordination/faulty-coordinator.js'
 import { connection, type Wire } from './connection.js'
+import { coordinatorConnection } from './coordinator-connection.js'
+import { faultRates } from './faults.js'
 import { faultyLog } from './faulty-log.js'
-import type { SimulatedLog, WorldContext } from './world-context.js'
+import type { SimulatedCoordination, SimulatedLog, WorldContext } from './world-context.js'
 
 /** A program and the machine it runs on, from its start to its end or its crash. */
 export interface SimulatedNode {
@@ -18,6 +24,12 @@ export interface SimulatedNode {
   readonly runtime: Runtime
   /** Opens a log over a connection that fails as {@link faultyLog} does. */
   readonly open: (log: SimulatedLog, options?: Omit<LogOptions, 'runtime'>) => EventLog
+  /**
+   * Opens a coordinator over a connection that fails as {@link faultyCoordinator} does.
+   *
+   * @param faults - besides those of the simulation
+   */
+  readonly coordinate: (coordination: SimulatedCoordination, faults?: CoordinatorFaults) => Coordinator
   /** Waits; the node may crash meanwhile. Without a time it only gives it the occasion. */
   readonly sleep: (time?: Duration) => Promise<void>
   /** An id that is the same when the seed is. */
@@ -28,6 +40,12 @@ export interface SimulatedNode {
 
 /** What runs on a node. It is started anew after each crash, with nothing in its memory. */
 export type Program = (node: SimulatedNode) => Promise<void>
+
+/** How one node differs. */
+export interface NodeOptions {
+  /** How fast its clocks run; default 1. */
+  clockRate?: number
+}
 
 /** A node from outside. */
 export interface NodeHandle {
@@ -48,15 +66,17 @@ export class Machine implements NodeHandle {
   readonly name: string
   readonly #program: Program
   readonly #world: WorldContext
+  readonly #clock: Clock
   #state: NodeHandle['state'] = 'down'
   #life: Life | undefined
   #starts = 0
   #ending = 'has not started'
 
-  constructor(name: string, program: Program, world: WorldContext) {
+  constructor(name: string, program: Program, world: WorldContext, { clockRate = 1 }: NodeOptions = {}) {
     this.name = name
     this.#program = program
     this.#world = world
+    this.#clock = clockRate === 1 ? world.clock : clockAtRate(world.clock, clockRate)
   }
 
   get state(): NodeHandle['state'] {
@@ -74,7 +94,7 @@ export class Machine implements NodeHandle {
     if (this.#state !== 'down') return
     this.#state = 'up'
     this.#world.record(this.name, ++this.#starts === 1 ? 'starts' : 'starts again')
-    const life = new Life(this.name, this.#starts, this.#world, () => this.#end(life, 'crashes'))
+    const life = new Life(this.name, this.#starts, this.#world, this.#clock, () => this.#end(life, 'crashes'))
     this.#life = life
     void Promise.resolve()
       .then(() => this.#program(life))
@@ -122,12 +142,12 @@ class Life implements SimulatedNode, Wire {
   #stalledUntil = 0
   #ids = 0
 
-  constructor(name: string, starts: number, world: WorldContext, crash: () => void) {
+  constructor(name: string, starts: number, world: WorldContext, clock: Clock, crash: () => void) {
     this.name = name
     this.starts = starts
     this.#world = world
     this.#crash = crash
-    const { clock, random, rates } = world
+    const { random, rates } = world
     const skew = Math.round((random.below(2001) / 1000 - 1) * rates.clockSkew)
     const own: Clock = {
       now: () => clock.now(),
@@ -141,6 +161,19 @@ class Life implements SimulatedNode, Wire {
     const { clock, source, faults, isStormy } = this.#world
     const faulty = faultyLog(log.driver, { clock, random: source, faults, active: isStormy, note: this.note })
     return new DriverLog(connection(faulty, this), { ...options, runtime: this.runtime })
+  }
+
+  readonly coordinate = ({ driver }: SimulatedCoordination, faults: CoordinatorFaults = {}): Coordinator => {
+    const { clock, source, faults: shared, isStormy } = this.#world
+    const { delay, refuse, loseAnswer, failRead, wakeForNothing } = faultRates(shared)
+    const faulty = faultyCoordinator(driver, {
+      clock,
+      random: source,
+      faults: { delay, refuse, loseAnswer, failRead, wakeForNothing, ...faults },
+      active: isStormy,
+      note: this.note,
+    })
+    return new DriverCoordinator(coordinatorConnection(faulty, this), { runtime: this.runtime })
   }
 
   readonly sleep = (time: Duration = 0): Promise<void> => {

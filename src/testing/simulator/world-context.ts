@@ -1,4 +1,6 @@
 import type { Clock } from '../../core/clock.js'
+import type { Coordinator } from '../../coordination/coordinator.js'
+import type { CoordinatorDriver } from '../../coordination/driver.js'
 import type { Random } from '../../core/random.js'
 import type { LogDriver } from '../../events/driver.js'
 import type { EventLog } from '../../events/log.js'
@@ -10,6 +12,13 @@ export interface SimulatedLog {
   readonly driver: LogDriver
   /** The log as it is, without faults: for what the test wants to know. */
   readonly truth: EventLog
+}
+
+/** An engine of a coordinator in the world: it outlives the nodes that use it. */
+export interface SimulatedCoordination {
+  readonly driver: CoordinatorDriver
+  /** The coordinator as it is, without faults: for what the test wants to know. */
+  readonly truth: Coordinator
 }
 
 /** What nodes need of the world. */

@@ -2,15 +2,18 @@ import { sleep, type Clock } from '../../core/clock.js'
 import { duration, type Duration } from '../../core/duration.js'
 import { seededRandom, type Random } from '../../core/random.js'
 import { noTelemetry } from '../../core/telemetry.js'
+import type { CoordinatorDriver } from '../../coordination/driver.js'
+import { DriverCoordinator } from '../../coordination/driver-coordinator.js'
+import { memoryCoordinator } from '../../drivers/memory/coordinator.js'
 import { memoryLog } from '../../drivers/memory/log.js'
 import type { LogDriver } from '../../events/driver.js'
 import { DriverLog } from '../../events/event-log.js'
 import { choices, type Choices } from '../seed.js'
 import { LATE_FACTOR } from './faulty-log.js'
 import { faultRates, type FaultRates, type Faults } from './faults.js'
-import { Machine, type NodeHandle, type Program } from './node.js'
+import { Machine, type NodeHandle, type NodeOptions, type Program } from './node.js'
 import { Scheduler } from './scheduler.js'
-import type { SimulatedLog, WorldContext } from './world-context.js'
+import type { SimulatedCoordination, SimulatedLog, WorldContext } from './world-context.js'
 
 const WALL_START = Date.UTC(2026, 0, 1)
 /** How often `calm` looks whether it is what it waits for, in ms. */
@@ -24,8 +27,10 @@ export interface World {
   readonly random: Choices
   /** Makes a log. Default one in memory; any driver that takes no real time may be given. */
   readonly log: (driver?: LogDriver) => SimulatedLog
+  /** Makes the engine of a coordinator. Default one in memory; any driver that takes no real time may be given. */
+  readonly coordination: (driver?: CoordinatorDriver) => SimulatedCoordination
   /** Starts a program on a node of its own. */
-  readonly node: (name: string, program: Program) => NodeHandle
+  readonly node: (name: string, program: Program, options?: NodeOptions) => NodeHandle
   /** Lets time go by, while things go wrong. */
   readonly storm: (time: Duration) => Promise<void>
   /**
@@ -77,8 +82,17 @@ export class SimulatedWorld implements World, WorldContext {
     }),
   })
 
-  readonly node = (name: string, program: Program): NodeHandle => {
-    const machine = new Machine(name, program, this)
+  readonly coordination = (
+    driver: CoordinatorDriver = memoryCoordinator({ clock: this.clock }),
+  ): SimulatedCoordination => ({
+    driver,
+    truth: new DriverCoordinator(driver, {
+      runtime: { clock: this.clock, random: this.source, telemetry: noTelemetry },
+    }),
+  })
+
+  readonly node = (name: string, program: Program, options: NodeOptions = {}): NodeHandle => {
+    const machine = new Machine(name, program, this, options)
     this.#machines.push(machine)
     machine.start()
     return machine

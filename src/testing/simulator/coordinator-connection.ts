@@ -1,0 +1,42 @@
+import type { Maybe } from '../../core/maybe.js'
+import type { Changes } from '../../coordination/coordinator.js'
+import type { CoordinatorDriver } from '../../coordination/driver.js'
+import { answered, type Wire } from './connection.js'
+
+/** A coordinator as one node sees it: once the node has crashed, no answer comes back. */
+export function coordinatorConnection(driver: CoordinatorDriver, wire: Wire): CoordinatorDriver {
+  const ask = <Answer>(request: () => Maybe<Answer>): Promise<Answer> => {
+    wire.send()
+    return answered((async () => request())(), wire)
+  }
+  return {
+    capabilities: driver.capabilities,
+    get: (key) => ask(() => driver.get(key)),
+    list: (prefix) => ask(() => driver.list(prefix)),
+    head: () => ask(() => driver.head()),
+    put: (...given) => ask(() => driver.put(...given)),
+    delete: (...given) => ask(() => driver.delete(...given)),
+    grant: (ttl) => ask(() => driver.grant(ttl)),
+    renew: (...given) => ask(() => driver.renew(...given)),
+    revoke: (lease) => ask(() => driver.revoke(lease)),
+    watch: (prefix, after, signal) => delivered(driver.watch(prefix, after, signal), wire),
+    // The engine outlives its nodes.
+    close: () => undefined,
+  }
+}
+
+async function* delivered(
+  groups: AsyncIterable<Changes>,
+  wire: Wire,
+): AsyncGenerator<Changes, void, undefined> {
+  const iterator = groups[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await answered(iterator.next(), wire)
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  elect,
+  readElections,
+  requestHandOver,
+  type Election,
+  type ElectionOptions,
+  type Term,
+} from '../../src/coordination/index.js'
+import { BanyanError } from '../../src/core/errors.js'
+import type { SimulatedNode, World } from '../../src/testing/index.js'
+import { Arena, type Believer } from './arena.js'
+
+/** How candidates differ. */
+export type Contest = 'queue' | 'record' | 'priorities' | 'an operator who asks for other leaders'
+
+const NODES = 3
+const TTL = '2s'
+
+/**
+ * Candidates of one election, over an engine that cannot be relied on, with clocks at other speeds: their work ends, fails, or goes
+ * on after its end for a while. In the end one leads, and when that one goes another.
+ */
+export async function contest(world: World, kind: Contest): Promise<void> {
+  const engine = world.coordination()
+  const { random } = world
+  const arena = new Arena(world)
+  const faults = { cut: random.pick([0, 0.01, 0.05]), cutTime: '4s' as const }
+  const running = new Map<string, Election>()
+  const leaders = new Map<string, number>()
+  let isCalm = false
+  let isOver = false
+  const done = new Set<string>()
+  for (let number = 0; number < NODES; number++) {
+    const name = `node-${number}`
+    const clockRate = random.pick([1, 1, 0.55 + random.below(400) / 1000, 1 + random.below(950) / 1000])
+    const options: ElectionOptions = {
+      ttl: TTL,
+      holder: name,
+      algorithm: kind === 'record' ? 'record' : 'queue',
+      backoff: { base: '50ms', max: '500ms' },
+      ...(kind === 'priorities' && { priority: random.below(3), preempt: random.chance(0.5) }),
+      spread: random.pick([0, 0, '100ms']),
+    }
+    world.node(
+      name,
+      async (node) => {
+        arena.crashed(name)
+        const coordinator = node.coordinate(engine, faults)
+        const onLead = async (_: AbortSignal, __: number, term: Term): Promise<void> => {
+          leaders.set(name, (leaders.get(name) ?? 0) + 1)
+          await lead(node, world, arena, term, () => isCalm)
+        }
+        const election = elect(coordinator, 'x', { ...options, onLead })
+        running.set(name, election)
+        election.on('change', ({ kind: state }) => node.note(`is ${state}`))
+        while (!isOver) {
+          await node.sleep(random.below(1000))
+          if (isCalm) continue
+          if (random.chance(0.1)) await election.resign()
+          if (random.chance(0.05)) await election.handOver().catch(letPass)
+        }
+        await election.close()
+        await coordinator.close()
+        done.add(name)
+      },
+      { clockRate },
+    )
+  }
+  if (kind === 'an operator who asks for other leaders')
+    world.node('operator', async (node) => {
+      const coordinator = node.coordinate(engine, faults)
+      while (!isCalm) {
+        await node.sleep(random.below(3000))
+        const to = random.chance(0.5) ? { to: `node-${random.below(NODES)}` } : {}
+        await requestHandOver(coordinator, 'x', to).catch(letPass)
+      }
+    })
+  await world.storm(`${1 + random.below(20)}s`)
+  isCalm = true
+  const leading = (): string[] =>
+    Array.from(running).flatMap(([name, { state }]) => (state.kind === 'leading' ? [name] : []))
+  // It is stable, as nobody goes any more: and then one goes after the other.
+  await world.calm(() => leading().length === 1, '1m')
+  for (let round = 0; round < NODES; round++) {
+    const [first] = leading()
+    const before = leaders.get(first!)!
+    await running.get(first!)!.resign()
+    await world.calm(() => {
+      const [next] = leading()
+      return next !== undefined && (next !== first || leaders.get(first)! > before)
+    }, '1m')
+  }
+  isOver = true
+  await world.calm(() => done.size === NODES, '3m')
+  await world.calm(async () => (await engine.truth.list('banyan/elections/')).entries.length === 0, '1m')
+  const [picture] = await readElections(engine.truth)
+  const tokens = picture?.history.map(({ token }) => token) ?? []
+  if (tokens.some((token, index) => index > 0 && token <= tokens[index - 1]!))
+    throw new Error(`tokens do not rise: ${tokens.join(', ')}`)
+}
+
+/** Works in small steps. Some work goes on for a while when it should have ended, but does nothing that is guarded. */
+async function lead(
+  node: SimulatedNode,
+  world: World,
+  arena: Arena,
+  term: Term,
+  isCalm: () => boolean,
+): Promise<void> {
+  const { random } = world
+  const believer: Believer = {
+    node: node.name,
+    token: term.token,
+    kind: 'alone',
+    believes: () => term.held,
+  }
+  arena.comes(believer)
+  try {
+    for (let steps = random.below(12); steps > 0 || isCalm(); steps--) {
+      await term.guard(async () => {
+        arena.look()
+        arena.write(believer)
+        await node.sleep(random.below(300))
+      })
+      if (random.chance(0.02) && !isCalm())
+        throw new BanyanError('BANYAN_LOCK_TIMEOUT', 'the work has failed')
+      if (isCalm()) await node.sleep(50)
+    }
+  } finally {
+    if (random.chance(0.3)) await node.sleep(random.below(3000))
+    if (term.held && !term.signal.aborted) arena.look()
+    arena.goes(believer)
+  }
+}
+
+/** What goes wrong on the way is tried again. */
+function letPass(error: unknown): void {
+  if (!(error instanceof BanyanError)) throw error
+}
