@@ -2,41 +2,16 @@ import { backoffWait } from '../../core/backoff.js'
 import type { Timer } from '../../core/clock.js'
 import { formatDuration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
-import type { Coordinator, Entry, Lease, Session } from '../coordinator.js'
+import type { Entry } from '../coordinator.js'
 import { hasCode, isPassing } from '../errors.js'
-import { execute } from './execution.js'
-import { noteRuns } from './history.js'
 import { JobInstruments } from './instruments.js'
 import type { JobSettings } from './options.js'
 import { describePlan, isSamePlan, Timetable, type JobPlan } from './plan/timetable.js'
-import { decodeRecord, type EndedJobRun, type JobRecord, type JobRun } from './record.js'
-import { changeRecord, giveBackRun, recordKey, runKey, takeRun } from './store.js'
-import { claim, create, decide, dueAt, finish, isReplaced, lose, replacePlan } from './transitions.js'
-
-/** What the jobs of a scheduler share. */
-export interface Surroundings {
-  readonly coordinator: Coordinator
-  readonly session: Session
-  readonly holder: string
-  /** No run is started any more. */
-  readonly closing: AbortSignal
-  /** Runs are told to end. */
-  readonly stopped: AbortSignal
-  /** Nobody waits for anything any more. */
-  readonly ended: AbortSignal
-  /** The runs of this process, of all jobs. */
-  readonly places: Places
-  started(name: string, run: JobRun): void
-  finished(name: string, run: EndedJobRun): void
-}
-
-/** How many runs may be under way. */
-export interface Places {
-  readonly taken: number
-  readonly isFull: boolean
-  take(): void
-  give(): void
-}
+import { decodeRecord, type JobRecord } from './record.js'
+import { changeRecord, recordKey, runKey } from './store.js'
+import type { Surroundings } from './surroundings.js'
+import { create, dueAt, isReplaced, replacePlan } from './transitions.js'
+import { Turns } from './turns.js'
 
 /** At the latest after so many ms it is looked again what the wall clock says: it may have been set. */
 const LOOK_MS = 60_000
@@ -65,21 +40,14 @@ export class JobKeeper {
   readonly #around: Surroundings
   readonly #runtime: Runtime
   readonly #instruments: JobInstruments
+  readonly #turns: Turns
   readonly #record: Seen<JobRecord> = { revision: -1, thing: undefined }
   readonly #run: Seen<Entry> = { revision: -1, thing: undefined }
   #timetable: { readonly plan: JobPlan; readonly times: Timetable | undefined } | undefined
   #timer: Timer | undefined
   #isRegistered = false
-  #isRunning = false
   #work: Promise<void> | undefined
   #failures = 0
-  /** Tells keys of this one from those of all others, also of this process, which may have the same holder and lease. */
-  readonly #id: string
-  #takes = 0
-  /** What it has put, or is about to put, at the key of the run. */
-  #held: string | undefined
-  /** Aborts when that is taken away from the run. */
-  #taken: AbortController | undefined
   #isAhead = false
 
   constructor(name: string, job: JobSettings, around: Surroundings) {
@@ -89,8 +57,14 @@ export class JobKeeper {
     this.#job = job
     this.#around = around
     this.#runtime = around.coordinator.runtime
-    this.#id = Math.floor(this.#runtime.random.next() * 2 ** 52).toString(36)
-    this.#instruments = new JobInstruments(this.#runtime, name, () => Number(this.#isRunning))
+    this.#instruments = new JobInstruments(this.#runtime, name, () => Number(this.#turns.isRunning))
+    this.#turns = new Turns(name, job, around, {
+      instruments: this.#instruments,
+      timesOf: (plan) => this.#timesOf(plan),
+      seeRecord: (revision, entry) => this.seeRecord(revision, entry),
+      seeRun: (revision, entry) => this.seeRun(revision, entry),
+      log: (level, message) => this.#log(level, message),
+    })
   }
 
   /** Settles when nothing is under way. */
@@ -147,7 +121,7 @@ export class JobKeeper {
       this.#log('error', `cannot be run here: ${String(error)}`)
       return
     }
-    if (!entry && this.#isRegistered) this.#begin(() => this.register())
+    if (!entry && this.#isRegistered && !this.#around.closing.aborted) this.#begin(() => this.register())
     this.look()
   }
 
@@ -156,8 +130,7 @@ export class JobKeeper {
     if (revision <= this.#run.revision) return
     this.#run.revision = revision
     this.#run.thing = entry
-    if (this.#held && entry?.value !== this.#held) this.#taken?.abort()
-    if (entry?.value.includes(this.#id) && entry.value !== this.#held) this.#giveBackStray(entry)
+    if (this.#turns.see(entry)) this.#begin(() => this.#turns.giveBack(entry!.created))
     this.look()
   }
 
@@ -183,7 +156,7 @@ export class JobKeeper {
     const wait = Math.max(Math.min(rank * SPREAD_MS, LONGEST_SPREAD_MS), retry)
     this.#timer = clock.schedule(clock.now() + wait, () => {
       if (this.#dueAt() > clock.wall()) this.look()
-      else this.#begin(() => this.#take())
+      else this.#begin(() => this.#turns.take())
     })
   }
 
@@ -217,147 +190,6 @@ export class JobKeeper {
     this.#work = next
   }
 
-  /** Takes the key of the run, then what is to be done; so nobody else can. */
-  async #take(): Promise<void> {
-    const { session, closing, places } = this.#around
-    if (places.isFull) return
-    places.take()
-    try {
-      await this.#takeKey(await session.lease(closing))
-    } finally {
-      places.give()
-    }
-  }
-
-  async #takeKey(lease: Lease): Promise<void> {
-    const { holder } = this.#around
-    const id = `${this.#id}-${++this.#takes}`
-    const value = JSON.stringify({ holder, since: this.#runtime.clock.wall(), id })
-    this.#held = value
-    try {
-      await this.#takeAs(value, lease)
-    } finally {
-      this.#held = undefined
-    }
-  }
-
-  async #takeAs(value: string, lease: Lease): Promise<void> {
-    const { coordinator, ended } = this.#around
-    const taken = await takeRun(coordinator, this.name, value, lease, ended)
-    if (!taken) return
-    const { created: token, revision } = taken
-    this.seeRun(revision, taken)
-    if (taken.value !== value) return
-    try {
-      const run = await this.#claim(token, lease)
-      if (run) await this.#execute(run, lease)
-    } finally {
-      const gone = await giveBackRun(coordinator, this.name, token, ended)
-      if (gone !== undefined) this.seeRun(gone, undefined)
-    }
-  }
-
-  /** Decides what is to be run, and says so in the record, before anything is done. */
-  async #claim(token: number, lease: Lease): Promise<JobRun | undefined> {
-    const { coordinator, holder, closing, ended } = this.#around
-    const { rules } = this.#job
-    let lost: EndedJobRun | undefined
-    const changed = await changeRecord(
-      coordinator,
-      this.name,
-      (record) => {
-        if (!record || record.running?.token === token) return record
-        lease.check()
-        const now = this.#runtime.clock.wall()
-        const times = this.#timesOf(record.plan)
-        if (!times) return record
-        // Who ran it does not have the key any more, as it is here.
-        const free = record.running ? lose(record, now, rules) : record
-        lost = record.running && free.last
-        const { record: next, run } = decide(free, now, times, rules)
-        if (closing.aborted) return free
-        return run ? claim(next, { ...run, token, holder, started: now }) : next
-      },
-      ended,
-    )
-    if (!changed) return undefined
-    const { entry, record, before } = changed
-    this.seeRecord(entry.revision, entry)
-    if (before) this.#instruments.passed(before.counts, record.counts)
-    if (lost) {
-      this.#log('warn', `the run ${describeRun(lost)} of ${lost.holder} is lost`)
-      this.#instruments.ended(lost)
-      await noteRuns(coordinator, this.name, [lost])
-    }
-    return record.running?.token === token ? record.running : undefined
-  }
-
-  async #execute(run: JobRun, lease: Lease): Promise<void> {
-    const { clock, telemetry } = this.#runtime
-    const { stopped, coordinator, ended: over } = this.#around
-    this.#isRunning = true
-    this.#around.started(this.name, run)
-    this.#instruments.started(run)
-    const span = telemetry.span('banyan.job', {
-      attributes: { 'banyan.job': this.name, 'banyan.job.attempt': run.attempt },
-    })
-    const taken = new AbortController()
-    this.#taken = taken
-    const { outcome, error } = await execute(this.name, this.#job, run, {
-      lease,
-      stopped,
-      taken: taken.signal,
-      clock,
-    })
-    this.#taken = undefined
-    if (outcome !== 'succeeded') span?.fail(outcome, error)
-    span?.end()
-    this.#isRunning = false
-    const ended: EndedJobRun = { ...run, ended: clock.wall(), outcome, ...(error !== undefined && { error }) }
-    if (outcome !== 'succeeded')
-      this.#log(
-        outcome === 'interrupted' ? 'warn' : 'error',
-        `the run ${describeRun(run)} ${outcome}: ${error}`,
-      )
-    this.#instruments.ended(ended)
-    try {
-      await this.#finish(ended, coordinator, over)
-    } finally {
-      this.#around.finished(this.name, ended)
-    }
-  }
-
-  async #finish(run: EndedJobRun, coordinator: Coordinator, over: AbortSignal): Promise<void> {
-    let previous: EndedJobRun | undefined
-    const changed = await changeRecord(
-      coordinator,
-      this.name,
-      (record) => {
-        // Somebody else has taken it for lost, or this was done before an answer was.
-        if (record?.running?.token !== run.token) return record
-        previous = record.last
-        const times = this.#timesOf(record.plan) ?? new Timetable(this.name, this.#job.plan)
-        return finish(record, run, times, this.#job.rules)
-      },
-      over,
-    )
-    if (!changed) return
-    const { entry, record, before } = changed
-    this.seeRecord(entry.revision, entry)
-    if (before) this.#instruments.passed(before.counts, record.counts)
-    if (record.last?.token !== run.token || record.last.outcome !== run.outcome) return
-    await noteRuns(coordinator, this.name, previous ? [previous, run] : [run])
-  }
-
-  /** What was put with an answer that was lost may arrive when nobody waits for it any more. */
-  #giveBackStray({ created }: Entry): void {
-    const { coordinator, ended } = this.#around
-    this.#begin(async () => {
-      const gone = await giveBackRun(coordinator, this.name, created, ended)
-      if (gone !== undefined) this.seeRun(gone, undefined)
-    })
-  }
-
   /** Those of the plan that counts; undefined if this version of Banyan cannot read it. */
   #timesOf(plan: JobPlan): Timetable | undefined {
     if (this.#timetable && isSamePlan(this.#timetable.plan, plan)) return this.#timetable.times
@@ -386,9 +218,4 @@ export class JobKeeper {
   #log(level: 'warn' | 'error', message: string): void {
     this.#runtime.telemetry.log(level, `job ${this.name}: ${message}`, { 'banyan.job': this.name })
   }
-}
-
-function describeRun({ scheduledFor, attempt, asked }: JobRun): string {
-  const time = new Date(scheduledFor).toISOString()
-  return asked ? `asked for at ${time}` : `for ${time}${attempt > 1 ? `, try ${attempt},` : ''}`
 }

@@ -63,4 +63,14 @@ describe('an operator', () => {
     expect((await operator.list('')).entries).toEqual([])
     await expect(triggerJob(operator, 'report')).rejects.toMatchObject({ code: 'BANYAN_JOB_UNKNOWN' })
   })
+
+  it('cannot remove a job that is scheduled', async () => {
+    const cluster = newCluster()
+    await cluster.node('n', {})
+    await cluster.runtime.clock.advance('61s')
+    await removeJob(cluster.coordinator(), 'report')
+    await cluster.runtime.clock.advance('1m')
+    expect(cluster.minutes).toEqual([1, 2])
+    expect((await readJob(cluster.coordinator(), 'report')).counts.started).toBe(1)
+  })
 })

@@ -4,9 +4,10 @@ import { backoffWait } from '../../core/backoff.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Random } from '../../core/random.js'
 import { thisHolder } from '../holder.js'
-import { segment } from '../keyspace.js'
+import { checkKey } from '../keys.js'
 import type { JobContext } from './context.js'
 import { Timetable, type JobPlan } from './plan/timetable.js'
+import { runKey } from './store.js'
 import type { Passed, Rules } from './transitions.js'
 
 /** Options of a job. It has either `cron` or `every`. */
@@ -149,7 +150,7 @@ export function settingsOf(options: SchedulerOptions, random: Random): Scheduler
 }
 
 function settingsOfJob(name: string, options: JobOptions, random: Random): JobSettings {
-  segment(name)
+  checkKey(runKey(name))
   const owner = `the job ${JSON.stringify(name)}`
   checkOptions(owner, JOB, options)
   const refuse = (problem: string): BanyanError =>

@@ -55,4 +55,11 @@ describe('a plan', () => {
       }),
     )
   })
+
+  it('is refused if the name of its job cannot be part of a key', () => {
+    const jobs = { ['x'.repeat(500)]: { every: '1d', run: () => undefined } } as const
+    expect(() => scheduleJobs(newCluster().coordinator(), { jobs })).toThrow(
+      expect.objectContaining({ code: 'BANYAN_INVALID_KEY' }),
+    )
+  })
 })

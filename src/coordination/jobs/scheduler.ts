@@ -3,10 +3,11 @@ import { formatDuration } from '../../core/duration.js'
 import { Observers, type Unsubscribe } from '../../core/observers.js'
 import type { Changes, Coordinator } from '../coordinator.js'
 import { coordinationError, hasCode, isPassing } from '../errors.js'
-import { JobKeeper, type Places, type Surroundings } from './keeper.js'
+import { JobKeeper } from './keeper.js'
 import { settingsOf, type SchedulerOptions, type SchedulerSettings } from './options.js'
 import type { EndedJobRun, JobRun } from './record.js'
 import { JOBS_PREFIX, persistently, placeOf } from './store.js'
+import type { Places, Surroundings } from './surroundings.js'
 
 /** What can be observed of a scheduler: what happens in its process. */
 export interface SchedulerEvents {
