@@ -6,6 +6,7 @@ import { registerEvents } from './events/index.js'
 import { registerOutbox } from './outbox/index.js'
 import { paint } from './paint.js'
 import { registerCdc } from './cdc/index.js'
+import { registerCoordination } from './coordination/index.js'
 import { registerProjections } from './projections/index.js'
 import { registerSagas } from './sagas/index.js'
 import { registerStreams } from './streams/index.js'
@@ -46,6 +47,8 @@ Examples:
   banyan outbox status             what waits to be relayed
   banyan cdc status                how far other databases are captured
   banyan sagas                     where sagas are, and which wait for you
+  banyan leaders                   who leads what, and who comes next
+  banyan jobs                      when jobs run, and what came of it
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -203,6 +206,7 @@ registerProjections(program)
 registerSagas(program)
 registerOutbox(program)
 registerCdc(program)
+registerCoordination(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.

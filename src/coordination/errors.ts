@@ -23,6 +23,9 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_NO_CANDIDATE` | nobody is there who could take over |
  * | `BANYAN_LOCK_TIMEOUT` | a lock was not free in the time that was given |
  * | `BANYAN_NAME_CLASH` | a name that is used otherwise: for another kind of thing, or with other settings |
+ * | `BANYAN_ELECTION_UNKNOWN` | nobody takes part in an election of that name |
+ * | `BANYAN_LOCK_UNKNOWN` | nobody holds a lock, or a semaphore, of that name |
+ * | `BANYAN_SERVICE_UNKNOWN` | no service, or no instance of it, is registered under that name |
  * | `BANYAN_JOB_UNKNOWN` | no job of that name was ever scheduled |
  * | `BANYAN_JOB_STOPPED` | a run of a job was told to end: it took too long, or its scheduler is closed |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
@@ -51,6 +54,9 @@ export type CoordinationErrorCode =
   | 'BANYAN_NO_CANDIDATE'
   | 'BANYAN_LOCK_TIMEOUT'
   | 'BANYAN_NAME_CLASH'
+  | 'BANYAN_ELECTION_UNKNOWN'
+  | 'BANYAN_LOCK_UNKNOWN'
+  | 'BANYAN_SERVICE_UNKNOWN'
   | 'BANYAN_JOB_UNKNOWN'
   | 'BANYAN_JOB_STOPPED'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'

@@ -10,6 +10,7 @@ import type { Explanation } from '../explain/explanation.js'
 import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
+import { coordinationReply, isCoordinationPath } from './coordination.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { CaptureControl, HostedCaptureState } from '../cdc/state.js'
 import type { OutboxState } from '../outboxes/state.js'
@@ -91,6 +92,7 @@ const BODY_BYTES = 64 * 1024
  * | `/api/cdc...` | captured databases: see {@link captureReply} |
  * | `/api/sagas...` | sagas: see {@link sagasReply} |
  * | `GET /api/traces/{correlationId}` | from event to event: see {@link tracesReply} |
+ * | `/api/elections...`, `/api/locks...`, `/api/semaphores...`, `/api/jobs...`, `/api/registry...` | what is on the coordinator: see {@link coordinationReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -187,6 +189,7 @@ export class AdminServer {
       return captureReply(request, path, this.#watched(this.#subject.captures(), this.#captures))
     if (path === '/api/sagas' || path.startsWith('/api/sagas/'))
       return sagasReply(request, path, this.#subject.events(), this.#subject.sagas())
+    if (isCoordinationPath(path)) return coordinationReply(request, path, this.#subject.coordination())
     if (/^\/api\/traces\/[^/]+$/.test(path)) return tracesReply(request, path, this.#subject.events())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
     if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
@@ -210,7 +213,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas or /api/traces/{correlationId}.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas, /api/elections, /api/locks, /api/semaphores, /api/jobs, /api/registry or /api/traces/{correlationId}.',
         )
     }
   }

@@ -63,7 +63,10 @@ export function refuseUnknown(query: URLSearchParams, known: readonly string[]):
   const unknown = [...query.keys()].find((name) => !known.includes(name))
   return unknown === undefined
     ? undefined
-    : problem(400, `Unknown parameter \`${unknown}\`; known are ${known.join(', ')}.`)
+    : problem(
+        400,
+        `Unknown parameter \`${unknown}\`; ${known.length === 0 ? 'there are none' : `known are ${known.join(', ')}`}.`,
+      )
 }
 
 /** Aborted when the operator's connection closes. */

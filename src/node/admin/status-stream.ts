@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { sleep, type Clock } from '../../core/clock.js'
+import { BanyanError } from '../../core/errors.js'
 import { queryOf, refuseUnknown, signalOf, type Reply } from './reply.js'
 
 /** Between two looks, in ms, however many watch. */
@@ -14,8 +15,18 @@ interface Named {
   readonly name: string
 }
 
+/** What statuses are read from. */
+export interface Watched<Status extends Named> {
+  readonly clock: Clock
+  now(): Promise<readonly Status[]>
+  /** When there may be something new; a second later at the latest. */
+  pause(signal: AbortSignal): Promise<void>
+  /** Begins to watch, if that is to be told; what it returns ends that. */
+  join?(): () => void
+}
+
 /** Looks at statuses for all who watch them, at most once a second, and only when one of them asks. */
-export class StatusWatch<Status extends Named> {
+export class StatusWatch<Status extends Named> implements Watched<Status> {
   readonly clock: Clock
   readonly #look: () => Promise<readonly Status[]>
   #seen: Promise<readonly Status[]> | undefined
@@ -52,14 +63,15 @@ export function wantsStream(request: IncomingMessage): boolean {
 /**
  * Statuses as Server-Sent Events: each as it is, then each that has changed. The `id` stands for all that was told, so that a
  * client that comes back with `Last-Event-ID` is told only if something has changed since then. Besides there are `caught-up`
- * (there is nothing more now), `removed` with the name of what the configuration has no more, and comments.
+ * (there is nothing more now), `removed` with the name of what is there no more, `problem` while nobody can say how it is, and
+ * comments.
  *
  * @param only - the one that is told; the stream ends when it is removed
  * @param closing - ends it, without an error
  */
 export function statusStream<Status extends Named>(
   request: IncomingMessage,
-  watch: StatusWatch<Status>,
+  watch: Watched<Status>,
   only: string | undefined,
   closing: AbortSignal,
 ): Reply {
@@ -75,28 +87,67 @@ export function statusStream<Status extends Named>(
 }
 
 async function* parts<Status extends Named>(
-  watch: StatusWatch<Status>,
+  watch: Watched<Status>,
   only: string | undefined,
   last: string,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   yield Buffer.from(': follows\n\n')
+  const leave = watch.join?.()
+  try {
+    yield* tellings(watch, only, last, signal)
+  } finally {
+    leave?.()
+  }
+}
+
+async function* tellings<Status extends Named>(
+  watch: Watched<Status>,
+  only: string | undefined,
+  last: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   let told: Told = new Map()
   let saidAt = -Infinity
-  for (let isFirst = true; !signal.aborted; isFirst = false) {
-    const statuses = (await watch.now()).filter(({ name }) => only === undefined || name === only)
-    const now: Told = new Map(statuses.map((each) => [each.name, JSON.stringify(each)]))
-    if (isFirst && idOf(now) === last) told = now
-    const news = newsOf(told, now)
+  let problem = ''
+  for (let isFirst = true; !signal.aborted;) {
+    const now = await look(watch, only)
     const isDue = watch.clock.now() - saidAt >= HEARTBEAT_MS
-    if (isFirst || news !== '' || isDue) {
-      const end = `id: ${idOf(now)}\nevent: caught-up\ndata: {}\n\n`
-      yield Buffer.from(isFirst || news !== '' ? `${news}${end}` : ':\n\n')
-      saidAt = watch.clock.now()
-      told = now
+    if (typeof now === 'string') {
+      if (now !== problem || isDue) {
+        yield Buffer.from(`event: problem\ndata: ${now}\n\n`)
+        saidAt = watch.clock.now()
+      }
+      problem = now
+    } else {
+      if (isFirst && idOf(now) === last) told = now
+      const news = newsOf(told, now)
+      const isAnswer = isFirst || news !== '' || problem !== ''
+      if (isAnswer || isDue) {
+        const end = `id: ${idOf(now)}\nevent: caught-up\ndata: {}\n\n`
+        yield Buffer.from(isAnswer ? `${news}${end}` : ':\n\n')
+        saidAt = watch.clock.now()
+        told = now
+      }
+      if (only !== undefined && now.size === 0) return
+      isFirst = false
+      problem = ''
     }
-    if (only !== undefined && now.size === 0) return
     await watch.pause(signal)
+  }
+}
+
+/** What there is now, or why nobody can say, as JSON. */
+async function look<Status extends Named>(
+  watch: Watched<Status>,
+  only: string | undefined,
+): Promise<Told | string> {
+  try {
+    const statuses = (await watch.now()).filter(({ name }) => only === undefined || name === only)
+    return new Map(statuses.map((each) => [each.name, JSON.stringify(each)]))
+  } catch (error) {
+    if (!(error instanceof BanyanError)) throw error
+    return JSON.stringify({ code: error.code, detail: error.message })
   }
 }
 

@@ -13,6 +13,8 @@ import {
 import { KEYSPACE } from '../../coordination/keyspace.js'
 import { isPassed, raceWithTimer } from '../../events/http/wait.js'
 import type { Log } from '../log.js'
+import { HostedViews } from './hosted-views.js'
+import { actionsOn, type CoordinationActions } from './operations.js'
 import type { CoordinationState } from './state.js'
 
 /** How long the start of a node, and whoever looks, waits for the coordinator, in ms. */
@@ -32,6 +34,7 @@ export class HostedCoordinator {
   readonly #closing = new AbortController()
   readonly #hideGauge: () => void
   #coordinator: Coordinator | undefined
+  #views: HostedViews | undefined
   #opening: Promise<void> | undefined
   #problem: string | undefined
   #latency: number | undefined
@@ -80,15 +83,22 @@ export class HostedCoordinator {
     return hosted
   }
 
-  /** Undefined until it could be reached for the first time. */
-  get coordinator(): Coordinator | undefined {
-    return this.#coordinator
+  /**
+   * What operators look at.
+   *
+   * @throws `BANYAN_COORDINATOR_UNAVAILABLE` until it could be reached for the first time
+   */
+  get views(): HostedViews {
+    return (this.#views ??= new HostedViews(this.#reached))
   }
 
-  /** @throws `BANYAN_COORDINATOR_UNAVAILABLE` until it could be reached for the first time */
-  get reached(): Coordinator {
-    if (this.#coordinator) return this.#coordinator
-    throw coordinationError('BANYAN_COORDINATOR_UNAVAILABLE', this.#problem ?? 'it was not reached yet')
+  /**
+   * What operators do.
+   *
+   * @throws `BANYAN_COORDINATOR_UNAVAILABLE` until it could be reached for the first time
+   */
+  get actions(): CoordinationActions {
+    return actionsOn(this.#reached)
   }
 
   /** Calls `use` as soon as it could be reached for the first time; now if it was. */
@@ -133,6 +143,14 @@ export class HostedCoordinator {
     this.#hideGauge()
     await this.#opening
     await this.#coordinator?.close()
+  }
+
+  get #reached(): Coordinator {
+    if (this.#coordinator) return this.#coordinator
+    throw coordinationError(
+      'BANYAN_COORDINATOR_UNAVAILABLE',
+      `the coordinator cannot be reached: ${this.#problem ?? 'it is being opened'}`,
+    )
   }
 
   async #open(): Promise<void> {

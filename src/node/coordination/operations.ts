@@ -1,0 +1,56 @@
+import type { Coordinator } from '../../coordination/coordinator.js'
+import type { Leader } from '../../coordination/election/picture.js'
+import { requestHandOver } from '../../coordination/election/request.js'
+import { coordinationError } from '../../coordination/errors.js'
+import { pauseJob, resumeJob, triggerJob } from '../../coordination/jobs/operate.js'
+import type { Member } from '../../coordination/line/member.js'
+import { forceUnlock } from '../../coordination/lock/read-locks.js'
+import { detailOf } from './views.js'
+
+/** What an operator can do to a job. */
+export type JobAction = 'run' | 'pause' | 'resume'
+
+/** What operators do, wherever the coordinator is. */
+export interface CoordinationActions {
+  /**
+   * Asks who leads to hand over.
+   *
+   * @param options.to - the holder that shall lead; default who is next
+   * @returns who was asked
+   */
+  handOver(name: string, options: { to?: string; by: string }): Promise<Leader>
+  /**
+   * Takes a lock away from who holds it.
+   *
+   * @param options.token - only from the holder with this token
+   * @returns from whom it was taken
+   */
+  release(name: string, options: { token?: number }): Promise<readonly Member[]>
+  changeJob(name: string, action: JobAction, options: { by: string }): Promise<void>
+}
+
+/** What operators do, on a coordinator. */
+export function actionsOn(coordinator: Coordinator): CoordinationActions {
+  return {
+    async handOver(name, { to, by }) {
+      await detailOf('elections', name, coordinator)
+      return requestHandOver(coordinator, name, { ...(to !== undefined && { to }), holder: by })
+    },
+    async release(name, { token }) {
+      const { holders } = await detailOf('locks', name, coordinator)
+      const taken = await forceUnlock(coordinator, name, token === undefined ? {} : { token })
+      if (taken.length > 0) return taken
+      const others = holders.map((each) => `${each.holder} with token ${each.token}`).join(', ')
+      throw coordinationError(
+        'BANYAN_LOCK_UNKNOWN',
+        `the lock ${JSON.stringify(name)} is not held${token === undefined ? ' any more' : ` with token ${token}; who holds it: ${others}`}`,
+      )
+    },
+    async changeJob(name, action, { by }) {
+      await detailOf('jobs', name, coordinator)
+      if (action === 'run') await triggerJob(coordinator, name, { by })
+      else if (action === 'pause') await pauseJob(coordinator, name, { by })
+      else await resumeJob(coordinator, name)
+    },
+  }
+}
