@@ -5,7 +5,11 @@ import { suggest } from '../core/suggest.js'
 import type { CoordinatorContext, CoordinatorDriver } from '../coordination/driver.js'
 import { coordinationError } from '../coordination/errors.js'
 import { ETCD_COORDINATOR_OPTIONS, type EtcdCoordinatorSpec } from './etcd/spec.js'
-import { POSTGRES_COORDINATOR_OPTIONS, type PostgresCoordinatorSpec } from './postgres/coordinator/spec.js'
+import {
+  POSTGRES_COORDINATOR_OPTIONS,
+  settingsOf,
+  type PostgresCoordinatorSpec,
+} from './postgres/coordinator/spec.js'
 import { SQLITE_COORDINATOR_OPTIONS, type SqliteCoordinatorSpec } from './sqlite/coordinator/spec.js'
 
 /** Which driver, and what it needs: the `coordination` of a `banyan.yaml`. */
@@ -79,6 +83,7 @@ export async function openCoordinatorDriver(
  */
 export async function checkCoordinatorSpec(spec: CoordinatorSpec): Promise<void> {
   if (spec.driver === 'etcd') await (await import('./etcd/place.js')).placeOf(spec)
+  if (spec.driver === 'postgres') settingsOf(spec)
 }
 
 /** What a URL of a coordinator says. */

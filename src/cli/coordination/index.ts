@@ -156,7 +156,7 @@ function listing(parent: Command, description: string): Command {
 
 function placed(command: Command): Command {
   return command
-    .option('--on <url>', 'the coordinator: sqlite:./data or etcd://host:2379')
+    .option('--on <url>', 'the coordinator: sqlite:./data, postgres://host/database or etcd://host:2379')
     .option('-c, --config <file>', 'configuration whose `coordination` it is')
     .option('-a, --admin <url>', 'that of the node with this admin address')
     .option('--json', 'print JSON')

@@ -25,9 +25,13 @@ export function* checkCoordination({ coordination, workers = 1 }: ConfigInput): 
   if (!needs) return
   if (needs.option !== undefined && given[needs.option] === undefined)
     yield error(path, `the driver ${driver} needs \`${needs.option}\``, 'key')
-  for (const [name, { drivers }] of coordinationOptions())
-    if (given[name] !== undefined && !drivers.includes(driver))
-      yield error([...path, name], `belongs to the driver ${drivers.join(' or ')}, not to ${driver}`, 'key')
+  for (const [name, { docs }] of coordinationOptions())
+    if (given[name] !== undefined && !docs.has(driver))
+      yield error(
+        [...path, name],
+        `belongs to the driver ${[...docs.keys()].join(' or ')}, not to ${driver}`,
+        'key',
+      )
   if (driver !== 'memory') return
   if (workers !== 1)
     yield error(

@@ -3,22 +3,28 @@ import type { OptionKind } from '../../../core/options.js'
 import { COORDINATOR_DRIVERS, COORDINATOR_OPTIONS } from '../../../drivers/open-coordinator.js'
 import { optionsSchema } from '../options-schema.js'
 
-/** The options of all drivers by name, with the drivers that have one. */
-export function coordinationOptions(): Map<string, { kind: OptionKind; drivers: string[] }> {
-  const options = new Map<string, { kind: OptionKind; drivers: string[] }>()
+/** An option, and the drivers that have it, with what each says of it. */
+interface SharedOption {
+  readonly kind: OptionKind
+  readonly docs: Map<string, string>
+}
+
+/** The options of all drivers by name. */
+export function coordinationOptions(): Map<string, SharedOption> {
+  const options = new Map<string, SharedOption>()
   for (const driver of COORDINATOR_DRIVERS)
     for (const [name, kind] of Object.entries(COORDINATOR_OPTIONS[driver])) {
       if (name === 'driver') continue
-      const known = options.get(name) ?? { kind, drivers: [] }
-      known.drivers.push(driver)
+      const known = options.get(name) ?? { kind, docs: new Map<string, string>() }
+      known.docs.set(driver, kind.doc)
       options.set(name, known)
     }
   return options
 }
 
 const shape = Object.fromEntries(
-  Array.from(coordinationOptions(), ([name, { kind, drivers }]) => {
-    const doc = `Of ${drivers.map((driver) => `\`${driver}\``).join(' and ')}: ${kind.doc}.`
+  Array.from(coordinationOptions(), ([name, { kind, docs }]) => {
+    const doc = Array.from(docs, ([driver, text]) => `Of \`${driver}\`: ${text}.`).join(' ')
     return [name, { ...kind, doc }]
   }),
 )
