@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Shop } from '../support/shop.js'
 
 /** Long enough to think better of an order, in ms. */
-const shop = new Shop({ PACKING: '3000' })
+const shop = new Shop({ PACKING: '3000', DAY: '300' })
 
 beforeAll(() => shop.open(), 60_000)
 afterAll(async () => {
@@ -40,6 +40,21 @@ const parked = async (): Promise<{ key: string; reason: string; heldBack: { coun
     body['lanes'] as { state: string; key: string; reason: string; heldBack: { count: number } }[]
   ).filter(({ state }) => state === 'parked')
 }
+
+interface Leader {
+  holder: string
+  token: number
+}
+
+const reports = async () =>
+  (await shop.ask('/reports/')).body as {
+    leader?: Leader
+    reports: { ordered: number; token: number; pid: number }[]
+  }
+
+const atLeast = (least: number) => expect.toSatisfy((count: number) => count >= least) as number
+
+const pidOf = ({ holder }: Leader): number => Number(holder.split(':').at(-1))
 
 describe('the example shop', () => {
   test('an order is placed once, and the catalogue shows it to whoever has placed it', async () => {
@@ -139,11 +154,33 @@ describe('the example shop', () => {
     expect((await shop.ask('/shop/live')).body).toMatchObject({ services: { orders: {} } })
   })
 
+  test('who writes the report is killed: the other one does, and the log refuses what comes late', async () => {
+    const first = (await reports()).leader!
+    const lastReport = async () => (await reports()).reports[0]
+    await expect.poll(lastReport, soon).toMatchObject({ token: first.token })
+    const { ordered } = (await lastReport())!
+    process.kill(pidOf(first), 'SIGKILL')
+    await expect.poll(async () => (await reports()).leader?.token, soon).toBeGreaterThan(first.token)
+    const second = (await reports()).leader!
+    expect(pidOf(second)).not.toBe(pidOf(first))
+    await place('fig', 'ada')
+    await expect
+      .poll(lastReport, soon)
+      .toMatchObject({ token: second.token, pid: pidOf(second), ordered: atLeast(ordered + 1) })
+    const late = await shop.post('/reports/late')
+    expect([late.status, late.body['detail']]).toEqual([
+      409,
+      expect.stringContaining(`token ${first.token} of the fence "nightly-report" is stale`),
+    ])
+  }, 60_000)
+
   test('everything goes on after a kill of all of it, where it was', async () => {
     const { order, position } = await place('root', 'ada')
     const before = await catalogueAt(position)
     const services = ['catalog', 'payments', 'orders', 'shipping', 'notifications', 'inventory']
+    const leader = (await reports()).leader!
     for (const name of services) shop.kill(name)
+    process.kill(pidOf(leader), 'SIGKILL')
     await shop.close('SIGKILL')
     await shop.open()
     // The process that made the read model is gone; soon another one is sure of it.
@@ -152,6 +189,7 @@ describe('the example shop', () => {
       .toMatchObject({ root: { ordered: before['root']!.ordered } })
     await expect.poll(() => statusOf(order), soon).toBe('shipped')
     await expect.poll(told, soon).toContain(`ada: root: order shipped (order-${order})`)
+    await expect.poll(async () => (await reports()).leader?.token, soon).toBeGreaterThan(leader.token)
   }, 60_000)
 
   test('the node is killed and started again, while everything else goes on', async () => {

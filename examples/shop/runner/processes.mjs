@@ -36,6 +36,8 @@ export const SERVICES = [
   { name: 'shipping', port: 4005, env: { SHIPPING_KEY: 'shop-shipping-key' } },
   { name: 'notifications', port: 4006 },
   { name: 'inventory', port: 4007 },
+  { name: 'reports', port: 4009 },
+  { name: 'reports', port: 4010 },
 ]
 
 /**

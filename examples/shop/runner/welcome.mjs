@@ -35,6 +35,13 @@ const ideas = ({ catalog, hasLegacy }) => ({
     ['curl -X PUT http://127.0.0.1:4003/payments/failing/0.9', 'the breaker opens, and orders wait'],
     ['curl -X PUT http://127.0.0.1:4003/payments/failing/0', 'all is well, and they go on'],
   ],
+  'The nightly report: two could write it, one does': [
+    [`curl ${GATEWAY}/reports/`, 'who leads, and the last reports, with tokens'],
+    ['npx banyan leaders nightly-report', 'who waits, and who has led before'],
+    ['kill -9 PID', 'PID as told when it began; soon the other one says so'],
+    [`curl -X POST ${GATEWAY}/reports/late`, 'one that comes late, under the old token, is refused'],
+    ['node examples/shop/start.mjs reports 4009', 'or 4010: who was killed comes back, and waits'],
+  ],
   'Tables of others': [
     ['npx banyan outbox status', 'stock, written with its events in one transaction'],
     ...(hasLegacy

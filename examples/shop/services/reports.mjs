@@ -1,0 +1,112 @@
+// @ts-check
+import { setTimeout as wait } from 'node:timers/promises'
+import { elect, fenced, openCoordinator } from 'banyan/coordination'
+import { openLog } from 'banyan/events'
+import { problem, startService } from './service.mjs'
+
+/** The election, and the fence in the log: all that write reports say the same. */
+const NAME = 'nightly-report'
+const STREAM = 'report-nightly'
+/** How long a day of the shop is, in ms. */
+const DAY = Number(process.env['DAY'] ?? 5_000)
+
+const data = `sqlite:${process.env['SHOP_DATA'] ?? 'data'}`
+const log = await openLog(data)
+const coordinator = await openCoordinator(data)
+// Both processes are candidates. One that is killed is gone for the other when its time to live is over.
+const election = elect(coordinator, NAME, { ttl: '3s', onLead: writeReports })
+// Whoever leads stops before anything else does, so that the next one need not wait.
+for (const end of ['SIGTERM', 'disconnect']) process.once(end, () => void election.close())
+
+startService(
+  'reports',
+  async (request, url) => {
+    if (request.method === 'GET') return { leader: await election.leader(), reports: await lastReports() }
+    if (url.pathname === '/reports/late') return writeLate()
+    throw problem(404, 'reports are written by themselves')
+  },
+  async () => {
+    await election.close()
+    await coordinator.close()
+    await log.close()
+  },
+)
+
+/**
+ * What the leader does: each night it writes what was sold so far, if anything has changed.
+ *
+ * @param {AbortSignal} signal that somebody else may lead soon
+ * @param {number} token higher than that of every leader before
+ * @param {import('banyan/coordination').Term} term
+ */
+async function writeReports(signal, token, term) {
+  try {
+    const reports = fenced(log, { name: NAME, token: term })
+    // From now on the log takes nothing from leaders of before: what is read is what they have left.
+    await reports.raise()
+    const { pid } = process
+    console.log(
+      `  pid ${pid} writes the nightly report, token ${token}; for the other one to do it: kill -9 ${pid}`,
+    )
+    const sold = { ordered: 0, shipped: 0, closed: 0 }
+    for (let position = '0', isFirst = true; !signal.aborted; isFirst = false) {
+      const before = position
+      for await (const event of reports.read({ category: 'order' }, { from: position })) {
+        if (event.type === 'OrderPlaced') sold.ordered++
+        if (event.type === 'OrderShipped') sold.shipped++
+        if (event.type === 'OrderClosed') sold.closed++
+        position = event.position
+      }
+      if (isFirst || position !== before) await reports.append(report({ ...sold, token, pid }))
+      await wait(DAY, undefined, { signal }).catch(() => undefined)
+    }
+  } catch (error) {
+    // It is closing, or another one leads: that is no fault.
+    if (signal.aborted) return
+    console.error('reports:', error)
+    throw error
+  }
+}
+
+/**
+ * What a leader would do that was stopped in the midst of its work, and goes on when another one has long taken over: it
+ * writes under its token, the one before the last.
+ */
+async function writeLate() {
+  const late = await tokenBeforeTheLast()
+  if (late === undefined) throw problem(404, 'there was one leader only: kill it first')
+  try {
+    await fenced(log, { name: NAME, token: late }).append(report({ token: late, pid: process.pid }))
+  } catch (error) {
+    const { code, message } = /** @type {{ code?: string, message: string }} */ (error)
+    throw code === 'BANYAN_STALE_TOKEN' ? problem(409, message) : error
+  }
+  return { token: late }
+}
+
+async function tokenBeforeTheLast() {
+  let last = 0
+  for await (const { data } of log.read({ stream: STREAM }, { backwards: true })) {
+    const { token } = /** @type {Report} */ (data)
+    if (token < last) return token
+    last = token
+  }
+  return undefined
+}
+
+/** @param {Partial<Report>} data */
+function report(data) {
+  return { streams: [{ stream: STREAM, events: [{ type: 'ReportWritten', data }] }] }
+}
+
+/** The last ones first. */
+async function lastReports() {
+  /** @type {(Report & { at: string })[]} */
+  const found = []
+  const last = { backwards: true, limit: 5 }
+  for await (const { time, data } of log.read({ stream: STREAM }, last))
+    found.push({ .../** @type {Report} */ (data), at: new Date(time).toISOString() })
+  return found
+}
+
+/** @typedef {{ ordered: number, shipped: number, closed: number, token: number, pid: number }} Report */
