@@ -1,7 +1,4 @@
-import { BanyanError } from '../../src/core/errors.js'
-import { noTelemetry } from '../../src/core/telemetry.js'
-import type { Clock } from '../../src/core/clock.js'
-import { DriverCoordinator } from '../../src/coordination/driver-coordinator.js'
+import type { Coordinator } from '../../src/coordination/coordinator.js'
 import {
   readJob,
   scheduleJobs,
@@ -10,13 +7,12 @@ import {
   type JobOptions,
 } from '../../src/coordination/jobs/index.js'
 import { decodeRecord } from '../../src/coordination/jobs/record.js'
-import { MemoryCoordination } from '../../src/drivers/memory/coordinator.js'
+import { BanyanError } from '../../src/core/errors.js'
+import type { Runtime } from '../../src/core/runtime.js'
 import type { SimulatedNode, World } from '../../src/testing/index.js'
-import { faultyCoordinator } from './faulty-coordinator.js'
 
 const NODES = 4
 const EVERY_MS = 2000
-const FAULTS = { delay: 20, refuse: 0.03, loseAnswer: 0.03, late: 1000 }
 
 /** What differs between scenarios. */
 export interface JobsVariant extends Partial<JobOptions> {
@@ -69,7 +65,8 @@ export async function jobs(
   world: World,
   { isAskedFor = false, isFair = false, ...variant }: JobsVariant = {},
 ): Promise<void> {
-  const store = new MemoryCoordination(world.clock)
+  const engine = world.coordination()
+  const faults = { cut: isFair ? 0 : world.random.pick([0, 0.003, 0.01]), cutTime: '4s' } as const
   let isStormy = !isFair
   let violation: Error | undefined
   const violated = (what: string): void => {
@@ -77,10 +74,6 @@ export async function jobs(
   }
   const witness = new Witness(variant.retry?.attempts ?? 1, violated)
   const asked = new Set<number>()
-  const truth = new DriverCoordinator(store.connect(), {
-    runtime: { clock: world.clock, random: { next: () => 0 }, telemetry: noTelemetry },
-  })
-
   const run = async (node: SimulatedNode, context: JobContext): Promise<void> => {
     node.note(`begins ${show(context)}`)
     witness.begins(context, asked.has(context.scheduledFor))
@@ -97,40 +90,29 @@ export async function jobs(
   }
 
   for (let number = 0; number < NODES; number++)
-    world.node(`node-${number}`, async (node) => {
-      const clock = driftingClock(world, node.runtime.clock)
-      const coordinator = new DriverCoordinator(
-        faultyCoordinator(world, node, store, FAULTS, () => isStormy),
-        {
-          runtime: {
-            ...node.runtime,
-            clock,
-            telemetry: { ...node.runtime.telemetry, log: (_, text) => node.note(text) },
-          },
-        },
-      )
-      const scheduler = scheduleJobs(coordinator, {
-        holder: `${node.name}-${node.starts}`,
-        ttl: '2s',
-        drain: '1s',
-        jobs: { report: { every: EVERY_MS, ...variant, run: (context) => run(node, context) } },
-      })
-      await node.sleep(world.random.below(15_000))
-      if (!isStormy || isFair || world.random.chance(0.5)) await new Promise(() => undefined)
-      node.note('closes its scheduler')
-      await scheduler.close()
-      await coordinator.close()
-      throw new BanyanError('BANYAN_COORDINATOR_UNAVAILABLE', 'it is started again')
-    })
+    world.node(
+      `node-${number}`,
+      async (node) => {
+        const coordinator = withClockSet(world, node, node.coordinate(engine, faults))
+        const scheduler = scheduleJobs(coordinator, {
+          holder: `${node.name}-${node.starts}`,
+          ttl: '2s',
+          drain: '1s',
+          jobs: { report: { every: EVERY_MS, ...variant, run: (context) => run(node, context) } },
+        })
+        await node.sleep(world.random.below(15_000))
+        if (!isStormy || isFair || world.random.chance(0.5)) await new Promise(() => undefined)
+        node.note('closes its scheduler')
+        await scheduler.close()
+        await coordinator.close()
+        throw new BanyanError('BANYAN_COORDINATOR_UNAVAILABLE', 'it is started again')
+      },
+      { clockRate: isFair ? 1 : world.random.pick([1, 1, 0.8 + world.random.below(400) / 1000, 0.55, 1.9]) },
+    )
 
   if (isAskedFor)
     world.node('operator', async (node) => {
-      const coordinator = new DriverCoordinator(
-        faultyCoordinator(world, node, store, FAULTS, () => isStormy),
-        {
-          runtime: node.runtime,
-        },
-      )
+      const coordinator = node.coordinate(engine, faults)
       for (;;) {
         await node.sleep(world.random.below(5000))
         asked.add(node.runtime.clock.wall())
@@ -140,17 +122,20 @@ export async function jobs(
 
   await world.storm(`${10 + world.random.below(20)}s`)
   isStormy = false
-  const calmSince = world.clock.wall()
+  const startedBefore = await readJob(engine.truth, 'report').then(
+    ({ counts }) => counts.started,
+    () => 0,
+  )
   const isDone = async (): Promise<boolean> => {
     if (violation) throw violation
-    const job = await readJob(truth, 'report').catch(() => undefined)
+    const job = await readJob(engine.truth, 'report').catch(() => undefined)
     if (!job || job.running || job.retry || job.waiting > 0 || job.asked) return false
-    return job.last !== undefined && job.last.scheduledFor > calmSince + 10_000
+    return job.counts.started > startedBefore + 3
   }
   await world.calm(isDone, '5m')
   if (violation) throw violation
   if (isAskedFor) return
-  const { value } = store.get('banyan/jobs/report')!
+  const { value } = (await engine.truth.get('banyan/jobs/report'))!
   const { counts, reached, registered } = decodeRecord('banyan/jobs/report', value)
   const first = Math.floor(registered.at / EVERY_MS) + 1
   const tries = counts.failed + counts.timeout + counts.interrupted + counts.lost + counts.succeeded
@@ -169,24 +154,28 @@ export async function jobs(
     throw new Error(`of ${total} times ${decided} are accounted for: ${JSON.stringify(counts)}`)
 }
 
-/** A clock that goes faster or slower than that of the engine, and whose wall clock is set now and then. */
-function driftingClock(world: World, clock: Clock): Clock {
-  const rate = 0.8 + world.random.below(400) / 1000
-  const start = clock.now()
-  const wallStart = clock.wall()
-  let offset = world.random.below(6000) - 3000
-  const now = (): number => start + (clock.now() - start) * rate
-  let setAgain = clock.now() + world.random.below(30_000)
-  return {
-    now,
-    wall: () => {
-      if (clock.now() >= setAgain) {
-        offset = world.random.below(6000) - 3000
-        setAgain = clock.now() + world.random.below(30_000)
-      }
-      return Math.round(wallStart + (clock.now() - start) + offset)
-    },
-    // Never early, not even by what division leaves over.
-    schedule: (at, callback) => clock.schedule(start + (at - start) / rate + 1e-6, callback),
+/** The same coordinator for one whose wall clock is off, and is set now and then. */
+function withClockSet(world: World, node: SimulatedNode, coordinator: Coordinator): Coordinator {
+  const { clock, telemetry } = node.runtime
+  const drawn = (): { offset: number; until: number } => ({
+    offset: world.random.below(6000) - 3000,
+    until: clock.now() + world.random.below(30_000),
+  })
+  let set = drawn()
+  const wall = (): number => {
+    if (clock.now() >= set.until) set = drawn()
+    return clock.wall() + set.offset
   }
+  const runtime: Runtime = {
+    ...node.runtime,
+    clock: { now: () => clock.now(), wall, schedule: (at, callback) => clock.schedule(at, callback) },
+    telemetry: { ...telemetry, log: (_, text) => node.note(text) },
+  }
+  return new Proxy(coordinator, {
+    get(target, name) {
+      if (name === 'runtime') return runtime
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? (value as () => unknown).bind(target) : value
+    },
+  })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { simulate } from '../../src/testing/index.js'
+import { simulate, type SimulateOptions } from '../../src/testing/index.js'
 import { times } from '../support/effort.js'
 import { jobs, type JobsVariant } from './jobs-scenario.js'
 
@@ -23,12 +23,14 @@ const VARIANTS: readonly (readonly [what: string, seeds: number, variant: JobsVa
   ],
 ]
 
+const FAIR: SimulateOptions['faults'] = { crash: 0, stall: 0, refuse: 0, loseAnswer: 0, failRead: 0 }
+
 describe('a job on nodes that crash, stall, and whose clocks differ, over an engine that fails', () => {
   it.each(VARIANTS)('%s', { timeout: 300_000 }, async (_, count, variant) => {
     const { seeds } = await simulate({
       seeds: times(count),
       stepLimit: 2_000_000,
-      faults: variant.isFair ? { crash: 0, stall: 0 } : { crash: 0.005, stall: 0.01 },
+      faults: variant.isFair ? FAIR : { crash: 0.005, stall: 0.01 },
       run: (world) => jobs(world, variant),
     })
     if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(count))
