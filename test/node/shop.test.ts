@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openCoordinator, readJob, triggerJob } from '../../src/coordination/index.js'
 import { Shop } from '../support/shop.js'
 
 /** Long enough to think better of an order, in ms. */
@@ -173,6 +174,13 @@ describe('the example shop', () => {
       expect.stringContaining(`token ${first.token} of the fence "nightly-report" is stale`),
     ])
   }, 60_000)
+
+  test('a job of the shop is run by one of its two processes', async () => {
+    await using coordinator = await openCoordinator(`sqlite:${shop.data}`)
+    await triggerJob(coordinator, 'old-reports', { by: 'ann' })
+    const last = async () => (await readJob(coordinator, 'old-reports')).history.find(({ asked }) => asked)
+    await expect.poll(last, soon).toMatchObject({ outcome: 'succeeded' })
+  })
 
   test('everything goes on after a kill of all of it, where it was', async () => {
     const { order, position } = await place('root', 'ada')

@@ -42,6 +42,10 @@ const ideas = ({ catalog, hasLegacy }) => ({
     [`curl -X POST ${GATEWAY}/reports/late`, 'one that comes late, under the old token, is refused'],
     ['node examples/shop/start.mjs reports 4009', 'or 4010: who was killed comes back, and waits'],
   ],
+  'A job, run each minute by one of these two': [
+    ['npx banyan jobs', 'when it is due, who ran it last, what came of it'],
+    ['npx banyan jobs run old-reports', 'now'],
+  ],
   'Tables of others': [
     ['npx banyan outbox status', 'stock, written with its events in one transaction'],
     ...(hasLegacy

@@ -1,6 +1,6 @@
 // @ts-check
 import { setTimeout as wait } from 'node:timers/promises'
-import { elect, fenced, openCoordinator } from 'banyan/coordination'
+import { elect, fenced, openCoordinator, scheduleJobs } from 'banyan/coordination'
 import { openLog } from 'banyan/events'
 import { problem, startService } from './service.mjs'
 
@@ -9,12 +9,19 @@ const NAME = 'nightly-report'
 const STREAM = 'report-nightly'
 /** How long a day of the shop is, in ms. */
 const DAY = Number(process.env['DAY'] ?? 5_000)
+/** How many reports are kept. */
+const KEPT = 100
 
 const data = `sqlite:${process.env['SHOP_DATA'] ?? 'data'}`
 const log = await openLog(data)
 const coordinator = await openCoordinator(data)
 // Both processes are candidates. One that is killed is gone for the other when its time to live is over.
 const election = elect(coordinator, NAME, { ttl: '3s', onLead: writeReports })
+// Each minute, or `banyan jobs run old-reports`: one of the two, whoever is first.
+const scheduler = scheduleJobs(coordinator, {
+  jobs: { 'old-reports': { every: '1m', retry: {}, run: removeOldReports } },
+  ttl: '3s',
+})
 // Whoever leads stops before anything else does, so that the next one need not wait.
 for (const end of ['SIGTERM', 'disconnect']) process.once(end, () => void election.close())
 
@@ -26,7 +33,7 @@ startService(
     throw problem(404, 'reports are written by themselves')
   },
   async () => {
-    await election.close()
+    await Promise.all([election.close(), scheduler.close()])
     await coordinator.close()
     await log.close()
   },
@@ -68,13 +75,20 @@ async function writeReports(signal, token, term) {
   }
 }
 
+/** If the process dies in the midst of it, the other one does it again: that does no harm. */
+async function removeOldReports() {
+  const last = await log.revision(STREAM)
+  if (last === 'none' || last < KEPT) return
+  await log.truncate({ stream: STREAM, beforeRevision: last + 1 - KEPT })
+}
+
 /**
  * What a leader would do that was stopped in the midst of its work, and goes on when another one has long taken over: it
  * writes under its token, the one before the last.
  */
 async function writeLate() {
   const late = await tokenBeforeTheLast()
-  if (late === undefined) throw problem(404, 'there was one leader only: kill it first')
+  if (late === undefined) throw problem(404, 'all reports are of one leader: kill it first')
   try {
     await fenced(log, { name: NAME, token: late }).append(report({ token: late, pid: process.pid }))
   } catch (error) {
