@@ -183,6 +183,7 @@ export type {
 export { readRegistry, readRegistryHistory } from './registry/read.js'
 export type { RegisteredService, RegistryHappening } from './registry/read.js'
 export { register } from './registry/register.js'
+export { requestDrain } from './registry/request-drain.js'
 export type { Registration, RegistrationEvents } from './registry/register.js'
 export type { Outage } from './view/pulse.js'
 export { openView } from './view/view.js'

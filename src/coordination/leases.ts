@@ -5,6 +5,7 @@ import type { Runtime } from '../core/runtime.js'
 import type { Lease } from './coordinator.js'
 import type { CoordinatorDriver } from './driver.js'
 import { coordinationError } from './errors.js'
+import { LeaseMeter } from './lease-meter.js'
 import { elapsedSince, moment, type Moment } from './lease-clock.js'
 
 /**
@@ -25,6 +26,7 @@ export class Leases {
   readonly #clock: Clock
   readonly #telemetry: Runtime['telemetry']
   readonly #held = new Set<KeptLease>()
+  readonly #meter: LeaseMeter
   #timer: Timer | undefined
   #timerAt = Infinity
 
@@ -32,6 +34,7 @@ export class Leases {
     this.#driver = driver
     this.#clock = clock
     this.#telemetry = telemetry
+    this.#meter = new LeaseMeter(driver.capabilities.driver, telemetry, () => this.size)
   }
 
   /** How many are held. */
@@ -69,6 +72,7 @@ export class Leases {
   /** Releases all. */
   async close(): Promise<void> {
     this.#timer?.cancel()
+    this.#meter.close()
     await Promise.all([...this.#held].map((lease) => lease.release()))
   }
 
@@ -115,13 +119,18 @@ export class Leases {
         leases.map(({ id }) => id),
         within,
       )
+      this.#meter.answered(this.#clock.now() - sent.now)
       for (const [index, lease] of leases.entries()) {
         if (answers[index]) lease.renewed(sent)
         else lease.lose(GONE)
+        this.#meter.renewal(answers[index] ? 'renewed' : 'lost')
       }
     } catch (error) {
       // Tried again when it is next due; the belief in it ends by itself.
-      for (const lease of leases) lease.failure = error
+      for (const lease of leases) {
+        lease.failure = error
+        this.#meter.renewal('failed')
+      }
     }
   }
 }

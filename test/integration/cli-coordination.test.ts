@@ -180,6 +180,17 @@ test('jobs are run, paused and resumed; a lock is taken away', async () => {
   await expect.poll(() => ask('/api/locks')).toMatchObject({ locks: [{ holders: [{ holder: 'web-2:88' }] }] })
 })
 
+test('an instance is asked to leave the registry, and does', async () => {
+  const unknown = await run('registry', 'drain', 'orders', 'o2', ...directly())
+  const asked = await run('registry', 'drain', 'orders', 'o1', '--for', '50ms', ...through())
+  expect(unknown.stderr).toContain('there is no instance "o2" of "orders", did you mean "o1"?')
+  expect(asked.stdout).toMatch(/^o1 at http:\/\/10\.0\.0\.1:1 is asked to leave orders: /)
+  await expect.poll(() => ask('/api/registry')).toEqual({ registry: [] })
+  expect(await ask('/api/registry/orders')).toMatchObject({
+    history: [{ what: 'registered' }, { what: 'removed' }],
+  })
+})
+
 test('a node without a coordinator says so', async () => {
   await closeAll()
   const other = await startCoordination({ driver: 'memory' }, { coordination: undefined })

@@ -28,6 +28,7 @@ test('a node tells what its coordinator is and whether it answers', async () => 
     /^coordination sqlite {2}of one machine, survives power loss {2}answers in /m,
   )
   const metrics = await (await fetch(`${admin}/metrics`)).text()
+  expect(metrics).toContain('banyan_coordination_leases{banyan_coordination_driver="sqlite"} 0')
   expect(metrics).toContain('banyan_coordination_up{banyan_coordination_driver="sqlite"} 1')
 })
 

@@ -124,17 +124,32 @@ function registerRegistry(program: Command): void {
   const registry = group(
     program,
     'registry',
-    'see which instances of services are registered and how they are',
+    'see which instances of services are registered and how they are; drain one',
     `
 Examples:
   banyan registry               every instance
   banyan registry orders        those of one service, and what has happened to them
-  banyan registry --watch       live`,
+  banyan registry --watch       live
+  banyan registry drain orders o1 --for 30s
+                                let one leave in good order`,
   )
   listing(registry, 'list services, or show one; the default').action(
     async (name: string | undefined, options: LookOptions) =>
       (await import('./look.js')).look((await import('./registry.js')).registry, name, options),
   )
+  placed(
+    registry
+      .command('drain')
+      .description('ask an instance to take nothing new, and to leave after a while')
+      .argument('<service>', 'of which service')
+      .argument('<id>', 'of the instance, as registry SERVICE shows it')
+      .option('--for <duration>', 'how long it stays, marked as draining (default: as it was registered)')
+      .option(...ACTOR),
+  )
+    .addHelpText('after', '\nIts process goes on, and does not register it again.')
+    .action(async (service: string, id: string, options: Options & { for?: string }) =>
+      (await import('./steer.js')).drain(service, id, options),
+    )
 }
 
 function group(program: Command, name: string, description: string, examples: string): Command {

@@ -2,6 +2,7 @@ import { sleep, systemClock } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Leader } from '../../coordination/election/picture.js'
 import type { Member } from '../../coordination/line/member.js'
+import type { Instance } from '../../coordination/registry/instance.js'
 import type { ViewName, Views } from '../../node/coordination/views.js'
 import { fetchAdmin, requestAdmin } from '../admin-client.js'
 import { serverSentEvents } from '../events/node-log/server-sent-events.js'
@@ -39,6 +40,10 @@ export function nodeDesk(admin: string): Desk {
     },
     async changeJob(name, action, options) {
       await ask(`${pathOf('jobs', name)}/${action}`, options)
+    },
+    async drain(service, id, options) {
+      const path = `${pathOf('registry', service)}/${encodeURIComponent(id)}/drain`
+      return ((await ask(path, options)) as { asked: Instance }).asked
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }

@@ -1,3 +1,4 @@
+import { parseDuration, type Duration } from '../../core/duration.js'
 import type { JobAction } from '../../node/coordination/operations.js'
 import { confirm } from '../events/confirm.js'
 import { printable } from '../events/show/printable.js'
@@ -69,5 +70,26 @@ export async function changeJob(
     await desk.changeJob(name, action, { by: asker(actor) })
     if (json) output.json({ name })
     else output.add(`${printable(name)} ${DONE[action]}`)
+  })
+}
+
+/** `banyan registry drain`. */
+export async function drain(
+  service: string,
+  id: string,
+  { json, actor, for: time, ...where }: Options & { actor?: string; for?: string },
+): Promise<void> {
+  if (time !== undefined && parseDuration(time) === undefined)
+    throw new UsageError(`--for is a duration such as 10s, not ${time}`)
+  await onCoordinator(where, async ({ desk, output }) => {
+    const asked = await desk.drain(service, id, {
+      by: asker(actor),
+      ...(time !== undefined && { for: time as Duration }),
+    })
+    if (json) output.json(record({ name: service, asked }))
+    else
+      output.add(
+        `${printable(id)} at ${printable(asked.address)} is asked to leave ${printable(service)}: it takes nothing new, and is removed after a while`,
+      )
   })
 }

@@ -8,6 +8,7 @@ import type { Instance } from './instance.js'
 import type { RegisterOptions } from './options.js'
 import { readRegistry, readRegistryHistory } from './read.js'
 import { register } from './register.js'
+import { requestDrain } from './request-drain.js'
 import { SelfCheck } from './self-check.js'
 
 const ORDERS: RegisterOptions = {
@@ -222,6 +223,29 @@ describe('register', () => {
 })
 
 describe('drain', () => {
+  it('is what operators can ask for, of this registration and no later one', async () => {
+    const { connect, runtime } = world()
+    const { coordinator } = connect()
+    const registration = register(coordinator, ORDERS)
+    await registration.ready
+    await requestDrain(coordinator, 'orders', 'one', { for: '10s', holder: 'ada' })
+    await runtime.clock.advance('9s')
+    expect(await instancesOf(coordinator)).toMatchObject([{ draining: true }])
+    await runtime.clock.advance('2s')
+    expect(registration.registered).toBe(false)
+    expect((await coordinator.list('banyan/services/')).entries).toEqual([])
+
+    const next = register(coordinator, ORDERS)
+    await next.ready
+    const key = 'banyan/services/orders/one/drain'
+    await coordinator.put(key, JSON.stringify({ registration: 'of a former life', holder: 'ada' }))
+    await next.update({ weight: 2 })
+    expect(next.draining).toBe(false)
+    await expect(requestDrain(coordinator, 'orders', 'two')).rejects.toMatchObject({
+      code: 'BANYAN_SERVICE_UNKNOWN',
+    })
+  })
+
   it('marks the instance first, and removes it later', async () => {
     const { coordinator } = world().connect()
     const { clock } = coordinator.runtime as ReturnType<typeof virtualRuntime>

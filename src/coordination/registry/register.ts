@@ -29,6 +29,7 @@ import {
   type InstanceUpdate,
   type RegisterOptions,
 } from './options.js'
+import { drainKey, drainRequestIn } from './request-drain.js'
 import { SelfCheck } from './self-check.js'
 
 /**
@@ -334,6 +335,7 @@ class KeptRegistration implements Registration {
 
   /** The key has changed. */
   #look(): void {
+    this.#drainIfAsked()
     if (!this.#isRegistered || this.#revision === undefined) return
     const entry = this.#view.get(this.#key)
     if (entry && this.#isOwn(entry)) return
@@ -341,6 +343,14 @@ class KeptRegistration implements Registration {
     if ((entry?.revision ?? this.#view.revision ?? 0) < this.#revision) return
     this.#lost(entry ? 'another instance has taken its place' : 'it was removed')
     this.#wake?.()
+  }
+
+  /** An operator asks for it, see `requestDrain`. */
+  #drainIfAsked(): void {
+    const request = drainRequestIn(this.#view.get(drainKey(this.#key)))
+    if (request?.registration !== this.#wanted.registration || this.#leaving) return
+    this.#coordinator.runtime.telemetry.log('info', `${this.#key} is drained: ${request.holder} asks for it`)
+    void this.drain(request.for === undefined ? {} : { for: request.for })
   }
 
   #lost(reason: string): void {
@@ -431,6 +441,7 @@ class KeptRegistration implements Registration {
     this.#end()
     await this.#keeping
     await this.#remove()
+    await this.#forgetRequest()
     this.#isRegistered = false
   }
 
@@ -451,6 +462,13 @@ class KeptRegistration implements Registration {
         await sleep(clock, backoffWait(RETRY, ++failures, 'equal', random))
       }
     }
+  }
+
+  async #forgetRequest(): Promise<void> {
+    const key = drainKey(this.#key)
+    if (!this.#view.get(key)) return
+    // What is left of it is about this registration, and nobody else minds.
+    await this.#coordinator.delete(key).catch(() => undefined)
   }
 
   #isOwn({ value }: Entry): boolean {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { parseDuration } from '../../core/duration.js'
+import { parseDuration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { CoordinationActions } from '../coordination/operations.js'
@@ -32,7 +32,7 @@ interface Given {
   readonly by: string
   readonly to?: string
   readonly token?: number
-  readonly for?: string
+  readonly for?: Duration
 }
 
 const ACTIONS: Readonly<Record<string, Action>> = {
@@ -48,6 +48,14 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     do: async (actions, [name = ''], { token }) => ({
       name,
       released: await actions.release(name, token === undefined ? {} : { token }),
+    }),
+  },
+  'registry/drain': {
+    fields: { for: 'duration', by: 'text' },
+    names: 2,
+    do: async (actions, [name = '', id = ''], { by, for: time }) => ({
+      name,
+      asked: await actions.drain(name, id, { by, ...(time !== undefined && { for: time }) }),
     }),
   },
   ...Object.fromEntries(
@@ -75,6 +83,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
  * | `POST /api/elections/{name}/hand-over` | `{ "to"?: holder, "by"?: text }`: asks who leads to hand over: 202 |
  * | `POST /api/locks/{name}/release` | `{ "token"?: number }`: takes it away from who holds it |
  * | `POST /api/jobs/{name}/run`, `.../pause`, `.../resume` | `{ "by"?: text }` |
+ * | `POST /api/registry/{service}/{id}/drain` | `{ "for"?: duration, "by"?: text }`: asks an instance to leave: 202 |
  */
 export async function coordinationReply(
   request: IncomingMessage,
@@ -150,7 +159,10 @@ function givenIn(text: string, fields: Fields): Given | string {
 function nothingHere(part: ViewName): Reply {
   const posts = Object.keys(ACTIONS)
     .filter((each) => each.startsWith(`${part}/`))
-    .map((each) => `/api/${part}/{name}/${each.slice(part.length + 1)}`)
+    .map(
+      (each) =>
+        `/api/${part}/{name}/${ACTIONS[each]?.names === 2 ? '{id}/' : ''}${each.slice(part.length + 1)}`,
+    )
   return problem(
     404,
     `There is nothing here. Try /api/${part}, /api/${part}/{name}${posts.length > 0 ? `, or POST to ${posts.join(', ')}` : ''}.`,

@@ -1,3 +1,4 @@
+import type { Duration } from '../../core/duration.js'
 import type { Coordinator } from '../../coordination/coordinator.js'
 import type { Leader } from '../../coordination/election/picture.js'
 import { requestHandOver } from '../../coordination/election/request.js'
@@ -5,7 +6,9 @@ import { coordinationError } from '../../coordination/errors.js'
 import { pauseJob, resumeJob, triggerJob } from '../../coordination/jobs/operate.js'
 import type { Member } from '../../coordination/line/member.js'
 import { forceUnlock } from '../../coordination/lock/read-locks.js'
-import { detailOf } from './views.js'
+import type { Instance } from '../../coordination/registry/instance.js'
+import { requestDrain } from '../../coordination/registry/request-drain.js'
+import { detailOf, hintOf } from './views.js'
 
 /** What an operator can do to a job. */
 export type JobAction = 'run' | 'pause' | 'resume'
@@ -27,6 +30,13 @@ export interface CoordinationActions {
    */
   release(name: string, options: { token?: number }): Promise<readonly Member[]>
   changeJob(name: string, action: JobAction, options: { by: string }): Promise<void>
+  /**
+   * Asks an instance to leave the registry.
+   *
+   * @param options.for - how long it stays, marked as draining; default as it was registered
+   * @returns who was asked
+   */
+  drain(service: string, id: string, options: { for?: Duration; by: string }): Promise<Instance>
 }
 
 /** What operators do, on a coordinator. */
@@ -51,6 +61,16 @@ export function actionsOn(coordinator: Coordinator): CoordinationActions {
       if (action === 'run') await triggerJob(coordinator, name, { by })
       else if (action === 'pause') await pauseJob(coordinator, name, { by })
       else await resumeJob(coordinator, name)
+    },
+    async drain(service, id, { by, for: time }) {
+      const { instances } = await detailOf('registry', service, coordinator)
+      const ids = instances.map((each) => each.id)
+      if (!ids.includes(id))
+        throw coordinationError(
+          'BANYAN_SERVICE_UNKNOWN',
+          `there is no instance ${JSON.stringify(id)} of ${JSON.stringify(service)}${hintOf(id, ids, 'there is none')}`,
+        )
+      return requestDrain(coordinator, service, id, { holder: by, ...(time !== undefined && { for: time }) })
     },
   }
 }
