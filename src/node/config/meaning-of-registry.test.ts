@@ -65,7 +65,6 @@ ${services}`
     ['orders: { health: { check: http://x } }', 'register.orders.address'],
     ['orders: { address: x, health: { check: ftp://x } }', 'must be a URL such as'],
     ['orders: { address: x, health: { interval: 1s } }', 'needs `check`'],
-    ['orders: { address: x, health: { check: http://x, timeout: 10s } }', 'is longer than the interval'],
     ['a: { service: orders, address: x, id: one }, orders: { address: y, id: one }', 'is that of `a`, too'],
     ['orders: { adress: x }', 'adress'],
   ])('of { %s } is told', (entries, problem) => {
