@@ -16,6 +16,7 @@ const parts = {
   sagas: async () => (await import('./sagas.mjs')).sagas(),
   cdc: async () => (await import('./cdc.mjs')).cdc(),
   etcd: async () => (await import('./etcd.mjs')).etcd(),
+  registry: async () => (await import('./registry.mjs')).registry(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)

@@ -98,8 +98,8 @@ function load(url: string) {
 
 test('instances come, are killed and drained under load, and no request is lost', async () => {
   const path = registry()
-  const [one, { gateway, state }] = await Promise.all([start(path, 'one'), startNode(path)])
-  await one.ready
+  const one = start(path, 'one')
+  const [{ gateway, state }] = await Promise.all([startNode(path), one.ready])
   const clients = load(gateway)
   await clients.until(() => clients.answers.has('one'))
   // Until somebody was registered, there was nobody.

@@ -116,6 +116,7 @@ export interface DiscoveryEvents extends Record<string, unknown> {
 
 /** What has become different among the instances that were asked for. */
 export interface InstancesChange {
+  /** All that there are now. */
   readonly instances: readonly Instance[]
   readonly added: readonly Instance[]
   readonly removed: readonly Instance[]
@@ -276,8 +277,17 @@ class FollowedService implements Discovery {
       if (after && this.#isWanted(after)) (was ? updated : added).push(after)
       else if (was) removed.push(before)
     }
-    if (added.length + updated.length + removed.length > 0)
-      this.#observers.emit('change', { instances: this.instances(), added, updated, removed })
+    if (added.length + updated.length + removed.length === 0) return
+    const now = (): readonly Instance[] => this.instances()
+    this.#observers.emit('change', {
+      added,
+      updated,
+      removed,
+      // Of thousands, most changes are of one.
+      get instances() {
+        return now()
+      },
+    })
   }
 
   #wakeLater(): void {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Timer } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
 import {
   discover,
@@ -15,6 +16,9 @@ import type {
   FoundEndpoint,
   RegistryQuery,
 } from '../../traffic/gateway/index.js'
+
+/** Changes that follow each other within this time are taken together, in ms: a gateway has more to do than to keep lists. */
+const TOGETHER = 10
 
 /**
  * The registry as a gateway looks for endpoints there. Who asks for the same shares what is known, so that a change of the
@@ -81,6 +85,8 @@ class SharedEndpoints {
   /** Addresses that cannot be endpoints; said once. */
   readonly #refused = new Set<string>()
   #discovery: Discovery | undefined
+  #lookedAt = -Infinity
+  #timer: Timer | undefined
 
   constructor(service: string, tags: readonly string[], runtime: Runtime) {
     this.#service = service
@@ -92,7 +98,7 @@ class SharedEndpoints {
     const discovery = discover(coordinator, this.#service, { tag: this.#tags, healthy: false })
     this.#discovery = discovery
     discovery.on('change', () => {
-      if (this.endpoints) this.#look(discovery)
+      if (this.endpoints) this.#lookSoon(discovery)
     })
     discovery.ready.then(
       () => this.#look(discovery),
@@ -112,10 +118,24 @@ class SharedEndpoints {
   }
 
   close(): void {
+    this.#timer?.cancel()
     void this.#discovery?.close()
   }
 
+  /** The first of several changes at once, the others together. */
+  #lookSoon(discovery: Discovery): void {
+    const { clock } = this.#runtime
+    if (this.#timer) return
+    if (clock.now() - this.#lookedAt >= TOGETHER) this.#look(discovery)
+    else
+      this.#timer = clock.schedule(this.#lookedAt + TOGETHER, () => {
+        this.#timer = undefined
+        this.#look(discovery)
+      })
+  }
+
   #look(discovery: Discovery): void {
+    this.#lookedAt = this.#runtime.clock.now()
     const endpoints = this.#endpointsOf(discovery.instances())
     if (isDeepStrictEqual(endpoints, this.endpoints)) return
     this.endpoints = endpoints
