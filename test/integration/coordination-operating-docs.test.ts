@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, expect, test } from 'vitest'
+import { blockOf } from '../support/example.js'
+
+/** The examples of docs/coordination/operating.md, run one after the other beside the program that stands there. */
+
+const PAGE = 'coordination/operating.md'
+const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname
+const folder = mkdtempSync(join(tmpdir(), 'banyan-operating-docs-'))
+mkdirSync(join(folder, 'node_modules'))
+symlinkSync(process.cwd(), join(folder, 'node_modules/banyan'))
+writeFileSync(join(folder, 'application.mjs'), blockOf(PAGE, 'js'))
+
+const application = spawn(process.execPath, ['application.mjs'], {
+  cwd: folder,
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+afterAll(async () => {
+  const ended = new Promise((resolve) => application.once('close', resolve))
+  application.kill('SIGKILL')
+  await ended
+  rmSync(folder, { recursive: true })
+})
+
+/** What differs each time: numbers, times, and so how wide columns are. */
+function general(text: string): string {
+  return text
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replace(/\b\d+(\.\d+)?(ms|s|m|h|d)?\b/g, 'N')
+    .replace(/ +/g, ' ')
+}
+
+function run(command: string): Promise<string> {
+  const shim = `banyan() { "${process.execPath}" "${MAIN}" "$@" 2>&1; }\n`
+  const env = { ...process.env, NO_COLOR: '1', BANYAN_COORDINATOR: 'sqlite:./data' }
+  const child = spawn('bash', ['-c', shim + command], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  return new Promise((resolve) => child.once('close', () => resolve(output)))
+}
+
+test('every example of the page prints what it says', async () => {
+  for await (const line of createInterface({ input: application.stdout })) if (line === 'ready') break
+  const page = readFileSync(`docs/${PAGE}`, 'utf8')
+  const blocks = Array.from(page.matchAll(/^```console\n([^]*?)^```$/gm), ([, block]) => block!)
+  const examples = blocks.flatMap((block) => block.split(/^(?=\$ )/m))
+  expect(examples.length).toBeGreaterThan(8)
+  for (const example of examples) {
+    const end = example.indexOf('\n')
+    const command = example.slice(2, end)
+    expect(general(`$ ${command}\n${await run(command)}`)).toBe(general(example))
+  }
+}, 60_000)
