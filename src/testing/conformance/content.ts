@@ -305,7 +305,7 @@ export const contentCases: readonly CaseDefinition[] = [
       for (const [code, commit] of commits)
         await refuses(
           log.append(commit as Parameters<typeof log.append>[0]),
-          code as Parameters<typeof refuses>[1],
+          code,
           code,
         )
       assert.equal(await log.head(), '0')
