@@ -303,11 +303,7 @@ export const contentCases: readonly CaseDefinition[] = [
         ],
       ]
       for (const [code, commit] of commits)
-        await refuses(
-          log.append(commit as Parameters<typeof log.append>[0]),
-          code,
-          code,
-        )
+        await refuses(log.append(commit as Parameters<typeof log.append>[0]), code, code)
       assert.equal(await log.head(), '0')
     },
   },
