@@ -2,7 +2,7 @@ import { formatDuration } from '../../core/duration.js'
 import type { ElectionPicture } from '../../coordination/election/read-elections.js'
 import type { ElectionStatus } from '../../node/coordination/views.js'
 import { printable } from '../events/show/printable.js'
-import { paint, table, type Column } from '../paint.js'
+import { clip, paint, table, type Column } from '../paint.js'
 import type { Look } from './look.js'
 import { agoText, momentText, nameText, namesText, page } from './text.js'
 
@@ -13,7 +13,7 @@ export const leaders: Look<'elections'> = {
   table: (all, now, width) =>
     table(
       COLUMNS,
-      all.map((each) => row(each, now)),
+      all.map((each) => row(each, now, Math.max(SHORTEST, width * SHARE))),
       width,
     ),
   page: electionPage,
@@ -27,11 +27,15 @@ const COLUMNS: Column[] = [
   { heading: 'CANDIDATES' },
 ]
 
-function row({ name, leader, candidates, request }: ElectionStatus, now: number): string[] {
+/** The part of a line that a name may take, so that tokens are seen behind long ones; and what it may take in any case. */
+const SHARE = 0.3
+const SHORTEST = 16
+
+function row({ name, leader, candidates, request }: ElectionStatus, now: number, most: number): string[] {
   return [
-    nameText(name),
+    clip(nameText(name), Math.floor(most)),
     leader
-      ? `${printable(leader.holder)}${request ? paint('yellow', ' (asked to hand over)') : ''}`
+      ? `${clip(printable(leader.holder), Math.floor(most))}${request ? paint('yellow', ' (asked to hand over)') : ''}`
       : paint('red', 'nobody'),
     leader ? String(leader.token) : '-',
     leader ? agoText(leader.since, now) : '-',
