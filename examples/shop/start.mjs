@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { watchNpm } from './runner/parent.mjs'
 import { free } from './runner/ports.mjs'
 import { openPostgres } from './runner/postgres.mjs'
-import { ADMIN, SERVICES, legacy, ready, startNode, startService } from './runner/processes.mjs'
+import { ADMIN, SERVICES, SPARES, legacy, ready, startNode, startService } from './runner/processes.mjs'
 import { welcome } from './runner/welcome.mjs'
 
 /** Signals within that time are one, in ms. */
@@ -76,10 +76,10 @@ async function bringNodeBack() {
  */
 async function bringBack(name, port) {
   const { SHOP_POSTGRES: postgres } = process.env
-  const services = [...SERVICES, ...(postgres ? [legacy(postgres)] : [])]
+  const services = [...SERVICES, ...SPARES, ...(postgres ? [legacy(postgres)] : [])]
   const service = services.find((each) => each.name === name && each.port === port)
   const known = [...services, { name: 'node', port: '' }].map((each) => `${each.name} ${each.port}`.trim())
   if (!service) throw new Error(`There is no ${name} ${port}; there are: ${known.join(', ')}`)
   const child = await startService(service)
-  console.log(`${name} on ${port} is back, pid ${child.pid}`)
+  console.log(`${name} on ${port} ${SPARES.includes(service) ? 'has joined' : 'is back'}, pid ${child.pid}`)
 }

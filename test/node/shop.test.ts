@@ -175,7 +175,21 @@ describe('the example shop', () => {
     ])
   }, 60_000)
 
-  test('a job of the shop is run by one of its two processes', async () => {
+  test('one more process registers itself and takes its turn; when it leaves nobody notices', async () => {
+    const more = await shop.startAgain('reports', '4011')
+    const servedBy = async () => {
+      const { status, body } = await shop.ask('/reports/')
+      return status === 200 ? String(body['servedBy']) : status
+    }
+    await expect.poll(servedBy, soon).toContain('reports on 4011')
+    const over = new AbortController()
+    more.once('close', () => over.abort())
+    more.kill('SIGTERM')
+    while (!over.signal.aborted) expect(await servedBy()).toContain('reports on')
+    for (let count = 0; count < 10; count++) expect(await servedBy()).not.toContain('4011')
+  })
+
+  test('a job of the shop is run by one of its processes', async () => {
     await using coordinator = await openCoordinator(`sqlite:${shop.data}`)
     await triggerJob(coordinator, 'old-reports', { by: 'ann' })
     const last = async () => (await readJob(coordinator, 'old-reports')).history.find(({ asked }) => asked)

@@ -86,14 +86,14 @@ export class Shop {
       process.kill(Number(pid), 'SIGKILL')
   }
 
-  /** Starts one process again that was killed, and waits until it is back; it ends with the test. */
+  /** Starts one process, again if it was killed, and waits until it is there; it ends with the test. */
   async startAgain(...names: string[]): Promise<ChildProcess> {
     const args = [join(this.#root, 'examples/shop/start.mjs'), ...names]
     const again = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env: this.#env })
     const out = again.stdout.setEncoding('utf8')
     for await (const text of out.iterator({ destroyOnReturn: false }))
-      if (String(text).includes('is back')) return again
-    throw new Error(`${names.join(' ')} did not come back`)
+      if (/is back|has joined/.test(String(text))) return again
+    throw new Error(`${names.join(' ')} did not come`)
   }
 
   remove(): void {

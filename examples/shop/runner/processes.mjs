@@ -41,6 +41,13 @@ export const SERVICES = [
 ]
 
 /**
+ * Not there at first: another one, which the gateway finds in the registry.
+ *
+ * @type {Service[]}
+ */
+export const SPARES = [{ name: 'reports', port: 4011 }]
+
+/**
  * An old system on PostgreSQL.
  *
  * @param {string} url

@@ -42,7 +42,12 @@ const ideas = ({ catalog, hasLegacy }) => ({
     [`curl -X POST ${GATEWAY}/reports/late`, 'one that comes late, under the old token, is refused'],
     ['node examples/shop/start.mjs reports 4009', 'or 4010: who was killed comes back, and waits'],
   ],
-  'A job, run each minute by one of these two': [
+  'Who is where: processes that say so themselves': [
+    ['node examples/shop/start.mjs reports 4011', 'one more, of which no configuration knows'],
+    [`curl ${GATEWAY}/reports/`, 'servedBy: 4011 too takes its turn'],
+    ['npx banyan registry reports', 'all of them, and how they are'],
+  ],
+  'A job, run each minute by one of them': [
     ['npx banyan jobs', 'when it is due, who ran it last, what came of it'],
     ['npx banyan jobs run old-reports', 'now'],
   ],

@@ -1,6 +1,6 @@
 // @ts-check
 import { setTimeout as wait } from 'node:timers/promises'
-import { elect, fenced, openCoordinator, scheduleJobs } from 'banyan/coordination'
+import { elect, fenced, openCoordinator, register, scheduleJobs } from 'banyan/coordination'
 import { openLog } from 'banyan/events'
 import { problem, startService } from './service.mjs'
 
@@ -9,22 +9,21 @@ const NAME = 'nightly-report'
 const STREAM = 'report-nightly'
 /** How long a day of the shop is, in ms. */
 const DAY = Number(process.env['DAY'] ?? 5_000)
+/** When a process that was killed is gone for the others; how long one that leaves is still there for the gateway. */
+const ALIVE = /** @type {const} */ ({ ttl: '3s', drain: '300ms' })
 /** How many reports are kept. */
 const KEPT = 100
 
 const data = `sqlite:${process.env['SHOP_DATA'] ?? 'data'}`
 const log = await openLog(data)
 const coordinator = await openCoordinator(data)
-// Both processes are candidates. One that is killed is gone for the other when its time to live is over.
-const election = elect(coordinator, NAME, { ttl: '3s', onLead: writeReports })
-// Each minute, or `banyan jobs run old-reports`: one of the two, whoever is first.
+// All processes of the service are candidates.
+const election = elect(coordinator, NAME, { ttl: ALIVE.ttl, onLead: writeReports })
+// Each minute, or `banyan jobs run old-reports`: one of them, whoever is first.
 const scheduler = scheduleJobs(coordinator, {
   jobs: { 'old-reports': { every: '1m', retry: {}, run: removeOldReports } },
-  ttl: '3s',
+  ttl: ALIVE.ttl,
 })
-// Whoever leads stops before anything else does, so that the next one need not wait.
-for (const end of ['SIGTERM', 'disconnect']) process.once(end, () => void election.close())
-
 startService(
   'reports',
   async (request, url) => {
@@ -33,11 +32,29 @@ startService(
     throw problem(404, 'reports are written by themselves')
   },
   async () => {
-    await Promise.all([election.close(), scheduler.close()])
+    await scheduler.close()
     await coordinator.close()
     await log.close()
   },
+  { arrive, depart },
 )
+
+/** @type {import('banyan/coordination').Registration | undefined} */
+let registration
+
+/** From now on the gateway knows where it is, as long as it lives. */
+async function arrive() {
+  const port = process.env['PORT']
+  const address = `http://127.0.0.1:${port}`
+  // Killed and started again it takes the place that it had.
+  registration = register(coordinator, { service: 'reports', id: `reports-${port}`, address, ...ALIVE })
+  await registration.ready
+}
+
+/** The gateway sends it nothing more, and the next one leads, while it still answers. */
+async function depart() {
+  await Promise.all([election.close(), registration?.close()])
+}
 
 /**
  * What the leader does: each night it writes what was sold so far, if anything has changed.

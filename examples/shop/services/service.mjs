@@ -12,8 +12,10 @@ import { text } from 'node:stream/consumers'
  * @param {(request: Request, url: URL, response: Response) => unknown} answer returns what to send as JSON, or throws a
  *   {@link problem}
  * @param {() => unknown} close what is to be closed in the end
+ * @param {{ arrive?: () => unknown, depart?: () => unknown }} hooks `arrive`: what is done before it says that it is ready;
+ *   `depart`: what is done before it stops listening
  */
-export function startService(name, answer, close = () => undefined) {
+export function startService(name, answer, close = () => undefined, { arrive, depart } = {}) {
   const port = Number(process.env['PORT'])
   const servedBy = `${name} on ${port}, pid ${process.pid}`
   const server = createServer((request, response) => {
@@ -35,16 +37,23 @@ export function startService(name, answer, close = () => undefined) {
       response.end(JSON.stringify({ .../** @type {object} */ (body), servedBy }))
     })()
   })
-  server.listen(port, '127.0.0.1', () => {
+  server.listen(port, '127.0.0.1', async () => {
+    try {
+      await arrive?.()
+    } catch (error) {
+      fail(/** @type {Error} */ (error))
+    }
     // The runner may have gone before anybody listened for that.
     if (process.connected === false) leave()
     else process.send?.('ready')
   })
-  server.on('error', (error) => {
+  const fail = (/** @type {Error} */ error) => {
     console.error(`${name}: ${error.message}`)
     process.exit(1)
-  })
-  const leave = () => {
+  }
+  server.on('error', fail)
+  const leave = async () => {
+    await depart?.()
     server.close(() => void Promise.resolve(close()).finally(() => process.exit(0)))
     server.closeIdleConnections()
   }
