@@ -117,7 +117,7 @@ describe.each(['queue', 'record'] as const)('an election by %s', (algorithm) => 
     cut = false
     await all.clock.advance('1m')
     expect(leads([a, b])).toEqual([false, true])
-    expect(states.slice(0, 3)).toEqual(['leading', 'stopping', 'follower'])
+    expect(states.slice(0, 4)).toEqual(['leading', 'stopping', 'candidate', 'follower'])
     await b.close()
     await all.clock.advance('1s')
     expect(a.term!.token).toBeGreaterThan(term!.token)

@@ -78,6 +78,8 @@ class RunningElection implements Election {
   #state: ElectionState = { kind: 'candidate' }
   #candidacy: Candidacy | undefined
   #leading: Leadership | undefined
+  /** The last term of its own: who still sees that key does not see another leader. */
+  #lastToken: number | undefined
   /** What the work of the last term has failed with. */
   #failure: unknown
   /** What keeps it from seeing, or from taking part. */
@@ -220,7 +222,7 @@ class RunningElection implements Election {
 
   /** Whether what can be seen ends the present term. */
   #judge(): void {
-    const { outlook, settings } = this.#context
+    const { coordinator, outlook, settings, keys } = this.#context
     const { leader, request, candidates, revision } = outlook.picture!
     const leading = this.#leading
     // What was seen may be from before.
@@ -230,6 +232,8 @@ class RunningElection implements Election {
     else if (request?.token === token) leading.stop('handed over')
     else if (candidates.some((each) => each.preempt && isWantedMore(each, settings)))
       leading.stop('preempted')
+    // It was for a term before this one. Left there, the next leader sees to it.
+    else if (request) coordinator.delete(keys.request, { expected: request.revision }).catch(() => undefined)
   }
 
   async #beCandidate(preempts: boolean): Promise<Won | undefined> {
@@ -265,15 +269,12 @@ class RunningElection implements Election {
   }
 
   #began({ token, since }: Won): void {
-    const { coordinator, outlook, settings, keys } = this.#context
+    this.#lastToken = token
+    const { coordinator, outlook, settings } = this.#context
     this.#meter.began(coordinator.runtime.clock.now() - outlook.vacancy.since)
     this.#history.began({ holder: settings.holder, token, since })
     this.#failure = undefined
     this.#become({ kind: 'leading', token, since })
-    const request = outlook.picture?.request
-    if (!request || request.token === token) return
-    // It was for somebody who does not lead any more. Left there, the next one sees to it.
-    coordinator.delete(keys.request, { expected: request.revision }).catch(() => undefined)
   }
 
   #stopping(): void {
@@ -298,7 +299,8 @@ class RunningElection implements Election {
   /** Says what it is, while it does not lead. */
   #report(): void {
     if (this.#leading || this.#state.kind === 'closed') return
-    const leader = this.#context.outlook.picture?.leader
+    const seen = this.#context.outlook.picture?.leader
+    const leader = seen?.token === this.#lastToken ? undefined : seen
     const place = this.#candidacy?.place
     const rest = { ...(place !== undefined && { place }), ...this.#failureField() }
     this.#become(

@@ -38,6 +38,8 @@ export interface HandOverRequest {
   readonly to?: string
   /** Who asks. */
   readonly holder: string
+  /** Of the key that says so. */
+  readonly revision: number
 }
 
 /** A leader, with what tells it from another term of the same process. */
@@ -55,7 +57,7 @@ export interface Picture {
   readonly leader: LeaderKey | undefined
   /** Who comes next comes first. */
   readonly candidates: readonly Candidate[]
-  readonly request: (HandOverRequest & { readonly revision: number }) | undefined
+  readonly request: HandOverRequest | undefined
 }
 
 /** Reads the keys of an election. */
@@ -69,7 +71,7 @@ export function pictureOf(keys: ElectionKeys, { entries, revision }: Mirrored): 
   return {
     revision,
     leader: leader && leaderOf(leader),
-    request: request && asked && { ...asked, revision: request.revision },
+    request: asked,
     candidates: candidates.sort((a, b) => compare(a, b, asked?.to)),
   }
 }
@@ -118,7 +120,8 @@ function standingOf({ priority, preferred }: Readonly<Record<string, unknown>>):
 
 function requestOf(entry: Entry): HandOverRequest {
   const { token, to, holder } = fieldsOf(entry)
-  return { token: Number(token), ...(typeof to === 'string' && { to }), holder: String(holder) }
+  const { revision } = entry
+  return { token: Number(token), ...(typeof to === 'string' && { to }), holder: String(holder), revision }
 }
 
 function compare(a: Candidate, b: Candidate, to: string | undefined): number {

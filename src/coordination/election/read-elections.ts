@@ -41,11 +41,7 @@ export async function readElections(coordinator: Coordinator): Promise<ElectionP
       name,
       leader: leader && publicLeader(leader),
       candidates,
-      request: request && {
-        token: request.token,
-        ...(request.to !== undefined && { to: request.to }),
-        holder: request.holder,
-      },
+      request: request?.token === leader?.token ? request : undefined,
       history: past.get(name) ?? [],
     }
   }).sort((a, b) => (a.name < b.name ? -1 : 1))
