@@ -2,9 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { afterEach, expect, test } from 'vitest'
 import { openCoordinator, readRegistry } from '../../src/coordination/index.js'
-import type { NodeState } from '../../src/node/node.js'
+import { systemClock } from '../../src/core/clock.js'
+import { createLog } from '../../src/node/log.js'
+import { Node, type NodeSpec, type NodeState } from '../../src/node/node.js'
 import { Child } from '../faults/support/child.js'
 import { Cli, configFile, run } from '../support/cli.js'
 import { FleetMember } from '../support/fleet.js'
@@ -169,4 +172,59 @@ test('nodes of one machine make one system: what one registers, another finds', 
   await near.stop('SIGTERM')
   while ((await state()).services['orders']!.endpoints.length > 0);
   expect((await fetch(gateway)).status).toBe(503)
+})
+
+test('a node whose registry cannot be reached starts, says so, and serves what is elsewhere', async () => {
+  const prices = await FleetMember.open()
+  const { node, gateway, admin, state } = await startNode('', {
+    // Nobody listens there.
+    coordination: { driver: 'etcd', url: 'etcd://127.0.0.1:1' },
+    services: {
+      orders: { registry: 'orders', outliers: true, policy: 'patient' },
+      prices: { endpoints: [prices.url] },
+    },
+    routes: {
+      orders: { match: { path: '/orders' }, to: 'orders' },
+      prices: { match: { path: '/prices' }, to: 'prices' },
+    },
+  })
+  expect((await fetch(`${gateway}/prices`)).status).toBe(200)
+  expect((await fetch(`${gateway}/orders`)).status).toBe(503)
+  const ready = await fetch(`${admin}/readyz`)
+  expect(ready.status).toBe(503)
+  expect(await ready.json()).toMatchObject({ status: 'waiting', services: ['orders'] })
+  expect((await state()).services['orders']!.registry).toMatchObject({ known: false })
+  const { stdout } = await run('status', '--once', '--admin', admin)
+  expect(stdout).toContain('the registry has not answered')
+  expect(node.stderr + node.stdout).toContain('the coordinator cannot be reached')
+})
+
+test('what a node registers follows its configuration, and what cannot be is told', async () => {
+  const log = createLog(new PassThrough().resume(), systemClock)
+  const entry = { address: 'http://10.0.0.1:4001', drain: 0 }
+  const spec = (register: NonNullable<NodeSpec['register']>): NodeSpec => ({
+    listen: ['127.0.0.1:0'],
+    admin: false,
+    limits: {},
+    trust: [],
+    drain: { delay: 0, grace: 0 },
+    services: {},
+    policies: {},
+    routes: { all: { match: {}, respond: { status: 204 } } },
+    coordination: { driver: 'memory' },
+    register,
+  })
+  const node = await Node.create(spec({ orders: entry, prices: { ...entry, ttl: 1 } }), log)
+  open.push({ close: () => node.stop(AbortSignal.abort()) })
+  await node.start()
+  const registered = async () => (await node.fullState()).registered!
+  while (!(await registered())['orders']!.registered);
+  expect((await registered())['prices']).toMatchObject({
+    registered: false,
+    problem: expect.stringContaining('leases of') as string,
+  })
+  await node.apply(spec({ orders: { ...entry, version: '2' }, prices: entry }))
+  while (!Object.values(await registered()).every((each) => each.registered));
+  await node.apply(spec({ prices: entry }))
+  expect(Object.keys(await registered())).toEqual(['prices'])
 })

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import { register, type Coordinator, type Registration } from '../../coordination/index.js'
 import type { RegisterSpec } from '../spec.js'
@@ -62,27 +63,37 @@ export class Registrations {
 /** One instance that is kept in the registry. */
 class Kept {
   readonly spec: RegisterSpec
-  readonly #registration: Registration
+  readonly #service: string
+  readonly #registration: Registration | undefined
   #problem: string | undefined
 
   constructor(name: string, spec: RegisterSpec, coordinator: Coordinator, { telemetry }: Runtime) {
     this.spec = spec
     const { service = name, ...options } = spec
-    this.#registration = register(coordinator, { service, ...options })
+    this.#service = service
+    try {
+      this.#registration = register(coordinator, { service, ...options })
+    } catch (error) {
+      // What this driver cannot keep, such as so short a lease, is no reason to end the node.
+      if (!(error instanceof BanyanError)) throw error
+      this.#problem = error.message
+      telemetry.log('error', `register.${name}: ${error.message}`)
+      return
+    }
     const about = { 'banyan.service': service, 'banyan.instance': this.#registration.id }
     this.#registration.on('registered', () => telemetry.log('info', 'registered', about))
     this.#registration.on('failed', ({ message }) => (this.#problem = message))
   }
 
   state(): RegisteredState {
-    const { service, id, registered, state, draining } = this.#registration
+    const { id = '', registered = false, state = 'critical', draining = false } = this.#registration ?? {}
     return {
-      ...{ service, id, address: this.spec.address, registered, state, draining },
+      ...{ service: this.#service, id, address: this.spec.address, registered, state, draining },
       ...(this.#problem !== undefined && { problem: this.#problem }),
     }
   }
 
-  close(now?: AbortSignal): Promise<void> {
-    return this.#registration.drain(now ? { signal: now } : {})
+  async close(now?: AbortSignal): Promise<void> {
+    await this.#registration?.drain(now ? { signal: now } : {})
   }
 }
