@@ -88,8 +88,11 @@ class PostgresCoordinator implements CoordinatorDriver {
     const know = (revision: number): number => (this.#known = Math.max(this.#known, revision))
     this.#reader = new Reader(connections, schema, retryFor)
     this.#watcher = new Watcher(async () => know(await this.#reader.head()), poll, clock)
-    this.#writer = new Writer(connections, schema, (revision) => this.#watcher.appended(know(revision)))
-    this.#heart = new Heart(connections, schema, clock, () => this.#known, know)
+    const known = (): number => this.#known
+    this.#writer = new Writer(connections, schema, known, (revision) =>
+      this.#watcher.appended(know(revision)),
+    )
+    this.#heart = new Heart(connections, schema, clock, known, know)
     this.#feed = new Feed({
       page: async (prefix, after, limit): Promise<HistoryPage> => {
         const page = await this.#reader.page(prefix, after, limit)
@@ -113,8 +116,8 @@ class PostgresCoordinator implements CoordinatorDriver {
 
   /** Sees that this is the primary, and takes part in telling the time. */
   async begin(): Promise<void> {
-    await this.#heart.beat()
-    if (this.#settings.countAbsence) {
+    const absent = await this.#heart.beat()
+    if (absent && this.#settings.countAbsence) {
       await sleep(this.#clock, ATTENDED_MS)
       await this.#heart.beat(true)
     }

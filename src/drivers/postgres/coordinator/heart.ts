@@ -6,8 +6,15 @@ const LONGEST_MS = 1000
 /** How many changes a slice of compaction removes. */
 const SLICE = 5000
 
-/** What `beat` answers: its mark, the last revision, the time to the next beat, whether to beat at once, and to compact. */
-type Answer = [mark: string, revision: number, period: number, more: boolean, compactable: boolean]
+/** What `beat` answers; see there. */
+type Answer = [
+  mark: string,
+  revision: number,
+  period: number,
+  more: boolean,
+  compactable: boolean,
+  absent: boolean,
+]
 
 /**
  * Beats: says now and then that time goes by, and how much, which is what leases end by. Every process that is connected
@@ -50,8 +57,9 @@ export class Heart {
    * Beats once.
    *
    * @param alone - whether the time in which nobody was connected counts, as the clock of the server has it
+   * @returns whether nobody seems to have been connected before
    */
-  async beat(alone = false): Promise<void> {
+  async beat(alone = false): Promise<boolean> {
     // What it waits for a connection is not counted, nor is the way of the answer: less than has passed is never too much.
     const passed = Math.max(0, Math.floor(this.#clock.now() - this.#since))
     const [[answer] = []] = await this.#connections.readOnce(`SELECT ${this.#schema}.beat($1, $2, $3, $4)`, [
@@ -60,7 +68,7 @@ export class Heart {
       this.#known(),
       alone,
     ])
-    const [mark, revision, period, more, compactable] = JSON.parse(answer!) as Answer
+    const [mark, revision, period, more, compactable, absent] = JSON.parse(answer!) as Answer
     if (mark !== this.#mark) {
       this.#mark = mark
       this.#since = this.#clock.now()
@@ -68,6 +76,7 @@ export class Heart {
     this.#period = more ? 0 : period
     this.#told(revision)
     if (compactable && !this.#closed) await this.#compact()
+    return absent
   }
 
   /** Beats from now on. */

@@ -42,14 +42,24 @@ type Answer =
 export class Writer {
   readonly #connections: Connections
   readonly #statement: string
+  readonly #known: () => number
   readonly #wrote: (revision: number) => void
   #waiting: Waiting[] = []
   #running = false
 
-  /** @param wrote - is told of the last revision of each group */
-  constructor(connections: Connections, schema: string, wrote: (revision: number) => void) {
+  /**
+   * @param known - the last revision that this process has heard of
+   * @param wrote - is told of the last revision of each group
+   */
+  constructor(
+    connections: Connections,
+    schema: string,
+    known: () => number,
+    wrote: (revision: number) => void,
+  ) {
     this.#connections = connections
-    this.#statement = `SELECT "${schema}".change($1, $2, $3, $4, $5, $6, $7)`
+    this.#statement = `SELECT "${schema}".change($1, $2, $3, $4, $5, $6, $7, $8)`
+    this.#known = known
     this.#wrote = wrote
   }
 
@@ -123,6 +133,7 @@ export class Writer {
         const attempt = randomUUID()
         try {
           const [[answer] = []] = await this.#connections.ask(this.#statement, [
+            this.#known(),
             attempt,
             uuidArray(lost),
             ...parameters,

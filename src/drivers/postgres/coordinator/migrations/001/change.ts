@@ -93,11 +93,11 @@ LANGUAGE sql
 SET search_path FROM CURRENT
 AS $$ SELECT pg_notify('banyan.keys:' || current_schema(), last::text) $$;
 
--- What belongs together has the same index. Kinds: 0 sets a key, 1 removes one, 2 ends a lease. Expected: -2 anything,
+-- known: the last revision that the client has heard of. What belongs together has the same index. Kinds: 0 sets a key, 1 removes one, 2 ends a lease. Expected: -2 anything,
 -- -1 nothing, otherwise a revision. Answers, as JSON: [0, revision, created] done, revision is null if there was nothing
 -- to be done; [1, revision, created, lease, value] not as expected, [1] if nothing is there; [2] the lease is gone.
 CREATE FUNCTION change(
-  attempt uuid, fence uuid[],
+  known bigint, attempt uuid, fence uuid[],
   kinds integer[], names text[], contents text[], expectations bigint[], lease_ids text[]
 ) RETURNS text
 LANGUAGE plpgsql
@@ -143,7 +143,7 @@ BEGIN
     END LOOP;
   END IF;
 
-  last := last_revision(0);
+  last := last_revision(known);
   before := last;
   FOR item IN 1 .. size LOOP
     IF done[item] IS NOT NULL THEN

@@ -20,6 +20,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 SET lock_timeout = '5s'
 AS $$
 DECLARE
@@ -36,7 +37,8 @@ $$;
 
 -- seen: a mark, passed: how many ms it is surely since then, known: the last revision that the client has heard of.
 -- alone: whether the time since the last mark counts as the clock of the server has it, if nobody was here for 5 s.
--- Answers as JSON: mark, last revision, ms to the next beat, whether to beat again at once, whether to compact.
+-- Answers as JSON: mark, last revision, ms to the next beat, whether to beat again at once, whether to compact, and whether
+-- nobody was here for 5 s before.
 CREATE FUNCTION beat(seen uuid, passed bigint, known bigint, alone boolean) RETURNS text
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -54,8 +56,8 @@ DECLARE
   store coordination%ROWTYPE;
   before bigint;
   last bigint;
-  shortest integer;
   period integer;
+  absent boolean;
   ended text;
   number_ended integer := 0;
   durable boolean := false;
@@ -64,8 +66,8 @@ BEGIN
   SELECT * INTO now FROM clock;
   SELECT * INTO store FROM coordination;
   last := (SELECT revision FROM reached);
-  shortest := (SELECT min(ttl) FROM leases);
-  period := least(1000, greatest(100, coalesce(shortest, 10000) / 10));
+  period := least(1000, greatest(100, (SELECT coalesce(min(ttl), 10000) / 10 FROM leases)));
+  absent := now.at < clock_timestamp() - interval '5 s';
 
   IF seen = now.mark OR store.place <> here() OR last < known THEN
     LOCK TABLE coordination IN SHARE UPDATE EXCLUSIVE MODE;
@@ -75,8 +77,7 @@ BEGIN
     SELECT * INTO now FROM clock;
     IF seen = now.mark THEN
       now.elapsed := now.elapsed + CASE
-        WHEN alone AND now.at < clock_timestamp() - interval '5 s'
-        THEN (extract(epoch FROM clock_timestamp() - now.at) * 1000)::bigint
+        WHEN alone AND absent THEN (extract(epoch FROM clock_timestamp() - now.at) * 1000)::bigint
         ELSE greatest(0, least(passed, now.step)) END;
       FOR ended IN SELECT id FROM leases WHERE due <= now.elapsed ORDER BY due LIMIT at_once FOR UPDATE SKIP LOCKED LOOP
         IF end_lease(ended, last + 1, NULL, NULL) THEN
@@ -87,7 +88,6 @@ BEGIN
       END LOOP;
       now.mark := gen_random_uuid();
       UPDATE clock SET elapsed = now.elapsed, mark = now.mark, step = period * 3 / 2, at = clock_timestamp();
-      SELECT * INTO store FROM coordination;
       IF now.elapsed - store.aging_since >= kept_ms THEN
         UPDATE coordination SET aging = last, aging_since = now.elapsed, compactable = greatest(compactable,
           least(aging, coalesce((SELECT revision - 1 FROM changes ORDER BY revision DESC OFFSET kept_changes - 1 LIMIT 1), 0)));
@@ -103,7 +103,7 @@ BEGIN
     END IF;
   END IF;
   RETURN json_build_array(now.mark, last, period, number_ended = at_once,
-    (SELECT EXISTS (SELECT FROM changes WHERE revision <= compactable) FROM coordination))::text;
+    (SELECT EXISTS (SELECT FROM changes WHERE revision <= compactable) FROM coordination), absent)::text;
 END
 $$;
 
@@ -113,6 +113,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off
 SET lock_timeout = '1s'
 AS $$
 #variable_conflict use_column
