@@ -137,7 +137,7 @@ const ENGINES = {
     ready: (directory, pid) => {
       const lock = join(directory, 'data/postmaster.pid')
       const lines = existsSync(lock) ? readFileSync(lock, 'utf8').split('\n') : []
-      return lines[0] === String(pid) && lines[7]?.trim() === 'ready'
+      return lines[0] === String(pid) && ['ready', 'standby'].includes(lines[7]?.trim() ?? '')
     },
   },
   pgbouncer: {

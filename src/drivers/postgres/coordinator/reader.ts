@@ -3,6 +3,7 @@ import { coordinationError } from '../../../coordination/errors.js'
 import type { HistoryPage } from '../../../coordination/feed.js'
 import type { Connections, Rows } from '../connections.js'
 import { errorOf } from './errors.js'
+import { rangeOf } from './range.js'
 
 /** Whoever reads can ask again themselves, and may have lost interest. */
 const RETRY_MS = 3000
@@ -31,12 +32,12 @@ export class Reader {
   }
 
   async list(prefix: string): Promise<Listing> {
-    const range = rangeOf(prefix)
+    const { condition, values } = conditionOf(prefix, 1)
     const rows = await this.#ask(
       `SELECT key, value, keys.revision, created, lease, reached.revision
       FROM ${this.#schema}.be_primary(), ${this.#schema}.reached
-      LEFT JOIN ${this.#schema}.keys ON ${range.condition('$1', '$2')} ORDER BY key`,
-      range.values,
+      LEFT JOIN ${this.#schema}.keys ON ${condition} ORDER BY key`,
+      values,
     )
     return { entries: rows.filter(([key]) => key !== null).map(entryOf), revision: Number(rows[0]![5]) }
   }
@@ -51,21 +52,21 @@ export class Reader {
 
   /** See `History.page`. */
   async page(prefix: string, after: number, limit: number): Promise<HistoryPage> {
-    const range = rangeOf(prefix)
+    const { condition, values } = conditionOf(prefix, 3)
     // A page has whole revisions only: those with a tie go along, and a window of RANGE ends with them.
     const rows = await this.#ask(
       `SELECT change.*, reached.revision, reached.compacted FROM ${this.#schema}.be_primary(), ${this.#schema}.reached
       LEFT JOIN LATERAL (
         SELECT key, value, revision, created, lease FROM (
           SELECT *, sum(octet_length(value)) OVER (ORDER BY revision RANGE UNBOUNDED PRECEDING EXCLUDE GROUP) AS bytes_before FROM (
-            SELECT * FROM ${this.#schema}.changes WHERE revision > $1 AND ${range.condition('$3', '$4')}
+            SELECT * FROM ${this.#schema}.changes WHERE revision > $1 AND ${condition}
             ORDER BY revision FETCH FIRST $2 ROWS WITH TIES
           ) AS rows
         ) AS measured
         WHERE coalesce(bytes_before, 0) < ${PAGE_BYTES}
       ) AS change ON true
       ORDER BY change.revision, change.key`,
-      [after, limit, ...range.values],
+      [after, limit, ...values],
     )
     const head = Number(rows[0]![5])
     const compacted = Number(rows[0]![6])
@@ -122,24 +123,10 @@ function groupsOf(rows: Rows): Changes[] {
   return groups
 }
 
-/** The keys that begin with a prefix, as a range: an index finds it, which it does not for every LIKE. */
-function rangeOf(prefix: string): { values: string[]; condition(from: string, below: string): string } {
-  if (prefix === '') return { values: [], condition: () => 'true' }
-  const end = successor(prefix)
-  if (end === undefined) return { values: [prefix], condition: (from) => `key >= ${from}` }
-  return { values: [prefix, end], condition: (from, below) => `key >= ${from} AND key < ${below}` }
-}
-
-const LAST = 0x10ffff
-/** Between the two are surrogates, which are no characters. */
-const BEFORE_SURROGATES = 0xd7ff
-const AFTER_SURROGATES = 0xe000
-
-/** The first text, in the order of bytes of UTF-8, above all that begin with a prefix; undefined if there is none. */
-export function successor(prefix: string): string | undefined {
-  const characters = Array.from(prefix, (character) => character.codePointAt(0)!)
-  while (characters.at(-1) === LAST) characters.pop()
-  const last = characters.pop()
-  if (last === undefined) return undefined
-  return String.fromCodePoint(...characters, last === BEFORE_SURROGATES ? AFTER_SURROGATES : last + 1)
+/** A prefix as a condition, with its parameters from this number on. */
+function conditionOf(prefix: string, first: number): { condition: string; values: string[] } {
+  const { from, end } = rangeOf(prefix)
+  if (from === '') return { condition: 'true', values: [] }
+  if (end === undefined) return { condition: `key >= $${first}`, values: [from] }
+  return { condition: `key >= $${first} AND key < $${first + 1}`, values: [from, end] }
 }

@@ -127,11 +127,11 @@ BEGIN
   -- From here to the commit nobody else gives out revisions. Each statement below sees all that was committed before.
   LOCK TABLE coordination IN SHARE UPDATE EXCLUSIVE MODE;
 
-  IF EXISTS (SELECT FROM fenced WHERE fenced.attempt = change.attempt) THEN
+  IF EXISTS (SELECT FROM fenced_changes WHERE fenced_changes.attempt = change.attempt) THEN
     RETURN NULL;
   END IF;
   IF fence <> '{}' THEN
-    INSERT INTO fenced (attempt, since) SELECT unnest(fence), elapsed FROM clock ON CONFLICT DO NOTHING;
+    INSERT INTO fenced_changes (attempt, since) SELECT unnest(fence), elapsed FROM clock ON CONFLICT DO NOTHING;
     done := array_fill(NULL::bigint, ARRAY[size]);
     done_created := done;
     FOR earlier IN

@@ -68,11 +68,11 @@ COMMENT ON COLUMN clock.mark IS 'Another one whenever it moves on. Who has seen 
 COMMENT ON COLUMN clock.step IS 'How far it may move at once from here, in ms.';
 COMMENT ON COLUMN clock.at IS 'When it last moved, on the clock of the server.';
 
-CREATE TABLE fenced (
+CREATE TABLE fenced_changes (
   attempt uuid PRIMARY KEY,
   since bigint NOT NULL
 );
-COMMENT ON TABLE fenced IS 'Calls whose connection was lost: sent again under another name, they must do nothing any more.';
+COMMENT ON TABLE fenced_changes IS 'Calls whose connection was lost: sent again under another name, they must do nothing any more.';
 
 CREATE VIEW reached AS
   SELECT greatest(floor, (SELECT revision FROM changes ORDER BY revision DESC LIMIT 1)) AS revision, compacted

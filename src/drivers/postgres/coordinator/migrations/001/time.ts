@@ -91,7 +91,7 @@ BEGIN
       IF now.elapsed - store.aging_since >= kept_ms THEN
         UPDATE coordination SET aging = last, aging_since = now.elapsed, compactable = greatest(compactable,
           least(aging, coalesce((SELECT revision - 1 FROM changes ORDER BY revision DESC OFFSET kept_changes - 1 LIMIT 1), 0)));
-        DELETE FROM fenced WHERE since < now.elapsed - 10 * kept_ms;
+        DELETE FROM fenced_changes WHERE since < now.elapsed - 10 * kept_ms;
       END IF;
     END IF;
     IF last > before THEN
