@@ -9,7 +9,7 @@ const PAGE = 'coordination/postgres.md'
 describe.skipIf(postgresMissing())('the page of coordination in PostgreSQL', () => {
   let server: PostgresServer
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    server = await PostgresServer.start({ fsync: 'off' })
     await server.query('CREATE DATABASE shop TEMPLATE template0')
   }, 120_000)
   afterAll(() => server.stop(), 60_000)

@@ -21,7 +21,7 @@ const MAX_VALUE = 256 * 1024
 describe.skipIf(postgresMissing())('the store of a coordinator in PostgreSQL', () => {
   let server: PostgresServer
   beforeAll(async () => {
-    server = await PostgresServer.start()
+    server = await PostgresServer.start({ fsync: 'off' })
   }, 120_000)
   afterAll(() => server.stop(), 60_000)
 

@@ -112,6 +112,7 @@ AS $$
 DECLARE
   sets CONSTANT integer := 0;
   removes CONSTANT integer := 1;
+  ends CONSTANT integer := 2;
   size CONSTANT integer := cardinality(kinds);
   before bigint;
   last bigint;
@@ -143,6 +144,12 @@ BEGIN
     END LOOP;
   END IF;
 
+  -- In the order of renewals, which hold several, too.
+  IF ends = ANY (kinds) THEN
+    PERFORM FROM leases WHERE id IN (SELECT lease_ids[item] FROM generate_series(1, size) AS item WHERE kinds[item] = ends)
+    ORDER BY id FOR UPDATE;
+  END IF;
+
   last := last_revision(known);
   before := last;
   FOR item IN 1 .. size LOOP
@@ -151,7 +158,7 @@ BEGIN
       CONTINUE;
     END IF;
 
-    IF kinds[item] NOT IN (sets, removes) THEN
+    IF kinds[item] = ends THEN
       IF end_lease(lease_ids[item], last + 1, attempt, item) THEN
         last := last + 1;
         answers := answers || json_build_array(0, last);

@@ -27,8 +27,10 @@ DECLARE
   kept text[];
 BEGIN
   PERFORM begin_change();
-  WITH stamped AS (
-    UPDATE leases SET due = elapsed + step + ttl FROM clock WHERE id = ANY (renewed) RETURNING id
+  WITH held AS MATERIALIZED (
+    SELECT id FROM leases WHERE id = ANY (renewed) ORDER BY id FOR NO KEY UPDATE
+  ), stamped AS (
+    UPDATE leases SET due = elapsed + step + ttl FROM clock, held WHERE leases.id = held.id RETURNING leases.id
   )
   SELECT array_agg(id) INTO kept FROM stamped;
   RETURN kept;
