@@ -29,6 +29,7 @@ export class Leases {
   readonly #meter: LeaseMeter
   #timer: Timer | undefined
   #timerAt = Infinity
+  #closed = false
 
   constructor(driver: CoordinatorDriver, { clock, telemetry }: Runtime) {
     this.#driver = driver
@@ -55,6 +56,13 @@ export class Leases {
           `renewed in time like that; use a ttl of at least ${formatDuration(Math.ceil(took / RENEWED))}`,
       )
     }
+    if (this.#closed) {
+      await this.#revoke(grant.id)
+      throw coordinationError(
+        'BANYAN_COORDINATOR_CLOSED',
+        'the coordinator was closed before the lease was granted',
+      )
+    }
     const lease = new KeptLease(grant.id, grant.ttl, sent, this.#clock, {
       ended: () => this.#held.delete(lease),
       revoke: () => this.#revoke(grant.id),
@@ -69,8 +77,9 @@ export class Leases {
     if (lease instanceof KeptLease) lease.lose(GONE)
   }
 
-  /** Releases all. */
+  /** Releases all, and what is still granted. */
   async close(): Promise<void> {
+    this.#closed = true
     this.#timer?.cancel()
     this.#meter.close()
     await Promise.all([...this.#held].map((lease) => lease.release()))

@@ -164,10 +164,10 @@ export class JobKeeper {
   #dueAt(): number {
     const record = this.#record.thing
     if (!record || this.#run.thing || this.#around.places.isFull) return Infinity
-    // Its run is gone without a word.
-    if (record.running) return 0
     const times = this.#timesOf(record.plan)
-    return times ? dueAt(record, times) : Infinity
+    if (!times) return Infinity
+    // Its run is gone without a word.
+    return record.running ? 0 : dueAt(record, times)
   }
 
   #begin(work: () => Promise<void>): void {

@@ -221,7 +221,8 @@ class FollowedService implements Discovery {
     const onAbort = (): void => wake()
     ending.addEventListener('abort', onAbort)
     try {
-      await this.ready.catch(() => undefined)
+      const aborted = new Promise<void>((resolve) => (wake = resolve))
+      if (!ending.aborted) await Promise.race([this.ready.catch(() => undefined), aborted])
       let given: readonly Instance[] | undefined
       while (!ending.aborted) {
         const instances = this.instances()

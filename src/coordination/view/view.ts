@@ -2,7 +2,7 @@ import { backoffWait } from '../../core/backoff.js'
 import { sleep } from '../../core/clock.js'
 import { Observers, type Unsubscribe } from '../../core/observers.js'
 import type { Changes, Coordinator, Entry, Listing } from '../coordinator.js'
-import { hasCode } from '../errors.js'
+import { coordinationError, hasCode } from '../errors.js'
 import { checkPrefix } from '../keys.js'
 import { RETRY } from '../patiently.js'
 import { pulseOf, type Outage, type Pulse } from './pulse.js'
@@ -119,7 +119,9 @@ class WatchedView implements View {
     this.#leavePulse()
     this.#closing.abort()
     this.#watching.abort()
-    this.#settle?.never(new Error('the view was closed before it was read'))
+    this.#settle?.never(
+      coordinationError('BANYAN_COORDINATOR_CLOSED', 'the view was closed before it was read'),
+    )
     return Promise.resolve()
   }
 

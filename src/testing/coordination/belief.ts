@@ -22,7 +22,7 @@ export const beliefCases: readonly CoordinatorCase[] = [
         await holder.put('held', '1', { lease })
         await watching.deletion('held')
         assert.ok(lease.signal.aborted || !lease.held, 'the key is gone, and its holder believes in it')
-        assert.ok(renewals > 1, `it has tried ${renewals} times to renew it`)
+        assert.ok(renewals > 0, `it has tried ${renewals} times to renew it`)
         await watching.close()
       },
     }

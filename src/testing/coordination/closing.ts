@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { refuses, soon } from '../conformance/kit.js'
+import { wrapDriver } from './kit.js'
 import type { CoordinatorCase } from './setup.js'
 
 /** What a closed coordinator does. */
@@ -24,6 +25,28 @@ export const closeCases: readonly CoordinatorCase[] = [
       }
       for (const [name, call] of Object.entries(calls))
         await refuses(call(), 'BANYAN_COORDINATOR_CLOSED', name)
+    },
+  },
+  {
+    name: "a lease that is granted while its coordinator is closed is nobody's",
+    run: async ({ another, ttl }) => {
+      let answer = (): void => undefined
+      const late = new Promise<void>((resolve) => (answer = resolve))
+      const coordinator = await another({
+        wrap: (inner) =>
+          wrapDriver(inner, {
+            grant: async (wanted) => {
+              const grant = await inner.grant(wanted)
+              await late
+              return grant
+            },
+          }),
+      })
+      const lease = coordinator.lease(ttl)
+      const refusal = refuses(lease, 'BANYAN_COORDINATOR_CLOSED', 'a lease of a closed coordinator')
+      await soon(coordinator.close(), 'the end')
+      answer()
+      await refusal
     },
   },
 ]
