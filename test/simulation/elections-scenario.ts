@@ -6,7 +6,10 @@ import {
   type ElectionOptions,
   type Term,
 } from '../../src/coordination/index.js'
+import type { Duration } from '../../src/core/duration.js'
 import { BanyanError } from '../../src/core/errors.js'
+import { memoryCoordinator } from '../../src/drivers/memory/coordinator.js'
+import { wrapDriver } from '../../src/testing/coordination/kit.js'
 import type { SimulatedNode, World } from '../../src/testing/index.js'
 import { Arena, type Believer } from './arena.js'
 
@@ -21,12 +24,30 @@ const TTL = '2s'
  * on after its end for a while. In the end one leads, and when that one goes another.
  */
 export async function contest(world: World, kind: Contest): Promise<void> {
-  const engine = world.coordination()
   const { random } = world
   const arena = new Arena(world)
   const faults = { cut: random.pick([0, 0.01, 0.05]), cutTime: '4s' as const }
   const running = new Map<string, Election>()
+  /** Terms whose work has not ended, by node. */
+  const working = new Map<string, Term>()
   const leaders = new Map<string, number>()
+  let violation: unknown
+  const memory = memoryCoordinator({ clock: world.clock })
+  const engine = world.coordination(
+    wrapDriver(memory, {
+      delete(key, expected) {
+        for (const [name, { token }] of working)
+          if (key.endsWith('/leader') && token === expected)
+            violation ??= new Error(`${name} lets others lead, and its work has not ended`)
+        return memory.delete(key, expected)
+      },
+    }),
+  )
+  const calm = (isDone: () => boolean | Promise<boolean>, within: Duration): Promise<void> =>
+    world.calm(() => {
+      if (violation) throw violation
+      return isDone()
+    }, within)
   let isCalm = false
   let isOver = false
   const done = new Set<string>()
@@ -45,14 +66,28 @@ export async function contest(world: World, kind: Contest): Promise<void> {
       name,
       async (node) => {
         arena.crashed(name)
+        working.delete(name)
         const coordinator = node.coordinate(engine, faults)
         const onLead = async (_: AbortSignal, __: number, term: Term): Promise<void> => {
           leaders.set(name, (leaders.get(name) ?? 0) + 1)
-          await lead(node, world, arena, term, () => isCalm)
+          working.set(name, term)
+          try {
+            await lead(node, world, arena, term, () => isCalm)
+          } catch (error) {
+            // What work throws is a failure of the work.
+            if (!(error instanceof BanyanError)) violation ??= error
+            throw error
+          } finally {
+            if (working.get(name) === term) working.delete(name)
+          }
         }
         const election = elect(coordinator, 'x', { ...options, onLead })
         running.set(name, election)
-        election.on('change', ({ kind: state }) => node.note(`is ${state}`))
+        election.on('change', (state) => {
+          node.note(`is ${state.kind}`)
+          if (state.kind === 'stopping' && state.why === 'taken away')
+            violation ??= new Error(`somebody has deleted the key of ${name}`)
+        })
         while (!isOver) {
           await node.sleep(random.below(1000))
           if (isCalm) continue
@@ -80,19 +115,19 @@ export async function contest(world: World, kind: Contest): Promise<void> {
   const leading = (): string[] =>
     Array.from(running).flatMap(([name, { state }]) => (state.kind === 'leading' ? [name] : []))
   // It is stable, as nobody goes any more: and then one goes after the other.
-  await world.calm(() => leading().length === 1, '1m')
+  await calm(() => leading().length === 1, '1m')
   for (let round = 0; round < NODES; round++) {
     const [first] = leading()
     const before = leaders.get(first!)!
     await running.get(first!)!.resign()
-    await world.calm(() => {
+    await calm(() => {
       const [next] = leading()
       return next !== undefined && (next !== first || leaders.get(first)! > before)
     }, '1m')
   }
   isOver = true
-  await world.calm(() => done.size === NODES, '3m')
-  await world.calm(async () => {
+  await calm(() => done.size === NODES, '3m')
+  await calm(async () => {
     const { entries } = await engine.truth.list('banyan/elections/')
     // What an operator has asked for of a term that is over, and arrived late, is nobody's: the next leader sees to it.
     return entries.every(({ key }) => key.endsWith('/request'))

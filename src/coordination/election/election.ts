@@ -225,8 +225,8 @@ class RunningElection implements Election {
     const { coordinator, outlook, settings, keys } = this.#context
     const { leader, request, candidates, revision } = outlook.picture!
     const leading = this.#leading
-    // What was seen may be from before.
-    if (!leading || revision < leading.term.token) return
+    // What was seen may be from before. After a stall it tells of the end of a lease whose loss nobody had the time to notice.
+    if (!leading?.term.held || revision < leading.term.token) return
     const { token } = leading.term
     if (leader?.token !== token) leading.stop('taken away')
     else if (request?.token === token) leading.stop('handed over')

@@ -81,7 +81,8 @@ export class Hold implements Held, Watched {
   }
 
   taken(): void {
-    this.#lose('its key was deleted: somebody has unlocked it by force')
+    // Also who stood still sees its key go, when the lease is over.
+    this.#lose(this.#place.lease.held ? 'its key was deleted: somebody has unlocked it by force' : undefined)
   }
 
   release(): Promise<void> {
