@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { systemClock } from '../../core/clock.js'
 import { refuses, soon } from '../conformance/kit.js'
-import { clockAtRate, runtimeWith, Watching, wrapDriver } from './kit.js'
+import { clockAtRate, firmLease, runtimeWith, Watching, wrapDriver } from './kit.js'
 import type { CoordinatorCase } from './setup.js'
 
 /** A holder has given up before the engine lets anybody else in, whatever happens to it. */
@@ -18,7 +18,7 @@ export const beliefCases: readonly CoordinatorCase[] = [
             wrapDriver(inner, { renew: () => (renewals++, new Promise<never>(() => undefined)) }),
         })
         const watching = new Watching(coordinator, 'held', await driver.head())
-        const lease = await holder.lease(ttl)
+        const lease = await firmLease(holder, ttl)
         await holder.put('held', '1', { lease })
         await watching.deletion('held')
         assert.ok(lease.signal.aborted || !lease.held, 'the key is gone, and its holder believes in it')
@@ -31,7 +31,7 @@ export const beliefCases: readonly CoordinatorCase[] = [
     name: 'a blocked event loop: the first look at the clock tells, before any timer',
     run: async ({ another, ttl }) => {
       const holder = await another()
-      const lease = await holder.lease(ttl)
+      const lease = await firmLease(holder, ttl)
       await holder.put('held', '1', { lease })
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lease.ttl / 2 + 20)
       assert.equal(lease.held, false)
@@ -60,7 +60,7 @@ export const beliefCases: readonly CoordinatorCase[] = [
             },
           }),
       })
-      const lease = await holder.lease(ttl)
+      const lease = await firmLease(holder, ttl)
       await soon(
         new Promise<void>((resolve) => lease.signal.addEventListener('abort', () => resolve())),
         'the end of a lease without answers',
@@ -104,11 +104,11 @@ export const beliefCases: readonly CoordinatorCase[] = [
         schedule: (at, callback) => systemClock.schedule(at, callback),
       })
       const holder = await another({ runtime })
-      const lease = await holder.lease(ttl)
+      const lease = await firmLease(holder, 20 * ttl)
       assert.ok(lease.held)
       wall.ahead = lease.ttl
       assert.equal(lease.held, false)
-      const next = await holder.lease(ttl)
+      const next = await firmLease(holder, 20 * ttl)
       wall.ahead = -lease.ttl
       assert.ok(next.held, 'one that is set back ends nothing')
     },

@@ -14,7 +14,7 @@ import type {
 } from './setup.js'
 
 /** Leases are at least so long, in ms: a machine that runs other tests, too, must be able to renew them. */
-const SHORTEST_MS = 600
+const SHORTEST_MS = 1500
 
 /** Cases with the driver they are to try. */
 export function bindCoordinatorCases(

@@ -32,11 +32,14 @@ export const closeCases: readonly CoordinatorCase[] = [
     run: async ({ another, ttl }) => {
       let answer = (): void => undefined
       const late = new Promise<void>((resolve) => (answer = resolve))
+      let granted = (): void => undefined
+      const given = new Promise<void>((resolve) => (granted = resolve))
       const coordinator = await another({
         wrap: (inner) =>
           wrapDriver(inner, {
             grant: async (wanted) => {
               const grant = await inner.grant(wanted)
+              granted()
               await late
               return grant
             },
@@ -44,6 +47,7 @@ export const closeCases: readonly CoordinatorCase[] = [
       })
       const lease = coordinator.lease(ttl)
       const refusal = refuses(lease, 'BANYAN_COORDINATOR_CLOSED', 'a lease of a closed coordinator')
+      await soon(given, 'the grant of the engine')
       await soon(coordinator.close(), 'the end')
       answer()
       await refusal

@@ -7,10 +7,12 @@ import type {
   Changes,
   Coordinator,
   DeleteResult,
+  Lease,
   Listing,
   PutResult,
 } from '../../coordination/coordinator.js'
 import type { CoordinatorDriver } from '../../coordination/driver.js'
+import { hasCode } from '../../coordination/errors.js'
 import { soon } from '../conformance/kit.js'
 
 /** The result of a `put` that had to succeed. */
@@ -120,6 +122,17 @@ export async function engineTime(
 }
 
 let times = 0
+
+/** A lease of this ttl, or of a longer one where the engine is too slow for it at the moment. */
+export async function firmLease(coordinator: Coordinator, ttl: number): Promise<Lease> {
+  for (let longer = ttl; ; longer *= 2) {
+    try {
+      return await coordinator.lease(longer)
+    } catch (error) {
+      if (!hasCode(error, 'BANYAN_LEASE_TTL') || longer > 16 * ttl) throw error
+    }
+  }
+}
 
 /** The system's runtime with another clock. */
 export function runtimeWith(clock: Clock): Runtime {
