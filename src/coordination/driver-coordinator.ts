@@ -156,7 +156,8 @@ export class DriverCoordinator implements Coordinator {
   }
 
   #ttl(ttl: Duration): number {
-    const ms = duration(ttl, 'ttl')
+    // '16.1s' is a little more than 16,100 ms, and engines count whole ones.
+    const ms = Math.ceil(duration(ttl, 'ttl'))
     const { driver, minTtl, maxTtl } = this.capabilities
     if (ms < minTtl || ms > maxTtl)
       throw coordinationError(

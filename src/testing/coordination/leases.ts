@@ -179,6 +179,13 @@ export const leaseCases: readonly CoordinatorCase[] = [
     },
   },
   {
+    name: 'a lease of a part of a ms is one of a whole ms',
+    run: async ({ coordinator }) => {
+      const lease = await coordinator.lease('16.1s')
+      assert.ok(lease.held && lease.ttl >= 16_100)
+    },
+  },
+  {
     name: 'what the driver cannot keep for so long, or so shortly, is refused',
     run: async ({ coordinator, capabilities: { minTtl, maxTtl } }) => {
       await refuses(coordinator.lease(minTtl - 1), 'BANYAN_LEASE_TTL', 'too short')

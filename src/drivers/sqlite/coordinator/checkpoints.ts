@@ -56,8 +56,11 @@ export class Checkpoints {
       this.#copying = false
       if (copied?.busy === 0) this.#again = 0
     })
-    // The log grows, which is no reason to stop: another process may copy it, and the last one that closes does.
-    copier.on('error', () => undefined)
+    // The log grows, which is no reason to stop: another thread is tried when it has grown some more.
+    copier.on('error', () => {
+      this.#copying = false
+      this.#copier = undefined
+    })
     copier.unref()
     return copier
   }

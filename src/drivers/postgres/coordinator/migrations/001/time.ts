@@ -11,7 +11,7 @@ AS $$
 BEGIN
   PERFORM begin_change();
   INSERT INTO leases (id, ttl, due) SELECT lease, ms, elapsed + step + ms FROM clock
-  ON CONFLICT (id) DO UPDATE SET due = excluded.due;
+  ON CONFLICT (id) DO UPDATE SET due = greatest(leases.due, excluded.due);
 END
 $$;
 
@@ -30,7 +30,9 @@ BEGIN
   WITH held AS MATERIALIZED (
     SELECT id FROM leases WHERE id = ANY (renewed) ORDER BY id FOR NO KEY UPDATE
   ), stamped AS (
-    UPDATE leases SET due = elapsed + step + ttl FROM clock, held WHERE leases.id = held.id RETURNING leases.id
+    -- One that has waited long sees an old clock, and a later one may have been answered since.
+    UPDATE leases SET due = greatest(due, elapsed + step + ttl)
+    FROM clock, held WHERE leases.id = held.id RETURNING leases.id
   )
   SELECT array_agg(id) INTO kept FROM stamped;
   RETURN kept;
