@@ -192,4 +192,24 @@ describe('times that come while a run is not over', () => {
     expect((await slow({ overlap: 'all' })).minutes).toEqual([1, 2, 3, 4, 5, 6])
     expect((await slow({ missed: 'all' })).minutes).toEqual([1, 2, 3, 4, 5, 6])
   })
+
+  it.each([
+    ['all', { overlap: 'all' }, [1, 2, 3, 4, 15, 16]],
+    ['the last of them', { overlap: 'last' }, [1, 15, 16]],
+    [
+      'those that are not too late',
+      { overlap: 'all', missed: 'skip', startWithin: '12.5m' },
+      [1, 3, 4, 15, 16],
+    ],
+  ] as const)('wait while nobody is there, and are not missed for that: %s', async (_, job, minutes) => {
+    const cluster = newCluster()
+    const run = (): Promise<void> => cluster.sleep(cluster.runs.length === 1 ? 3.5 * MINUTE : SECOND)
+    const first = await cluster.node('first', { ...job, run }, { drain: 5 * MINUTE })
+    await cluster.runtime.clock.advance('61s')
+    await cluster.runtime.clock.settle(first.close())
+    await cluster.runtime.clock.advance(15.1 * MINUTE - cluster.runtime.clock.now())
+    await cluster.node('second', { ...job, run })
+    await cluster.runtime.clock.advance('61s')
+    expect(cluster.minutes).toEqual(minutes)
+  })
 })

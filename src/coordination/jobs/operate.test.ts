@@ -51,6 +51,17 @@ describe('an operator', () => {
     expect(cluster.minutes).toEqual([1, 12])
   })
 
+  it('resumes a job before the run of a time that has come was to start', async () => {
+    const cluster = newCluster()
+    const operator = cluster.coordinator()
+    await cluster.node('n', { every: '1h', jitter: '30m' })
+    await cluster.runtime.clock.advance('121m')
+    await pauseJob(operator, 'report')
+    await resumeJob(operator, 'report')
+    await cluster.runtime.clock.advance('30m')
+    expect(cluster.minutes).toEqual([60, 120])
+  })
+
   it('removes a job that nobody has', async () => {
     const cluster = newCluster()
     const operator = cluster.coordinator()

@@ -34,7 +34,8 @@ export interface JobOptions {
   startWithin?: Duration
   /**
    * What becomes of times that come while a run is not over: `skip` (default) passes over them, `last` runs once more when it is
-   * over, `all` (default with `missed: 'all'`) once for each. Two runs of a job are never under way.
+   * over, `all` (default with `missed: 'all'`) once for each. Two runs of a job are never under way. What waits for a run to be over
+   * is not missed, but `startWithin` counts for it too: with `missed: 'skip'` say that as well.
    */
   overlap?: 'skip' | 'last' | 'all'
   /** How many times may wait, with `all`; the oldest ones are missed. Default 100, at most 1,000. */
@@ -161,6 +162,10 @@ function settingsOfJob(name: string, options: JobOptions, random: Random): JobSe
   if (missed === 'all' && overlap === 'last')
     throw refuse(
       "overlap is 'last', which would drop what waits because of missed: 'all'; say 'skip' or 'all'",
+    )
+  if (missed === 'skip' && overlap !== 'skip' && options.startWithin === undefined)
+    throw refuse(
+      `missed: 'skip' gives up what is a minute late, and so what waits because of overlap: '${overlap}'; say with startWithin how late a run may be`,
     )
   const { startWithin = missed === 'skip' ? SKIP_MS : Infinity } = options
   const plan = planOf(options, refuse)

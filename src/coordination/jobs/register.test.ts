@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { newCluster } from '../../../test/support/jobs.js'
-import { scheduleJobs, type JobOptions } from './index.js'
+import { MINUTE, newCluster } from '../../../test/support/jobs.js'
+import { pauseJob, resumeJob, scheduleJobs, type JobOptions } from './index.js'
 
 describe('a plan', () => {
   it('that is brought later takes the place of the one before, on all nodes', async () => {
@@ -34,6 +34,29 @@ describe('a plan', () => {
     expect(cluster.minutes).toEqual([60, 90])
   })
 
+  it('that changes drops no time whose run was to start a little later', async () => {
+    const cluster = newCluster()
+    await cluster.node('old', { every: '1h', jitter: '30m' })
+    await cluster.runtime.clock.advance('121m')
+    expect(cluster.minutes).toEqual([60])
+    await cluster.node('new', { every: '1d' })
+    await cluster.runtime.clock.advance('1h')
+    expect(cluster.minutes).toEqual([60, 120])
+  })
+
+  it('that changes makes up for nothing that came while its job was paused, also during a run', async () => {
+    const cluster = newCluster()
+    const job = { overlap: 'all', run: () => cluster.sleep(5.5 * MINUTE) } as const
+    await cluster.node('old', { every: '1m', ...job })
+    await cluster.runtime.clock.advance('61s')
+    await pauseJob(cluster.coordinator(), 'report')
+    await cluster.runtime.clock.advance('3m')
+    await cluster.node('new', { every: '1h', ...job })
+    await resumeJob(cluster.coordinator(), 'report')
+    await cluster.runtime.clock.advance('30m')
+    expect(cluster.minutes).toEqual([1])
+  })
+
   it.each([
     [{}, 'nothing says when it runs'],
     [{ cron: '@daily', every: '1d' }, 'one of the two'],
@@ -43,6 +66,8 @@ describe('a plan', () => {
     [{ every: '0.5s' }, 'every must be'],
     [{ every: '1d', anchor: 'Monday' }, 'anchor must be a date'],
     [{ every: '1d', missed: 'all', overlap: 'last' }, 'would drop what waits'],
+    [{ every: '1d', missed: 'skip', overlap: 'all' }, 'say with startWithin'],
+    [{ every: '1d', missed: 'skip', overlap: 'last' }, 'say with startWithin'],
     [{ every: '1d', overlaps: 'skip' }, 'overlaps is not an option, did you mean `overlap`?'],
     [{ every: '1d', run: 'now' }, 'run must be a function'],
   ])('is refused if it makes no sense: %j', (job, problem) => {

@@ -70,10 +70,14 @@ export function replacePlan(
   times: { readonly old: Timetable; readonly new: Timetable },
   rules: Rules,
 ): JobRecord {
-  const { overlap, limit } = rules
   let settled = record
-  if (record.running) settled = pass(record, now, times.old, overlap, 'overlapped', limit)
-  else if (!record.paused) settled = passUntil(record, now, times.old, rules)
+  if (!record.paused) {
+    settled = record.running
+      ? pass(record, now, times.old, 'overlapped', rules)
+      : passUntil(record, now, times.old, rules)
+    // Its run was to start a little later, and nobody would know of it any more.
+    if (settled.next <= now) settled = queue(settled, [settled.next], 'missed', rules)
+  }
   const reached = Math.max(settled.reached, now)
   return { ...settled, plan, version, registered: { at: now, by }, reached, next: times.new.next(reached) }
 }
@@ -129,9 +133,7 @@ export function finish(
   const closed = close(record, { ...run, ended, outcome, ...(error !== undefined && { error }) })
   const retry = outcome === 'succeeded' ? undefined : retryOf(run, outcome, ended, rules)
   if (retry) return { ...closed, retry }
-  return closed.paused || closed.retry
-    ? closed
-    : pass(closed, ended, times, rules.overlap, 'overlapped', rules.limit)
+  return closed.paused || closed.retry ? closed : pass(closed, ended, times, 'overlapped', rules)
 }
 
 /** The key of a run is gone, and the run has not ended in the record: nobody knows how far it came. */
@@ -154,10 +156,10 @@ export function pause(record: JobRecord, mark: Mark): JobRecord {
   return record.paused ? record : { ...record, paused: mark }
 }
 
-/** It goes on with the next time; those meanwhile were not wanted. */
+/** It goes on with the next run; those meanwhile were not wanted. */
 export function resume(record: JobRecord, now: number, times: Timetable): JobRecord {
   if (!record.paused) return record
-  const reached = Math.max(record.reached, now)
+  const reached = Math.max(record.reached, times.lastStarted(now))
   return { ...record, paused: undefined, reached, next: times.next(reached) }
 }
 
@@ -184,10 +186,9 @@ function retryAt(
 
 /** Decides about everything up to now. What came while a try was waited for was held up by that, the rest was missed. */
 function passUntil(record: JobRecord, now: number, times: Timetable, rules: Rules): JobRecord {
-  const { missed, overlap, limit } = rules
-  if (!record.retry) return pass(record, now, times, missed, 'missed', limit)
-  const held = pass(record, Math.min(now, record.retry.at), times, overlap, 'overlapped', limit)
-  return now < record.retry.at ? held : pass(held, now, times, missed, 'missed', limit)
+  if (!record.retry) return pass(record, now, times, 'missed', rules)
+  const held = pass(record, Math.min(now, record.retry.at), times, 'overlapped', rules)
+  return now < record.retry.at ? held : pass(held, now, times, 'missed', rules)
 }
 
 /** Decides about the times whose runs would have started by then. */
@@ -195,25 +196,39 @@ function pass(
   record: JobRecord,
   upTo: number,
   times: Timetable,
-  keep: Passed,
   reason: 'missed' | 'overlapped',
-  limit: number,
+  rules: Rules,
 ): JobRecord {
   // Cheaper than asking for the last one, and what is usual.
   if (record.next > upTo) return record
   const last = times.lastStarted(upTo)
   if (last < record.next) return record
-  let { waiting } = record
-  if (keep === 'last') waiting = [last]
-  if (keep === 'all') waiting = [...waiting, ...times.between(record.next, last, limit)].slice(-limit)
-  const dropped = record.waiting.length + times.count(record.next, last) - waiting.length
+  const keep: Passed = reason === 'missed' ? rules.missed : rules.overlap
+  const kept = keep === 'skip' ? [] : keep === 'last' ? [last] : times.between(record.next, last, rules.limit)
+  const { waiting, counts } = queue(record, kept, reason, rules)
+  const dropped = times.count(record.next, last) - kept.length
   return {
     ...record,
     reached: last,
     next: times.next(last),
     waiting,
-    counts: counted(record.counts, reason, dropped),
+    counts: counted(counts, reason, dropped),
   }
+}
+
+/** More times wait. Those that were there stay, up to the limit, unless only the last one is to be run. */
+function queue(
+  record: JobRecord,
+  times: readonly number[],
+  reason: 'missed' | 'overlapped',
+  { missed, overlap, limit }: Rules,
+): JobRecord {
+  if (times.length === 0) return record
+  // With overlap: 'all' what waits for a run to be over was not missed.
+  const isLine = missed === 'all' || overlap === 'all'
+  const waiting = isLine ? [...record.waiting, ...times].slice(-limit) : times
+  const dropped = record.waiting.length + times.length - waiting.length
+  return { ...record, waiting, counts: counted(record.counts, reason, dropped) }
 }
 
 /** Gives up what waits for too long. */
