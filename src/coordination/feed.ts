@@ -1,3 +1,4 @@
+import { sleep, type Clock } from '../core/clock.js'
 import type { Maybe } from '../core/maybe.js'
 import type { Changes } from './coordinator.js'
 import { keyOf } from './driver.js'
@@ -7,7 +8,7 @@ export interface History {
   /**
    * The changes behind `after`, of all keys that begin with `prefix`, up to about `limit` of them, whole revisions only.
    *
-   * @throws `BANYAN_COMPACTED`, `BANYAN_REVISION_AHEAD`; whatever else is thrown is tried again after `changed`
+   * @throws `BANYAN_COMPACTED`, `BANYAN_REVISION_AHEAD`; what passes is tried again after a pause
    */
   page(prefix: string, after: number, limit: number): Maybe<HistoryPage>
   /** Resolves when there may be changes behind `after`, when the signal aborts, and now and then without either. */
@@ -26,6 +27,8 @@ export interface HistoryPage {
 const PAGE = 1000
 /** How many groups may wait for a watcher before it has to read them again from the history: a slow one keeps nobody up. */
 const WAITING = 1024
+/** Before a history that could not be read is read again, in ms: it may refuse at once, and there may be news all the time. */
+const UNREADABLE_MS = 500
 
 /**
  * Watches over a history: while somebody watches, one loop reads every change once and hands it to those whose prefix it has.
@@ -33,14 +36,16 @@ const WAITING = 1024
  */
 export class Feed {
   readonly #history: History
+  readonly #clock: Clock
   readonly #live = new Map<string, Set<Watcher>>()
   /** How many of these prefixes there are of each length. */
   readonly #lengths = new Map<number, number>()
   #position = 0
   #loop: AbortController | undefined
 
-  constructor(history: History) {
+  constructor(history: History, clock: Clock) {
     this.#history = history
+    this.#clock = clock
   }
 
   /** See `CoordinatorDriver.watch`. */
@@ -171,6 +176,7 @@ export class Feed {
       } catch (error) {
         if (signal.aborted) return undefined
         if (!this.#history.passes(error)) throw error
+        await sleep(this.#clock, UNREADABLE_MS, signal).catch(() => undefined)
         await this.#history.changed(after, signal)
       }
     }

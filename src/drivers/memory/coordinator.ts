@@ -44,11 +44,12 @@ export class MemoryCoordination implements History {
   #revision = 0
   #lastLease = 0
   #waiting = new Set<() => void>()
-  readonly feed = new Feed(this)
+  readonly feed: Feed
 
   /** @param clock - the engine's, which leases expire on */
   constructor(clock: Clock) {
     this.#clock = clock
+    this.feed = new Feed(this, clock)
   }
 
   /** A driver over these keys. */

@@ -93,16 +93,19 @@ class PostgresCoordinator implements CoordinatorDriver {
       this.#watcher.appended(know(revision)),
     )
     this.#heart = new Heart(connections, schema, clock, known, know)
-    this.#feed = new Feed({
-      page: async (prefix, after, limit): Promise<HistoryPage> => {
-        const page = await this.#reader.page(prefix, after, limit)
-        know(page.upTo)
-        return page
+    this.#feed = new Feed(
+      {
+        page: async (prefix, after, limit): Promise<HistoryPage> => {
+          const page = await this.#reader.page(prefix, after, limit)
+          know(page.upTo)
+          return page
+        },
+        changed: (after, signal) => this.#watcher.changed(after, signal),
+        // After the end nothing passes: whoever has stopped to iterate without a word would be waited for.
+        passes: (error) => !connections.closed && isPassing(error),
       },
-      changed: (after, signal) => this.#watcher.changed(after, signal),
-      // After the end nothing passes: whoever has stopped to iterate without a word would be waited for.
-      passes: (error) => !connections.closed && isPassing(error),
-    })
+      clock,
+    )
     if (listenUrl === undefined) return
     this.#listener = new Listener(
       () => connections.listener(listenUrl),

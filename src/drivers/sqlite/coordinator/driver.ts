@@ -42,8 +42,6 @@ const CAPABILITIES: CoordinatorCapabilities = {
 const PATIENCE_MS = 5000
 /** Between tries to open it, in ms. */
 const OPEN_RETRY_MS = 3
-/** Before changes are looked for again after they could not be read, in ms. */
-const UNREADABLE_MS = 500
 
 /** What the driver takes from the machine; tests put others in its place. */
 export interface Surroundings {
@@ -95,7 +93,6 @@ export async function openSqliteCoordinator(
 class SqliteCoordinator implements CoordinatorDriver, History {
   readonly capabilities = CAPABILITIES
   readonly #file: string
-  readonly #clock: Clock
   readonly #db: Database
   readonly #store: Store
   readonly #place: Place
@@ -104,17 +101,15 @@ class SqliteCoordinator implements CoordinatorDriver, History {
   readonly #durability: Durability
   readonly #checkpoints: Checkpoints
   readonly #wakeups: Wakeups
-  readonly #feed = new Feed(this)
+  readonly #feed: Feed
   readonly #leaseEnds: LeaseEnds
   #closed = false
   /** Whether the file was not in its place, the last time that somebody looked. */
   #gone = false
-  /** Whether the last page could not be read. */
-  #failing = false
 
   constructor({ db, epoch }: Connection, file: string, clock: Clock, machine: Machine) {
     this.#file = file
-    this.#clock = clock
+    this.#feed = new Feed(this, clock)
     this.#db = db
     this.#store = new Store(db, file, epoch, machine)
     this.#store.head()
@@ -193,20 +188,12 @@ class SqliteCoordinator implements CoordinatorDriver, History {
     return this.#feed.watch(prefix, after, signal)
   }
 
-  async page(prefix: string, after: number, limit: number): Promise<HistoryPage> {
-    try {
-      const page = await this.#do(() => this.#store.page(prefix, after, limit), beginningWith(prefix))
-      this.#failing = false
-      return page
-    } catch (error) {
-      this.#failing = this.passes(error)
-      throw error
-    }
+  page(prefix: string, after: number, limit: number): Maybe<HistoryPage> {
+    return this.#do(() => this.#store.page(prefix, after, limit), beginningWith(prefix))
   }
 
   async changed(after: number, signal: AbortSignal): Promise<void> {
     if (this.#closed) return
-    if (this.#failing) await sleep(this.#clock, UNREADABLE_MS, signal).catch(() => undefined)
     this.#leaseEnds.begin()
     try {
       await this.#wakeups.wait(after, signal)
