@@ -272,7 +272,10 @@ describe.skipIf(postgresMissing())('the store of a coordinator in PostgreSQL', (
       { url: 'postgres://a:secret@[' },
       { url: 'postgres://a:secret@h/d', schema: 'No' },
       { url: 'postgres://a:secret@h/d', pol: '1s' },
-    ]
+      // What came of a change is known for five minutes.
+      { url: 'postgres://a:secret@h/d', retryFor: '4m' },
+      { url: 'postgres://a:secret@h/d', retryFor: '2m', answerWithin: '121s' },
+    ] as const
     for (const part of wrong) {
       const error: unknown = await openCoordinator({ driver: 'postgres', ...part }).catch((e: unknown) => e)
       expect(error).toMatchObject({ code: 'BANYAN_INVALID_OPTIONS' })

@@ -1,4 +1,5 @@
-import { duration, type Duration } from '../../../core/duration.js'
+import { duration, formatDuration, type Duration } from '../../../core/duration.js'
+import { BanyanError } from '../../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import type { SchemaSettings } from '../numbered-schema.js'
 import { checkPlace } from '../settings.js'
@@ -18,7 +19,10 @@ export interface PostgresCoordinatorSpec {
   listen?: boolean
   /** The longest time between two looks of watches that have no news; default `'1s'`. */
   poll?: Duration
-  /** How long a change is tried again if the server cannot be reached, and what reads at most 3 s; default `'5s'`. */
+  /**
+   * How long a change is tried again if the server cannot be reached, and what reads at most 3 s; default `'5s'`. With
+   * `answerWithin` at most 4 minutes.
+   */
   retryFor?: Duration
   /** When a server that does not answer is given up, and asked again on another connection; default `'10s'`. */
   answerWithin?: Duration
@@ -65,6 +69,12 @@ export const POSTGRES_COORDINATOR_OPTIONS: OptionTable<PostgresCoordinatorSpec> 
 /** Where the tables are unless said otherwise: beside those of an event log, which is dumped and restored by itself. */
 export const DEFAULT_SCHEMA = 'banyan_coordination'
 
+/**
+ * How long after a change was sent its last repetition may arrive, in ms. What came of it is found in the history, which is
+ * kept for five minutes at least; a repetition that came later would find nothing, and make the change a second time.
+ */
+const REPEATED_WITHIN_MS = 4 * 60_000
+
 /** For messages. */
 export const WHAT = 'the postgres coordinator'
 
@@ -73,14 +83,23 @@ export function settingsOf(spec: PostgresCoordinatorSpec): CoordinatorSettings {
   checkOptions(WHAT, POSTGRES_COORDINATOR_OPTIONS, spec)
   const { url, schema = DEFAULT_SCHEMA, listen = true } = spec
   checkPlace(WHAT, url, spec.listenUrl, schema)
+  const retryFor = duration(spec.retryFor ?? '5s')
+  const answerWithin = duration(spec.answerWithin ?? '10s')
+  if (retryFor + answerWithin > REPEATED_WITHIN_MS)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `${WHAT}: retryFor and answerWithin must be ${formatDuration(REPEATED_WITHIN_MS)} together at most, not ` +
+        `${formatDuration(retryFor + answerWithin)}: what came of a change is not known for much longer, and later it ` +
+        'might be made a second time',
+    )
   return {
     url,
     schema,
     connections: spec.connections ?? 2,
     listenUrl: listen ? (spec.listenUrl ?? url) : undefined,
     poll: duration(spec.poll ?? '1s'),
-    retryFor: duration(spec.retryFor ?? '5s'),
-    answerWithin: duration(spec.answerWithin ?? '10s'),
+    retryFor,
+    answerWithin,
     migrate: spec.migrate ?? true,
     countAbsence: spec.countAbsence ?? false,
   }
