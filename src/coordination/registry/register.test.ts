@@ -277,6 +277,34 @@ describe('drain', () => {
     expect(await instancesOf(coordinator)).toEqual([])
   })
 
+  it('that was asked for again ends at the sooner of the two', async () => {
+    const { coordinator } = world().connect()
+    const { clock } = coordinator.runtime as ReturnType<typeof virtualRuntime>
+    const registration = register(coordinator, { ...ORDERS, drain: '5s' })
+    await registration.ready
+    const drained = registration.drain({ for: '1h' })
+    await clock.advance('1m')
+    const longer = registration.drain({ for: '2h' })
+    const closed = registration.close()
+    await clock.advance('4s')
+    expect(await instancesOf(coordinator)).toMatchObject([{ draining: true }])
+    await clock.advance('2s')
+    await Promise.all([drained, longer, closed])
+    expect(await instancesOf(coordinator)).toEqual([])
+  })
+
+  it('is hurried by any who waits for it', async () => {
+    const { coordinator } = world().connect()
+    const { clock } = coordinator.runtime as ReturnType<typeof virtualRuntime>
+    const registration = register(coordinator, ORDERS)
+    await registration.ready
+    const drained = registration.drain({ for: '1h', signal: new AbortController().signal })
+    await clock.advance('1m')
+    await registration.drain({ for: '1h', signal: AbortSignal.abort() })
+    await drained
+    expect(await instancesOf(coordinator)).toEqual([])
+  })
+
   it('ends also where the engine is away, and then the instance with its lease', async () => {
     const { connect, runtime } = world()
     const { coordinator, engine } = connect()

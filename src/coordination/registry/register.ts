@@ -64,7 +64,7 @@ export interface Registration extends AsyncDisposable {
   update(update: InstanceUpdate): Promise<void>
   /**
    * Leaves in good order: marked as draining, so that nobody chooses it any more; then, after a while in which those who have
-   * chosen it are served, removed. Called again, it waits for the same.
+   * chosen it are served, removed. Called again, it ends at the sooner of the times that were asked for.
    */
   drain(options?: DrainOptions): Promise<void>
   /** As {@link drain}. While the engine is away nobody can be told; it is gone then when its lease ends. */
@@ -136,6 +136,8 @@ class KeptRegistration implements Registration {
   #lease: Lease | undefined
   #wake: (() => void) | undefined
   #leaving: Promise<void> | undefined
+  /** Aborts when it has stayed long enough for any who wait for it to leave. */
+  readonly #hurry = new AbortController()
 
   constructor(coordinator: Coordinator, options: RegisterOptions) {
     const { runtime } = coordinator
@@ -216,7 +218,13 @@ class KeptRegistration implements Registration {
 
   drain(options: DrainOptions = {}): Promise<void> {
     checkOptions('drain', drainOptions, options)
-    this.#leaving ??= this.#leave(duration(options.for ?? this.#drainFor, 'for'), options.signal)
+    const wait = duration(options.for ?? this.#drainFor, 'for')
+    if (this.#leaving) this.#hurryAfter(wait)
+    else this.#leaving = this.#leave(wait)
+    const { signal } = options
+    const hurry = (): void => this.#hurry.abort()
+    if (signal?.aborted) hurry()
+    else signal?.addEventListener('abort', hurry, { once: true, signal: this.#ending.signal })
     return this.#leaving
   }
 
@@ -427,13 +435,21 @@ class KeptRegistration implements Registration {
     for (const { resolve } of this.#waiting.splice(0)) resolve()
   }
 
-  async #leave(wait: number, hurry: AbortSignal | undefined): Promise<void> {
+  #hurryAfter(wait: number): void {
+    sleep(this.#coordinator.runtime.clock, wait, this.#ending.signal).then(
+      () => this.#hurry.abort(),
+      () => undefined,
+    )
+  }
+
+  async #leave(wait: number): Promise<void> {
     const { clock } = this.#coordinator.runtime
+    const hurry = this.#hurry.signal
     if (this.registered) {
       this.#setWanted({ draining: true })
       const told = new AbortController()
       void this.#untilWritten().then(() => told.abort())
-      const enough = hurry ? AbortSignal.any([hurry, told.signal]) : told.signal
+      const enough = AbortSignal.any([hurry, told.signal])
       await sleep(clock, Math.max(wait, RETRY.max), enough).catch(() => undefined)
       // Where nobody could be told, there is nothing to wait for.
       if (this.#written === this.#version) await sleep(clock, wait, hurry).catch(() => undefined)

@@ -12,7 +12,7 @@ export class Registrations {
   #wanted: Readonly<Record<string, RegisterSpec>> = {}
   #coordinator: Coordinator | undefined
   /** Entries that others have taken the place of, on their way out. */
-  readonly #leaving = new Set<Promise<void>>()
+  readonly #leaving = new Set<Kept>()
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime
@@ -32,7 +32,7 @@ export class Registrations {
     for (const [name, kept] of this.#kept) {
       if (isDeepStrictEqual(kept.spec, wanted[name])) continue
       this.#kept.delete(name)
-      this.#leave(kept.close())
+      void this.#leave(kept)
     }
     for (const [name, spec] of Object.entries(wanted)) {
       if (this.#kept.has(name)) continue
@@ -50,13 +50,14 @@ export class Registrations {
   /** Takes all of them out, in good order unless `now` aborts. */
   async drain(now: AbortSignal | undefined): Promise<void> {
     this.#wanted = {}
-    await Promise.all([...Array.from(this.#kept.values(), (kept) => kept.close(now)), ...this.#leaving])
+    await Promise.all([...this.#kept.values(), ...this.#leaving].map((kept) => kept.close(now)))
     this.#kept.clear()
   }
 
-  #leave(leaving: Promise<void>): void {
-    const gone = leaving.finally(() => this.#leaving.delete(gone))
-    this.#leaving.add(gone)
+  async #leave(kept: Kept): Promise<void> {
+    this.#leaving.add(kept)
+    await kept.close()
+    this.#leaving.delete(kept)
   }
 }
 
