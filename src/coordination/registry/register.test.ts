@@ -179,6 +179,38 @@ describe('register', () => {
     ])
   })
 
+  it('waits while the instance that has the id drains, as in a rolling restart', async () => {
+    const { connect, runtime } = world()
+    const before = register(connect().coordinator, ORDERS)
+    await before.ready
+    const after = register(connect().coordinator, { ...ORDERS, address: 'http://10.0.0.2:4001' })
+    await runtime.clock.advance('1s')
+    const drained = before.drain({ for: '1m' })
+    await runtime.clock.advance('59s')
+    expect(after.registered).toBe(false)
+    await runtime.clock.advance('2s')
+    await Promise.all([drained, after.ready])
+    expect(await instancesOf(connect().coordinator)).toMatchObject([
+      { address: 'http://10.0.0.2:4001', draining: false },
+    ])
+  })
+
+  it('waits also if it comes when the other one drains already, and that one dies meanwhile', async () => {
+    const { connect, runtime } = world()
+    const { coordinator, engine } = connect()
+    const before = register(coordinator, ORDERS)
+    await before.ready
+    void before.drain({ for: '1h' })
+    await runtime.clock.advance('1s')
+    const after = register(connect().coordinator, { ...ORDERS, address: 'http://10.0.0.2:4001' })
+    await runtime.clock.advance('1m')
+    before.setHealth('critical')
+    await runtime.clock.advance('1m')
+    engine.reach = 'away'
+    await runtime.clock.advance('12s')
+    expect(after.registered).toBe(true)
+  })
+
   it('takes its own place at once after a restart, at the same address', async () => {
     const { connect, runtime } = world()
     const [before, after] = [connect(), connect()]

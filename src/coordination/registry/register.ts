@@ -94,7 +94,8 @@ const LATE = 1.5
  * Registers an instance of a service. Returns at once, also while the engine is away: `ready` tells when it is registered.
  *
  * An id that somebody else has is waited for as long as that may be what is left of a former life: until it is gone, or its
- * ttl is over without that. An instance that has the same address takes its place at once.
+ * ttl is over without that; who drains is waited for until it is gone. An instance that has the same address takes its place
+ * at once.
  *
  * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_INVALID_KEY`, `BANYAN_LEASE_TTL`, `BANYAN_VALUE_TOO_LARGE`
  */
@@ -379,15 +380,16 @@ class KeptRegistration implements Registration {
       return
     }
     const { clock } = this.#coordinator.runtime
-    const until = clock.now() + LATE * (other.ttl || this.#session.ttl)
-    for (;;) {
+    const time = LATE * (other.ttl || this.#session.ttl)
+    for (let until = clock.now() + time; ;) {
       signal.throwIfAborted()
       await this.#changedUntil(until, signal)
       const entry = await this.#coordinator.get(this.#key)
-      if (!entry) return
-      if (entry.revision === actual.revision && clock.now() < until) continue
-      const isQuiet = entry.revision === actual.revision
-      throw this.#clash(other, isQuiet ? `still lives after ${formatDuration(LATE * other.ttl)}` : 'is alive')
+      const present = entry && decodeStored(entry.value)
+      if (present?.registration !== other.registration) return
+      // Who drains goes, in good order or with its lease, however long it takes.
+      if (present.draining) until = clock.now() + time
+      else if (clock.now() >= until) throw this.#clash(other, `still lives after ${formatDuration(time)}`)
     }
   }
 
