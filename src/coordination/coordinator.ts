@@ -69,7 +69,10 @@ export interface Coordinator extends AsyncDisposable {
    */
   watch(prefix: string, options?: WatchOptions): AsyncIterable<Changes>
 
-  /** Releases all leases and ends all watches; from then on every call fails with `BANYAN_COORDINATOR_CLOSED`. */
+  /**
+   * Releases all leases and ends all watches; from then on every call fails with `BANYAN_COORDINATOR_CLOSED`. Leases that
+   * cannot be given back within 3 s, as the engine is away, are left to expire.
+   */
   close(): Promise<void>
 }
 

@@ -18,6 +18,9 @@ const RENEWED = 1 / 6
 /** Leases that are due within this part of their time go along. */
 const ALONG = 1 / 24
 
+/** How long closing waits for leases to be given back, in ms: an engine that is away does not keep a process from ending. */
+const CLOSING_MS = 3000
+
 const GONE = 'the engine does not have it any more'
 
 /** Takes leases and keeps them: one timer and one request at a time for all that are due. */
@@ -77,12 +80,19 @@ export class Leases {
     if (lease instanceof KeptLease) lease.lose(GONE)
   }
 
-  /** Releases all, and what is still granted. */
+  /** Releases all, and what is still granted. What takes too long goes on and nobody waits for it. */
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
     this.#meter.close()
-    await Promise.all([...this.#held].map((lease) => lease.release()))
+    const released = Promise.all([...this.#held].map((lease) => lease.release()))
+    await new Promise<void>((resolve) => {
+      const late = this.#clock.schedule(this.#clock.now() + CLOSING_MS, resolve)
+      void released.then(() => {
+        late.cancel()
+        resolve()
+      })
+    })
   }
 
   async #revoke(id: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type Pg from 'pg'
 import type { Client, CustomTypesConfig, Pool, PoolClient } from 'pg'
 import { sleep, type Clock } from '../../core/clock.js'
@@ -14,6 +15,8 @@ const RETRY_LAST_MS = 1000
 /** Whoever reads can ask again themselves, and may have lost interest. */
 const READ_RETRY_MS = 3000
 const IDLE_MS = 30_000
+/** How long closing waits for what is asked, and for connections that are only being made. */
+const CLOSING_MS = 1000
 
 const AS_TEXT = { getTypeParser: () => (text: unknown) => text } as unknown as CustomTypesConfig
 
@@ -36,6 +39,7 @@ export class Connections {
   readonly #clock: Clock
   readonly #closing = new AbortController()
   readonly #pg: typeof Pg
+  readonly #sockets = new Set<Socket>()
   readonly #appends: Pool
   readonly #reads: Pool
 
@@ -130,9 +134,14 @@ export class Connections {
     return new this.#pg.Client({ ...this.#options(), connectionString: url })
   }
 
+  /** Nothing is asked any more. What was is waited for, but not for long: a server that is gone does not answer. */
   async close(): Promise<void> {
     this.#closing.abort()
+    const late = this.#clock.schedule(this.#clock.now() + CLOSING_MS, () => {
+      for (const socket of this.#sockets) socket.destroy()
+    })
     await Promise.all([this.#appends.end(), this.#reads.end()])
+    late.cancel()
   }
 
   async #ask(pool: Pool, text: string, values: unknown[], query_timeout?: number): Promise<Rows> {
@@ -162,12 +171,21 @@ export class Connections {
   }
 
   #pool(max: number): Pool {
-    const pool = new this.#pg.Pool({ ...this.#options(), max, idleTimeoutMillis: IDLE_MS })
+    const stream = (): Socket => this.#socket()
+    const pool = new this.#pg.Pool({ ...this.#options(), stream, max, idleTimeoutMillis: IDLE_MS })
     // One that breaks while nobody uses it leaves the pool; whoever asks next gets another.
     pool.on('error', () => undefined)
     // One that breaks while it is used tells whoever uses it, and everybody: without a listener that ends the process.
     pool.on('connect', (client) => void client.on('error', () => undefined))
     return pool
+  }
+
+  /** What a connection is made on, also one with TLS. */
+  #socket(): Socket {
+    const socket = new Socket()
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    return socket
   }
 
   #options() {

@@ -139,8 +139,7 @@ class PostgresLog implements LogDriver {
   async close(): Promise<void> {
     await this.#appender.close()
     this.#watcher.close()
-    await this.#listener?.close()
-    await this.#connections.close()
+    await Promise.all([this.#listener?.close(), this.#connections.close()])
   }
 
   async #tell(given: Outcome | Promise<Outcome>): Promise<void> {

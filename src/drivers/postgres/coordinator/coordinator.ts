@@ -200,9 +200,8 @@ class PostgresCoordinator implements CoordinatorDriver {
   }
 
   async close(): Promise<void> {
-    await this.#heart.close()
+    this.#heart.close()
     this.#watcher.close()
-    await this.#listener?.close()
-    await this.#connections.close()
+    await Promise.all([this.#listener?.close(), this.#connections.close()])
   }
 }

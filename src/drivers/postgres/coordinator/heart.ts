@@ -32,7 +32,7 @@ export class Heart {
   #period = LONGEST_MS
   #timer: Timer | undefined
   #nextAt = Infinity
-  #beating: Promise<unknown> | undefined
+  #beating = false
   #closed = false
 
   /**
@@ -89,10 +89,9 @@ export class Heart {
     this.#schedule(Math.min(this.#period, ttl / 10))
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true
     this.#timer?.cancel()
-    await this.#beating
   }
 
   #schedule(pause: number): void {
@@ -102,11 +101,12 @@ export class Heart {
     this.#nextAt = at
     this.#timer = this.#clock.schedule(at, () => {
       this.#nextAt = Infinity
-      this.#beating = this.beat()
+      this.#beating = true
+      void this.beat()
         // While it cannot be reached no time goes by.
         .catch(() => (this.#period = LONGEST_MS))
         .finally(() => {
-          this.#beating = undefined
+          this.#beating = false
           this.#schedule(this.#period)
         })
     })
