@@ -43,6 +43,15 @@ export interface Coordinator extends AsyncDisposable {
    */
   put(key: string, value: string, options?: PutOptions): Promise<PutResult>
 
+  /**
+   * Sets a key, and lists those around it: what somebody needs who comes into a line. One round trip where the engine can.
+   *
+   * @param prefix - what `key` and the others begin with
+   * @returns what came of the `put`, and the keys as they were at that change, or at one revision behind it
+   * @throws as {@link put}; after `BANYAN_OUTCOME_UNKNOWN` the key may be there also if it is only the listing that failed
+   */
+  putAndList(key: string, value: string, prefix: string, options?: PutOptions): Promise<PutAndListResult>
+
   /** Removes a key; one that is not there is no error. */
   delete(key: string, options?: DeleteOptions): Promise<DeleteResult>
 
@@ -131,6 +140,12 @@ export type PutResult =
   | { readonly ok: true; readonly revision: number; readonly created: number }
   /** It is not what was expected; `actual` is what is there. */
   | { readonly ok: false; readonly actual: Entry | undefined }
+
+/** What came of a `putAndList`. */
+export interface PutAndListResult {
+  readonly put: PutResult
+  readonly listing: Listing
+}
 
 /** What came of a `delete`. */
 export type DeleteResult =

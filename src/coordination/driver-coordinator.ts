@@ -12,6 +12,7 @@ import type {
   Expected,
   Lease,
   Listing,
+  PutAndListResult,
   PutOptions,
   PutResult,
   Session,
@@ -19,7 +20,7 @@ import type {
 } from './coordinator.js'
 import type { CoordinatorDriver } from './driver.js'
 import { coordinationError, hasCode } from './errors.js'
-import { checkKey, checkPrefix, checkRevision, checkValue } from './keys.js'
+import { checkAmong, checkKey, checkPrefix, checkRevision, checkValue } from './keys.js'
 import { Leases } from './leases.js'
 import { patiently } from './patiently.js'
 import { SharedSession } from './session.js'
@@ -68,19 +69,23 @@ export class DriverCoordinator implements Coordinator {
   }
 
   async put(key: string, value: string, options: PutOptions = {}): Promise<PutResult> {
-    checkKey(key)
-    checkValue(key, value)
-    const { expected = 'any', lease } = options
-    checkExpected(expected)
-    const driver = this.#open()
-    if (!lease) return driver.put(key, value, expected, undefined)
-    lease.check()
-    try {
-      return await driver.put(key, value, expected, lease.id)
-    } catch (error) {
-      if (hasCode(error, 'BANYAN_LEASE_LOST')) this.#leases.lost(lease)
-      throw error
-    }
+    return this.#put(key, value, options, (driver, expected, lease) =>
+      driver.put(key, value, expected, lease),
+    )
+  }
+
+  async putAndList(
+    key: string,
+    value: string,
+    prefix: string,
+    options: PutOptions = {},
+  ): Promise<PutAndListResult> {
+    checkAmong(key, prefix)
+    return this.#put(key, value, options, (driver, expected, lease) =>
+      driver.putAndList
+        ? driver.putAndList(key, value, expected, lease, prefix)
+        : putThenList(driver, key, value, expected, lease, prefix),
+    )
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<DeleteResult> {
@@ -127,6 +132,26 @@ export class DriverCoordinator implements Coordinator {
     return this.close()
   }
 
+  async #put<Result>(
+    key: string,
+    value: string,
+    { expected = 'any', lease }: PutOptions,
+    work: (driver: CoordinatorDriver, expected: Expected, lease: string | undefined) => Maybe<Result>,
+  ): Promise<Result> {
+    checkKey(key)
+    checkValue(key, value)
+    checkExpected(expected)
+    const driver = this.#open()
+    if (!lease) return work(driver, expected, undefined)
+    lease.check()
+    try {
+      return await work(driver, expected, lease.id)
+    } catch (error) {
+      if (hasCode(error, 'BANYAN_LEASE_LOST')) this.#leases.lost(lease)
+      throw error
+    }
+  }
+
   async *#watch(
     prefix: string,
     after: Maybe<number | undefined>,
@@ -165,6 +190,28 @@ export class DriverCoordinator implements Coordinator {
         `the ${driver} driver keeps leases of ${formatDuration(minTtl)} to ${formatDuration(maxTtl)}, not of ${formatDuration(ms)}`,
       )
     return ms
+  }
+}
+
+async function putThenList(
+  driver: CoordinatorDriver,
+  key: string,
+  value: string,
+  expected: Expected,
+  lease: string | undefined,
+  prefix: string,
+): Promise<PutAndListResult> {
+  const put = await driver.put(key, value, expected, lease)
+  try {
+    return { put, listing: await driver.list(prefix) }
+  } catch (error) {
+    if (!put.ok) throw error
+    // That the listing did nothing is not all that the caller has to know.
+    throw coordinationError(
+      'BANYAN_OUTCOME_UNKNOWN',
+      `${key} was set, but ${prefix} could not be listed`,
+      error,
+    )
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   Entry,
   Expected,
   Listing,
+  PutAndListResult,
   PutResult,
 } from './coordinator.js'
 
@@ -23,6 +24,17 @@ export interface CoordinatorDriver {
   list(prefix: string): Maybe<Listing>
   /** @throws `BANYAN_LEASE_LOST` if `lease` is given and the engine does not have it */
   put(key: string, value: string, expected: Expected, lease: string | undefined): Maybe<PutResult>
+  /**
+   * {@link put}, and the keys that begin with `prefix` then. For engines that can do it with one round trip; without it, it is
+   * done with two.
+   */
+  putAndList?(
+    key: string,
+    value: string,
+    expected: Expected,
+    lease: string | undefined,
+    prefix: string,
+  ): Maybe<PutAndListResult>
   delete(key: string, expected: Expected): Maybe<DeleteResult>
   /** The revision of the last change; 0 or more if there was none. */
   head(): Maybe<number>

@@ -102,6 +102,7 @@ export type {
   Lease,
   Listing,
   PutOptions,
+  PutAndListResult,
   PutResult,
   Session,
   WatchOptions,

@@ -19,6 +19,13 @@ export function checkPrefix(prefix: string): void {
   checkText('a prefix', prefix)
 }
 
+/** @throws `BANYAN_INVALID_KEY` unless the key begins with the prefix */
+export function checkAmong(key: string, prefix: string): void {
+  checkPrefix(prefix)
+  checkText('a key', key)
+  if (!key.startsWith(prefix)) throw invalid('a key', key, `must begin with the prefix ${prefix}`)
+}
+
 /** @throws `BANYAN_VALUE_TOO_LARGE`, or `BANYAN_INVALID_KEY` if it is no text */
 export function checkValue(key: string, value: string): void {
   if (typeof value !== 'string' || NO_TEXT.test(value))

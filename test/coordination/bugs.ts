@@ -125,6 +125,26 @@ export const BUGS: Readonly<Record<string, { readonly bug: Bug; readonly foundBy
     }),
     foundBy: '`absent` sets a key that is not there',
   },
+  'sets a key and tells who was there before it': {
+    bug: (_, store) => ({
+      putAndList: (key, value, expected, lease, prefix) => {
+        const listing = store.list(prefix)
+        return { put: store.put(key, value, expected, lease), listing }
+      },
+    }),
+    foundBy: 'a key can be set and those around it listed',
+  },
+  'sets a key, and lists those that it saw a while ago under the revision of now': {
+    bug: (_, store) => ({
+      putAndList: async (key, value, expected, lease, prefix) => {
+        const put = store.put(key, value, expected, lease)
+        const { entries } = store.list(prefix)
+        await new Promise((resolve) => setImmediate(resolve))
+        return { put, listing: { entries, revision: store.revision } }
+      },
+    }),
+    foundBy: 'whoever sets a key and lists in one step',
+  },
   'removes whatever is there': {
     bug: (_, store) => ({ delete: (key) => store.delete(key, 'any') }),
     foundBy: 'a removal compares, too',

@@ -59,10 +59,11 @@ export function enter(line: Line, options: EnterOptions): Promise<Place> {
 async function enterWith(line: Line, { signal, seen }: EnterOptions): Promise<Place> {
   for (;;) {
     const lease = await line.session.lease(signal)
-    const place = await take(line, lease, signal)
-    if (!place) continue
+    const arrival = await arrive(line, lease, signal)
+    if (!arrival) continue
+    const { place } = arrival
     try {
-      if (await waitInLine(line, place, signal, seen)) return place
+      if (await waitInLine(line, arrival, signal, seen)) return place
     } catch (error) {
       void leave(line.coordinator, place)
       throw error
@@ -86,12 +87,12 @@ async function tryEnterWith(line: Line, signal: AbortSignal | undefined): Promis
   const lease = await line.session.lease(signal)
   const own = new Own(prefix, lease)
   try {
-    const result = await coordinator.put(own.key, line.value(), { expected: 'absent', lease })
+    const expected = 'absent'
+    const { put, listing } = await coordinator.putAndList(own.key, line.value(), prefix, { expected, lease })
     signal?.throwIfAborted()
-    if (result.ok) {
-      own.created = result.created
-      const ahead = aheadOf(await coordinator.list(prefix), own)
-      signal?.throwIfAborted()
+    if (put.ok) {
+      own.created = put.created
+      const ahead = aheadOf(listing, own)
       if (ahead && lease.held && !line.waitsFor(ahead)) return own
     }
   } catch (error) {
@@ -116,25 +117,41 @@ class Own implements Place {
   }
 }
 
+/** Somebody who has just come into line. */
+interface Arrival {
+  readonly place: Place
+  /** The line then. */
+  readonly listing: Listing
+}
+
 /**
  * Puts a key of this process into a line, and tries until it is known to be there.
  *
  * @returns undefined if the lease was lost before
  */
 export async function take(
-  { coordinator, prefix, value }: Pick<Line, 'coordinator' | 'prefix' | 'value'>,
+  line: Pick<Line, 'coordinator' | 'prefix' | 'value'>,
   lease: Lease,
   signal: AbortSignal | undefined,
 ): Promise<Place | undefined> {
+  return (await arrive(line, lease, signal))?.place
+}
+
+async function arrive(
+  { coordinator, prefix, value }: Pick<Line, 'coordinator' | 'prefix' | 'value'>,
+  lease: Lease,
+  signal: AbortSignal | undefined,
+): Promise<Arrival | undefined> {
   const own = new Own(prefix, lease)
+  const expected = 'absent'
   for (let failures = 1; ; failures++) {
     let failure: unknown
     try {
-      const result = await coordinator.put(own.key, value(), { expected: 'absent', lease })
+      const { put, listing } = await coordinator.putAndList(own.key, value(), prefix, { expected, lease })
       // Its key is its own, so what is there came of a try whose outcome was not known. As long as it stands, none of those
       // that are still on their way does anything.
-      own.created = result.ok ? result.created : result.actual!.created
-      if (!signal?.aborted) return own
+      own.created = put.ok ? put.created : put.actual!.created
+      if (!signal?.aborted) return { place: own, listing }
     } catch (error) {
       if (hasCode(error, 'BANYAN_LEASE_LOST')) return undefined
       own.doubtful ||= hasCode(error, 'BANYAN_OUTCOME_UNKNOWN')
@@ -150,15 +167,15 @@ export async function take(
 /** @returns whether it is in; otherwise the lease or the key is lost */
 async function waitInLine(
   line: Line,
-  place: Place,
+  { place, listing: first }: Arrival,
   signal: AbortSignal | undefined,
   seen: EnterOptions['seen'],
 ): Promise<boolean> {
-  for (;;) {
-    const listing = await listed(line, place, signal)
+  for (let listing: Listing | undefined = first; ; listing = await listed(line, place, signal)) {
     signal?.throwIfAborted()
     // A lease that was lost meanwhile may have let others in since the line was read.
-    const ahead = listing && place.lease.held && aheadOf(listing, place)
+    if (!listing || !place.lease.held) return false
+    const ahead = aheadOf(listing, place)
     if (!ahead) return false
     seen?.(ahead)
     const wait = line.waitsFor(ahead)

@@ -6,13 +6,22 @@ import type {
   Entry,
   Expected,
   Listing,
+  PutAndListResult,
   PutResult,
 } from '../../coordination/coordinator.js'
 import type { CoordinatorContext, CoordinatorDriver, Grant } from '../../coordination/driver.js'
 import { coordinationError } from '../../coordination/errors.js'
 import { EtcdClient } from './client/client.js'
 import { CompactedError, isLeaseMissing } from './client/fault.js'
-import { CompareTarget, type Compare, type KeyValue, type ResponseOp } from './client/messages.js'
+import {
+  CompareTarget,
+  type Compare,
+  type KeyValue,
+  type PutRequest,
+  type RangeResponse,
+  type RequestOp,
+  type ResponseOp,
+} from './client/messages.js'
 import { Entries, leaseId, leaseName } from './entries.js'
 import { errorOf } from './errors.js'
 import { placeOf } from './place.js'
@@ -51,10 +60,11 @@ class EtcdCoordinator implements CoordinatorDriver {
     return this.#first(kvs)
   }
 
-  async list(prefix: string): Promise<Listing> {
-    for (;;) {
+  /** @param first - the first page, if it is there */
+  async list(prefix: string, first?: RangeResponse): Promise<Listing> {
+    for (let page = first; ; page = undefined) {
       try {
-        return await this.#pages(prefix)
+        return await this.#pages(prefix, page)
       } catch (error) {
         // Compacted between two pages: the next try begins later.
         if (!(error instanceof CompactedError)) throw errorOf(error)
@@ -63,34 +73,24 @@ class EtcdCoordinator implements CoordinatorDriver {
   }
 
   async put(key: string, value: string, expected: Expected, lease: string | undefined): Promise<PutResult> {
-    // What was there before tells since when the key is there.
-    const put = {
-      key: this.#entries.key(key),
-      value,
-      prevKv: true,
-      lease: lease === undefined ? undefined : leaseId(lease),
-    }
-    try {
-      if (expected === 'any') {
-        const { header, prevKv } = await this.#client.put(put)
-        return done(header!.revision, prevKv)
-      }
-      const { succeeded, header, responses } = await this.#client.txn({
-        compare: [compareTo(put.key, expected)],
-        success: [{ put }],
-        failure: [{ range: { key: put.key } }],
-      })
-      return succeeded
-        ? done(header!.revision, responses[0]?.put?.prevKv)
-        : { ok: false, actual: this.#actual(responses) }
-    } catch (error) {
-      if (lease === undefined || !isLeaseMissing(error)) throw errorOf(error)
-      throw coordinationError(
-        'BANYAN_LEASE_LOST',
-        `${key} was not set: the lease ${lease} has expired or was released`,
-        error,
-      )
-    }
+    const put = this.#putOf(key, value, lease)
+    if (expected !== 'any') return (await this.#putIf(put, key, expected, lease, [])).put
+    const { header, prevKv } = await withLease(key, lease, this.#client.put(put))
+    return done(header!.revision, prevKv)
+  }
+
+  async putAndList(
+    key: string,
+    value: string,
+    expected: Expected,
+    lease: string | undefined,
+    prefix: string,
+  ): Promise<PutAndListResult> {
+    const range = { ...this.#entries.range(prefix), limit: FIRST_PAGE }
+    const { put, responses } = await this.#putIf(this.#putOf(key, value, lease), key, expected, lease, [
+      { range },
+    ])
+    return { put, listing: await this.list(prefix, responses[1]!.range) }
   }
 
   async delete(key: string, expected: Expected): Promise<DeleteResult> {
@@ -156,13 +156,50 @@ class EtcdCoordinator implements CoordinatorDriver {
     this.#client.close()
   }
 
-  async #pages(prefix: string): Promise<Listing> {
+  /** What was there before tells since when the key is there. */
+  #putOf(key: string, value: string, lease: string | undefined): PutRequest {
+    return {
+      key: this.#entries.key(key),
+      value,
+      prevKv: true,
+      lease: lease === undefined ? undefined : leaseId(lease),
+    }
+  }
+
+  /** @param besides - what is looked at in the same step, whatever comes of the put */
+  async #putIf(
+    put: PutRequest,
+    key: string,
+    expected: Expected,
+    lease: string | undefined,
+    besides: readonly RequestOp[],
+  ): Promise<{ put: PutResult; responses: readonly ResponseOp[] }> {
+    const { succeeded, header, responses } = await withLease(
+      key,
+      lease,
+      this.#client.txn({
+        compare: expected === 'any' ? [] : [compareTo(this.#entries.key(key), expected)],
+        success: [{ put }, ...besides],
+        failure: [{ range: { key: put.key } }, ...besides],
+      }),
+    )
+    return {
+      put: succeeded
+        ? done(header!.revision, responses[0]?.put?.prevKv)
+        : { ok: false, actual: this.#actual(responses) },
+      responses,
+    }
+  }
+
+  async #pages(prefix: string, first: RangeResponse | undefined): Promise<Listing> {
     const { key, rangeEnd } = this.#entries.range(prefix)
     const entries: Entry[] = []
     let begin: Buffer = key
+    let page = first
     let revision = 0
-    for (let limit = FIRST_PAGE; ;) {
-      const { header, kvs, more } = await this.#client.range({ key: begin, rangeEnd, limit, revision })
+    for (let limit = FIRST_PAGE; ; page = undefined) {
+      const { header, kvs, more } =
+        page ?? (await this.#client.range({ key: begin, rangeEnd, limit, revision }))
       if (revision === 0) revision = header!.revision
       let size = 0
       for (const kv of kvs) {
@@ -193,6 +230,24 @@ function compareTo(key: string, expected: number | 'absent'): Compare {
 
 function done(revision: number, before: KeyValue | undefined): PutResult {
   return { ok: true, revision, created: before?.createRevision ?? revision }
+}
+
+/** What came of a put, which needs the lease. */
+async function withLease<Answer>(
+  key: string,
+  lease: string | undefined,
+  call: Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await call
+  } catch (error) {
+    if (lease === undefined || !isLeaseMissing(error)) throw errorOf(error)
+    throw coordinationError(
+      'BANYAN_LEASE_LOST',
+      `${key} was not set: the lease ${lease} has expired or was released`,
+      error,
+    )
+  }
 }
 
 async function asked<Answer>(call: Promise<Answer>): Promise<Answer> {

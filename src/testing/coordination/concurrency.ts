@@ -33,6 +33,30 @@ export const concurrencyCases: readonly CoordinatorCase[] = [
     },
   },
   {
+    name: 'whoever sets a key and lists in one step sees everybody who was before, and nobody who was after',
+    run: async ({ coordinator, another }) => {
+      const handles = [coordinator, await another(), await another()]
+      const arrivals = (
+        await Promise.all(
+          handles.map((handle, by) =>
+            Promise.all(
+              Array.from({ length: 8 }, (_, index) => handle.putAndList(`line/${by}-${index}`, '', 'line/')),
+            ),
+          ),
+        )
+      ).flat()
+      const all = arrivals.map(({ put }) => done(put).revision)
+      for (const { put, listing } of arrivals) {
+        assert.ok(listing.revision >= done(put).revision, 'the listing is of before')
+        assert.deepEqual(
+          sorted(listing.entries.map(({ revision }) => revision)),
+          sorted(all.filter((revision) => revision <= listing.revision)),
+          `the listing of the revision ${listing.revision}`,
+        )
+      }
+    },
+  },
+  {
     name: 'calls at the same time are linearizable',
     run: async ({ coordinator, another }) => {
       const handles = [coordinator, await another(), await another(), await another()]
@@ -59,4 +83,8 @@ async function count(coordinator: Coordinator, times: number): Promise<number[]>
     if (result.ok) revisions.push(done(result).revision)
   }
   return revisions
+}
+
+function sorted(numbers: readonly number[]): number[] {
+  return [...numbers].sort((a, b) => a - b)
 }

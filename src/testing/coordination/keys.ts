@@ -149,6 +149,29 @@ export const keyCases: readonly CoordinatorCase[] = [
     },
   },
   {
+    name: 'a key can be set and those around it listed in one step, whatever comes of it',
+    run: async ({ coordinator }) => {
+      const outside = done(await coordinator.put('line', 'not among them'))
+      const a = await coordinator.putAndList('line/a', 'one', 'line/', { expected: 'absent' })
+      assert.deepEqual(pairs(a.listing), [['line/a', 'one']])
+      assert.ok(done(a.put).created > outside.revision && a.listing.revision >= done(a.put).revision)
+      assert.deepEqual(plain(a.listing.entries[0]!), plain(done(a.put)))
+      const b = await coordinator.putAndList('line/b', 'two', 'line/')
+      assert.deepEqual(pairs(b.listing), [
+        ['line/a', 'one'],
+        ['line/b', 'two'],
+      ])
+      const again = await coordinator.putAndList('line/a', 'three', 'line', { expected: 'absent' })
+      assert.deepEqual(refused(again.put), { key: 'line/a', value: 'one', ...plain(done(a.put)) })
+      assert.deepEqual(pairs(again.listing), [['line', 'not among them'], ...pairs(b.listing)])
+      const last = await coordinator.putAndList('line/b', 'four', '', { expected: done(b.put).revision })
+      assert.equal(done(last.put).created, done(b.put).created)
+      assert.deepEqual(pairs(last.listing).at(-1), ['line/b', 'four'])
+      await refuses(coordinator.putAndList('a', '', 'b'), 'BANYAN_INVALID_KEY', 'a key elsewhere')
+      await refuses(coordinator.putAndList('', '', ''), 'BANYAN_INVALID_KEY', 'no key')
+    },
+  },
+  {
     name: 'a listing is complete, however long',
     run: async ({ coordinator }) => {
       const keys = Array.from({ length: 2500 }, (_, index) => `many/${String(index).padStart(5, '0')}`)
@@ -159,6 +182,11 @@ export const keyCases: readonly CoordinatorCase[] = [
       assert.deepEqual(
         entries.map(({ key }) => key),
         keys,
+      )
+      const { listing } = await coordinator.putAndList('many/~', value, 'many/')
+      assert.deepEqual(
+        listing.entries.map(({ key }) => key),
+        [...keys, 'many/~'],
       )
       assert.equal(revision, Math.max(...entries.map((entry) => entry.revision)))
     },

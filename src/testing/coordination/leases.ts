@@ -107,12 +107,14 @@ export const leaseCases: readonly CoordinatorCase[] = [
       const revoked = await driver.grant(ttl)
       await driver.revoke(revoked.id)
       const head = await driver.head()
-      for (const { id } of [expired, revoked])
-        await refuses(
-          (async () => driver.put('k', '1', 'any', id))(),
-          'BANYAN_LEASE_LOST',
-          'a lease that has ended',
-        )
+      for (const { id } of [expired, revoked]) {
+        const puts = [
+          async () => driver.put('k', '1', 'any', id),
+          async () => driver.put('k', '1', 'absent', id),
+          async () => driver.putAndList?.('k', '1', 'absent', id, '') ?? driver.put('k', '1', 'any', id),
+        ]
+        for (const put of puts) await refuses(put(), 'BANYAN_LEASE_LOST', 'a lease that has ended')
+      }
       assert.equal(await coordinator.get('k'), undefined)
       assert.equal(await driver.head(), head)
       const released = await coordinator.lease(ttl)

@@ -167,6 +167,7 @@ export type PutResponse = Read<typeof PutResponse>
 export type DeleteRangeRequest = Written<typeof DeleteRangeRequest>
 export type DeleteRangeResponse = Read<typeof DeleteRangeResponse>
 export type Compare = Written<typeof Compare>
+export type RequestOp = Written<typeof RequestOp>
 export type ResponseOp = Read<typeof ResponseOp>
 export type TxnRequest = Written<typeof TxnRequest>
 export type TxnResponse = Read<typeof TxnResponse>

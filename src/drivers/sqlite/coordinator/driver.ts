@@ -10,6 +10,7 @@ import type {
   Entry,
   Expected,
   Listing,
+  PutAndListResult,
   PutResult,
 } from '../../../coordination/coordinator.js'
 import type { CoordinatorContext, CoordinatorDriver, Grant } from '../../../coordination/driver.js'
@@ -149,6 +150,17 @@ class SqliteCoordinator implements CoordinatorDriver, History {
 
   put(key: string, value: string, expected: Expected, lease: string | undefined): Maybe<PutResult> {
     return this.#do(() => this.#store.put(key, value, expected, lease), only(key))
+  }
+
+  putAndList(
+    key: string,
+    value: string,
+    expected: Expected,
+    lease: string | undefined,
+    prefix: string,
+  ): Maybe<PutAndListResult> {
+    const range = beginningWith(prefix)
+    return this.#do(() => this.#store.putAndList(key, value, expected, lease, range), range)
   }
 
   delete(key: string, expected: Expected): Maybe<DeleteResult> {

@@ -6,6 +6,7 @@ import type {
   Entry,
   Expected,
   Listing,
+  PutAndListResult,
   PutResult,
 } from '../../../coordination/coordinator.js'
 import { isExpected, type Grant } from '../../../coordination/driver.js'
@@ -83,19 +84,20 @@ export class Store {
   }
 
   put(key: string, value: string, expected: Expected, lease: string | undefined): PutResult {
-    return this.#write((now) => {
-      const { entry: actual, ceiling } = this.#look(key)
-      const number = lease === undefined ? null : this.#numberOf(lease)
-      if (number === undefined || (number !== null && !this.#sql.alive.get(number, now)))
-        throw leaseLost(key, lease!)
-      if (!isExpected(expected, actual)) return { ok: false, actual }
-      const revision = this.#next(ceiling)
-      const created = actual?.created ?? revision
-      const lasting = number === null || (actual !== undefined && actual.lease === undefined)
-      this.#sql.set.run(key, revision, created, number, value)
-      this.#record(now, lasting, key, created, number, value)
-      return { ok: true, revision, created }
-    })
+    return this.#write((now) => this.#put(now, key, value, expected, lease))
+  }
+
+  putAndList(
+    key: string,
+    value: string,
+    expected: Expected,
+    lease: string | undefined,
+    range: Range,
+  ): PutAndListResult {
+    return this.#write((now) => ({
+      put: this.#put(now, key, value, expected, lease),
+      listing: this.list(range),
+    }))
   }
 
   delete(key: string, expected: Expected): DeleteResult {
@@ -234,6 +236,20 @@ export class Store {
       this.#sql.compacted.run(compacted, Math.max(0, kept - removed))
     })
     this.#noted = { changes: 0, bytes: 0 }
+  }
+
+  #put(now: number, key: string, value: string, expected: Expected, lease: string | undefined): PutResult {
+    const { entry: actual, ceiling } = this.#look(key)
+    const number = lease === undefined ? null : this.#numberOf(lease)
+    if (number === undefined || (number !== null && !this.#sql.alive.get(number, now)))
+      throw leaseLost(key, lease!)
+    if (!isExpected(expected, actual)) return { ok: false, actual }
+    const revision = this.#next(ceiling)
+    const created = actual?.created ?? revision
+    const lasting = number === null || (actual !== undefined && actual.lease === undefined)
+    this.#sql.set.run(key, revision, created, number, value)
+    this.#record(now, lasting, key, created, number, value)
+    return { ok: true, revision, created }
   }
 
   /** @param work - is given the time, at which others are kept from changing anything */
