@@ -26,7 +26,7 @@ export class LeaseEnds {
   #timer: Timer | undefined
   #closed = false
 
-  /** @param expire - ends what is over, and says when the next one is; undefined if there is no other */
+  /** @param expire - ends some of what is over, and says when the next one is; undefined if there is no other */
   constructor(clock: Clock, machine: Machine, expire: () => number | undefined) {
     this.#clock = clock
     this.#machine = machine

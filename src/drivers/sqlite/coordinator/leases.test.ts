@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -94,6 +95,32 @@ test('a lease is over for whoever asks, if nobody had a timer', async () => {
   await other.close()
 })
 
+test('many that end at once end little by little, and nobody waits for all of them', async () => {
+  const file = freshFile()
+  const machine = virtualClock()
+  const stopped = await open(file, machine, virtualClock())
+  for (let count = 0; count < 1000; count++) {
+    const { id } = await stopped.grant(1000)
+    await stopped.put(`k${count}`, 'v', 'any', id)
+  }
+  const { id } = await stopped.grant(10_000)
+  await stopped.put('other', 'v', 'any', id)
+  await machine.advance(1001)
+  const other = await open(file, machine)
+  expect(await other.get('other')).toBeDefined()
+  const begun = leasesIn(file)
+  expect(begun).toBeLessThan(1001)
+  expect(begun).toBeGreaterThan(700)
+  const { stop } = watching(other, await other.head())
+  await turns()
+  await machine.advance(50)
+  expect(leasesIn(file)).toBe(1)
+  expect((await other.list('')).entries.map(({ key }) => key)).toEqual(['other'])
+  stop.abort()
+  await stopped.close()
+  await other.close()
+})
+
 test('a renewal counts from when it is made', async () => {
   const file = freshFile()
   const machine = virtualClock()
@@ -156,6 +183,16 @@ test('large changes are kept as long as there is space for them, and read in par
   expect(seen).toEqual(Array.from({ length: 100 }, (_, index) => last - 99 + index))
   await driver.close()
 })
+
+/** How many leases a file has. */
+function leasesIn(file: string): number {
+  const db = new Database(file, { readonly: true })
+  try {
+    return db.prepare('SELECT count(*) FROM leases').pluck().get() as number
+  } finally {
+    db.close()
+  }
+}
 
 /** The next change behind a revision, or why there is none. */
 async function behind(driver: CoordinatorDriver, after: number): Promise<unknown> {

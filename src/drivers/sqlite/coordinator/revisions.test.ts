@@ -168,8 +168,12 @@ test('who had it open before it was taken over does nothing with it any more', a
   const file = freshFile()
   const before = await open(file)
   await put(before)
+  const { id } = await before.grant(60_000)
   const other = await open(file, 'another machine')
+  // The first of its time, as the other was.
+  const lease = await other.grant(60_000)
   for (const call of [
+    async () => before.revoke(id),
     async () => before.get('k'),
     async () => before.put('k', 'v', 'any', undefined),
     async () => before.grant(1000),
@@ -181,6 +185,7 @@ test('who had it open before it was taken over does nothing with it any more', a
     })
   // Not even waiting.
   expect(await watched(before, 1)).toBe('BANYAN_COORDINATOR_UNAVAILABLE')
+  expect(await other.renew([lease.id], 1000)).toEqual([true])
   expect(await other.get('k')).toMatchObject({ value: 'v' })
   await before.close()
   await other.close()

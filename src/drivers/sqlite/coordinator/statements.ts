@@ -75,7 +75,9 @@ export function statementsOf(db: Database) {
       'UPDATE leases SET until = max(until, ? + ttl) WHERE id = ? AND until > ?',
     ),
     nextEnd: rows<[], [number]>('SELECT until FROM leases ORDER BY until LIMIT 1'),
-    ended: rows<[now: number], [number]>('SELECT id FROM leases WHERE until <= ? ORDER BY until LIMIT 100'),
+    ended: rows<[now: number, limit: number], [number]>(
+      'SELECT id FROM leases WHERE until <= ? ORDER BY until LIMIT ?',
+    ),
     end: run<[id: number]>('DELETE FROM leases WHERE id = ?'),
     keysOf: rows<[lease: number], [string]>('SELECT key FROM keys WHERE lease = ? ORDER BY key'),
     removeOf: run<[lease: number]>('DELETE FROM keys WHERE lease = ?'),

@@ -29,6 +29,9 @@ export const KEPT_BYTES = 32 * 1024 * 1024
 const REMOVED_AFTER = 512
 const REMOVED_AFTER_BYTES = 4 * 1024 * 1024
 const REMOVED = 1024
+/** How many leases that are over end in one transaction, and from so many keys on no more do: a few ms of this thread. */
+const ENDED = 128
+const ENDED_KEYS = 128
 /** A page ends behind so many bytes of values. */
 const PAGE_BYTES = 4 * 1024 * 1024
 
@@ -140,24 +143,28 @@ export class Store {
     const number = this.#numberOf(lease)
     if (number === undefined) return
     this.#write((now) => {
+      this.head()
       this.#end(number, now)
     })
   }
 
   /**
-   * Ends the leases whose time is over.
+   * Ends some of the leases whose time is over.
    *
-   * @returns when the next is, on the clock of the machine; undefined if there is none
+   * @returns when the next is, on the clock of the machine, which may be past; undefined if there is none
    */
   expire(): number | undefined {
-    let next = this.#sql.nextEnd.get()?.[0]
-    while (next !== undefined && next <= this.#machine.now()) {
-      this.#write((now) => {
-        for (const [number] of this.#sql.ended.all(now)) this.#end(number, now)
-      })
-      next = this.#sql.nextEnd.get()?.[0]
-    }
-    return next
+    const next = this.#sql.nextEnd.get()?.[0]
+    if (next === undefined || next > this.#machine.now()) return next
+    this.#write((now) => {
+      this.head()
+      let keys = 0
+      for (const [number] of this.#sql.ended.all(now, ENDED)) {
+        keys += this.#end(number, now)
+        if (keys >= ENDED_KEYS) break
+      }
+    })
+    return this.#sql.nextEnd.get()?.[0]
   }
 
   /** See `History.page`. Looks through so many changes, or some more, as those of one revision stay together. */
@@ -202,7 +209,10 @@ export class Store {
   /** Whether a key of the range had a change behind that revision that a loss of power must not undo. */
   touched({ from, to }: Range, after: number): boolean {
     // Looking through many costs more than waiting for the disk once.
-    return this.revision - after > KEPT || this.#sql.touched.get(after, from, to) !== undefined
+    if (this.revision - after > KEPT) return true
+    const [, , , compacted] = this.#sql.heads.get()!
+    // What is not kept any more may have been one.
+    return compacted > after || this.#sql.touched.get(after, from, to) !== undefined
   }
 
   /** Counts what the changes that are kept take: a process that was killed has not said what it noted last. */
@@ -360,14 +370,19 @@ export class Store {
     this.lasting = this.revision
   }
 
-  #end(number: number, now: number): void {
+  /**
+   * Ends a lease. The epoch was looked at: in another one the number is of somebody else's.
+   *
+   * @returns how many keys have ended with it
+   */
+  #end(number: number, now: number): number {
     this.#sql.end.run(number)
     const keys = this.#sql.keysOf.all(number)
-    if (keys.length === 0) return
-    this.head()
+    if (keys.length === 0) return 0
     this.#next(this.#sql.ceiling.get()![0])
     this.#sql.removeOf.run(number)
     for (const [key] of keys) this.#record(now, false, key, null, null, null)
+    return keys.length
   }
 
   #entryOf(key: string, [revision, created, lease, value]: EntryColumns): Entry {
