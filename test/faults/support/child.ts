@@ -49,14 +49,15 @@ export class Child {
 
   /** Waits until it has printed so many lines, or has ended. */
   async lines(count: number): Promise<void> {
-    await this.#until(() => this.#stdout.split('\n', count + 1).length > count)
+    await this.until(() => this.#stdout.split('\n', count + 1).length > count)
   }
 
   #printed(line: string): Promise<void> {
-    return this.#until(() => this.#stdout.includes(`${line}\n`))
+    return this.until(() => this.#stdout.includes(`${line}\n`))
   }
 
-  #until(fulfilled: () => boolean): Promise<void> {
+  /** Waits until what it has printed fulfils something, or it has ended. */
+  until(fulfilled: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
         if (fulfilled()) resolve()

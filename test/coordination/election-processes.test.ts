@@ -1,0 +1,252 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, expect, test } from 'vitest'
+import { openCoordinator, readElections, requireFencingToken } from '../../src/coordination/index.js'
+import { Child } from '../faults/support/child.js'
+import { Choices } from '../faults/support/choices.js'
+import { SEED, times } from '../support/effort.js'
+import { etcdMissing, EtcdServer } from '../support/etcd.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
+
+/** A lease may be over so much later, and the machine so busy. What waits for nothing waits for ever. */
+const SLACK = 15_000
+const CANDIDATES = 3
+
+/** `stop` is behind a look and before the write, `freeze` anywhere. */
+type Blow = 'kill' | 'close' | 'stop' | 'freeze'
+
+/** What befalls who leads, and at the same time who comes next. */
+const BLOWS: readonly (readonly [leader: Blow, next?: Blow])[] = [
+  ['kill'],
+  ['stop'],
+  ['freeze'],
+  ['close'],
+  ['kill', 'kill'],
+  ['close', 'stop'],
+]
+
+/** What a candidate prints, each with the clock that all processes of a machine share, in ms. */
+type Said =
+  | { readonly token: number; readonly before: number; readonly after: number }
+  | { readonly refused: number }
+  | { readonly stopped: number }
+
+function saidBy(child: Child): Said[] {
+  const lines = child.stdout.split('\n').filter((line) => line.endsWith('}'))
+  return lines.map((line) => JSON.parse(line) as Said)
+}
+
+/** What only a leader may write to, over HTTP. */
+class Resource implements AsyncDisposable {
+  /** Of all writes that were let in, in their order. */
+  readonly tokens: number[] = []
+  /** Who has written last. */
+  holder = ''
+  readonly #waiting = new Set<() => void>()
+  readonly #server = createServer(
+    requireFencingToken({ name: 'x' }).node(async (request, response, token) => {
+      const holder = await text(request)
+      this.tokens.push(token!.token)
+      this.holder = holder
+      response.writeHead(204).end()
+      for (const look of this.#waiting) look()
+    }),
+  )
+
+  async open(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Waits for a write with a higher token. */
+  async after(token: number): Promise<{ token: number; holder: string }> {
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if ((this.tokens.at(-1) ?? 0) <= token) return
+        this.#waiting.delete(look)
+        resolve()
+      }
+      this.#waiting.add(look)
+      look()
+    })
+    return { token: this.tokens.at(-1)!, holder: this.holder }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'banyan-election-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+/** Where an engine is, for as long as it is needed. */
+interface Engine extends AsyncDisposable {
+  readonly where: string
+  /** A lease as short as it can be, in ms. */
+  readonly ttl: number
+  /** Whether somebody who is stopped in the middle of a change keeps all others from theirs, as its page says. */
+  readonly isLocked: boolean
+}
+
+const ENGINES: Record<string, () => Promise<Engine>> = {
+  sqlite: () =>
+    Promise.resolve({
+      where: `sqlite:${directory}`,
+      ttl: 500,
+      isLocked: true,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+  ...(!postgresMissing() && {
+    postgres: async () => {
+      const server = await PostgresServer.start({ fsync: 'off' })
+      return {
+        where: await server.database(),
+        ttl: 2000,
+        isLocked: false,
+        [Symbol.asyncDispose]: () => server.stop(),
+      }
+    },
+  }),
+  ...(!etcdMissing() && {
+    etcd: async () => {
+      const server = await EtcdServer.start()
+      return {
+        where: `etcd://${server.endpoint}`,
+        ttl: 1000,
+        isLocked: false,
+        [Symbol.asyncDispose]: () => server.stop(),
+      }
+    },
+  }),
+}
+
+/** Candidates of one election as processes of their own. */
+class Candidates implements AsyncDisposable {
+  readonly all = new Map<string, Child>()
+  readonly #engine: Engine
+  readonly #resource: string
+
+  constructor(engine: Engine, resource: string) {
+    this.#engine = engine
+    this.#resource = resource
+  }
+
+  get running(): Child[] {
+    return [...this.all.values()].filter(({ exit }) => !exit)
+  }
+
+  async start(): Promise<void> {
+    const name = `p${this.all.size}`
+    const { where, ttl } = this.#engine
+    const child = new Child('candidate.mjs', { where, name, ttl, resource: this.#resource })
+    this.all.set(name, child)
+    await child.ready
+    if (child.exit) throw child.failure('ended before it was ready')
+  }
+
+  async strike(child: Child, blow: Blow): Promise<void> {
+    if (blow === 'kill') child.signal('SIGKILL')
+    else if (blow === 'close') child.signal('SIGTERM')
+    else if (blow === 'freeze' && !this.#engine.isLocked) child.signal('SIGSTOP')
+    else {
+      const stops = (): number => saidBy(child).filter((said) => 'stopped' in said).length
+      const before = stops()
+      child.tell('stop')
+      await child.until(() => stops() > before)
+    }
+  }
+
+  /** Lets go on who was stopped, and replaces who is gone. */
+  async recover(child: Child, blow: Blow): Promise<void> {
+    if (blow === 'stop' || blow === 'freeze') {
+      child.signal('SIGCONT')
+    } else {
+      await child.exited
+      await this.start()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.running) {
+      child.signal('SIGKILL')
+      await child.exited
+    }
+  }
+}
+
+const ROUNDS = times(1)
+
+test.concurrent.each(Object.keys(ENGINES))(
+  `over %s leaders that are killed, stopped or closed are followed by others, and no two lead at the same moment (seed ${SEED})`,
+  { timeout: 120_000 + ROUNDS * 60_000 },
+  async (name) => {
+    await using engine = await ENGINES[name]!()
+    await using resource = new Resource()
+    await using candidates = new Candidates(engine, await resource.open())
+    await using coordinator = await openCoordinator(engine.where)
+    const choices = new Choices(SEED)
+    const named = (holder: string | undefined): Child => candidates.all.get(holder!)!
+
+    for (let count = CANDIDATES; count > 0; count--) await candidates.start()
+    /** Tokens of writes that were on their way when others had written. */
+    const late = new Set<number>()
+    let leader = await resource.after(0)
+    for (let rounds = ROUNDS; rounds > 0; rounds--)
+      for (const [blow, other] of shuffled(BLOWS, choices)) {
+        const victims: [Child, Blow][] = [[named(leader.holder), blow]]
+        if (other) {
+          const [picture] = await readElections(coordinator)
+          const [next] = picture!.candidates
+          if (next && next.holder !== leader.holder) victims.unshift([named(next.holder), other])
+        }
+        const began = performance.now()
+        for (const [child, how] of victims) await candidates.strike(child, how)
+        leader = await resource.after(leader.token)
+        expect(performance.now() - began, `until somebody leads after ${blow}`).toBeLessThan(
+          engine.ttl + SLACK,
+        )
+        for (const [child, how] of victims) {
+          const { stopped } = saidBy(child).findLast((each) => 'stopped' in each) ?? { stopped: 0 }
+          if (stopped > 0 && stopped < leader.token) late.add(stopped)
+          await candidates.recover(child, how)
+        }
+      }
+
+    // Nobody was forgotten: each has its turn.
+    for (let left = CANDIDATES; left > 0; left--) {
+      await named(leader.holder).finish()
+      if (left > 1) leader = await resource.after(leader.token)
+    }
+    expect(candidates.running).toEqual([])
+    const [picture] = await readElections(coordinator)
+    expect(picture).toMatchObject({ leader: undefined, candidates: [] })
+
+    expect(resource.tokens).toEqual([...resource.tokens].sort((a, b) => a - b))
+    const said = [...candidates.all.values()].flatMap(saidBy)
+    checkAlone(said)
+    const refused = said.flatMap((each) => ('refused' in each ? [each.refused] : []))
+    expect(refused).toEqual(expect.arrayContaining([...late]))
+  },
+)
+
+/** Nobody has seen that its term is held after somebody with a later term has. */
+function checkAlone(said: readonly Said[]): void {
+  const looks = said.filter((each) => 'before' in each).sort((a, b) => b.token - a.token)
+  let [token, first, firstOfLater] = [0, Infinity, Infinity]
+  for (const look of looks) {
+    if (look.token !== token) [token, firstOfLater] = [look.token, Math.min(first, firstOfLater)]
+    first = Math.min(first, look.after)
+    expect(look.before, `the term ${token}`).toBeLessThanOrEqual(firstOfLater)
+  }
+}
+
+function shuffled<T>(list: readonly T[], choices: Choices): T[] {
+  const left = [...list]
+  return list.map(() => left.splice(choices.below(left.length), 1)[0]!)
+}
