@@ -46,7 +46,7 @@ export class SideFile {
     const { default: Database } = await import('better-sqlite3')
     const file = path.endsWith('.db') ? path : join(path, kind.name)
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    closeSync(openSync(file, 'a', 0o600))
+    makeOwn(file)
     // Waiting inside SQLite would stop the process.
     const database = new Database(file, { timeout: 0 })
     const opened = new SideFile(file, database, kind, clock)
@@ -123,6 +123,18 @@ export class SideFile {
         error,
       )
     return eventError('BANYAN_LOG_UNAVAILABLE', `${file} cannot be used: ${String(error)}`, error)
+  }
+}
+
+/**
+ * Makes a file that only its owner reads, unless it is there. One that is there is not even opened: closing any descriptor of a
+ * file ends all locks of the process on it (POSIX), those of SQLite as well, if it has the file open already.
+ */
+function makeOwn(file: string): void {
+  try {
+    closeSync(openSync(file, 'ax', 0o600))
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }
 
