@@ -91,8 +91,14 @@ export class KeepAlives {
       }
       signal?.addEventListener('abort', abort, { once: true })
       const fail = (error: unknown): void => waiting.reject(error)
-      this.#opened().then((stream) => {
+      const opening = this.#opened()
+      opening.then((stream) => {
         if (over) return
+        // It has ended before anything was asked on it, and nobody would ever be told of that again.
+        if (this.#stream !== opening) {
+          fail(new EtcdError('unavailable', 'the connection was lost before a lease could be renewed'))
+          return
+        }
         const line = this.#waiting.get(id)
         if (line) line.push(waiting)
         else this.#waiting.set(id, [waiting])
