@@ -33,13 +33,23 @@ export function limitOf(
   }
 }
 
-/** Waits for work, or stops waiting for it when the signal aborts; then rejects with its reason, at once. */
-export function unless<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
+/**
+ * Waits for work, or stops waiting for it when the signal aborts; then rejects with its reason, at once.
+ *
+ * @param unwanted - given what comes of the work when nobody waits for it any more
+ */
+export function unless<Value>(
+  signal: AbortSignal,
+  work: Promise<Value>,
+  unwanted: (value: Value) => void,
+): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
     if (signal.aborted) abort()
     signal.addEventListener('abort', abort, { once: true })
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    void work
+      .then((value) => (signal.aborted ? unwanted(value) : resolve(value)), reject)
+      .finally(() => signal.removeEventListener('abort', abort))
   })
 }
 

@@ -52,8 +52,7 @@ export interface EnterOptions {
  * begins anew, at its end.
  */
 export function enter(line: Line, options: EnterOptions): Promise<Place> {
-  const entering = enterWith(line, options)
-  return options.signal ? unless(options.signal, entering) : entering
+  return unlessGivenUp(line, options.signal, enterWith(line, options))
 }
 
 async function enterWith(line: Line, { signal, seen }: EnterOptions): Promise<Place> {
@@ -75,8 +74,19 @@ async function enterWith(line: Line, { signal, seen }: EnterOptions): Promise<Pl
 
 /** Comes in if nobody has to be waited for. What the engine does not answer fails. */
 export function tryEnter(line: Line, { signal }: EnterOptions): Promise<Place | undefined> {
-  const entering = tryEnterWith(line, signal)
-  return signal ? unless(signal, entering) : entering
+  return unlessGivenUp(line, signal, tryEnterWith(line, signal))
+}
+
+/** Whoever has given up is told at once, and leaves the line also if it was let in at that moment. */
+function unlessGivenUp<Let extends Place | undefined>(
+  { coordinator }: Line,
+  signal: AbortSignal | undefined,
+  entering: Promise<Let>,
+): Promise<Let> {
+  if (!signal) return entering
+  return unless(signal, entering, (place) => {
+    if (place) void leave(coordinator, place)
+  })
 }
 
 async function tryEnterWith(line: Line, signal: AbortSignal | undefined): Promise<Place | undefined> {
@@ -96,7 +106,8 @@ async function tryEnterWith(line: Line, signal: AbortSignal | undefined): Promis
       if (ahead && lease.held && !line.waitsFor(ahead)) return own
     }
   } catch (error) {
-    if (hasCode(error, 'BANYAN_LEASE_LOST')) return tryEnterWith(line, signal)
+    // What the signal was aborted with may be the loss of another lease.
+    if (!signal?.aborted && hasCode(error, 'BANYAN_LEASE_LOST')) return tryEnterWith(line, signal)
     own.doubtful = hasCode(error, 'BANYAN_OUTCOME_UNKNOWN')
     void leave(coordinator, own)
     throw error

@@ -67,6 +67,41 @@ describe('a lock', () => {
     expect(clock.pending).toBe(timers)
   })
 
+  it.each(['acquire', 'tryAcquire'] as const)(
+    'is kept by nobody whose %s was given up at the moment it came',
+    async (method) => {
+      const { clock, open, store } = processes()
+      const outcomes = new Set<string>()
+      for (let steps = 0; steps < 40; steps++) {
+        const stop = new AbortController()
+        const later = async (): Promise<void> => {
+          for (let step = 0; step < steps; step++) await Promise.resolve()
+          stop.abort(coordinationError('BANYAN_LEASE_LOST', 'what it is wanted for is over'))
+        }
+        const coordinator = open({
+          wrap: (driver) =>
+            wrapDriver(driver, {
+              put: async (...given) => {
+                const result = await driver.put(...given)
+                void later()
+                return result
+              },
+            }),
+        })
+        const acquiring = lock(coordinator, 'x')[method]({ signal: stop.signal })
+        const outcome = await acquiring.then(
+          (held) => held,
+          () => undefined,
+        )
+        outcomes.add(outcome ? 'held' : 'given up')
+        await outcome?.release()
+        await clock.advance(1)
+        expect(store.list('banyan/locks/').entries, `after ${steps} steps`).toEqual([])
+      }
+      expect([...outcomes]).toEqual(['given up', 'held'])
+    },
+  )
+
   it('that is released wakes one of those who wait', async () => {
     const { clock, open } = processes()
     const counts = new Map<string, number>()
