@@ -1,4 +1,5 @@
 import type { Duration } from '../core/duration.js'
+import type { BanyanError } from '../core/errors.js'
 import type { Runtime } from '../core/runtime.js'
 
 /**
@@ -67,6 +68,8 @@ export interface Coordinator extends AsyncDisposable {
   /**
    * The lease that everything in this process with the same `ttl` shares: taken when it is first needed, and taken anew after
    * it was lost. Ten thousand candidates and locks cost one renewal.
+   *
+   * @throws `BANYAN_LEASE_TTL` if the driver cannot keep a lease of that ttl
    */
   session(ttl?: Duration): Session
 
@@ -201,10 +204,16 @@ export interface Lease extends AsyncDisposable {
 export interface Session {
   /** What the lease is asked for with, in ms. */
   readonly ttl: number
-  /**
-   * The lease that is held, or a new one. Waits while the engine is away.
-   *
-   * @param signal - stops the waiting; rejects with its reason
-   */
-  lease(signal?: AbortSignal): Promise<Lease>
+  /** The lease that is held, or a new one. Waits while the engine is away, or too slow for the ttl. */
+  lease(options?: SessionLeaseOptions): Promise<Lease>
+}
+
+/** Options of {@link Session.lease}. */
+export interface SessionLeaseOptions {
+  /** Stops the waiting; rejects with its reason. */
+  signal?: AbortSignal | undefined
+  /** Told why there is none, each time that it could not be had: a `BANYAN_LEASE_TTL` says which ttl would do. */
+  failed?: (error: BanyanError) => void
+  /** Whether to try until it is had; default true. Otherwise rejects with what the first try fails with. */
+  wait?: boolean
 }

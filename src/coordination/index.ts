@@ -105,6 +105,7 @@ export type {
   PutAndListResult,
   PutResult,
   Session,
+  SessionLeaseOptions,
   WatchOptions,
 } from './coordinator.js'
 export type { CoordinatorOptions } from './driver-coordinator.js'

@@ -1,8 +1,9 @@
 import { backoffWait } from '../core/backoff.js'
 import { sleep } from '../core/clock.js'
+import type { BanyanError } from '../core/errors.js'
 import type { Runtime } from '../core/runtime.js'
-import type { Lease, Session } from './coordinator.js'
-import { isPassing } from './errors.js'
+import type { Lease, Session, SessionLeaseOptions } from './coordinator.js'
+import { hasCode, isPassing } from './errors.js'
 import { RETRY } from './patiently.js'
 
 /** One lease for everything in a process that has the same ttl, taken when it is needed. */
@@ -11,9 +12,12 @@ export class SharedSession implements Session {
   readonly #take: () => Promise<Lease>
   readonly #runtime: Runtime
   readonly #closing: AbortSignal
+  /** Told why there is none yet. */
+  readonly #waiting = new Set<(error: BanyanError) => void>()
   #lease: Lease | undefined
   #taking: Promise<Lease> | undefined
 
+  /** @param take - of a ttl that the driver can keep */
   constructor(ttl: number, take: () => Promise<Lease>, runtime: Runtime, closing: AbortSignal) {
     this.ttl = ttl
     this.#take = take
@@ -21,16 +25,31 @@ export class SharedSession implements Session {
     this.#closing = closing
   }
 
-  async lease(signal?: AbortSignal): Promise<Lease> {
+  async lease({ signal, failed, wait = true }: SessionLeaseOptions = {}): Promise<Lease> {
     signal?.throwIfAborted()
     if (this.#lease?.held) return this.#lease
     this.#taking ??= this.#takeAnew().finally(() => (this.#taking = undefined))
-    if (!signal) return this.#taking
     const taking = this.#taking
     return new Promise((resolve, reject) => {
-      const abort = (): void => reject(signal.reason as Error)
-      signal.addEventListener('abort', abort, { once: true })
-      taking.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+      const abort = (): void => refuse(signal!.reason as Error)
+      const tell = (error: BanyanError): void => {
+        failed?.(error)
+        if (!wait) refuse(error)
+      }
+      const end = (): void => {
+        this.#waiting.delete(tell)
+        signal?.removeEventListener('abort', abort)
+      }
+      const refuse = (error: Error): void => {
+        end()
+        reject(error)
+      }
+      this.#waiting.add(tell)
+      signal?.addEventListener('abort', abort, { once: true })
+      taking.then((lease) => {
+        end()
+        resolve(lease)
+      }, refuse)
     })
   }
 
@@ -39,8 +58,10 @@ export class SharedSession implements Session {
       try {
         return (this.#lease = await this.#take())
       } catch (error) {
-        if (!isPassing(error)) throw error
+        // A ttl that can never be was refused before: this one is too short for how slow the engine is at the moment.
+        if (!isPassing(error) && !hasCode(error, 'BANYAN_LEASE_TTL')) throw error
         this.#runtime.telemetry.log('warn', `no lease, tried again: ${error.message}`)
+        for (const tell of [...this.#waiting]) tell(error)
         await sleep(
           this.#runtime.clock,
           backoffWait(RETRY, failures, 'equal', this.#runtime.random),

@@ -530,7 +530,10 @@ describe('an election', () => {
     })
     const election = elect(coordinator, 'x')
     await all.clock.advance('1h')
-    expect(election.state).toEqual({ kind: 'candidate' })
+    expect(election.state).toMatchObject({
+      kind: 'candidate',
+      failure: { code: 'BANYAN_COORDINATOR_UNAVAILABLE' },
+    })
     isAway = false
     await all.clock.advance('5s')
     expect(election.state.kind).toBe('leading')

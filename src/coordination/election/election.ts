@@ -1,4 +1,5 @@
 import { backoffWait } from '../../core/backoff.js'
+import { BanyanError } from '../../core/errors.js'
 import { Observers, type Unsubscribe } from '../../core/observers.js'
 import type { Coordinator, Session } from '../coordinator.js'
 import { coordinationError, hasCode } from '../errors.js'
@@ -82,8 +83,10 @@ class RunningElection implements Election {
   #lastToken: number | undefined
   /** What the work of the last term has failed with. */
   #failure: unknown
-  /** What keeps it from seeing, or from taking part. */
-  #trouble: unknown
+  /** What keeps it from seeing the election. */
+  #blind: unknown
+  /** What keeps it from taking part. */
+  #kept: unknown
 
   constructor(coordinator: Coordinator, name: string, options: ElectionOptions) {
     const settings = settingsOf(name, options)
@@ -165,6 +168,7 @@ class RunningElection implements Election {
         else if (why === 'returned' || why === 'failed') await this.#backOff(Math.max(1, failures))
       } catch (error) {
         if (this.#isClosing()) break
+        this.#kept = error
         this.#failed(error)
         await this.#backOff(++failures)
       }
@@ -181,13 +185,19 @@ class RunningElection implements Election {
 
   /** Whatever goes wrong is tried again, unless there is no coordinator any more. */
   #failed(error: unknown): void {
-    this.#trouble = error
     if (hasCode(error, 'BANYAN_COORDINATOR_CLOSED')) this.#closing.abort()
     else
       this.#context.coordinator.runtime.telemetry.log(
         'warn',
         `election ${JSON.stringify(this.name)}, tried again: ${String(error)}`,
       )
+    this.#report()
+  }
+
+  /** There is no lease, as the session has logged. Once for each reason, however often it is tried. */
+  #keptOut(error: BanyanError): void {
+    if (this.#kept instanceof BanyanError && this.#kept.code === error.code) return
+    this.#kept = error
     this.#report()
   }
 
@@ -208,6 +218,7 @@ class RunningElection implements Election {
       try {
         await this.#context.outlook.follow(see)
       } catch (error) {
+        this.#blind = error
         this.#failed(error)
       }
       if (!this.#isClosing()) await this.#backOff(++failures)
@@ -215,7 +226,7 @@ class RunningElection implements Election {
   }
 
   #see(): void {
-    this.#trouble = undefined
+    this.#blind = undefined
     this.#judge()
     this.#report()
   }
@@ -237,7 +248,11 @@ class RunningElection implements Election {
   }
 
   async #beCandidate(preempts: boolean): Promise<Won | undefined> {
-    const lease = await this.#session.lease(this.#context.closing)
+    const lease = await this.#session.lease({
+      signal: this.#context.closing,
+      failed: (error) => this.#keptOut(error),
+    })
+    this.#kept = undefined
     this.#candidacy = new Candidacy(this.#context, lease, preempts)
     try {
       return await this.#candidacy.win()
@@ -315,7 +330,7 @@ class RunningElection implements Election {
   }
 
   #failureField(): { failure?: unknown } {
-    const failure = this.#trouble ?? this.#failure
+    const failure = this.#kept ?? this.#blind ?? this.#failure
     return failure === undefined ? {} : { failure }
   }
 }

@@ -65,7 +65,7 @@ export class Turns {
     if (places.isFull) return
     places.take()
     try {
-      await this.#takeKey(await session.lease(closing))
+      await this.#takeKey(await session.lease({ signal: closing }))
     } finally {
       places.give()
     }

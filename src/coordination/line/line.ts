@@ -57,7 +57,7 @@ export function enter(line: Line, options: EnterOptions): Promise<Place> {
 
 async function enterWith(line: Line, { signal, seen }: EnterOptions): Promise<Place> {
   for (;;) {
-    const lease = await line.session.lease(signal)
+    const lease = await line.session.lease({ signal })
     const arrival = await arrive(line, lease, signal)
     if (!arrival) continue
     const { place } = arrival
@@ -94,7 +94,7 @@ async function tryEnterWith(line: Line, signal: AbortSignal | undefined): Promis
   // Most who try in vain need not write for that.
   const before = await coordinator.list(prefix)
   if (line.waitsFor(inOrder(before))) return undefined
-  const lease = await line.session.lease(signal)
+  const lease = await line.session.lease({ signal, wait: false })
   const own = new Own(prefix, lease)
   try {
     const expected = 'absent'

@@ -270,7 +270,7 @@ class KeptRegistration implements Registration {
     const { runtime } = this.#coordinator
     for (let failures = 0; !signal.aborted;) {
       try {
-        const lease = await this.#session.lease(signal)
+        const lease = await this.#session.lease({ signal })
         await this.#bring(lease, signal)
         failures = 0
         await this.#disturbed(lease, signal)
