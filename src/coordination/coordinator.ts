@@ -128,8 +128,11 @@ export interface Listing {
 export interface PutOptions {
   /** Default `'any'`. */
   expected?: Expected
-  /** The key ends with this lease. Without it the key stays until it is deleted, also if it had a lease before. */
-  lease?: Lease
+  /**
+   * The key ends with this lease: a lease of this coordinator, or the id of anybody's, as `Entry.lease` tells it. Without it
+   * the key stays until it is deleted, also if it had a lease before.
+   */
+  lease?: Lease | string
 }
 
 /** Options of {@link Coordinator.delete}. */

@@ -142,7 +142,7 @@ export class DriverCoordinator implements Coordinator {
     checkValue(key, value)
     checkExpected(expected)
     const driver = this.#open()
-    if (!lease) return work(driver, expected, undefined)
+    if (lease === undefined || typeof lease === 'string') return work(driver, expected, lease)
     lease.check()
     try {
       return await work(driver, expected, lease.id)

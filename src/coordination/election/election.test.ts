@@ -398,6 +398,21 @@ describe('an election', () => {
     expect((await readElections(operator))[0]).toMatchObject({ request: undefined })
   })
 
+  it.each([undefined, 'b'])('keeps no hand-over to %s that nobody is left to hear of', async (to) => {
+    const { store, clock, open } = processes()
+    for (const [holder, key] of [
+      ['a', 'leader'],
+      ['b', 'candidates/1'],
+    ]) {
+      const { id } = store.grant(10_000)
+      store.put(`banyan/elections/x/${key}`, JSON.stringify({ holder }), 'absent', id)
+    }
+    await requestHandOver(open(), 'x', to === undefined ? {} : { to })
+    expect(store.get('banyan/elections/x/request')).toBeDefined()
+    await clock.advance('11s')
+    expect(store.list('banyan/elections/').entries).toEqual([])
+  })
+
   it('has a leader that notices that its key was deleted', async () => {
     const all = processes()
     const [a, b] = (await candidates(all, ['a', 'b'])) as [Election, Election]

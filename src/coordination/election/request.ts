@@ -1,6 +1,7 @@
 import type { Coordinator } from '../coordinator.js'
-import { coordinationError } from '../errors.js'
+import { coordinationError, hasCode } from '../errors.js'
 import { thisHolder } from '../holder.js'
+import { endingWith } from '../line/member.js'
 import { electionKeys } from './keys.js'
 import { pictureOf, publicLeader, type Leader, type LeaderKey } from './picture.js'
 
@@ -34,13 +35,26 @@ export async function askForHandOver(
   const quoted = JSON.stringify(name)
   if (leader?.token === undefined || (token ?? leader.token) !== leader.token)
     throw coordinationError('BANYAN_NOT_LEADER', `nobody leads ${quoted} who could be asked`)
-  const isThere = to === undefined ? candidates.length > 0 : candidates.some((each) => each.holder === to)
+  const next = candidates.find((each) => to === undefined || each.holder === to)
   // Who races is not known.
-  if (!isThere && (to !== undefined || !leader.isRace)) {
+  if (!next && (to !== undefined || !leader.isRace)) {
     const others = candidates.map((each) => each.holder).join(', ') || 'nobody'
     const wanted = to === undefined ? 'nobody waits' : `${JSON.stringify(to)} does not wait`
     throw coordinationError('BANYAN_NO_CANDIDATE', `${wanted} to lead ${quoted}; who does: ${others}`)
   }
-  await coordinator.put(keys.request, JSON.stringify({ token: leader.token, to, holder }))
+  // Whom it names reads it when the leader is gone.
+  const addressee = keyed.get(to === undefined ? keys.leader : next!.key)!
+  try {
+    await coordinator.put(
+      keys.request,
+      JSON.stringify({ token: leader.token, to, holder }),
+      endingWith(addressee),
+    )
+  } catch (error) {
+    if (!hasCode(error, 'BANYAN_LEASE_LOST')) throw error
+    throw to === undefined
+      ? coordinationError('BANYAN_NOT_LEADER', `who led ${quoted} has gone`, error)
+      : coordinationError('BANYAN_NO_CANDIDATE', `${JSON.stringify(to)} has gone`, error)
+  }
   return leader
 }

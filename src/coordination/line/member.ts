@@ -1,4 +1,4 @@
-import type { Entry } from '../coordinator.js'
+import type { Entry, PutOptions } from '../coordinator.js'
 
 /** Somebody in a line, as keys tell. */
 export interface Member {
@@ -19,6 +19,11 @@ export function fieldsOf({ value }: Pick<Entry, 'value'>): Readonly<Record<strin
   } catch {
     return {}
   }
+}
+
+/** Of a key that asks something of who has this one: it is of no use, and in the way, when that is gone. */
+export function endingWith({ lease }: Entry): Pick<PutOptions, 'lease'> {
+  return lease === undefined ? {} : { lease }
 }
 
 /** Somebody in a line. */

@@ -278,6 +278,37 @@ describe('drain', () => {
     })
   })
 
+  it('that nobody has heard of ends with the instance', async () => {
+    const { connect, runtime, store } = world()
+    const [dying, operator] = [connect(), connect()]
+    const registration = register(dying.coordinator, ORDERS)
+    await registration.ready
+    dying.engine.reach = 'away'
+    await requestDrain(operator.coordinator, 'orders', 'one')
+    await runtime.clock.advance('15s')
+    expect(store.list('banyan/services/').entries).toEqual([])
+  })
+
+  it('cannot be asked of an instance that has gone meanwhile', async () => {
+    const { connect, runtime, store } = world()
+    const [dying, operator] = [connect(), connect()]
+    await register(dying.coordinator, ORDERS).ready
+    const { coordinator } = operator
+    const late = Object.assign(Object.create(coordinator) as Coordinator, {
+      get: async (key: string) => {
+        const entry = await coordinator.get(key)
+        dying.engine.reach = 'away'
+        await runtime.clock.advance('15s')
+        return entry
+      },
+      put: coordinator.put.bind(coordinator),
+    })
+    await expect(requestDrain(late, 'orders', 'one')).rejects.toMatchObject({
+      code: 'BANYAN_SERVICE_UNKNOWN',
+    })
+    expect(store.list('banyan/services/').entries).toEqual([])
+  })
+
   it('marks the instance first, and removes it later', async () => {
     const { coordinator } = world().connect()
     const { clock } = coordinator.runtime as ReturnType<typeof virtualRuntime>

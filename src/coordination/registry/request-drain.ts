@@ -1,8 +1,9 @@
+import type { BanyanError } from '../../core/errors.js'
 import { duration, parseDuration, type Duration } from '../../core/duration.js'
 import type { Coordinator, Entry } from '../coordinator.js'
-import { coordinationError } from '../errors.js'
+import { coordinationError, hasCode } from '../errors.js'
 import { thisHolder } from '../holder.js'
-import { fieldsOf } from '../line/member.js'
+import { endingWith, fieldsOf } from '../line/member.js'
 import { decodeInstance, decodeStored, instanceKey, type Instance } from './instance.js'
 
 /** What an operator asks of an instance. */
@@ -49,11 +50,13 @@ export async function requestDrain(
   const key = instanceKey(service, id)
   const entry = await coordinator.get(key)
   const [instance, stored] = [entry && decodeInstance(entry), entry && decodeStored(entry.value)]
-  if (!instance || !stored)
-    throw coordinationError(
+  const unknown = (cause?: unknown): BanyanError =>
+    coordinationError(
       'BANYAN_SERVICE_UNKNOWN',
       `there is no instance ${JSON.stringify(id)} of ${JSON.stringify(service)}`,
+      cause,
     )
+  if (!entry || !instance || !stored) throw unknown()
   const { holder = thisHolder() } = options
   const request: DrainRequest = {
     registration: stored.registration,
@@ -61,6 +64,10 @@ export async function requestDrain(
     ...(options.for !== undefined && { for: duration(options.for, 'for') }),
   }
   const since = coordinator.runtime.clock.wall()
-  await coordinator.put(drainKey(key), JSON.stringify({ ...request, since }))
+  try {
+    await coordinator.put(drainKey(key), JSON.stringify({ ...request, since }), endingWith(entry))
+  } catch (error) {
+    throw hasCode(error, 'BANYAN_LEASE_LOST') ? unknown(error) : error
+  }
   return instance
 }

@@ -1,5 +1,6 @@
 import { compareKeys, keyOf } from '../../coordination/driver.js'
 import type { Change, Changes, Entry } from '../../coordination/coordinator.js'
+import { coordinationError } from '../../coordination/errors.js'
 import type { Event, KeyValue } from './client/messages.js'
 
 /** Turns what etcd has into what coordinators give: keys without the prefix, leases as `etcdctl` writes them. */
@@ -69,6 +70,9 @@ export function leaseName(id: bigint): string {
   return id.toString(16)
 }
 
+/** @throws `BANYAN_LEASE_LOST` if it cannot be one: 0 would be none at all */
 export function leaseId(name: string): bigint {
+  if (!/^[1-9a-f][0-9a-f]{0,15}$/.test(name))
+    throw coordinationError('BANYAN_LEASE_LOST', `etcd has no lease ${JSON.stringify(name)}`)
   return BigInt(`0x${name}`)
 }

@@ -55,6 +55,23 @@ export const leaseCases: readonly CoordinatorCase[] = [
     },
   },
   {
+    name: 'a key can be of a lease of somebody else, and ends with it',
+    run: async ({ coordinator, another, ttl }) => {
+      const other = await another()
+      const lease = await other.lease(ttl)
+      done(await coordinator.put('k', '1', { lease: lease.id }))
+      assert.equal((await other.get('k'))?.lease, lease.id)
+      await lease.release()
+      assert.equal(await coordinator.get('k'), undefined)
+      for (const ended of [lease.id, 'none', '0'])
+        await refuses(
+          coordinator.put('k', '2', { lease: ended }),
+          'BANYAN_LEASE_LOST',
+          `the lease ${ended}, which is not there`,
+        )
+    },
+  },
+  {
     name: 'a lease ends by itself, and not before its time',
     run: async ({ coordinator, driver, ttl }) => {
       // The engine counts from some moment before its answer comes.

@@ -40,7 +40,8 @@ export function recordCoordinator(clock: Pick<Clock, 'now'> = systemClock): Coor
       get: (key) => history.run(process, { op: 'get', key }, () => coordinator.get(key), gotten),
       put(key, value, options = {}) {
         const { expected = 'any', lease } = options
-        const input = { op: 'put', key, value, expected, ...(lease && { lease: lease.id }) } as const
+        const id = typeof lease === 'object' ? lease.id : lease
+        const input = { op: 'put', key, value, expected, ...(id !== undefined && { lease: id }) } as const
         return history.run(process, input, () => coordinator.put(key, value, options), changed)
       },
       delete(key, options = {}) {
