@@ -21,6 +21,59 @@ class Unreadable implements History {
   }
 }
 
+/** One that is kept here. */
+class Kept implements History {
+  readonly groups: Changes[] = []
+  /** From where changes of a prefix were read. */
+  readonly reads: number[] = []
+  #wake: (() => void) | undefined
+
+  put(key: string, value: string): void {
+    const revision = this.groups.length + 1
+    const entry = { key, value, revision, created: revision }
+    this.groups.push({ revision, changes: [{ kind: 'put', entry }] })
+    this.#wake?.()
+  }
+
+  page(prefix: string, after: number): HistoryPage {
+    if (prefix !== '') this.reads.push(after)
+    const groups = this.groups.slice(after, after + 10)
+    return { groups, upTo: after + groups.length }
+  }
+
+  async changed(after: number, signal: AbortSignal): Promise<void> {
+    if (this.groups.length > after) return
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+
+  passes(): boolean {
+    return false
+  }
+}
+
+test('large values do not wait for a slow watcher without end: it reads them again', async () => {
+  const history = new Kept()
+  const watch = new Feed(history, virtualClock()).watch('k', 0, new AbortController().signal)
+  const first = watch.next()
+  history.put('k', '')
+  expect((await first).value).toMatchObject({ revision: 1 })
+  const second = watch.next()
+  await turns()
+  const read = history.reads.length
+  const value = 'x'.repeat(256 * 1024)
+  for (let count = 0; count < 40; count++) history.put('k', value)
+  expect((await second).value).toMatchObject({ revision: 2 })
+  await turns()
+  for (let revision = 3; revision <= 41; revision++)
+    expect((await watch.next()).value).toMatchObject({ revision })
+  expect(history.reads.length).toBeGreaterThan(read)
+  expect(history.reads[read]).toBeGreaterThan(10)
+  await watch.return()
+})
+
 test('a history that cannot be read is asked again after a pause, however much news there is', async () => {
   const clock = virtualClock()
   const history = new Unreadable()
@@ -33,6 +86,11 @@ test('a history that cannot be read is asked again after a pause, however much n
   expect(await reading).toEqual([])
   expect(clock.pending).toBe(0)
 })
+
+/** What the loop does meanwhile. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
 
 async function read(watch: AsyncIterable<Changes>): Promise<Changes[]> {
   const seen: Changes[] = []

@@ -25,8 +25,12 @@ export interface HistoryPage {
 }
 
 const PAGE = 1000
-/** How many groups may wait for a watcher before it has to read them again from the history: a slow one keeps nobody up. */
+/**
+ * How many groups, and characters of values, may wait for a watcher before it has to read what comes next from the history
+ * again: a slow one keeps nobody up, and does not fill the memory.
+ */
 const WAITING = 1024
+const WAITING_CHARACTERS = 4 * 1024 * 1024
 /** Before a history that could not be read is read again, in ms: it may refuse at once, and there may be news all the time. */
 const UNREADABLE_MS = 500
 
@@ -55,9 +59,9 @@ export class Feed {
     signal.addEventListener('abort', wake)
     try {
       for (;;) {
-        if (watcher.groups.length === 0 && !watcher.live) await this.#catchUp(prefix, watcher, signal)
+        if (watcher.idle && !watcher.live) await this.#catchUp(prefix, watcher, signal)
         if (signal.aborted) return
-        const group = watcher.groups.shift()
+        const group = watcher.next()
         if (group) yield group
         else if (watcher.live) await watcher.woken()
       }
@@ -72,8 +76,8 @@ export class Feed {
     do {
       const page = await this.#page(prefix, watcher.position, signal)
       if (!page) return
+      for (const group of page.groups) watcher.take(group)
       watcher.position = page.upTo
-      watcher.groups.push(...page.groups)
       // Nothing is waited for from here on: what the loop reads next is what comes next.
       if (this.#loop) {
         if (watcher.position >= this.#position) this.#join(prefix, watcher)
@@ -82,7 +86,7 @@ export class Feed {
         this.#join(prefix, watcher)
         void this.#run()
       }
-    } while (!watcher.live && watcher.groups.length === 0)
+    } while (!watcher.live && watcher.idle)
   }
 
   #join(prefix: string, watcher: Watcher): void {
@@ -142,7 +146,7 @@ export class Feed {
         // It read this one by itself before it joined.
         if (group.revision <= watcher.position) continue
         watcher.take(part)
-        if (watcher.groups.length > WAITING) this.#leave(prefix, watcher)
+        if (watcher.full) this.#leave(prefix, watcher)
       }
     }
   }
@@ -185,22 +189,40 @@ export class Feed {
 
 /** Somebody who watches. */
 class Watcher {
-  /** What waits to be taken. */
-  readonly groups: Changes[] = []
   /** Whether the loop hands it changes. */
   live = false
   /** It has everything up to here, or the loop brings it. */
   position: number
+  /** What waits to be taken. */
+  readonly #groups: Changes[] = []
+  #characters = 0
   #wake: (() => void) | undefined
 
   constructor(position: number) {
     this.position = position
   }
 
+  /** Whether nothing waits. */
+  get idle(): boolean {
+    return this.#groups.length === 0
+  }
+
+  /** Whether more waits than should. */
+  get full(): boolean {
+    return this.#groups.length > WAITING || this.#characters > WAITING_CHARACTERS
+  }
+
   take(group: Changes): void {
     this.position = group.revision
-    this.groups.push(group)
+    this.#groups.push(group)
+    this.#characters += charactersOf(group)
     this.wake()
+  }
+
+  next(): Changes | undefined {
+    const group = this.#groups.shift()
+    if (group) this.#characters -= charactersOf(group)
+    return group
   }
 
   wake(): void {
@@ -212,4 +234,10 @@ class Watcher {
   woken(): Promise<void> {
     return new Promise((resolve) => (this.#wake = resolve))
   }
+}
+
+function charactersOf({ changes }: Changes): number {
+  let characters = 0
+  for (const change of changes) if (change.kind === 'put') characters += change.entry.value.length
+  return characters
 }

@@ -14,8 +14,12 @@ export type WatchRequest = Pick<
   'rangeEnd' | 'startRevision' | 'prevKv' | 'progressNotify' | 'filters'
 > & { readonly key: Bytes }
 
-/** How many events wait for whoever reads them before etcd keeps the rest: it sends them again when they are wanted. */
+/**
+ * How many events, and bytes of them, wait for whoever reads them before etcd keeps the rest: it sends them again when they are
+ * wanted.
+ */
 const EVENTS_AHEAD = 10_000
+const BYTES_AHEAD = 8 * 1024 * 1024
 
 /** Who makes it come true. */
 export interface WatchKeeper {
@@ -36,7 +40,9 @@ export class Watch implements AsyncIterable<WatchBatch> {
   readonly #batches: WatchBatch[] = []
   /** Fragments of an answer that is not complete. */
   #parts: Event[] = []
-  #ahead = 0
+  #partBytes = 0
+  #eventsAhead = 0
+  #bytesAhead = 0
   #paused = false
   #next: number
   #error: EtcdError | undefined
@@ -61,6 +67,7 @@ export class Watch implements AsyncIterable<WatchBatch> {
    */
   begin(): WatchCreateRequest {
     this.#parts = []
+    this.#partBytes = 0
     const startRevision = this.#next > 1 ? this.#next - 1 : this.#next
     return { ...this.#request, startRevision, fragment: true }
   }
@@ -83,13 +90,15 @@ export class Watch implements AsyncIterable<WatchBatch> {
   /** Something came. */
   answer({ header, events, fragment }: WatchResponse): void {
     for (const event of events) this.#parts.push(event)
-    if (fragment) return
+    this.#partBytes += bytesOf(events)
+    if (fragment) {
+      if (this.#bytesAhead + this.#partBytes >= BYTES_AHEAD) this.#takeWhole()
+      return
+    }
     const parts = this.#parts
     this.#parts = []
-    const whole =
-      parts.length > 0 && parts[0]!.kv!.modRevision < this.#next
-        ? parts.filter(({ kv }) => kv!.modRevision >= this.#next)
-        : parts
+    this.#partBytes = 0
+    const whole = this.#unknown(parts)
     if (parts.length > 0 && whole.length === 0) return
     const revision = whole.at(-1)?.kv?.modRevision ?? header?.revision ?? 0
     // What is told of progress may be older than what was asked for.
@@ -118,7 +127,8 @@ export class Watch implements AsyncIterable<WatchBatch> {
       for (;;) {
         const batch = this.#batches.shift()
         if (batch) {
-          this.#ahead -= batch.events.length
+          this.#eventsAhead -= batch.events.length
+          this.#bytesAhead -= bytesOf(batch.events)
           yield batch
         } else if (this.#error) throw this.#error
         else if (this.#over) return
@@ -132,11 +142,27 @@ export class Watch implements AsyncIterable<WatchBatch> {
     }
   }
 
+  /** What is whole of an answer that is not complete: the last revision may have more. */
+  #takeWhole(): void {
+    const last = this.#parts.at(-1)!.kv!.modRevision
+    const end = this.#parts.findIndex(({ kv }) => kv!.modRevision === last)
+    const events = this.#unknown(this.#parts.splice(0, end))
+    this.#partBytes = bytesOf(this.#parts)
+    if (events.length > 0) this.#push({ revision: events.at(-1)!.kv!.modRevision, events })
+  }
+
+  /** Those of events that were not told yet. */
+  #unknown(events: Event[]): Event[] {
+    if (events.length === 0 || events[0]!.kv!.modRevision >= this.#next) return events
+    return events.filter(({ kv }) => kv!.modRevision >= this.#next)
+  }
+
   #push(batch: WatchBatch): void {
     this.#next = batch.revision + 1
     this.#batches.push(batch)
-    this.#ahead += batch.events.length
-    if (this.#ahead >= EVENTS_AHEAD) {
+    this.#eventsAhead += batch.events.length
+    this.#bytesAhead += bytesOf(batch.events)
+    if (this.#eventsAhead >= EVENTS_AHEAD || this.#bytesAhead >= BYTES_AHEAD) {
       this.#paused = true
       this.#keeper.unwanted(this)
     }
@@ -157,4 +183,14 @@ export class Watch implements AsyncIterable<WatchBatch> {
     this.#keeper.unwanted(this)
     this.#wake?.()
   }
+}
+
+function bytesOf(events: readonly Event[]): number {
+  let bytes = 0
+  for (const { kv, prevKv } of events) bytes += lengthOf(kv) + lengthOf(prevKv)
+  return bytes
+}
+
+function lengthOf(kv: Event['kv']): number {
+  return kv ? kv.key.length + kv.value.length : 0
 }
