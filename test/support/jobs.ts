@@ -71,7 +71,7 @@ export class Cluster {
       },
     })
     this.#open.push(() => scheduler.close())
-    await scheduler.ready()
+    await scheduler.ready
     return scheduler
   }
 

@@ -290,6 +290,26 @@ describe('closing', () => {
     ])
   })
 
+  it('says of a run that does not end that it goes on, and of one whose end cannot be written that it has ended', async () => {
+    const cluster = newCluster()
+    const cut = mortal(cluster)
+    const never = (): Promise<never> => new Promise(() => undefined)
+    const job = { every: '1m' } as const
+    const [going, ended] = [
+      await cluster.node('going', { ...job, run: never }),
+      scheduleJobs(cut.coordinator, {
+        drain: 0,
+        jobs: { other: { ...job, run: ({ signal }) => (cut.cut(), untilAborted(signal)) } },
+      }),
+    ]
+    await cluster.runtime.clock.advance('61s')
+    await cluster.runtime.clock.settle(Promise.all([going.close(), ended.close()]))
+    expect(cluster.logged.filter((line) => line.includes(': its run '))).toEqual([
+      'error: job report: its run goes on though it was told to end; nobody else runs it as long as this process keeps its lease',
+      'warn: job other: its run has ended, and that could not be written down yet; unless it is before this process ends, others take it for lost',
+    ])
+  })
+
   it('happens when a signal aborts', async () => {
     const cluster = newCluster()
     const stop = new AbortController()
@@ -297,7 +317,7 @@ describe('closing', () => {
       signal: stop.signal,
       jobs: { report: { every: '1m', run: () => cluster.runs.push({} as never) } },
     })
-    await scheduler.ready()
+    await scheduler.ready
     stop.abort()
     await cluster.runtime.clock.advance('5m')
     expect(cluster.runs).toEqual([])

@@ -41,7 +41,7 @@ describe('a scheduled job', () => {
         drain: 0,
         jobs: { ...jobs, report: report(holder) },
       })
-      await scheduler.ready()
+      await scheduler.ready
       return scheduler
     }
     const busy = await schedule('busy', { 'long-1': long, 'long-2': long })

@@ -57,7 +57,7 @@ export class JobKeeper {
     this.#job = job
     this.#around = around
     this.#runtime = around.coordinator.runtime
-    this.#instruments = new JobInstruments(this.#runtime, name, () => Number(this.#turns.isRunning))
+    this.#instruments = new JobInstruments(this.#runtime, name, () => Number(this.isRunning))
     this.#turns = new Turns(name, job, around, {
       instruments: this.#instruments,
       timesOf: (plan) => this.#timesOf(plan),
@@ -65,6 +65,11 @@ export class JobKeeper {
       seeRun: (revision, entry) => this.seeRun(revision, entry),
       log: (level, message) => this.#log(level, message),
     })
+  }
+
+  /** Whether a run is under way here. */
+  get isRunning(): boolean {
+    return this.#turns.isRunning
   }
 
   /** Settles when nothing is under way. */

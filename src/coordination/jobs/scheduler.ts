@@ -20,7 +20,7 @@ export interface SchedulerEvents {
 /** Jobs that this process runs, or others. */
 export interface Scheduler extends AsyncDisposable {
   /** Resolves when all its jobs are known to the coordinator; rejects if it is closed before. */
-  ready(): Promise<void>
+  readonly ready: Promise<void>
   /** The runs that are under way in this process. */
   readonly running: readonly (JobRun & { readonly name: string })[]
   on<Name extends keyof SchedulerEvents>(
@@ -54,6 +54,7 @@ export function scheduleJobs(coordinator: Coordinator, options: SchedulerOptions
 }
 
 class JobScheduler implements Scheduler {
+  readonly ready: Promise<void>
   readonly #coordinator: Coordinator
   readonly #settings: SchedulerSettings
   readonly #keepers = new Map<string, JobKeeper>()
@@ -62,7 +63,6 @@ class JobScheduler implements Scheduler {
   readonly #closing = new AbortController()
   readonly #stopped = new AbortController()
   readonly #ended = new AbortController()
-  readonly #ready: Promise<void>
   readonly #forget: () => void
   #closed: Promise<void> | undefined
 
@@ -87,8 +87,8 @@ class JobScheduler implements Scheduler {
       },
     }
     for (const [name, job] of settings.jobs) this.#keepers.set(name, new JobKeeper(name, job, around))
-    this.#ready = this.#register()
-    this.#ready.catch(() => undefined)
+    this.ready = this.#register()
+    this.ready.catch(() => undefined)
     void this.#follow()
     const close = (): void => void this.close()
     settings.signal?.addEventListener('abort', close, { once: true })
@@ -98,10 +98,6 @@ class JobScheduler implements Scheduler {
 
   get running(): readonly (JobRun & { readonly name: string })[] {
     return [...this.#running.values()]
-  }
-
-  ready(): Promise<void> {
-    return this.#ready
   }
 
   on<Name extends keyof SchedulerEvents>(
@@ -198,11 +194,17 @@ class JobScheduler implements Scheduler {
       ),
     )
     await sleep(clock, LAST_MS, over.signal).catch(() => undefined)
-    for (const { name } of this.#running.values())
-      telemetry.log(
-        'error',
-        `job ${name}: its run goes on though it was told to end; nobody else runs it meanwhile`,
-      )
+    for (const { name, isRunning } of keepers)
+      if (isRunning)
+        telemetry.log(
+          'error',
+          `job ${name}: its run goes on though it was told to end; nobody else runs it as long as this process keeps its lease`,
+        )
+      else if (this.#running.has(name))
+        telemetry.log(
+          'warn',
+          `job ${name}: its run has ended, and that could not be written down yet; unless it is before this process ends, others take it for lost`,
+        )
     if (this.#running.size === 0) this.#ended.abort(this.#closing.signal.reason)
   }
 }

@@ -31,7 +31,7 @@ const scheduler = scheduleJobs(coordinator, {
     again: { ...plan, run, retry: { attempts: 1000 } },
   },
 })
-await scheduler.ready()
+await scheduler.ready
 process.once('SIGTERM', async () => {
   await scheduler.close()
   await coordinator.close()
