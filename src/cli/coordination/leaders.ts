@@ -60,7 +60,7 @@ function electionPage(
     : [['leader', paint('red', 'nobody')]]
   if (request) {
     const to = request.to === undefined ? '' : ` to ${printable(request.to)}`
-    rows.push(['asked', paint('yellow', `to hand over${to}, by ${printable(request.holder)}`)])
+    rows.push(['asked', paint('yellow', `to hand over${to}, by ${printable(request.by)}`)])
   }
   const tables = [
     ...(candidates.length === 0

@@ -31,7 +31,7 @@ export interface Election extends AsyncDisposable {
   /** Who leads, as the engine says now: this one or another. */
   leader(): Promise<Leader | undefined>
   /** Who leads, and again whenever that changes; see {@link observeElection}. */
-  observe(signal?: AbortSignal): AsyncIterable<Leader | undefined>
+  observe(options?: { signal?: AbortSignal }): AsyncIterable<Leader | undefined>
   /**
    * Ends its term, if it leads: the signal aborts at once, and when the work has ended the next one leads. It is a candidate
    * again after that.
@@ -120,8 +120,8 @@ class RunningElection implements Election {
     return entry && publicLeader(leaderOf(entry))
   }
 
-  observe(signal?: AbortSignal): AsyncIterable<Leader | undefined> {
-    return observeElection(this.#context.coordinator, this.name, signal && { signal })
+  observe(options?: { signal?: AbortSignal }): AsyncIterable<Leader | undefined> {
+    return observeElection(this.#context.coordinator, this.name, options)
   }
 
   async resign(): Promise<void> {
@@ -135,7 +135,7 @@ class RunningElection implements Election {
       throw coordinationError('BANYAN_NOT_LEADER', `${JSON.stringify(this.name)} is not led from here`)
     const { coordinator, settings } = this.#context
     const { token } = leading.term
-    await askForHandOver(coordinator, this.name, { token, to, holder: settings.holder })
+    await askForHandOver(coordinator, this.name, { token, to, by: settings.holder })
     leading.stop('handed over')
     await leading.ended
   }

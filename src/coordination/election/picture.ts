@@ -37,7 +37,7 @@ export interface HandOverRequest {
   /** Who shall lead; default who is next. */
   readonly to?: string
   /** Who asks. */
-  readonly holder: string
+  readonly by: string
   /** Of the key that says so. */
   readonly revision: number
 }
@@ -119,9 +119,9 @@ function standingOf({ priority, preferred }: Readonly<Record<string, unknown>>):
 }
 
 function requestOf(entry: Entry): HandOverRequest {
-  const { token, to, holder } = fieldsOf(entry)
+  const { token, to, by } = fieldsOf(entry)
   const { revision } = entry
-  return { token: Number(token), ...(typeof to === 'string' && { to }), holder: String(holder), revision }
+  return { token: Number(token), ...(typeof to === 'string' && { to }), by: String(by), revision }
 }
 
 function compare(a: Candidate, b: Candidate, to: string | undefined): number {

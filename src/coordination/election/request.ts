@@ -9,24 +9,24 @@ import { pictureOf, publicLeader, type Leader, type LeaderKey } from './picture.
  * Asks who leads to hand over, for operators: its signal aborts, and when its work has ended another leads.
  *
  * @param options.to - the `holder` of the candidate that shall lead; default who is next
- * @param options.holder - who asks; default `host:pid`
+ * @param options.by - who asks; default `host:pid`
  * @returns who was asked; `observeElection` tells what becomes of it
  * @throws `BANYAN_NOT_LEADER` if nobody leads, `BANYAN_NO_CANDIDATE` if that candidate, or any, is not there
  */
 export async function requestHandOver(
   coordinator: Coordinator,
   name: string,
-  options: { to?: string; holder?: string } = {},
+  options: { to?: string; by?: string } = {},
 ): Promise<Leader> {
-  const { to, holder = thisHolder() } = options
-  return publicLeader(await askForHandOver(coordinator, name, { token: undefined, to, holder }))
+  const { to, by = thisHolder() } = options
+  return publicLeader(await askForHandOver(coordinator, name, { token: undefined, to, by }))
 }
 
 /** @param request.token - of the term that shall end; default the present one */
 export async function askForHandOver(
   coordinator: Coordinator,
   name: string,
-  { token, to, holder }: { token: number | undefined; to: string | undefined; holder: string },
+  { token, to, by }: { token: number | undefined; to: string | undefined; by: string },
 ): Promise<LeaderKey> {
   const keys = electionKeys(name)
   const { entries, revision } = await coordinator.list(keys.prefix)
@@ -47,7 +47,7 @@ export async function askForHandOver(
   try {
     await coordinator.put(
       keys.request,
-      JSON.stringify({ token: leader.token, to, holder }),
+      JSON.stringify({ token: leader.token, to, by }),
       endingWith(addressee),
     )
   } catch (error) {

@@ -260,7 +260,7 @@ describe('drain', () => {
     const { coordinator } = connect()
     const registration = register(coordinator, ORDERS)
     await registration.ready
-    await requestDrain(coordinator, 'orders', 'one', { for: '10s', holder: 'ada' })
+    await requestDrain(coordinator, 'orders', 'one', { for: '10s', by: 'ada' })
     await runtime.clock.advance('9s')
     expect(await instancesOf(coordinator)).toMatchObject([{ draining: true }])
     await runtime.clock.advance('2s')
@@ -270,7 +270,7 @@ describe('drain', () => {
     const next = register(coordinator, ORDERS)
     await next.ready
     const key = 'banyan/services/orders/one/drain'
-    await coordinator.put(key, JSON.stringify({ registration: 'of a former life', holder: 'ada' }))
+    await coordinator.put(key, JSON.stringify({ registration: 'of a former life', by: 'ada' }))
     await next.update({ weight: 2 })
     expect(next.draining).toBe(false)
     await expect(requestDrain(coordinator, 'orders', 'two')).rejects.toMatchObject({

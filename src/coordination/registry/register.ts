@@ -358,7 +358,7 @@ class KeptRegistration implements Registration {
   #drainIfAsked(): void {
     const request = drainRequestIn(this.#view.get(drainKey(this.#key)))
     if (request?.registration !== this.#wanted.registration || this.#leaving) return
-    this.#coordinator.runtime.telemetry.log('info', `${this.#key} is drained: ${request.holder} asks for it`)
+    this.#coordinator.runtime.telemetry.log('info', `${this.#key} is drained: ${request.by} asks for it`)
     void this.drain(request.for === undefined ? {} : { for: request.for })
   }
 

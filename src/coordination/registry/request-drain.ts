@@ -11,7 +11,7 @@ export interface DrainRequest {
   /** Which registration is meant: what comes later under the same id is not. */
   readonly registration: string
   /** Who asks. */
-  readonly holder: string
+  readonly by: string
   /** How long it stays, marked as draining, in ms. Default: as it was registered. */
   readonly for?: number
 }
@@ -24,10 +24,10 @@ export function drainKey(instance: string): string {
 /** What is asked; undefined if nothing is. */
 export function drainRequestIn(entry: Entry | undefined): DrainRequest | undefined {
   if (!entry) return undefined
-  const { registration, holder, for: time } = fieldsOf(entry)
+  const { registration, by, for: time } = fieldsOf(entry)
   return {
     registration: String(registration),
-    holder: String(holder),
+    by: String(by),
     ...(typeof time === 'number' && parseDuration(time) !== undefined && { for: time }),
   }
 }
@@ -37,7 +37,7 @@ export function drainRequestIn(entry: Entry | undefined): DrainRequest | undefin
  * goes on, and does not register it again.
  *
  * @param options.for - how long it stays, marked as draining, in ms or as text; default as it was registered
- * @param options.holder - who asks; default `host:pid`
+ * @param options.by - who asks; default `host:pid`
  * @returns who was asked
  * @throws `BANYAN_SERVICE_UNKNOWN` if there is no such instance
  */
@@ -45,7 +45,7 @@ export async function requestDrain(
   coordinator: Coordinator,
   service: string,
   id: string,
-  options: { for?: Duration; holder?: string } = {},
+  options: { for?: Duration; by?: string } = {},
 ): Promise<Instance> {
   const key = instanceKey(service, id)
   const entry = await coordinator.get(key)
@@ -57,10 +57,10 @@ export async function requestDrain(
       cause,
     )
   if (!entry || !instance || !stored) throw unknown()
-  const { holder = thisHolder() } = options
+  const { by = thisHolder() } = options
   const request: DrainRequest = {
     registration: stored.registration,
-    holder,
+    by,
     ...(options.for !== undefined && { for: duration(options.for, 'for') }),
   }
   const since = coordinator.runtime.clock.wall()

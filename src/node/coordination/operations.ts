@@ -44,7 +44,7 @@ export function actionsOn(coordinator: Coordinator): CoordinationActions {
   return {
     async handOver(name, { to, by }) {
       await detailOf('elections', name, coordinator)
-      return requestHandOver(coordinator, name, { ...(to !== undefined && { to }), holder: by })
+      return requestHandOver(coordinator, name, { ...(to !== undefined && { to }), by })
     },
     async release(name, { token }) {
       const { holders } = await detailOf('locks', name, coordinator)
@@ -70,7 +70,7 @@ export function actionsOn(coordinator: Coordinator): CoordinationActions {
           'BANYAN_SERVICE_UNKNOWN',
           `there is no instance ${JSON.stringify(id)} of ${JSON.stringify(service)}${hintOf(id, ids, 'there is none')}`,
         )
-      return requestDrain(coordinator, service, id, { holder: by, ...(time !== undefined && { for: time }) })
+      return requestDrain(coordinator, service, id, { by, ...(time !== undefined && { for: time }) })
     },
   }
 }
