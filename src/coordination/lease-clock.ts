@@ -12,10 +12,15 @@ export function moment(clock: Clock): Moment {
 }
 
 /**
- * How long ago a moment was, in ms, at most: on the clock that says more. The monotonic clock of Linux stands still while the
- * machine is suspended, the wall clock may be set back; where one of them errs to the short side, the other is right. A wall
- * clock that is set forward ends leases early, which is safe.
+ * How long one moment is before another, in ms, at most: on the clock that says more. The monotonic clock of Linux stands still
+ * while the machine is suspended, the wall clock may be set back; where one of them errs to the short side, the other is right.
+ * A wall clock that is set forward ends leases early, which is safe.
  */
-export function elapsedSince({ now, wall }: Moment, clock: Clock): number {
-  return Math.max(clock.now() - now, clock.wall() - wall)
+export function elapsed(from: Moment, to: Moment): number {
+  return Math.max(to.now - from.now, to.wall - from.wall)
+}
+
+/** How long ago a moment was; see {@link elapsed}. */
+export function elapsedSince(from: Moment, clock: Clock): number {
+  return elapsed(from, moment(clock))
 }

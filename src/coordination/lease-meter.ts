@@ -34,8 +34,8 @@ export class LeaseMeter {
     this.#duration.record(took / 1000, this.#attributes)
   }
 
-  renewal(outcome: 'renewed' | 'lost' | 'failed'): void {
-    this.#renewals.add(1, { ...this.#attributes, 'banyan.outcome': outcome })
+  renewals(count: number, outcome: 'renewed' | 'lost' | 'failed'): void {
+    if (count > 0) this.#renewals.add(count, { ...this.#attributes, 'banyan.outcome': outcome })
   }
 
   close(): void {

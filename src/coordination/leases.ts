@@ -6,7 +6,7 @@ import type { Lease } from './coordinator.js'
 import type { CoordinatorDriver } from './driver.js'
 import { coordinationError } from './errors.js'
 import { LeaseMeter } from './lease-meter.js'
-import { elapsedSince, moment, type Moment } from './lease-clock.js'
+import { elapsed, elapsedSince, moment, type Moment } from './lease-clock.js'
 
 /**
  * The part of its time for which a holder believes in a lease: half, so that it has given up in time even if its clock runs at
@@ -115,13 +115,13 @@ export class Leases {
 
   /** Gives up what is over, renews what is due, and looks again when something next is. */
   #look(): void {
-    const now = this.#clock.now()
+    const present = moment(this.#clock)
     const due: KeptLease[] = []
     let next = Infinity
     for (const lease of this.#held) {
-      if (!lease.held) continue
-      if (lease.due <= now + lease.ttl * ALONG) {
-        lease.due = now + lease.ttl * RENEWED
+      if (!lease.heldAt(present)) continue
+      if (lease.due <= present.now + lease.ttl * ALONG) {
+        lease.due = present.now + lease.ttl * RENEWED
         due.push(lease)
       }
       next = Math.min(next, lease.next())
@@ -132,24 +132,27 @@ export class Leases {
 
   async #renew(leases: readonly KeptLease[]): Promise<void> {
     const sent = moment(this.#clock)
-    const within = Math.min(...leases.map(({ ttl }) => ttl)) * RENEWED
+    const within = leases.reduce((least, { ttl }) => Math.min(least, ttl), Infinity) * RENEWED
     try {
       const answers = await this.#driver.renew(
         leases.map(({ id }) => id),
         within,
       )
-      this.#meter.answered(this.#clock.now() - sent.now)
-      for (const [index, lease] of leases.entries()) {
-        if (answers[index]) lease.renewed(sent)
-        else lease.lose(GONE)
-        this.#meter.renewal(answers[index] ? 'renewed' : 'lost')
-      }
+      const answered = moment(this.#clock)
+      this.#meter.answered(answered.now - sent.now)
+      let lost = 0
+      for (const [index, lease] of leases.entries())
+        if (answers[index]) lease.renewed(sent, answered)
+        else {
+          lost++
+          lease.lose(GONE)
+        }
+      this.#meter.renewals(leases.length - lost, 'renewed')
+      this.#meter.renewals(lost, 'lost')
     } catch (error) {
       // Tried again when it is next due; the belief in it ends by itself.
-      for (const lease of leases) {
-        lease.failure = error
-        this.#meter.renewal('failed')
-      }
+      for (const lease of leases) lease.failure = error
+      this.#meter.renewals(leases.length, 'failed')
     }
   }
 }
@@ -166,6 +169,8 @@ class KeptLease implements Lease {
   readonly #ending = new AbortController()
   readonly #hooks: { ended(): void; revoke(): Promise<void> }
   #renewal: Moment
+  /** The same as its signal says, which takes longer to look at. */
+  #over = false
   #release: Promise<void> | undefined
 
   constructor(
@@ -188,16 +193,19 @@ class KeptLease implements Lease {
   }
 
   get remaining(): number {
-    return this.#ending.signal.aborted ? 0 : this.ttl * HELD - elapsedSince(this.#renewal, this.#clock)
+    return this.#over ? 0 : this.#remainingAt(moment(this.#clock))
   }
 
   get held(): boolean {
-    if (this.#ending.signal.aborted) return false
-    if (this.remaining > 0) return true
+    return this.heldAt(moment(this.#clock))
+  }
+
+  /** @param present - this moment: whoever looks at many of them looks at the clock once */
+  heldAt(present: Moment): boolean {
+    if (this.#over) return false
+    if (this.#remainingAt(present) > 0) return true
     const cause = this.failure instanceof Error ? `: ${this.failure.message}` : ''
-    this.lose(
-      `no renewal was answered for ${formatDuration(elapsedSince(this.#renewal, this.#clock))}${cause}`,
-    )
+    this.lose(`no renewal was answered for ${formatDuration(elapsed(this.#renewal, present))}${cause}`)
     return false
   }
 
@@ -213,15 +221,16 @@ class KeptLease implements Lease {
     return Math.min(this.due, this.#renewal.now + this.ttl * HELD)
   }
 
-  /** The renewal that was sent then was answered. What came to its end meanwhile stays so. */
-  renewed(sent: Moment): void {
-    if (!this.held || sent.now < this.#renewal.now) return
+  /** The renewal that was sent then was answered now. What came to its end meanwhile stays so. */
+  renewed(sent: Moment, present: Moment): void {
+    if (!this.heldAt(present) || sent.now < this.#renewal.now) return
     this.#renewal = sent
     this.failure = undefined
   }
 
   lose(why: string): void {
-    if (this.#ending.signal.aborted) return
+    if (this.#over) return
+    this.#over = true
     this.#hooks.ended()
     this.#ending.abort(
       coordinationError(
@@ -237,7 +246,12 @@ class KeptLease implements Lease {
     return this.#release
   }
 
+  #remainingAt(present: Moment): number {
+    return this.ttl * HELD - elapsed(this.#renewal, present)
+  }
+
   async #giveBack(): Promise<void> {
+    this.#over = true
     this.#hooks.ended()
     this.#ending.abort(coordinationError('BANYAN_LEASE_LOST', `the lease ${this.id} was released`))
     await this.#hooks.revoke()

@@ -41,6 +41,8 @@ const CAPABILITIES: CoordinatorCapabilities = {
 
 /** How long other processes may keep the file locked, in ms. */
 const PATIENCE_MS = 5000
+/** How many leases are renewed in one transaction. */
+const RENEWED_AT_ONCE = 1000
 /** Between tries to open it, in ms. */
 const OPEN_RETRY_MS = 3
 
@@ -181,14 +183,17 @@ class SqliteCoordinator implements CoordinatorDriver, History {
     )
   }
 
-  renew(leases: readonly string[], within: number): Maybe<readonly boolean[]> {
-    return andThen(
-      this.#do(() => this.#store.renew(leases), undefined, Math.min(within, PATIENCE_MS)),
-      (answers) => {
-        for (const [index, lease] of leases.entries()) if (!answers[index]) this.#leaseEnds.ended(lease)
-        return answers
-      },
-    )
+  /** Thousands of leases take milliseconds: in parts, between which the event loop may turn. */
+  async renew(leases: readonly string[], within: number): Promise<readonly boolean[]> {
+    const answers: boolean[] = []
+    for (let begin = 0; begin < leases.length; begin += RENEWED_AT_ONCE) {
+      const part = leases.slice(begin, begin + RENEWED_AT_ONCE)
+      answers.push(
+        ...(await this.#do(() => this.#store.renew(part), undefined, Math.min(within, PATIENCE_MS))),
+      )
+    }
+    for (const [index, lease] of leases.entries()) if (!answers[index]) this.#leaseEnds.ended(lease)
+    return answers
   }
 
   revoke(lease: string): Maybe<void> {
