@@ -39,6 +39,15 @@ export function claimOf(claim: Claim): CheckedClaim {
     throw invalid(`a fence needs { name, token }, got ${show(claim)}`)
   const { name, token } = claim
   checkFenceName(name)
+  return claimUnder(name, token)
+}
+
+/**
+ * A claim to what has a name of another kind than fences have.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS` for what is no token
+ */
+export function claimUnder(name: string, token: Claim['token']): CheckedClaim {
   const number = typeof token === 'object' && (token as Holding | null) !== null ? token.token : token
   if (!Number.isSafeInteger(number) || (number as number) < 1)
     throw invalid(

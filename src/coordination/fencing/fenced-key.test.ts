@@ -26,6 +26,16 @@ describe('a fenced key', () => {
     expect(await fencedGet(coordinator, 'nothing')).toBeUndefined()
   })
 
+  it('may be as long as any key', async () => {
+    const coordinator = processes().open()
+    const key = 'k'.repeat(512)
+    await fencedPut(coordinator, key, 'one', { token: 1 })
+    expect(await fencedGet(coordinator, key)).toMatchObject({ value: 'one', token: 1 })
+    await expect(fencedPut(coordinator, `${key}k`, 'one', { token: 1 })).rejects.toMatchObject({
+      code: 'BANYAN_INVALID_KEY',
+    })
+  })
+
   it('can be changed only as it was read', async () => {
     const { open } = processes()
     const coordinator = open()

@@ -3,7 +3,7 @@ import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Coordinator, Entry, Expected } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
 import { KEYSPACE, segment } from '../keyspace.js'
-import { claimOf, type Claim, type Holding } from './claim.js'
+import { claimOf, claimUnder, type Claim, type Holding } from './claim.js'
 import { StaleTokenError } from './stale-token.js'
 
 /** Options of {@link fencedPut}. */
@@ -68,7 +68,7 @@ export async function fencedPut(
 ): Promise<FencedPutResult> {
   checkOptions('fencedPut', OPTIONS, options)
   const { expected = 'any' } = options
-  const claim = claimOf({ name: key, token: options.token })
+  const claim = claimUnder(key, options.token)
   for (;;) {
     claim.check()
     const found = await passed(coordinator, key, key, claim.token)
