@@ -21,7 +21,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_UNSUPPORTED` | what the engine in use cannot do |
  * | `BANYAN_NOT_LEADER` | work for leaders only, where none is |
  * | `BANYAN_NO_CANDIDATE` | nobody is there who could take over |
- * | `BANYAN_LOCK_TIMEOUT` | a lock was not free in the time that was given |
+ * | `BANYAN_LOCK_TIMEOUT` | a lock was not free in the time that was given, or the engine has not said so |
  * | `BANYAN_NAME_CLASH` | a name that is used otherwise: for another kind of thing, or with other settings |
  * | `BANYAN_ELECTION_UNKNOWN` | nobody takes part in an election of that name |
  * | `BANYAN_LOCK_UNKNOWN` | nobody holds a lock, or a semaphore, of that name |

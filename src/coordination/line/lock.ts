@@ -55,7 +55,8 @@ export interface Lock {
    *
    * @param options.timeout - how long to wait for the engine
    * @returns undefined if it is not free
-   * @throws `BANYAN_COORDINATOR_UNAVAILABLE`, `BANYAN_OUTCOME_UNKNOWN` (it is not held then, and not kept from others)
+   * @throws `BANYAN_COORDINATOR_UNAVAILABLE`, `BANYAN_OUTCOME_UNKNOWN`, `BANYAN_LEASE_TTL` if the engine is too slow for the ttl,
+   *   `BANYAN_LOCK_TIMEOUT` if it has not answered in time: it is not held then, and not kept from others; the reason of the signal
    */
   tryAcquire(options?: AcquireOptions): Promise<Held | undefined>
   /**
@@ -107,7 +108,7 @@ export class LineLock implements Lock {
 
   async acquire(options: AcquireOptions = {}): Promise<Held> {
     const began = this.#coordinator.runtime.clock.now()
-    let ahead: readonly Entry[] = []
+    let ahead: readonly Entry[] | undefined
     const limit = this.#limit(options, () => ahead)
     try {
       const place = await enter(this.#line, { signal: limit?.signal, seen: (found) => (ahead = found) })
@@ -122,7 +123,7 @@ export class LineLock implements Lock {
 
   async tryAcquire(options: AcquireOptions = {}): Promise<Held | undefined> {
     const began = this.#coordinator.runtime.clock.now()
-    const limit = this.#limit(options, () => [])
+    const limit = this.#limit(options, () => undefined)
     try {
       const place = await tryEnter(this.#line, { signal: limit?.signal })
       return place && this.#hold(place, began)
@@ -145,18 +146,18 @@ export class LineLock implements Lock {
     }
   }
 
-  #limit(options: AcquireOptions, ahead: () => readonly Entry[]): ReturnType<typeof limitOf> {
+  /** @param ahead - who was in front when the engine last said so */
+  #limit(options: AcquireOptions, ahead: () => readonly Entry[] | undefined): ReturnType<typeof limitOf> {
     checkOptions(`${this.#what}, acquire`, ACQUIRE, options)
     const { signal, timeout } = options
     signal?.throwIfAborted()
     const ms = timeout === undefined ? this.#wait : duration(timeout)
     return limitOf(this.#coordinator.runtime.clock, signal, ms, () => {
-      const [first] = ahead()
-      const by = first ? `it is held by ${memberOf(first).holder}, ` : ''
-      return coordinationError(
-        'BANYAN_LOCK_TIMEOUT',
-        `${this.#what} was not free within ${formatDuration(ms!)}: ${by}${ahead().length} in front`,
-      )
+      const line = ahead()
+      const why = line
+        ? `was not free within ${formatDuration(ms!)}: ${line[0] ? `it is held by ${memberOf(line[0]).holder}, ` : ''}${line.length} in front`
+        : `could not be had within ${formatDuration(ms!)}: the engine has not said yet whether it is free`
+      return coordinationError('BANYAN_LOCK_TIMEOUT', `${this.#what} ${why}`)
     })
   }
 

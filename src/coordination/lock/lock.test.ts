@@ -54,6 +54,21 @@ describe('a lock', () => {
     expect(new Set(tokens).size).toBe(8)
   })
 
+  it.each(['acquire', 'tryAcquire'] as const)(
+    'that the engine does not speak of in time says so: %s',
+    async (method) => {
+      const { clock, open } = processes()
+      const never = new Promise<never>(() => undefined)
+      const silent = open({ wrap: (driver) => wrapDriver(driver, { list: () => never, put: () => never }) })
+      const attempt = expect(lock(silent, 'x')[method]({ timeout: '1s' })).rejects.toMatchObject({
+        code: 'BANYAN_LOCK_TIMEOUT',
+        message: 'the lock "x" could not be had within 1s: the engine has not said yet whether it is free',
+      })
+      await clock.advance('1s')
+      await attempt
+    },
+  )
+
   it('that nobody else wants costs a put, a list and a delete, and neither a watch nor a timer', async () => {
     const { clock, open } = processes()
     const counts = new Map<string, number>()
