@@ -9,8 +9,8 @@ import type { Runtime } from '../core/runtime.js'
  * Laws, which every driver keeps (`coordinatorConformance` of `banyan/testing` checks them):
  *
  * 1. **One order.** Every change has a revision, a whole number that rises with each change of any key and never comes
- *    again: not after a delete, a restart, a power cut, or a restore. Changes that happen together, such as the end of all
- *    keys of a lease, share one.
+ *    again: not after a delete, a restart, a power cut, or a restore (of etcd only with `--bump-revision`). Changes that happen
+ *    together, such as the end of all keys of a lease, share one.
  * 2. **Linearizable.** `get`, `list`, `put` and `delete` take effect at one moment between call and answer; who calls
  *    after an answer sees what it told. `list` is the state at one revision.
  * 3. **Compare and set.** `expected` is compared and the change made in one step.
@@ -77,7 +77,9 @@ export interface Coordinator extends AsyncDisposable {
    * Changes of the keys that begin with `prefix`. Goes on by itself when the engine was away.
    *
    * @throws (the iteration) `BANYAN_COMPACTED` if changes behind `after` are not kept any more: list again, and watch behind
-   *   that; `BANYAN_REVISION_AHEAD` if no such revision was reached yet: it is of another engine
+   *   that; `BANYAN_REVISION_AHEAD` if no such revision was reached yet: it is of another engine;
+   *   `BANYAN_COORDINATOR_UNAVAILABLE` if the engine will not come back for this coordinator: a SQLite file that was removed, replaced,
+   *   or taken over from its process
    */
   watch(prefix: string, options?: WatchOptions): AsyncIterable<Changes>
 
