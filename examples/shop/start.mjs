@@ -1,20 +1,19 @@
 // @ts-check
-import { once } from 'node:events'
 import { watchNpm } from './runner/parent.mjs'
 import { free } from './runner/ports.mjs'
 import { openPostgres } from './runner/postgres.mjs'
-import { ADMIN, SERVICES, SPARES, legacy, ready, startNode, startService } from './runner/processes.mjs'
+import { NODES, SERVICES, SPARES, legacy, over, ready, startNode, startService } from './runner/processes.mjs'
 import { welcome } from './runner/welcome.mjs'
 
 /** Signals within that time are one, in ms. */
 const ONCE = 300
 
 // Everything: node examples/shop/start.mjs [--postgres]
-// One process alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001, or: ... start.mjs node
+// One process alone, to bring back what was killed: node examples/shop/start.mjs catalog 4001, or: ... start.mjs node 8080
 const [first, port] = process.argv.slice(2)
 try {
   if (first === undefined || first === '--postgres') await startEverything(first === '--postgres')
-  else if (first === 'node') await bringNodeBack()
+  else if (first === 'node') await bringNodeBack(Number(port ?? NODES[0].port))
   else await bringBack(first, Number(port))
 } catch (error) {
   // What has started leaves, as this process is gone.
@@ -24,14 +23,18 @@ try {
 
 /** @param {boolean} ownPostgres */
 async function startEverything(ownPostgres) {
-  await free([8080, 8081, 4008, ...SERVICES.map((service) => service.port)])
+  await free([
+    ...NODES.flatMap(({ port, admin }) => [port, Number(new URL(admin).port)]),
+    4008,
+    ...SERVICES.map(({ port }) => port),
+  ])
   const postgres = await openPostgres(ownPostgres)
   const services = [...SERVICES, ...(postgres.url ? [legacy(postgres.url)] : [])]
   const children = await Promise.all(services.map((service) => startService(service, true)))
-  const node = startNode()
+  const nodes = NODES.map((node) => ({ ...node, child: startNode(node) }))
   const close = async () => {
     for (const child of children) child.kill()
-    await Promise.all(children.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')))
+    await over(children)
     await postgres.stop()
   }
   let isStopping = false
@@ -40,34 +43,40 @@ async function startEverything(ownPostgres) {
     // The terminal has sent it, and npm passes it on: that is once.
     if (performance.now() - last < ONCE) return
     last = performance.now()
+    // The gateways go first, so that no request meets a service that has gone.
+    for (const { child } of nodes) child.kill(signal)
+    if (!isStopping) void over(nodes.map(({ child }) => child)).then(close)
     isStopping = true
-    // The gateway goes first, so that no request meets a service that has gone.
-    if (!node.kill(signal)) void close()
   }
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGHUP', () => stop('SIGTERM'))
   watchNpm(() => stop('SIGTERM'))
-  node.on('exit', (code, signal) => {
-    if (signal === null || isStopping) {
-      void close()
-      process.exitCode = code ?? 1
-    } else console.log(`  The node was killed. It comes back with: node examples/shop/start.mjs node`)
-  })
-  await ready(node)
-  const processes = services.map(({ name, port }, index) => ({
-    ...{ name, url: `http://127.0.0.1:${port}`, pid: children[index]?.pid },
-  }))
-  console.log(welcome([...processes, { name: 'the node', url: ADMIN, pid: node.pid }]))
+  for (const { name, port, child } of nodes)
+    child.on('exit', (code, signal) => {
+      if (signal !== null && !isStopping) {
+        console.log(`  The ${name} was killed. It comes back with: node examples/shop/start.mjs node ${port}`)
+        return
+      }
+      process.exitCode ||= code ?? 1
+      if (!isStopping) stop('SIGTERM')
+    })
+  await Promise.all(nodes.map((node) => ready(node, node.child)))
+  const running = services.map(({ name, port }, index) => ({ name, port, pid: children[index]?.pid }))
+  console.log(welcome([...running, ...nodes.map(({ child, ...node }) => ({ ...node, pid: child.pid }))]))
 }
 
-async function bringNodeBack() {
-  const node = startNode()
-  process.on('SIGINT', () => node.kill('SIGINT'))
-  process.on('SIGTERM', () => node.kill('SIGTERM'))
-  node.on('exit', (code) => (process.exitCode = code ?? 1))
-  await ready(node)
-  console.log(`the node is back, pid ${node.pid}`)
+/** @param {number} port */
+async function bringNodeBack(port) {
+  const node = NODES.find((each) => each.port === port)
+  if (!node)
+    throw new Error(`There is no node ${port}; there are: ${NODES.map((each) => each.port).join(', ')}`)
+  const child = startNode(node)
+  process.on('SIGINT', () => child.kill('SIGINT'))
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  child.on('exit', (code) => (process.exitCode = code ?? 1))
+  await ready(node, child)
+  console.log(`the ${node.name} is back, pid ${child.pid}`)
 }
 
 /**

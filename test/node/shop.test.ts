@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openCoordinator, readJob, triggerJob } from '../../src/coordination/index.js'
 import { Shop } from '../support/shop.js'
@@ -214,12 +215,25 @@ describe('the example shop', () => {
     await expect.poll(async () => (await reports()).leader?.token, soon).toBeGreaterThan(leader.token)
   }, 60_000)
 
-  test('the node is killed and started again, while everything else goes on', async () => {
+  test('both nodes tell the same; each is killed, and the other one goes on with what it has', async () => {
+    const tell = (admin: number) =>
+      Promise.all(['elections', 'jobs', 'registry'].map((what) => shop.look(admin, `/api/${what}`)))
+    const nodes = async () => {
+      const { instances } = await shop.look(8083, '/api/registry/nodes')
+      return (instances as { id: string; state: string }[]).map(({ id, state }) => `${id} ${state}`)
+    }
+    await expect.poll(nodes, soon).toEqual(['first passing', 'second passing'])
+    // Between the two looks something may happen.
+    await expect.poll(async () => isDeepStrictEqual(await tell(8081), await tell(8083)), soon).toBe(true)
+
     const { order } = await place('root', 'ada')
-    shop.kill('the node')
+    shop.kill('first node')
     await expect.poll(() => fetch(shop.url).catch(() => 'gone'), soon).toBe('gone')
-    const node = await shop.startAgain('node')
+    expect((await shop.look(8082, '/reports/'))['leader']).toMatchObject({ token: atLeast(1) })
+    await expect.poll(nodes, soon).toEqual(['second passing'])
+    const node = await shop.startAgain('node', '8080')
     try {
+      shop.kill('second node')
       expect((await shop.ask(`/orders/${order}?revision=999`)).status).toBe(404)
       await expect.poll(() => statusOf(order), soon).toBe('shipped')
       await expect.poll(told, soon).toContain(`ada: root: order shipped (order-${order})`)

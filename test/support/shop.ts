@@ -117,6 +117,12 @@ export class Shop {
     return this.ask(path, { method: 'POST' })
   }
 
+  /** What anything but the gateway answers with: a service, the other gateway, an admin listener. */
+  async look(port: number, path: string): Promise<Record<string, unknown>> {
+    const answer = await fetch(`http://${this.#address}:${port}${path}`)
+    return (await answer.json()) as Record<string, unknown>
+  }
+
   /** Asks a service from outside the gateway, as who looks after it does. */
   async put(port: number, path: string): Promise<void> {
     const { status } = await fetch(`http://${this.#address}:${port}${path}`, { method: 'PUT' })

@@ -1,5 +1,6 @@
 // @ts-check
 import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +10,8 @@ const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
 
 export const GATEWAY = 'http://127.0.0.1:8080'
 export const ADMIN = 'http://127.0.0.1:8081'
+export const SECOND_GATEWAY = 'http://127.0.0.1:8082'
+export const SECOND_ADMIN = 'http://127.0.0.1:8083'
 /** For playing, as the keys below: `echo whsec_$(openssl rand -base64 32)` makes a real one. */
 const NOTIFICATIONS_SECRET = 'whsec_dGhpcyBzZWNyZXQgaXMgZm9yIHBsYXlpbmcgb25seQ=='
 const ENV = {
@@ -55,9 +58,21 @@ export const SPARES = [{ name: 'reports', port: 4011 }]
  */
 export const legacy = (url) => ({ name: 'legacy', port: 4008, env: { SHOP_POSTGRES: url } })
 
-/** The gateway with the event log and the sagas: `banyan up`. Ctrl-C goes to this process alone. */
-export function startNode() {
-  return fork(here('../../dist/cli/main.js'), ['up', '-c', here('banyan.yaml')], {
+/** @typedef {{ name: string, port: number, admin: string, config: string }} Node */
+
+/** The gateway with the event log and the sagas; and another one, which shares the coordination with it. */
+export const NODES = /** @type {const} */ ([
+  { name: 'first node', port: 8080, admin: ADMIN, config: 'banyan.yaml' },
+  { name: 'second node', port: 8082, admin: SECOND_ADMIN, config: 'second.yaml' },
+])
+
+/**
+ * `banyan up`. Ctrl-C goes to this process alone.
+ *
+ * @param {Node} node
+ */
+export function startNode({ config }) {
+  return fork(here('../../dist/cli/main.js'), ['up', '-c', here(config)], {
     cwd: here('../..'),
     execArgv: ['--import', import.meta.resolve('./leave.mjs')],
     detached: true,
@@ -85,15 +100,30 @@ export function startService({ name, port, env }, detached = false) {
 }
 
 /**
- * Waits until the node is ready.
+ * Waits until a node is ready.
  *
- * @param {ChildProcess} node
+ * @param {Node} node
+ * @param {ChildProcess} child
  */
-export async function ready(node) {
-  while (node.exitCode === null && node.signalCode === null) {
-    const answer = await fetch(`${ADMIN}/readyz`).catch(() => undefined)
+export async function ready({ name, admin }, child) {
+  while (!isOver(child)) {
+    const answer = await fetch(`${admin}/readyz`).catch(() => undefined)
     if (answer?.ok) return
     await wait(50)
   }
-  throw new Error('the node has not started')
+  throw new Error(`the ${name} has not started`)
+}
+
+/** @param {ChildProcess} child */
+function isOver({ exitCode, signalCode }) {
+  return exitCode !== null || signalCode !== null
+}
+
+/**
+ * Waits until processes are over.
+ *
+ * @param {ChildProcess[]} children
+ */
+export async function over(children) {
+  await Promise.all(children.map((child) => isOver(child) || once(child, 'exit')))
 }

@@ -1,16 +1,18 @@
 // @ts-check
-import { ADMIN, GATEWAY } from './processes.mjs'
+import { ADMIN, GATEWAY, SECOND_ADMIN, SECOND_GATEWAY } from './processes.mjs'
 
 const node = `-a ${ADMIN}`
+const second = `-a ${SECOND_ADMIN}`
 const order = (/** @type {string} */ customer) => `curl -X POST '${GATEWAY}/orders/fig?customer=${customer}'`
 
 /**
  * What to try, and what it shows. ORDER stands for the id that the first command answers with.
  *
- * @param {{ catalog: number | undefined, hasLegacy: boolean }} about `catalog`: the pid of a catalog process
+ * @param {{ catalog: number | undefined, first: number | undefined, hasLegacy: boolean }} about `catalog`, `first`: the pids of
+ *   a catalog process and of the first node
  * @returns {Record<string, [command: string, effect: string][]>}
  */
-const ideas = ({ catalog, hasLegacy }) => ({
+const ideas = ({ catalog, first, hasLegacy }) => ({
   'An order: stock is reserved, the card charged, the parcel sent': [
     [order('ada'), 'ORDER is what it answers'],
     [`npx banyan sagas show fulfilment/ORDER ${node}`, 'each step; shipped in ten seconds'],
@@ -51,6 +53,17 @@ const ideas = ({ catalog, hasLegacy }) => ({
     ['npx banyan jobs', 'when it is due, who ran it last, what came of it'],
     ['npx banyan jobs run old-reports', 'now'],
   ],
+  'Two nodes, one system': [
+    [
+      `npx banyan leaders ${second}`,
+      'the second node tells what the first one does; so do registry and jobs',
+    ],
+    ['npx banyan registry nodes', 'both of them, and how they are'],
+    [`kill -9 ${first}`, 'no gateway on 8080, and no saga, until it is back; but'],
+    [`curl ${SECOND_GATEWAY}/reports/`, 'reports are written, and the second gateway finds them'],
+    [`npx banyan registry nodes ${second} --watch`, 'three seconds later it is known to be gone'],
+    ['node examples/shop/start.mjs node 8080', 'and all goes on. Kill the second one: nobody notices'],
+  ],
   'Tables of others': [
     ['npx banyan outbox status', 'stock, written with its events in one transaction'],
     ...(hasLegacy
@@ -68,14 +81,18 @@ const WITHOUT_LEGACY = `
 `
 
 /**
- * @param {{ name: string, url: string, pid: number | undefined }[]} processes
+ * @param {{ name: string, port: number, admin?: string, pid: number | undefined }[]} processes
  * @returns {string} what there is, and what to try with it
  */
 export function welcome(processes) {
   const hasLegacy = processes.some(({ name }) => name === 'legacy')
-  const catalog = processes.find(({ name }) => name === 'catalog')?.pid
-  const lines = processes.map(({ name, url, pid }) => `    ${name.padEnd(13)} ${url}   pid ${pid}`)
-  const parts = Object.entries(ideas({ catalog, hasLegacy })).map(
+  const pidOf = (/** @type {string} */ wanted) => processes.find(({ name }) => name === wanted)?.pid
+  const lines = processes.map(
+    ({ name, port, admin, pid }) =>
+      `    ${name.padEnd(13)} http://127.0.0.1:${port}   pid ${pid}${admin ? `, admin ${admin}` : ''}`,
+  )
+  const about = { catalog: pidOf('catalog'), first: pidOf('first node'), hasLegacy }
+  const parts = Object.entries(ideas(about)).map(
     ([title, commands]) =>
       `  ${title}\n${commands.map(([command, effect]) => `    ${command.padEnd(76)} ${effect}`).join('\n')}`,
   )
