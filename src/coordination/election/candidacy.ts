@@ -16,6 +16,8 @@ export interface CandidacyContext {
   readonly settings: Settings
   readonly outlook: Outlook
   readonly closing: AbortSignal
+  /** It has come into line. What is seen of that may have been there before the answer. */
+  readonly placed: () => void
 }
 
 /** One candidate from coming into line to leading, with one lease and under one id. */
@@ -46,6 +48,7 @@ export class Candidacy {
     const place = await take(line, this.#lease, closing)
     if (!place) return undefined
     this.#place = place
+    this.#context.placed()
     let won: Won | undefined
     try {
       won = await this.#winAs(place.key.slice(keys.candidates.length))

@@ -424,6 +424,23 @@ describe('an election', () => {
     expect(a.state.kind).toBe('follower')
   })
 
+  it('says its place in line also if it sees that before the engine answers', async () => {
+    const all = processes()
+    const slow = (driver: CoordinatorDriver): CoordinatorDriver =>
+      wrapDriver(driver, {
+        put: async (...given) => {
+          const result = await driver.put(...given)
+          await new Promise<void>((resolve) => all.clock.schedule(all.clock.now() + 5, resolve))
+          return result
+        },
+      })
+    elect(all.open(), 'x')
+    await all.clock.advance(1)
+    const late = elect(all.open({ wrap: slow }), 'x')
+    await all.clock.advance('1s')
+    expect(late.state).toMatchObject({ kind: 'follower', place: 1 })
+  })
+
   it('is a candidate again that somebody has taken out of the line', async () => {
     const all = processes()
     const [, b] = await candidates(all, ['a', 'b', 'c'])

@@ -96,7 +96,8 @@ class RunningElection implements Election {
     this.#session = coordinator.session(options.ttl)
     const closing = this.#closing.signal
     const outlook = new Outlook(coordinator, keys, closing)
-    this.#context = { coordinator, keys, settings, outlook, closing }
+    const placed = (): void => this.#report()
+    this.#context = { coordinator, keys, settings, outlook, closing, placed }
     this.#meter = new ElectionMeter(coordinator.runtime, name, () => this.#state.kind === 'leading')
     this.#history = new TermHistory(coordinator, name)
     this.#running = this.#run()
