@@ -110,7 +110,7 @@ describe('orders of the example shop are fulfilled', () => {
     await expect
       .poll(() => orders.filter((order) => moneyOf(shop, order).length > 0).length, soon)
       .toBeGreaterThan(3)
-    shop.kill('the node')
+    shop.kill('first node')
     const node = await shop.startAgain('node')
     try {
       for (const [index, order] of orders.entries()) {

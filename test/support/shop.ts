@@ -82,8 +82,9 @@ export class Shop {
 
   /** Kills the processes of one service, without a warning, and does not wait. */
   kill(name: string): void {
-    for (const [, pid] of this.#output.matchAll(new RegExp(`${name} .*pid (\\d+)`, 'g')))
-      process.kill(Number(pid), 'SIGKILL')
+    const pids = [...this.#output.matchAll(new RegExp(`${name} .*pid (\\d+)`, 'g'))]
+    if (pids.length === 0) throw new Error(`there is no ${name}`)
+    for (const [, pid] of pids) process.kill(Number(pid), 'SIGKILL')
   }
 
   /** Starts one process, again if it was killed, and waits until it is there; it ends with the test. */
