@@ -1,16 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openCoordinator, readElections, requireFencingToken } from '../../src/coordination/index.js'
 import { Child } from '../faults/support/child.js'
 import { Choices } from '../faults/support/choices.js'
+import { SHARED_ENGINES, type SharedEngine } from '../support/coordination-engines.js'
 import { SEED, times } from '../support/effort.js'
-import { etcdMissing, EtcdServer } from '../support/etcd.js'
-import { PostgresServer, postgresMissing } from '../support/postgres.js'
+import { checkAlone, type Look } from '../support/looks.js'
 
 /** A lease may be over so much later, and the machine so busy. What waits for nothing waits for ever. */
 const SLACK = 15_000
@@ -30,10 +27,7 @@ const BLOWS: readonly (readonly [leader: Blow, next?: Blow])[] = [
 ]
 
 /** What a candidate prints, each with the clock that all processes of a machine share, in ms. */
-type Said =
-  | { readonly token: number; readonly before: number; readonly after: number }
-  | { readonly refused: number }
-  | { readonly stopped: number }
+type Said = Look | { readonly refused: number } | { readonly stopped: number }
 
 function saidBy(child: Child): Said[] {
   const lines = child.stdout.split('\n').filter((line) => line.endsWith('}'))
@@ -82,57 +76,13 @@ class Resource implements AsyncDisposable {
   }
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'banyan-election-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
-
-/** Where an engine is, for as long as it is needed. */
-interface Engine extends AsyncDisposable {
-  readonly where: string
-  /** A lease as short as it can be, in ms. */
-  readonly ttl: number
-  /** Whether somebody who is stopped in the middle of a change keeps all others from theirs, as its page says. */
-  readonly isLocked: boolean
-}
-
-const ENGINES: Record<string, () => Promise<Engine>> = {
-  sqlite: () =>
-    Promise.resolve({
-      where: `sqlite:${directory}`,
-      ttl: 500,
-      isLocked: true,
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }),
-  ...(!postgresMissing() && {
-    postgres: async () => {
-      const server = await PostgresServer.start({ fsync: 'off' })
-      return {
-        where: await server.database(),
-        ttl: 2000,
-        isLocked: false,
-        [Symbol.asyncDispose]: () => server.stop(),
-      }
-    },
-  }),
-  ...(!etcdMissing() && {
-    etcd: async () => {
-      const server = await EtcdServer.start()
-      return {
-        where: `etcd://${server.endpoint}`,
-        ttl: 1000,
-        isLocked: false,
-        [Symbol.asyncDispose]: () => server.stop(),
-      }
-    },
-  }),
-}
-
 /** Candidates of one election as processes of their own. */
 class Candidates implements AsyncDisposable {
   readonly all = new Map<string, Child>()
-  readonly #engine: Engine
+  readonly #engine: SharedEngine
   readonly #resource: string
 
-  constructor(engine: Engine, resource: string) {
+  constructor(engine: SharedEngine, resource: string) {
     this.#engine = engine
     this.#resource = resource
   }
@@ -182,11 +132,11 @@ class Candidates implements AsyncDisposable {
 
 const ROUNDS = times(1)
 
-test.concurrent.each(Object.keys(ENGINES))(
+test.concurrent.each(Object.keys(SHARED_ENGINES))(
   `over %s leaders that are killed, stopped or closed are followed by others, and no two lead at the same moment (seed ${SEED})`,
   { timeout: 120_000 + ROUNDS * 60_000 },
   async (name) => {
-    await using engine = await ENGINES[name]!()
+    await using engine = await SHARED_ENGINES[name]!()
     await using resource = new Resource()
     await using candidates = new Candidates(engine, await resource.open())
     await using coordinator = await openCoordinator(engine.where)
@@ -198,7 +148,7 @@ test.concurrent.each(Object.keys(ENGINES))(
     const late = new Set<number>()
     let leader = await resource.after(0)
     for (let rounds = ROUNDS; rounds > 0; rounds--)
-      for (const [blow, other] of shuffled(BLOWS, choices)) {
+      for (const [blow, other] of choices.shuffled(BLOWS)) {
         const victims: [Child, Blow][] = [[named(leader.holder), blow]]
         if (other) {
           const [picture] = await readElections(coordinator)
@@ -229,24 +179,8 @@ test.concurrent.each(Object.keys(ENGINES))(
 
     expect(resource.tokens).toEqual([...resource.tokens].sort((a, b) => a - b))
     const said = [...candidates.all.values()].flatMap(saidBy)
-    checkAlone(said)
+    checkAlone(said.filter((each) => 'before' in each))
     const refused = said.flatMap((each) => ('refused' in each ? [each.refused] : []))
     expect(refused).toEqual(expect.arrayContaining([...late]))
   },
 )
-
-/** Nobody has seen that its term is held after somebody with a later term has. */
-function checkAlone(said: readonly Said[]): void {
-  const looks = said.filter((each) => 'before' in each).sort((a, b) => b.token - a.token)
-  let [token, first, firstOfLater] = [0, Infinity, Infinity]
-  for (const look of looks) {
-    if (look.token !== token) [token, firstOfLater] = [look.token, Math.min(first, firstOfLater)]
-    first = Math.min(first, look.after)
-    expect(look.before, `the term ${token}`).toBeLessThanOrEqual(firstOfLater)
-  }
-}
-
-function shuffled<T>(list: readonly T[], choices: Choices): T[] {
-  const left = [...list]
-  return list.map(() => left.splice(choices.below(left.length), 1)[0]!)
-}

@@ -21,4 +21,10 @@ export class Choices {
   pick<T>(from: readonly T[]): T {
     return from[this.below(from.length)]!
   }
+
+  /** All of them, in any order. */
+  shuffled<T>(from: readonly T[]): T[] {
+    const left = [...from]
+    return from.map(() => left.splice(this.below(left.length), 1)[0]!)
+  }
 }
