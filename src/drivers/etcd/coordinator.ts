@@ -127,9 +127,7 @@ class EtcdCoordinator implements CoordinatorDriver {
   }
 
   async renew(leases: readonly string[], within: number): Promise<readonly boolean[]> {
-    const seconds = await asked(
-      Promise.all(leases.map((lease) => this.#client.leaseKeepAlive(leaseId(lease), within))),
-    )
+    const seconds = await asked(this.#client.leaseKeepAlive(leases.map(leaseId), within))
     return seconds.map((ttl) => ttl > 0)
   }
 

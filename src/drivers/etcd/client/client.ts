@@ -91,13 +91,13 @@ export class EtcdClient implements Disposable {
   }
 
   /**
-   * Renews a lease, once.
+   * Renews leases, once.
    *
    * @param timeout - ms
-   * @returns its time to live in seconds; 0 if there is no such lease
+   * @returns of each its time to live in seconds; 0 if there is no such lease
    */
-  leaseKeepAlive(id: bigint, timeout: number, signal?: AbortSignal): Promise<number> {
-    return this.#keepAlives.renew(id, timeout, signal)
+  leaseKeepAlive(ids: readonly bigint[], timeout: number, signal?: AbortSignal): Promise<number[]> {
+    return this.#keepAlives.renew(ids, timeout, signal)
   }
 
   /** What is left of a lease; its `ttl` is -1 if there is none. */

@@ -32,6 +32,8 @@ export interface StreamEvents<Answer> {
 /** One's own side of a stream. */
 export interface Stream<Given> {
   send(message: Given): void
+  /** The same for many, which go together. */
+  sendAll(messages: readonly Given[]): void
   /** Ends it without a word to {@link StreamEvents}. */
   cancel(): void
 }
@@ -189,7 +191,12 @@ export class Connection {
       end,
     })
     this.gone.addEventListener('abort', leave, { once: true })
-    return { send: (message) => void stream?.write(frame(encode(message))), cancel: stop }
+    return {
+      send: (message) => void stream?.write(frame(encode(message))),
+      sendAll: (messages) =>
+        void stream?.write(Buffer.concat(messages.map((message) => frame(encode(message))))),
+      cancel: stop,
+    }
   }
 
   /** Gives it up: no more calls are made on it, those that were are left to end. */

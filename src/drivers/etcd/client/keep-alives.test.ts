@@ -16,8 +16,9 @@ function callerWith(broken: number): { caller: Caller; opened: () => number } {
     if (++opened <= broken) queueMicrotask(() => events.end(new EtcdError('unavailable', 'it was closed')))
     return Promise.resolve({
       connection: { endpoint: 'here', heardAt: 0 },
-      send: ({ id }: { id: bigint }) =>
-        queueMicrotask(() => events.answer({ header: undefined, id, ttl: 7 })),
+      sendAll: (beats: { id: bigint }[]) => {
+        for (const { id } of beats) queueMicrotask(() => events.answer({ id, ttl: 7 }))
+      },
       cancel: () => undefined,
       abandon: () => undefined,
     })
@@ -29,8 +30,8 @@ function callerWith(broken: number): { caller: Caller; opened: () => number } {
 test('a renewal does not wait on a stream that has ended before it could be used', async () => {
   const runtime = virtualRuntime()
   const { caller, opened } = callerWith(2)
-  const renewed = new KeepAlives(caller, runtime).renew(1n, 10_000)
-  expect(await runtime.clock.settle(renewed)).toBe(7)
+  const renewed = new KeepAlives(caller, runtime).renew([1n, 2n], 10_000)
+  expect(await runtime.clock.settle(renewed)).toEqual([7, 7])
   expect(opened()).toBe(3)
   expect(runtime.clock.now()).toBeLessThan(1000)
 })

@@ -12,8 +12,9 @@ type Beat = Written<typeof LeaseKeepAliveRequest>
 
 const AGAIN: Growth = { base: 10, factor: 2, max: 200 }
 
+/** Those who have asked together. */
 interface Waiting {
-  resolve(ttl: number): void
+  answer(id: bigint, ttl: number): void
   reject(error: unknown): void
 }
 
@@ -31,19 +32,22 @@ export class KeepAlives {
   }
 
   /**
-   * Renews one lease. If nothing is heard for half of the time, or the stream breaks, it is tried on another.
+   * Renews leases. If nothing is heard of one for half of the time, or the stream breaks, it is tried on another.
    *
    * @param timeout - ms
-   * @returns its time to live in seconds, from now; 0 if there is no such lease
-   * @throws EtcdError `unavailable`; the reason of the signal
+   * @returns of each its time to live in seconds, from now; 0 if there is no such lease
+   * @throws EtcdError `unavailable` if one was not answered; the reason of the signal
    */
-  async renew(id: bigint, timeout: number, signal?: AbortSignal): Promise<number> {
+  async renew(ids: readonly bigint[], timeout: number, signal?: AbortSignal): Promise<number[]> {
     const { clock, random } = this.#runtime
     const until = clock.now() + timeout
+    const ttls = new Map<bigint, number>()
     for (let failures = 0; ; failures++) {
       const left = until - clock.now()
+      const open = ids.filter((id) => !ttls.has(id))
       try {
-        return await this.#beat(id, failures === 0 ? left / 2 : left, signal)
+        await this.#beat(open, ttls, failures === 0 ? left / 2 : left, signal)
+        return ids.map((id) => ttls.get(id)!)
       } catch (error) {
         if (!(error instanceof EtcdError) || error.fault !== 'unavailable') throw error
         const wait = backoffWait(AGAIN, failures + 1, 'full', random)
@@ -53,10 +57,20 @@ export class KeepAlives {
     }
   }
 
-  /** Asks once. */
-  #beat(id: bigint, timeout: number, signal: AbortSignal | undefined): Promise<number> {
+  /**
+   * Asks once, for all of them in one go: thousands of leases are one burst.
+   *
+   * @param ttls - what is answered
+   */
+  #beat(
+    ids: readonly bigint[],
+    ttls: Map<bigint, number>,
+    timeout: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { clock } = this.#runtime
     return new Promise((resolve, reject) => {
+      let missing = ids.length
       let sent: { stream: OpenStream<Beat>; at: number } | undefined
       let over = false
       const stop = (): void => {
@@ -65,9 +79,12 @@ export class KeepAlives {
         signal?.removeEventListener('abort', abort)
       }
       const waiting: Waiting = {
-        resolve: (ttl) => {
+        answer: (id, ttl) => {
+          if (over) return
+          ttls.set(id, ttl)
+          if (--missing > 0) return
           stop()
-          resolve(ttl)
+          resolve()
         },
         reject: (error) => {
           stop()
@@ -99,11 +116,13 @@ export class KeepAlives {
           fail(new EtcdError('unavailable', 'the connection was lost before a lease could be renewed'))
           return
         }
-        const line = this.#waiting.get(id)
-        if (line) line.push(waiting)
-        else this.#waiting.set(id, [waiting])
+        for (const id of ids) {
+          const line = this.#waiting.get(id)
+          if (line) line.push(waiting)
+          else this.#waiting.set(id, [waiting])
+        }
         sent = { stream, at: clock.now() }
-        stream.send({ id })
+        stream.sendAll(ids.map((id) => ({ id })))
       }, fail)
     })
   }
@@ -136,7 +155,7 @@ export class KeepAlives {
     return {
       answer: ({ id, ttl }: Read<typeof LeaseKeepAliveResponse>) => {
         const line = this.#waiting.get(id)
-        line?.shift()?.resolve(ttl)
+        line?.shift()?.answer(id, ttl)
         if (line?.length === 0) this.#waiting.delete(id)
       },
       end: (error: EtcdError) => {
@@ -147,8 +166,8 @@ export class KeepAlives {
   }
 
   #fail(error: EtcdError): void {
-    const lines = [...this.#waiting.values()]
+    const all = new Set([...this.#waiting.values()].flat())
     this.#waiting.clear()
-    for (const waiting of lines.flat()) waiting.reject(error)
+    for (const waiting of all) waiting.reject(error)
   }
 }

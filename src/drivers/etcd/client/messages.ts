@@ -105,7 +105,8 @@ export const LeaseGrantResponse = message({ header: one(1, Header), id: id(2), t
 export const LeaseRevokeRequest = message({ id: id(1) })
 export const LeaseRevokeResponse = message({ header: one(1, Header) })
 export const LeaseKeepAliveRequest = message({ id: id(1) })
-export const LeaseKeepAliveResponse = message({ header: one(1, Header), id: id(2), ttl: int(3) })
+/** Without its header: thousands come at once. */
+export const LeaseKeepAliveResponse = message({ id: id(2), ttl: int(3) })
 export const LeaseTimeToLiveRequest = message({ id: id(1), keys: flag(2) })
 export const LeaseTimeToLiveResponse = message({
   header: one(1, Header),
