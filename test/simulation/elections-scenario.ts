@@ -2,10 +2,16 @@ import {
   elect,
   readElections,
   requestHandOver,
+  type Coordinator,
   type Election,
   type ElectionOptions,
+  type Entry,
   type Term,
 } from '../../src/coordination/index.js'
+import { isExpected } from '../../src/coordination/driver.js'
+import { enter, type Wait } from '../../src/coordination/line/line.js'
+import { fieldsOf } from '../../src/coordination/line/member.js'
+import { leave } from '../../src/coordination/line/own-key.js'
 import type { Duration } from '../../src/core/duration.js'
 import { BanyanError } from '../../src/core/errors.js'
 import { memoryCoordinator } from '../../src/drivers/memory/coordinator.js'
@@ -14,7 +20,12 @@ import type { SimulatedNode, World } from '../../src/testing/index.js'
 import { Arena, type Believer } from './arena.js'
 
 /** How candidates differ. */
-export type Contest = 'queue' | 'record' | 'priorities' | 'an operator who asks for other leaders'
+export type Contest =
+  | 'queue'
+  | 'record'
+  | 'priorities'
+  | 'an operator who asks for other leaders'
+  | 'a line in which another program stands'
 
 const NODES = 3
 const TTL = '2s'
@@ -27,6 +38,8 @@ export async function contest(world: World, kind: Contest): Promise<void> {
   const { random } = world
   const arena = new Arena(world)
   const faults = { cut: random.pick([0, 0.01, 0.05]), cutTime: '4s' as const }
+  const hasForeign = kind === 'a line in which another program stands'
+  const algorithm = kind === 'record' ? 'record' : hasForeign ? 'line' : 'queue'
   const running = new Map<string, Election>()
   /** Terms whose work has not ended, by node. */
   const working = new Map<string, Term>()
@@ -36,8 +49,9 @@ export async function contest(world: World, kind: Contest): Promise<void> {
   const engine = world.coordination(
     wrapDriver(memory, {
       delete(key, expected) {
+        const entry = key.endsWith('/request') ? undefined : (memory.get(key) as Entry | undefined)
         for (const [name, { token }] of working)
-          if (key.endsWith('/leader') && token === expected)
+          if (isExpected(expected, entry) && entry && token === (fieldsOf(entry)['token'] ?? entry.created))
             violation ??= new Error(`${name} lets others lead, and its work has not ended`)
         return memory.delete(key, expected)
       },
@@ -57,10 +71,10 @@ export async function contest(world: World, kind: Contest): Promise<void> {
     const options: ElectionOptions = {
       ttl: TTL,
       holder: name,
-      algorithm: kind === 'record' ? 'record' : 'queue',
+      algorithm,
       backoff: { base: '50ms', max: '500ms' },
       ...(kind === 'priorities' && { priority: random.below(3), preempt: random.chance(0.5) }),
-      spread: random.pick([0, 0, '100ms']),
+      ...(algorithm !== 'line' && { spread: random.pick([0, 0, '100ms']) }),
     }
     world.node(
       name,
@@ -110,6 +124,17 @@ export async function contest(world: World, kind: Contest): Promise<void> {
         await requestHandOver(coordinator, 'x', to).catch(letPass)
       }
     })
+  if (hasForeign)
+    world.node('foreign', async (node) => {
+      arena.crashed('foreign')
+      const coordinator = node.coordinate(engine, faults)
+      while (!isCalm) {
+        await node.sleep(random.below(3000))
+        await leadAsEtcdctl(node, world, arena, coordinator).catch(letPass)
+      }
+      await coordinator.close()
+      done.add('foreign')
+    })
   await world.storm(`${1 + random.below(20)}s`)
   isCalm = true
   const leading = (): string[] =>
@@ -126,7 +151,7 @@ export async function contest(world: World, kind: Contest): Promise<void> {
     }, '1m')
   }
   isOver = true
-  await calm(() => done.size === NODES, '3m')
+  await calm(() => done.size === (hasForeign ? NODES + 1 : NODES), '3m')
   await calm(async () => {
     const { entries } = await engine.truth.list('banyan/elections/')
     // What an operator has asked for of a term that is over, and arrived late, is nobody's: the next leader sees to it.
@@ -169,6 +194,36 @@ async function lead(
     if (random.chance(0.3)) await node.sleep(random.below(3000))
     if (term.held && !term.signal.aborted) arena.look()
     arena.goes(believer)
+  }
+}
+
+/** Leads once, as programs do that know nothing of us: who was created first leads until its key is gone. */
+async function leadAsEtcdctl(
+  node: SimulatedNode,
+  { random }: World,
+  arena: Arena,
+  coordinator: Coordinator,
+): Promise<void> {
+  const waitsFor = (ahead: readonly Entry[]): Wait | undefined => {
+    const before = ahead.at(-1)
+    return before && { keys: [before.key], may: 0 }
+  }
+  const prefix = 'banyan/elections/x/candidates/'
+  const line = { coordinator, prefix, session: coordinator.session(TTL), value: () => 'foreign', waitsFor }
+  const place = await enter(line, { signal: undefined })
+  const { lease, created: token } = place
+  const believer: Believer = { node: node.name, token, kind: 'alone', believes: () => lease.held }
+  arena.comes(believer)
+  try {
+    for (let steps = random.below(12); steps > 0; steps--) {
+      lease.check()
+      arena.look()
+      arena.write(believer)
+      await node.sleep(random.below(300))
+    }
+  } finally {
+    arena.goes(believer)
+    await leave(coordinator, place)
   }
 }
 

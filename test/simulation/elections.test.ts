@@ -8,6 +8,7 @@ const KINDS: readonly [what: Contest, seeds: number][] = [
   ['record', 15],
   ['priorities', 15],
   ['an operator who asks for other leaders', 15],
+  ['a line in which another program stands', 15],
 ]
 
 describe('candidates with clocks of their own, over an engine that fails', () => {

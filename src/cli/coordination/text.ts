@@ -8,8 +8,9 @@ export function nameText(name: string): string {
   return paint('bold', printable(name))
 }
 
-/** How long ago; clocks of several machines may be apart. */
+/** How long ago; clocks of several machines may be apart. What other programs have put does not say when: 0. */
 export function agoText(time: number, now: number): string {
+  if (time === 0) return '?'
   return `${formatDuration(Math.max(0, now - time))} ago`
 }
 
@@ -23,6 +24,7 @@ export function timeText(time: number): string {
 }
 
 export function momentText(time: number, now: number): string {
+  if (time === 0) return '?'
   return `${timeText(time)}${paint('gray', time > now ? `, ${inText(time, now)}` : `, ${agoText(time, now)}`)}`
 }
 

@@ -25,16 +25,16 @@ export class Attempt {
     this.doubtful = doubtful
   }
 
-  /** @returns the token, if it leads; otherwise look again */
+  /** @returns the revision of the key, if it is its own; otherwise look again */
   async put(value: string, signal: AbortSignal): Promise<number | undefined> {
     try {
       const result = await this.#coordinator.put(this.#key, value, {
         expected: 'absent',
         lease: this.#lease,
       })
-      if (result.ok) return result.created
-      const { id, token, revision } = leaderOf(result.actual!)
-      if (id === this.id) return token
+      if (result.ok) return result.revision
+      const { id, revision } = leaderOf(result.actual!)
+      if (id === this.id) return revision
       this.beaten = revision
     } catch (error) {
       if (hasCode(error, 'BANYAN_LEASE_LOST')) return undefined
@@ -46,9 +46,13 @@ export class Attempt {
     return undefined
   }
 
-  /** Takes the key away if it came of this. */
-  async disown(token: number | undefined): Promise<void> {
-    if (token === undefined && !this.doubtful) return
+  /**
+   * Takes the key away if it came of this.
+   *
+   * @param revision - of the key, if it is known to be there
+   */
+  async disown(revision: number | undefined): Promise<void> {
+    if (revision === undefined && !this.doubtful) return
     const remove = async (): Promise<void> => {
       const entry = await this.#coordinator.get(this.#key)
       if (entry && leaderOf(entry).id === this.id)
@@ -58,9 +62,9 @@ export class Attempt {
       key: this.#key,
       lease: this.#lease,
       doubtful: this.doubtful,
-      ...(token === undefined || this.doubtful
+      ...(revision === undefined || this.doubtful
         ? { remove }
-        : { remove: () => this.#coordinator.delete(this.#key, { expected: token }) }),
+        : { remove: () => this.#coordinator.delete(this.#key, { expected: revision }) }),
     })
   }
 }

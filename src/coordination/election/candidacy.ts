@@ -7,6 +7,7 @@ import type { ElectionKeys } from './keys.js'
 import type { Won } from './leadership.js'
 import type { Settings } from './options.js'
 import type { Outlook } from './outlook.js'
+import type { Picture } from './picture.js'
 import { countLead, waitOf } from './spread.js'
 
 /** What a candidacy is part of. */
@@ -43,7 +44,7 @@ export class Candidacy {
   /** Waits in line until it leads; undefined if that came to nothing. */
   async win(): Promise<Won | undefined> {
     const { coordinator, keys, settings, closing } = this.#context
-    if (!settings.isQueue) return this.#winAs(ownId(this.#lease))
+    if (settings.algorithm === 'record') return this.#winAs(ownId(this.#lease))
     const line = { coordinator, prefix: keys.candidates, value: () => this.#candidateValue() }
     const place = await take(line, this.#lease, closing)
     if (!place) return undefined
@@ -54,7 +55,7 @@ export class Candidacy {
       won = await this.#winAs(place.key.slice(keys.candidates.length))
     } finally {
       this.#place = undefined
-      const left = leave(coordinator, place)
+      const left = won?.place ? undefined : leave(coordinator, place)
       if (!won) await left
     }
     return won
@@ -77,33 +78,37 @@ export class Candidacy {
       // Also of what may still come of it.
       if (!won || !this.#isUp()) {
         if (won) countLead(coordinator, -1)
-        void attempt.disown(won?.token)
+        void attempt.disown(won?.revision)
       }
     }
   }
 
   async #try(attempt: Attempt): Promise<Won | undefined> {
-    const { coordinator, closing } = this.#context
+    const { coordinator, settings, closing } = this.#context
     const since = coordinator.runtime.clock.wall()
     // Others of this process, whose turn it is at the same moment, see that this one is about to.
     countLead(coordinator, 1)
-    let token: number | undefined
+    const place = settings.algorithm === 'line' ? this.#place : undefined
+    let revision: number | undefined
     try {
-      token = await attempt.put(this.#leaderValue(attempt.id, since), closing)
+      revision = await attempt.put(leaderValue(settings, attempt.id, since, place?.created), closing)
     } finally {
-      if (token === undefined) countLead(coordinator, -1)
+      if (revision === undefined) countLead(coordinator, -1)
     }
-    if (token === undefined) return undefined
-    return { lease: this.#lease, id: attempt.id, token, since, doubtful: attempt.doubtful }
+    if (revision === undefined) return undefined
+    const { id, doubtful } = attempt
+    return { lease: this.#lease, id, token: place?.created ?? revision, revision, place, since, doubtful }
   }
 
   /** Whether it is still a candidate: its election, its lease, and its key. */
   #isUp(): boolean {
-    const { closing, outlook } = this.#context
+    const { closing, outlook, settings } = this.#context
     if (closing.aborted || !this.#lease.held) return false
     const place = this.#place
     if (!place || !outlook.picture || outlook.picture.revision < place.created) return true
-    return outlook.picture.candidates.some(({ key }) => key === place.key)
+    // Somebody has led who stood behind it, or in no line at all: it could not lead with a higher token any more.
+    if (settings.algorithm === 'line' && outlook.highest > place.created) return false
+    return outlook.picture.line.has(place.key)
   }
 
   /** How long until it may try to lead, in ms. */
@@ -113,13 +118,18 @@ export class Candidacy {
     if (!picture || picture.revision < beaten) return Infinity
     // It came of a put of its own whose outcome was not known.
     if (picture.leader) return picture.leader.id === id ? 0 : Infinity
+    if (settings.algorithm === 'line') return this.#isFirst(picture) ? 0 : Infinity
     const { ttl } = this.#lease
     const wait = waitOf(coordinator, settings, ttl, picture, this.#place?.key, vacancy.chance)
     return vacancy.since + wait - coordinator.runtime.clock.now()
   }
 
-  #leaderValue(id: string, since: number): string {
-    return leaderValue(this.#context.settings, id, since)
+  /** Once it is so it stays so, as whoever comes is behind it: a picture may be old, but not from before it came. */
+  #isFirst({ revision, line }: Picture): boolean {
+    const { key, created } = this.#place!
+    if (revision < created) return false
+    for (const [other, since] of line) if (since < created && other !== key) return false
+    return true
   }
 
   #candidateValue(): string {
@@ -130,8 +140,13 @@ export class Candidacy {
   }
 }
 
-/** What the key of a leader has. */
-export function leaderValue(settings: Settings, id: string, since: number): string {
-  const { holder, value, priority, preferred, isQueue } = settings
-  return JSON.stringify({ holder, since, id, priority, preferred, race: !isQueue, value })
+/**
+ * What the key of a leader has.
+ *
+ * @param token - unless it is the revision of this key
+ */
+export function leaderValue(settings: Settings, id: string, since: number, token?: number): string {
+  const { holder, value, priority, preferred, algorithm } = settings
+  const race = algorithm === 'record'
+  return JSON.stringify({ holder, since, id, token, priority, preferred, race, value })
 }

@@ -57,7 +57,7 @@ async function candidates(
 const leads = (elections: readonly Election[]): boolean[] =>
   elections.map(({ state }) => state.kind === 'leading')
 
-describe.each(['queue', 'record'] as const)('an election by %s', (algorithm) => {
+describe.each(['queue', 'record', 'line'] as const)('an election by %s', (algorithm) => {
   it('has one leader at a time, and another when that one is gone', async () => {
     const all = processes()
     const log: string[] = []
@@ -171,6 +171,155 @@ describe.each(['queue', 'record'] as const)('an election by %s', (algorithm) => 
     await all.clock.advance('5s')
     expect(other.state.kind).toBe('leading')
     await other.close()
+  })
+})
+
+describe('an election in a line that is strict', () => {
+  const LINE = 'banyan/elections/x/candidates/'
+  const line = () => ({ algorithm: 'line' }) as const
+  const inLine = (all: Processes): string[] =>
+    all.store
+      .list(LINE)
+      .entries.toSorted((a, b) => a.created - b.created)
+      .map(({ value }) => (value.startsWith('{') ? (JSON.parse(value) as Leader).holder : value))
+
+  /** Somebody who stands in line as `etcdctl elect` does. */
+  function foreign(all: Processes, value: string, id = '694d8c2f'): { readonly token: number; end(): void } {
+    const result = all.store.put(LINE + id, value, 'absent', undefined)
+    if (!result.ok) throw new Error('it is there already')
+    return { token: result.created, end: () => void all.store.delete(LINE + id, 'any') }
+  }
+
+  it('is led by who came first, who stays there until its work has ended', async () => {
+    const all = processes()
+    const log: string[] = []
+    const elections = (await candidates(all, ['a', 'b', 'c'], (name) => ({
+      ...line(),
+      onLead: working(all, log, name, 3000),
+    }))) as [Election, Election, Election]
+    const [a, b] = elections
+    expect(leads(elections)).toEqual([true, false, false])
+    const own = all.store.list(LINE).entries.find(({ value }) => value.includes('"a"'))!
+    expect(a.term!.token).toBe(own.created)
+    expect(await b.leader()).toMatchObject({ holder: 'a', token: own.created })
+    const [picture] = await readElections(all.open())
+    expect(picture).toMatchObject({
+      leader: { token: own.created },
+      candidates: [{ holder: 'b' }, { holder: 'c' }],
+    })
+    expect(b.state).toMatchObject({ kind: 'follower', place: 1 })
+
+    const resigned = a.resign()
+    await all.clock.advance('2s')
+    expect(inLine(all)).toEqual(['a', 'b', 'c'])
+    await all.clock.advance('1s')
+    await resigned
+    await all.clock.advance(1)
+    expect(inLine(all)).toEqual(['b', 'c', 'a'])
+    expect(log).toEqual(['a leads', 'a is done', 'b leads'])
+    expect(b.term!.token).toBeGreaterThan(own.created)
+    await all.clock.settle(Promise.all(elections.map((each) => each.close())))
+    expect(inLine(all)).toEqual([])
+  })
+
+  it('is led by other programs, when it is their turn', async () => {
+    const all = processes()
+    const first = foreign(all, 'web-1')
+    const [a] = (await candidates(all, ['a'], line)) as [Election]
+    const seen: (Leader | undefined)[] = []
+    const observing = (async () => {
+      for await (const leader of a.observe()) if (seen.push(leader) === 5) break
+    })()
+    const leader = { holder: 'web-1', token: first.token, value: 'web-1' }
+    expect(await a.leader()).toMatchObject(leader)
+    expect(a.state).toMatchObject({ kind: 'follower', leader, place: 1 })
+    expect((await readElections(all.open()))[0]).toMatchObject({ leader, candidates: [{ holder: 'a' }] })
+    await expect(requestHandOver(all.open(), 'x')).rejects.toThrow('"web-1", which leads "x", is another')
+    await all.clock.advance('1h')
+    expect(a.state.kind).toBe('follower')
+
+    const second = foreign(all, '\u0000\u0001', '694d8c30')
+    first.end()
+    await all.clock.advance(1)
+    expect(a.state.kind).toBe('leading')
+    expect((await readElections(all.open()))[0]!.candidates).toMatchObject([{ holder: '694d8c30' }])
+    await a.handOver()
+    await all.clock.advance(1)
+    expect(await a.leader()).toMatchObject({ holder: '694d8c30', token: second.token })
+    await observing
+    expect(seen.map((each) => each?.holder)).toEqual(['web-1', undefined, 'a', undefined, '694d8c30'])
+    second.end()
+    await all.clock.advance(1)
+    expect(a.term!.token).toBeGreaterThan(second.token)
+    await a.close()
+  })
+
+  it('does not pass over who does not take it', async () => {
+    const all = processes()
+    all.store.put(`${LINE}stuck`, '{"holder":"stuck"}', 'any', undefined)
+    const [a] = await candidates(all, ['a'], line)
+    await all.clock.advance('1h')
+    expect(a!.state).toMatchObject({ kind: 'candidate', place: 2 })
+    all.store.delete(`${LINE}stuck`, 'any')
+    await all.clock.advance(1)
+    expect(a!.state.kind).toBe('leading')
+    await a!.close()
+  })
+
+  it('has a leader that notices that it was taken out of the line', async () => {
+    const all = processes()
+    const [a, b] = (await candidates(all, ['a', 'b'], line)) as [Election, Election]
+    const { term } = a
+    const own = all.store.list(LINE).entries.find(({ value }) => value.includes('"a"'))!
+    await all.open().delete(own.key)
+    await all.clock.advance(1)
+    expect(term!.signal.reason).toMatchObject({ message: expect.stringContaining('taken away') as string })
+    expect(leads([a, b])).toEqual([false, true])
+    expect(b.term!.token).toBeGreaterThan(term!.token)
+  })
+
+  it('is handed over to who is next, and to nobody else', async () => {
+    const all = processes()
+    const [a, b, c] = (await candidates(all, ['a', 'b', 'c'], line)) as [Election, Election, Election]
+    await expect(a.handOver('c')).rejects.toThrow('"c" is not next to lead "x"')
+    await expect(requestHandOver(all.open(), 'x', { to: 'c' })).rejects.toMatchObject({
+      code: 'BANYAN_NO_CANDIDATE',
+    })
+    expect(leads([a, b, c])).toEqual([true, false, false])
+    await a.handOver('b')
+    await all.clock.advance(1)
+    expect(leads([a, b, c])).toEqual([false, true, false])
+    await requestHandOver(all.open(), 'x')
+    await all.clock.advance(1)
+    expect(leads([a, b, c])).toEqual([false, false, true])
+    await all.clock.advance('1s')
+    expect(all.store.get('banyan/elections/x/request')).toBeUndefined()
+  })
+
+  it('goes to its end when somebody has led with a higher token, out of line', async () => {
+    const all = processes()
+    const first = foreign(all, 'web-1')
+    const [a] = (await candidates(all, ['a'], line)) as [Election]
+    const leader = '{"holder":"stranger","id":"1"}'
+    const stranger = all.store.put('banyan/elections/x/leader', leader, 'absent', undefined)
+    await all.clock.advance(1)
+    expect(await a.leader()).toMatchObject({ holder: 'stranger' })
+    all.store.delete('banyan/elections/x/leader', 'any')
+    first.end()
+    await all.clock.advance(1)
+    expect(a.term!.token).toBeGreaterThan((stranger as { revision: number }).revision)
+    await a.close()
+  })
+
+  it.each(['priority', 'zone', 'preferZone', 'preempt', 'spread'])('refuses the option %s', (option) => {
+    const values: Record<string, unknown> = { priority: 0, preempt: false, spread: '1s' }
+    const options = { ...line(), [option]: values[option] ?? 'near' }
+    expect(() => elect(processes().open(), 'x', options)).toThrow(
+      expect.objectContaining({
+        code: 'BANYAN_INVALID_OPTIONS',
+        message: expect.stringContaining(`\`${option}\` is not for`) as string,
+      }),
+    )
   })
 })
 

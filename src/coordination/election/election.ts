@@ -5,6 +5,7 @@ import type { Coordinator, Session } from '../coordinator.js'
 import { coordinationError, hasCode } from '../errors.js'
 import { checkValue } from '../keys.js'
 import { pause } from '../line/limit.js'
+import { leave } from '../line/own-key.js'
 import { Attempt } from './attempt.js'
 import { Candidacy, leaderValue, type CandidacyContext } from './candidacy.js'
 import { TermHistory } from './history.js'
@@ -14,7 +15,7 @@ import { ElectionMeter } from './meter.js'
 import { observeElection } from './observe.js'
 import { settingsOf, type ElectionOptions } from './options.js'
 import { Outlook } from './outlook.js'
-import { isWantedMore, leaderOf, publicLeader, type Leader } from './picture.js'
+import { isWantedMore, leaderIn, leaderOf, publicLeader, type Leader } from './picture.js'
 import { askForHandOver } from './request.js'
 import { countLead, yieldTime } from './spread.js'
 import { isSameState, type ElectionState } from './state.js'
@@ -42,7 +43,7 @@ export interface Election extends AsyncDisposable {
   /**
    * Ends its term for another candidate.
    *
-   * @param to - the `holder` of the candidate; default who is next
+   * @param to - the `holder` of the candidate; default who is next. In the algorithm `line` nobody else can be
    * @throws `BANYAN_NOT_LEADER`, `BANYAN_NO_CANDIDATE`
    */
   handOver(to?: string): Promise<void>
@@ -118,7 +119,10 @@ class RunningElection implements Election {
   async leader(): Promise<Leader | undefined> {
     const { coordinator, keys } = this.#context
     const entry = await coordinator.get(keys.leader)
-    return entry && publicLeader(leaderOf(entry))
+    if (entry) return publicLeader(leaderOf(entry))
+    const { entries } = await coordinator.list(keys.prefix)
+    const leader = leaderIn(keys, { entries: new Map(entries.map((each) => [each.key, each])) })
+    return leader && publicLeader(leader)
   }
 
   observe(options?: { signal?: AbortSignal }): AsyncIterable<Leader | undefined> {
@@ -164,7 +168,8 @@ class RunningElection implements Election {
         const yields = why === 'resigned' || why === 'handed over' || why === 'preempted'
         // Or it would take back at once what it has just given away.
         preempts = this.#context.settings.preempt && !yields
-        if (yields) await this.#yieldTo(won.token)
+        // In a strict line it comes behind them in any case.
+        if (yields && this.#context.settings.algorithm !== 'line') await this.#yieldTo(won.token)
         if (why === 'returned' && this.#context.settings.once) this.#closing.abort()
         else if (why === 'returned' || why === 'failed') await this.#backOff(Math.max(1, failures))
       } catch (error) {
@@ -235,14 +240,15 @@ class RunningElection implements Election {
   /** Whether what can be seen ends the present term. */
   #judge(): void {
     const { coordinator, outlook, settings, keys } = this.#context
-    const { leader, request, candidates, revision } = outlook.picture!
+    const { leader, line, request, candidates, revision } = outlook.picture!
     const leading = this.#leading
     // What was seen may be from before. After a stall it tells of the end of a lease whose loss nobody had the time to notice.
-    if (!leading?.term.held || revision < leading.term.token) return
-    const { token } = leading.term
-    if (leader?.token !== token) leading.stop('taken away')
+    if (!leading?.term.held || revision < leading.won.revision) return
+    const { token, place, revision: own } = leading.won
+    if (leader?.revision !== own || (place && line.get(place.key) !== place.created))
+      leading.stop('taken away')
     else if (request?.token === token) leading.stop('handed over')
-    else if (candidates.some((each) => each.preempt && isWantedMore(each, settings)))
+    else if (!place && candidates.some((each) => each.preempt && isWantedMore(each, settings)))
       leading.stop('preempted')
     // It was for a term before this one. Left there, the next leader sees to it.
     else if (request) coordinator.delete(keys.request, { expected: request.revision }).catch(() => undefined)
@@ -272,7 +278,7 @@ class RunningElection implements Election {
     await leading.run(settings.onLead)
     const why = leading.why!
     const attempt = new Attempt(coordinator, keys.leader, won.lease, won.id, won.doubtful)
-    const left = attempt.disown(won.token)
+    const left = Promise.all([attempt.disown(won.revision), won.place && leave(coordinator, won.place)])
     // Without the lease the engine is most likely away.
     if (why !== 'lease lost') await left
     countLead(coordinator, -1)
@@ -307,7 +313,7 @@ class RunningElection implements Election {
     const until = clock.now() + yieldTime(settings, this.#session.ttl)
     while (clock.now() < until && !this.#isClosing()) {
       const { leader, candidates } = outlook.picture!
-      if (leader ? leader.token > token : settings.isQueue && candidates.length === 0) return
+      if (leader ? leader.token > token : settings.algorithm === 'queue' && candidates.length === 0) return
       await outlook.change(until - clock.now())
     }
   }

@@ -1,4 +1,5 @@
 import type { Lease } from '../coordinator.js'
+import type { Place } from '../line/line.js'
 import { onLoss } from '../line/losses.js'
 import type { ElectionOptions } from './options.js'
 import { RunningTerm, type TermEnd } from './term.js'
@@ -9,6 +10,10 @@ export interface Won {
   /** What tells the leader's key from that of every other candidacy. */
   readonly id: string
   readonly token: number
+  /** Of the leader's key. */
+  readonly revision: number
+  /** Its key in line, if it stays there for its term. */
+  readonly place: Place | undefined
   /** ms since the epoch */
   readonly since: number
   /** Whether another put of the key may still be on its way. */
@@ -18,22 +23,23 @@ export interface Won {
 /** One term, from its begin to the end of all that was done in it. */
 export class Leadership {
   readonly term: RunningTerm
+  readonly won: Won
   /** Resolves when others may lead. */
   readonly ended: Promise<void>
   /** Why the term is over; undefined as long as it is not. */
   why: TermEnd | undefined
   /** What the work has failed with, if that was the end of it. */
   failure: unknown
-  readonly #lease: Lease
   readonly #stopped: Promise<void>
   readonly #changed: () => void
   #end = (): void => undefined
   #stop = (): void => undefined
 
   /** @param changed - told when the term is over, and its work may still go on */
-  constructor(name: string, { token, since, lease }: Won, changed: () => void) {
+  constructor(name: string, won: Won, changed: () => void) {
+    const { token, since, lease } = won
     this.term = new RunningTerm(name, token, since, lease)
-    this.#lease = lease
+    this.won = won
     this.#changed = changed
     this.ended = new Promise((resolve) => (this.#end = resolve))
     this.#stopped = new Promise((resolve) => (this.#stop = resolve))
@@ -51,7 +57,8 @@ export class Leadership {
 
   /** Works until the term is over, and the work has ended. */
   async run(onLead: ElectionOptions['onLead']): Promise<void> {
-    const forget = onLoss(this.#lease, () => this.stop('lease lost', this.#lease.signal.reason))
+    const { lease } = this.won
+    const forget = onLoss(lease, () => this.stop('lease lost', lease.signal.reason))
     const work = onLead && this.#work(onLead)
     await this.#stopped
     await work

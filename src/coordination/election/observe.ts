@@ -1,7 +1,7 @@
 import type { Coordinator } from '../coordinator.js'
 import { mirror } from '../mirror.js'
 import { electionKeys } from './keys.js'
-import { leaderOf, publicLeader, type Leader } from './picture.js'
+import { leaderIn, publicLeader, type Leader } from './picture.js'
 
 /**
  * Who leads, for those who take no part: first the present leader, then each that follows, and undefined while there is none. It
@@ -14,13 +14,13 @@ export async function* observeElection(
   name: string,
   options: { signal?: AbortSignal } = {},
 ): AsyncGenerator<Leader | undefined, void, undefined> {
-  const { leader: key } = electionKeys(name)
+  const keys = electionKeys(name)
   const { signal = new AbortController().signal } = options
-  let token: number | undefined = -1
-  for await (const { entries } of mirror(coordinator, key, signal)) {
-    const entry = entries.get(key)
-    if (entry?.created === token) continue
-    token = entry?.created
-    yield entry && publicLeader(leaderOf(entry))
+  let revision: number | undefined = -1
+  for await (const mirrored of mirror(coordinator, keys.prefix, signal)) {
+    const leader = leaderIn(keys, mirrored)
+    if (leader?.revision === revision) continue
+    revision = leader?.revision
+    yield leader && publicLeader(leader)
   }
 }

@@ -1,8 +1,9 @@
 import type { Growth } from '../../core/backoff.js'
 import { duration, type Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { thisHolder } from '../holder.js'
-import type { Standing } from './picture.js'
+import type { ElectionAlgorithm, Standing } from './picture.js'
 import type { Term } from './term.js'
 
 /** Options of {@link elect}. */
@@ -16,9 +17,11 @@ export interface ElectionOptions {
   ttl?: Duration
   /**
    * `queue`: who came first of those with the highest priority leads next. `record`: all race for one key when it is free, with
-   * a short wait drawn by chance; one key for each election instead of one for each candidate, no order. Default `'queue'`.
+   * a short wait drawn by chance; one key for each election instead of one for each candidate, no order. `line`: strictly who
+   * came first, as in elections of etcd, so that `etcdctl elect` and programs in other languages stand in the same line; who
+   * hangs is not passed over. All candidates of an election say the same. Default `'queue'`.
    */
-  algorithm?: 'queue' | 'record'
+  algorithm?: ElectionAlgorithm
   /** Who operators see; default `host:pid`. */
   holder?: string
   /** What the others are told of the leader, such as its address: anything that JSON can hold. */
@@ -33,7 +36,8 @@ export interface ElectionOptions {
   preempt?: boolean
   /**
    * Spreads many elections over processes: a process that leads k elections of its coordinator waits k times this before it
-   * takes another one, in ms, up to `ttl`; so one that leads fewer is before it. Default 0: place in line decides alone.
+   * takes another one, in ms, up to `ttl`; so one that leads fewer is before it. Default 0: place in line decides alone. Not
+   * for `line`.
    */
   spread?: Duration
   /** Whether it is over when `onLead` has returned once, here. Default false: it is a candidate again. */
@@ -52,7 +56,7 @@ export interface ElectionOptions {
 const OPTIONS: OptionTable<ElectionOptions> = {
   onLead: { kind: 'code', type: 'function', doc: 'what the leader does' },
   ttl: { kind: 'duration', min: 1, doc: 'how long a leader that is gone keeps others out' },
-  algorithm: { kind: 'choice', values: ['queue', 'record'], doc: 'in the order of coming, or a race' },
+  algorithm: { kind: 'choice', values: ['queue', 'record', 'line'], doc: 'who comes next' },
   holder: { kind: 'string', doc: 'who operators see' },
   value: {
     kind: 'either',
@@ -85,7 +89,7 @@ const OPTIONS: OptionTable<ElectionOptions> = {
 export interface Settings extends Standing {
   readonly name: string
   readonly onLead: ElectionOptions['onLead']
-  readonly isQueue: boolean
+  readonly algorithm: ElectionAlgorithm
   readonly holder: string
   readonly value: unknown
   readonly zone: string | undefined
@@ -96,16 +100,29 @@ export interface Settings extends Standing {
   readonly backoff: Growth
 }
 
-/** Checks options and fills in what is missing. */
+/** What could only change an order that is strict. */
+const AGAINST_LINE = ['priority', 'zone', 'preferZone', 'preempt', 'spread'] as const
+
+/**
+ * Checks options and fills in what is missing.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`
+ */
 export function settingsOf(name: string, options: ElectionOptions): Settings {
   checkOptions('elect', OPTIONS, options)
+  const unfit = AGAINST_LINE.find((option) => options.algorithm === 'line' && options[option] !== undefined)
+  if (unfit)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `elect: \`${unfit}\` is not for the algorithm \`line\`, in which who came first leads first`,
+    )
   const { onLead, algorithm = 'queue', holder = thisHolder(), value, priority = 0 } = options
   const { zone, preferZone, preempt = false, spread = 0, once = false, backoff = {} } = options
   const { base = '1s', factor = 2, max = '1m' } = backoff
   return {
     name,
     onLead,
-    isQueue: algorithm === 'queue',
+    algorithm,
     holder,
     value,
     priority,

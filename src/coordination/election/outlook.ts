@@ -13,6 +13,8 @@ export class Outlook {
   picture: Picture | undefined
   /** Since when nobody leads, as far as was seen, on the clock; and a number from 0 to 1 that was drawn for that time. */
   vacancy = { since: 0, chance: 0 }
+  /** The highest token of a leader that was seen. */
+  highest = 0
   readonly #coordinator: Coordinator
   readonly #keys: ElectionKeys
   readonly #closing: AbortSignal
@@ -32,6 +34,7 @@ export class Outlook {
       if (!picture.leader && (!this.picture || this.picture.leader))
         this.vacancy = { since: clock.now(), chance: random.next() }
       this.picture = picture
+      this.highest = Math.max(this.highest, picture.leader?.token ?? 0)
       seen()
       this.#hint.give()
     }

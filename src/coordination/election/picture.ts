@@ -3,13 +3,16 @@ import { fieldsOf, memberOf, type Member } from '../line/member.js'
 import type { Mirrored } from '../mirror.js'
 import type { ElectionKeys } from './keys.js'
 
+/** How it is found who comes next, see `algorithm` of `ElectionOptions`. */
+export type ElectionAlgorithm = 'queue' | 'record' | 'line'
+
 /** Who leads. */
 export interface Leader {
   /** Who it is, by default `host:pid`. */
   readonly holder: string
   /** The fencing token of its term: higher than that of every term before. */
   readonly token: number
-  /** Since when, in ms since the epoch, on its own clock. */
+  /** Since when, in ms since the epoch, on its own clock; 0 if that is not known, as another program leads. */
   readonly since: number
   /** What it tells about itself, such as its address. */
   readonly value?: unknown
@@ -45,8 +48,8 @@ export interface HandOverRequest {
 /** A leader, with what tells it from another term of the same process. */
 export interface LeaderKey extends Leader, Standing {
   readonly id: string
-  /** Whether all race for its place when it is free, and nobody stands in line. */
-  readonly isRace: boolean
+  /** How the next one is found; `foreign`: another program leads, such as `etcdctl elect`, as it is the first in line. */
+  readonly algorithm: ElectionAlgorithm | 'foreign'
   /** Of the key. */
   readonly revision: number
 }
@@ -55,40 +58,63 @@ export interface LeaderKey extends Leader, Standing {
 export interface Picture {
   readonly revision: number
   readonly leader: LeaderKey | undefined
-  /** Who comes next comes first. */
+  /** Who comes next comes first; without who leads. */
   readonly candidates: readonly Candidate[]
+  /** Keys in line and when they were created; of who leads too, if it stays there. */
+  readonly line: ReadonlyMap<string, number>
   readonly request: HandOverRequest | undefined
 }
 
 /** Reads the keys of an election. */
-export function pictureOf(keys: ElectionKeys, { entries, revision }: Mirrored): Picture {
-  const leader = entries.get(keys.leader)
+export function pictureOf(keys: ElectionKeys, mirrored: Mirrored): Picture {
+  const { entries, revision } = mirrored
+  const leader = leaderIn(keys, mirrored)
   const request = entries.get(keys.request)
   const asked = request && requestOf(request)
+  const leaderInLine = leader && keys.candidates + leader.id
+  const line = new Map<string, number>()
   const candidates: Candidate[] = []
-  for (const entry of entries.values())
-    if (entry.key.startsWith(keys.candidates)) candidates.push(candidateOf(entry))
+  for (const entry of entries.values()) {
+    if (!entry.key.startsWith(keys.candidates)) continue
+    line.set(entry.key, entry.created)
+    if (entry.key !== leaderInLine) candidates.push(candidateOf(entry))
+  }
   return {
     revision,
-    leader: leader && leaderOf(leader),
+    leader,
     request: asked,
-    candidates: candidates.sort((a, b) => compare(a, b, asked?.to)),
+    candidates: candidates.sort((a, b) =>
+      leader?.algorithm === 'line' ? a.token - b.token : compare(a, b, asked?.to),
+    ),
+    line,
   }
+}
+
+/** Who leads: whose is the key of the leader, or without one another program that is first in line. */
+export function leaderIn(keys: ElectionKeys, { entries }: Pick<Mirrored, 'entries'>): LeaderKey | undefined {
+  const leader = entries.get(keys.leader)
+  if (leader) return leaderOf(leader)
+  let first: Entry | undefined
+  for (const entry of entries.values())
+    if (entry.key.startsWith(keys.candidates) && (!first || entry.created < first.created)) first = entry
+  return first && isForeign(fieldsOf(first)) ? foreignLeaderOf(first, keys) : undefined
 }
 
 /** Who leads, as the value of the key tells. */
 export function leaderOf(entry: Entry): LeaderKey {
   const fields = fieldsOf(entry)
-  const { holder, token, since } = memberOf(entry)
-  const { value, id, race } = fields
+  const { holder, since } = memberOf(entry)
+  const { value, id, race, token } = fields
+  const ofLine = typeof token === 'number' ? token : undefined
+  const algorithm = race === true ? 'record' : ofLine === undefined ? 'queue' : 'line'
   return {
     holder,
-    token,
+    token: ofLine ?? entry.created,
     since,
     ...(value !== undefined && { value }),
     ...standingOf(fields),
     id: String(id),
-    isRace: race === true,
+    algorithm,
     revision: entry.revision,
   }
 }
@@ -103,11 +129,33 @@ export function isWantedMore(a: Standing, b: Standing): boolean {
   return a.priority > b.priority || (a.priority === b.priority && a.preferred && !b.preferred)
 }
 
+/** Whether it was not put by one of us. */
+function isForeign({ holder }: ReturnType<typeof fieldsOf>): boolean {
+  return typeof holder !== 'string'
+}
+
+function foreignLeaderOf(entry: Entry, keys: ElectionKeys): LeaderKey {
+  const { value, created, revision } = entry
+  const id = entry.key.slice(keys.candidates.length)
+  const standing = { priority: 0, preferred: false }
+  const holder = foreignHolder(entry)
+  return { holder, token: created, since: 0, value, ...standing, id, algorithm: 'foreign', revision }
+}
+
+/** Text that people may have written: what `etcdctl elect` is told, and programs in Go, is most often who they are. */
+const NAME = /^[^\p{C}\p{Z}{["][^\p{C}]{0,99}$/u
+
+/** Who another program says it is, or else what it is called in line: its lease. */
+function foreignHolder({ key, value }: Entry): string {
+  return NAME.test(value) ? value : key.slice(key.lastIndexOf('/') + 1)
+}
+
 function candidateOf(entry: Entry): Candidate {
   const fields = fieldsOf(entry)
   const { zone, preempt } = fields
   return {
     ...memberOf(entry),
+    ...(isForeign(fields) && { holder: foreignHolder(entry) }),
     ...standingOf(fields),
     ...(typeof zone === 'string' && { zone }),
     preempt: preempt === true,

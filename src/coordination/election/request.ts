@@ -8,10 +8,12 @@ import { pictureOf, publicLeader, type Leader, type LeaderKey } from './picture.
 /**
  * Asks who leads to hand over, for operators: its signal aborts, and when its work has ended another leads.
  *
- * @param options.to - the `holder` of the candidate that shall lead; default who is next
+ * @param options.to - the `holder` of the candidate that shall lead; default who is next. In the algorithm `line` nobody else can
+ *   be
  * @param options.by - who asks; default `host:pid`
  * @returns who was asked; `observeElection` tells what becomes of it
- * @throws `BANYAN_NOT_LEADER` if nobody leads, `BANYAN_NO_CANDIDATE` if that candidate, or any, is not there
+ * @throws `BANYAN_NOT_LEADER` if nobody leads who could be asked, `BANYAN_NO_CANDIDATE` if that candidate, or any, is not there,
+ *   or its turn is not next
  */
 export async function requestHandOver(
   coordinator: Coordinator,
@@ -33,15 +35,25 @@ export async function askForHandOver(
   const keyed = new Map(entries.map((entry) => [entry.key, entry]))
   const { leader, candidates } = pictureOf(keys, { entries: keyed, revision })
   const quoted = JSON.stringify(name)
+  if (leader?.algorithm === 'foreign')
+    throw coordinationError(
+      'BANYAN_NOT_LEADER',
+      `${JSON.stringify(leader.holder)}, which leads ${quoted}, is another program and cannot be asked`,
+    )
   if (leader?.token === undefined || (token ?? leader.token) !== leader.token)
     throw coordinationError('BANYAN_NOT_LEADER', `nobody leads ${quoted} who could be asked`)
   const next = candidates.find((each) => to === undefined || each.holder === to)
   // Who races is not known.
-  if (!next && (to !== undefined || !leader.isRace)) {
+  if (!next && (to !== undefined || leader.algorithm !== 'record')) {
     const others = candidates.map((each) => each.holder).join(', ') || 'nobody'
     const wanted = to === undefined ? 'nobody waits' : `${JSON.stringify(to)} does not wait`
     throw coordinationError('BANYAN_NO_CANDIDATE', `${wanted} to lead ${quoted}; who does: ${others}`)
   }
+  if (leader.algorithm === 'line' && next !== candidates[0])
+    throw coordinationError(
+      'BANYAN_NO_CANDIDATE',
+      `${JSON.stringify(to)} is not next to lead ${quoted}, where who came first leads first: ${candidates[0]!.holder} is`,
+    )
   // Whom it names reads it when the leader is gone.
   const addressee = keyed.get(to === undefined ? keys.leader : next!.key)!
   try {

@@ -23,14 +23,14 @@ export function countLead(coordinator: Coordinator, by: 1 | -1): void {
  */
 export function waitOf(
   coordinator: Coordinator,
-  { isQueue, spread, priority }: Settings,
+  { algorithm, spread, priority }: Settings,
   ttl: number,
   { candidates, request }: Picture,
   key: string | undefined,
   chance: number,
 ): number {
   const crowded = Math.min(ttl, (leads.get(coordinator) ?? 0) * spread)
-  if (!isQueue) return crowded + chance * Math.min(RACE.max, ttl * RACE.part)
+  if (algorithm === 'record') return crowded + chance * Math.min(RACE.max, ttl * RACE.part)
   const found = candidates.findIndex((candidate) => candidate.key === key)
   const place = found < 0 ? candidates.length : found
   if (spread === 0) return place * ttl * PATIENCE
@@ -43,6 +43,6 @@ export function waitOf(
 }
 
 /** How long a leader that has handed over lets others try before it is a candidate again, at most, in ms. */
-export function yieldTime({ isQueue }: Settings, ttl: number): number {
-  return isQueue ? ttl / 2 : 2 * Math.min(RACE.max, ttl * RACE.part)
+export function yieldTime({ algorithm }: Settings, ttl: number): number {
+  return algorithm === 'queue' ? ttl / 2 : 2 * Math.min(RACE.max, ttl * RACE.part)
 }
