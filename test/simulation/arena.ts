@@ -17,6 +17,7 @@ export class Arena {
   readonly #world: World
   readonly #permits: number
   readonly #believers = new Set<Believer>()
+  readonly #tokens = new Set<number>()
   /** Whether operators take it away by force: then more may believe, and only tokens help. */
   readonly #forced: boolean
   #highest = 0
@@ -35,6 +36,8 @@ export class Arena {
 
   comes(believer: Believer): void {
     const { node, token, kind } = believer
+    if (this.#tokens.has(token)) throw new Error(`${node} holds it with token ${token}, as somebody else did`)
+    this.#tokens.add(token)
     if (kind === 'alone' && this.#permits === 1 && !this.#forced) {
       if (token <= this.#highest)
         throw new Error(`${node} holds it with token ${token}, and ${this.#highest} was given before`)

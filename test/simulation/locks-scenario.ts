@@ -1,20 +1,25 @@
 import {
+  forceUnlock,
   lock,
+  lockAll,
   readLocks,
   readSemaphores,
   readWriteLock,
   semaphore,
+  type AcquireOptions,
+  type Coordinator,
   type Held,
   type Lock,
 } from '../../src/coordination/index.js'
-import { forceUnlock } from '../../src/coordination/index.js'
+import type { CoordinatorDriver } from '../../src/coordination/driver.js'
 import { BanyanError } from '../../src/core/errors.js'
-import type { Coordinator } from '../../src/coordination/index.js'
+import { memoryCoordinator } from '../../src/drivers/memory/coordinator.js'
+import { wrapDriver } from '../../src/testing/coordination/kit.js'
 import type { SimulatedNode, World } from '../../src/testing/index.js'
 import { Arena, type Believer } from './arena.js'
 
 /** What is contended for. */
-export type Contended = 'lock' | 'read-write lock' | 'semaphore' | 'forced lock'
+export type Contended = 'lock' | 'read-write lock' | 'semaphore' | 'forced lock' | 'two locks at once'
 
 const NODES = 4
 const PERMITS = 2
@@ -26,10 +31,14 @@ const AGAIN = 2
  * speeds; some give up waiting. In the end everybody has had it, and nothing is left.
  */
 export async function contention(world: World, contended: Contended): Promise<void> {
-  const engine = world.coordination()
   const { random } = world
+  const memory = memoryCoordinator({ clock: world.clock })
+  const engine = world.coordination(random.chance(0.5) ? inOneStep(memory) : memory)
   const permits = contended === 'semaphore' ? PERMITS : 1
-  const arena = new Arena(world, { permits, forced: contended === 'forced lock' })
+  const arenas = Array.from(
+    { length: contended === 'two locks at once' ? 2 : 1 },
+    () => new Arena(world, { permits, forced: contended === 'forced lock' }),
+  )
   const faults = { cut: random.pick([0, 0.01, 0.05]), cutTime: '4s' as const }
   let isOver = false
   const done = new Set<string>()
@@ -40,13 +49,13 @@ export async function contention(world: World, contended: Contended): Promise<vo
     world.node(
       name,
       async (node) => {
-        arena.crashed(name)
+        for (const arena of arenas) arena.crashed(name)
         const coordinator = node.coordinate(engine, faults)
-        const kinds = kindsOf(coordinator, contended, name)
+        const ways = waysOf(coordinator, contended, name, arenas)
         while (!isOver) {
-          const { kind, mutex } = random.pick(kinds)
-          const held = await attempt(node, world, mutex)
-          if (held) await use(node, world, arena, held, kind)
+          const way = random.pick(ways)
+          const all = await attempt(node, world, way)
+          await Promise.all(all.map((held, index) => use(node, world, way.arenas[index]!, held, way.kind)))
           await node.sleep(random.below(50))
         }
         await coordinator.close()
@@ -64,14 +73,16 @@ export async function contention(world: World, contended: Contended): Promise<vo
       }
     })
   await world.storm(`${1 + random.below(20)}s`)
-  const before = new Map(arena.had)
-  await world.calm(
-    () =>
-      Array.from({ length: NODES }, (_, number) => `node-${number}`).every(
-        (name) => (arena.had.get(name) ?? 0) >= (before.get(name) ?? 0) + AGAIN,
-      ),
-    '3m',
-  )
+  for (const { had } of arenas) {
+    const before = new Map(had)
+    await world.calm(
+      () =>
+        Array.from({ length: NODES }, (_, number) => `node-${number}`).every(
+          (name) => (had.get(name) ?? 0) >= (before.get(name) ?? 0) + AGAIN,
+        ),
+      '3m',
+    )
+  }
   isOver = true
   await world.calm(() => done.size === NODES, '3m')
   await world.calm(async () => {
@@ -80,43 +91,84 @@ export async function contention(world: World, contended: Contended): Promise<vo
   }, '1m')
 }
 
-function kindsOf(
+/** A way to have something, or several things at once. */
+interface Way {
+  readonly kind: Believer['kind']
+  /** One for each of what it is about. */
+  readonly arenas: readonly Arena[]
+  readonly acquire: (options?: AcquireOptions) => Promise<readonly Held[]>
+  readonly tryAcquire: (options: AcquireOptions) => Promise<readonly Held[]>
+}
+
+function waysOf(
   coordinator: Coordinator,
   contended: Contended,
   holder: string,
-): { kind: Believer['kind']; mutex: Lock }[] {
+  arenas: readonly Arena[],
+): readonly Way[] {
   const options = { ttl: TTL, holder } as const
-  if (contended === 'semaphore')
-    return [{ kind: 'alone', mutex: semaphore(coordinator, 'x', { ...options, permits: PERMITS }) }]
-  if (contended !== 'read-write lock') return [{ kind: 'alone', mutex: lock(coordinator, 'x', options) }]
-  const { read, write } = readWriteLock(coordinator, 'x', options)
-  return [
-    { kind: 'shared', mutex: read },
-    { kind: 'alone', mutex: write },
-  ]
+  const way = (mutex: Lock, arena = arenas[0]!, kind: Believer['kind'] = 'alone'): Way => ({
+    kind,
+    arenas: [arena],
+    acquire: async (how) => [await mutex.acquire(how)],
+    tryAcquire: async (how) => {
+      const held = await mutex.tryAcquire(how)
+      return held ? [held] : []
+    },
+  })
+  if (contended === 'semaphore') return [way(semaphore(coordinator, 'x', { ...options, permits: PERMITS }))]
+  if (contended === 'read-write lock') {
+    const { read, write } = readWriteLock(coordinator, 'x', options)
+    return [way(read, arenas[0], 'shared'), way(write)]
+  }
+  const x = lock(coordinator, 'x', options)
+  if (contended !== 'two locks at once') return [way(x)]
+  const y = lock(coordinator, 'y', options)
+  const both = (...locks: Lock[]): Way => {
+    const acquire = async (how?: AcquireOptions): Promise<readonly Held[]> => {
+      const { byName } = await lockAll(locks, how)
+      return [byName.get('x')!, byName.get('y')!]
+    }
+    return { kind: 'alone', arenas, acquire, tryAcquire: acquire }
+  }
+  return [way(x), way(y, arenas[1]), both(x, y), both(y, x)]
+}
+
+/** An engine that sets a key and reads the line in one step. */
+function inOneStep(driver: CoordinatorDriver): CoordinatorDriver {
+  return wrapDriver(driver, {
+    putAndList: async (key, value, expected, lease, prefix) => ({
+      put: await driver.put(key, value, expected, lease),
+      listing: await driver.list(prefix),
+    }),
+  })
 }
 
 /** Some wait as long as it takes, some do not. */
-async function attempt(node: SimulatedNode, world: World, mutex: Lock): Promise<Held | undefined> {
+async function attempt(
+  node: SimulatedNode,
+  world: World,
+  { acquire, tryAcquire }: Way,
+): Promise<readonly Held[]> {
   const { random } = world
   try {
     const way = random.below(10)
-    if (way < 5) return await mutex.acquire()
-    if (way < 8) return await mutex.acquire({ timeout: random.below(3000) })
-    if (way < 9) return await mutex.tryAcquire({ timeout: '3s' })
+    if (way < 5) return await acquire()
+    if (way < 8) return await acquire({ timeout: random.below(3000) })
+    if (way < 9) return await tryAcquire({ timeout: '3s' })
     const stop = new AbortController()
     const { clock } = node.runtime
     const timer = clock.schedule(clock.now() + random.below(1000), () =>
       stop.abort(new BanyanError('BANYAN_LOCK_TIMEOUT', 'not wanted any more')),
     )
     try {
-      return await mutex.acquire({ signal: stop.signal })
+      return await acquire({ signal: stop.signal })
     } finally {
       timer.cancel()
     }
   } catch (error) {
     letPass(error)
-    return undefined
+    return []
   }
 }
 

@@ -8,6 +8,7 @@ const KINDS: readonly [what: Contended, seeds: number][] = [
   ['read-write lock', 15],
   ['semaphore', 15],
   ['forced lock', 10],
+  ['two locks at once', 10],
 ]
 
 describe('nodes with clocks of their own, over an engine that fails', () => {

@@ -16,7 +16,8 @@ export interface HeldAll extends AsyncDisposable {
 
 /**
  * Acquires several locks, one after the other in the order of their names: so two who want some of the same do not wait for
- * each other for ever. If one cannot be had, none is kept. A time-out is for each.
+ * each other for ever. If one cannot be had, none is kept. If one is lost while another is waited for, it begins anew. A time-out is for
+ * each.
  *
  * @param locks - of different names, of one kind
  */
@@ -28,12 +29,20 @@ export async function lockAll(locks: readonly Lock[], options: AcquireOptions = 
       'BANYAN_INVALID_OPTIONS',
       `lockAll: ${JSON.stringify(twice.name)} is named twice, and would wait for itself`,
     )
+  for (;;) {
+    const all = await acquireAll(sorted, options)
+    if (Array.from(all.byName.values(), ({ held }) => held).every(Boolean)) return all
+    await all.release()
+  }
+}
+
+async function acquireAll(locks: readonly Lock[], options: AcquireOptions): Promise<HeldAll> {
   const held = new Map<string, Held>()
   const release = async (): Promise<void> => {
     await Promise.all(Array.from(held.values(), (each) => each.release()))
   }
   try {
-    for (const each of sorted) held.set(each.name, await each.acquire(options))
+    for (const each of locks) held.set(each.name, await each.acquire(options))
   } catch (error) {
     await release()
     throw error

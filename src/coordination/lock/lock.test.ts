@@ -520,6 +520,24 @@ describe('several locks', () => {
     await expect(lockAll([lock(coordinator, 'c'), lock(coordinator, 'c')])).rejects.toThrow('named twice')
   })
 
+  it('are had anew if one of them is lost while another is waited for', async () => {
+    const { clock, open } = processes()
+    const coordinator = open()
+    const b = await lock(open(), 'b').acquire()
+    const both = lockAll([lock(coordinator, 'a'), lock(coordinator, 'b')])
+    await clock.advance('1s')
+    await forceUnlock(coordinator, 'a')
+    const taken = await lock(open(), 'a').acquire()
+    await clock.advance('1s')
+    await b.release()
+    await clock.advance('1s')
+    await taken.release()
+    const held = await both
+    held.check()
+    expect(held.byName.get('a')!.token).toBeGreaterThan(taken.token)
+    await held.release()
+  })
+
   it('are lost together', async () => {
     const { clock, open } = processes()
     const coordinator = open()

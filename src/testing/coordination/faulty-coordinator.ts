@@ -68,6 +68,7 @@ export function faultyCoordinator(
   options: FaultyCoordinatorOptions,
 ): CoordinatorDriver {
   const faults = new Faulty(options)
+  const putAndList = driver.putAndList?.bind(driver)
   return {
     capabilities: driver.capabilities,
     get: (key) => faults.ask(`get ${key}`, () => driver.get(key)),
@@ -78,6 +79,12 @@ export function faultyCoordinator(
     revoke: (lease) => faults.ask(`revoke ${lease}`, () => driver.revoke(lease)),
     put: (key, value, expected, lease) =>
       faults.change(`put ${key}, expected ${expected}`, () => driver.put(key, value, expected, lease)),
+    ...(putAndList && {
+      putAndList: (key, value, expected, lease, prefix) =>
+        faults.change(`put ${key}, expected ${expected}, list ${prefix}`, () =>
+          putAndList(key, value, expected, lease, prefix),
+        ),
+    }),
     delete: (key, expected) => faults.change(`delete ${key}`, () => driver.delete(key, expected)),
     watch: (prefix, after, signal) => faults.watch(driver.watch(prefix, after, signal), after, signal),
     close: () => driver.close(),

@@ -9,12 +9,14 @@ export function coordinatorConnection(driver: CoordinatorDriver, wire: Wire): Co
     wire.send()
     return answered((async () => request())(), wire)
   }
+  const putAndList = driver.putAndList?.bind(driver)
   return {
     capabilities: driver.capabilities,
     get: (key) => ask(() => driver.get(key)),
     list: (prefix) => ask(() => driver.list(prefix)),
     head: () => ask(() => driver.head()),
     put: (...given) => ask(() => driver.put(...given)),
+    ...(putAndList && { putAndList: (...given) => ask(() => putAndList(...given)) }),
     delete: (...given) => ask(() => driver.delete(...given)),
     grant: (ttl) => ask(() => driver.grant(ttl)),
     renew: (...given) => ask(() => driver.renew(...given)),
