@@ -1,14 +1,18 @@
 import type { Coordinator } from '../../src/coordination/coordinator.js'
 import {
+  pauseJob,
   readJob,
+  resumeJob,
   scheduleJobs,
   triggerJob,
   type JobContext,
   type JobOptions,
 } from '../../src/coordination/jobs/index.js'
-import { decodeRecord } from '../../src/coordination/jobs/record.js'
+import { decodeRecord, type JobRecord } from '../../src/coordination/jobs/record.js'
 import { BanyanError } from '../../src/core/errors.js'
 import type { Runtime } from '../../src/core/runtime.js'
+import { memoryCoordinator } from '../../src/drivers/memory/coordinator.js'
+import { wrapDriver } from '../../src/testing/coordination/kit.js'
 import type { SimulatedNode, World } from '../../src/testing/index.js'
 
 const NODES = 4
@@ -18,6 +22,8 @@ const EVERY_MS = 2000
 export interface JobsVariant extends Partial<JobOptions> {
   /** Somebody asks for runs. */
   readonly isAskedFor?: boolean
+  /** Processes bring different plans, and somebody pauses and resumes the job. */
+  readonly isReplanned?: boolean
   /** Nothing goes wrong between nodes and engine, and all work succeeds. */
   readonly isFair?: boolean
 }
@@ -50,6 +56,14 @@ class Witness {
       this.#violated(`${show(run)} begins again after ${show(last)}`)
   }
 
+  /** Nothing that waits is dropped. */
+  changes(before: JobRecord | undefined, { waiting, running }: JobRecord): void {
+    const dropped = before?.waiting.filter(
+      (time) => time !== running?.scheduledFor && !waiting.includes(time),
+    )
+    if (dropped && dropped.length > 0) this.#violated(`${dropped.join(', ')} waited, and nobody starts it`)
+  }
+
   /** Something is done that its check has allowed. */
   does(run: JobContext): void {
     if (run.token < this.#highest) this.#violated(`${show(run)} goes on, though ${this.#highest} has begun`)
@@ -63,9 +77,22 @@ function show({ scheduledFor, attempt, token }: JobContext): string {
 /** Nodes that schedule a job, with clocks that differ, and crash, stall, come and go, over an engine that fails. */
 export async function jobs(
   world: World,
-  { isAskedFor = false, isFair = false, ...variant }: JobsVariant = {},
+  { isAskedFor = false, isReplanned = false, isFair = false, ...variant }: JobsVariant = {},
 ): Promise<void> {
-  const engine = world.coordination()
+  const memory = memoryCoordinator({ clock: world.clock })
+  let before: JobRecord | undefined
+  const engine = world.coordination(
+    wrapDriver(memory, {
+      put: async (key, value, expected, lease) => {
+        const result = await memory.put(key, value, expected, lease)
+        if (!result.ok || key !== 'banyan/jobs/report') return result
+        const record = decodeRecord(key, value)
+        if (variant.limit === 1000) witness.changes(before, record)
+        before = record
+        return result
+      },
+    }),
+  )
   const faults = { cut: isFair ? 0 : world.random.pick([0, 0.003, 0.01]), cutTime: '4s' } as const
   let isStormy = !isFair
   let violation: Error | undefined
@@ -89,6 +116,7 @@ export async function jobs(
     node.note(`ends ${show(context)}`)
   }
 
+  const every = (): number => (isReplanned ? world.random.pick([EVERY_MS, 1.5 * EVERY_MS]) : EVERY_MS)
   for (let number = 0; number < NODES; number++)
     world.node(
       `node-${number}`,
@@ -98,7 +126,7 @@ export async function jobs(
           holder: `${node.name}-${node.starts}`,
           ttl: '2s',
           drain: '1s',
-          jobs: { report: { every: EVERY_MS, ...variant, run: (context) => run(node, context) } },
+          jobs: { report: { every: every(), ...variant, run: (context) => run(node, context) } },
         })
         await node.sleep(world.random.below(15_000))
         if (!isStormy || isFair || world.random.chance(0.5)) await new Promise(() => undefined)
@@ -120,6 +148,16 @@ export async function jobs(
       }
     })
 
+  if (isReplanned)
+    world.node('operator', async (node) => {
+      const coordinator = node.coordinate(engine, faults)
+      for (let isPaused = false; isStormy || isPaused; isPaused = !isPaused) {
+        await node.sleep(world.random.below(4000))
+        if (isPaused) await resumeJob(coordinator, 'report')
+        else await pauseJob(coordinator, 'report')
+      }
+    })
+
   await world.storm(`${10 + world.random.below(20)}s`)
   isStormy = false
   const startedBefore = await readJob(engine.truth, 'report').then(
@@ -134,7 +172,7 @@ export async function jobs(
   }
   await world.calm(isDone, '5m')
   if (violation) throw violation
-  if (isAskedFor) return
+  if (isAskedFor || isReplanned) return
   const { value } = (await engine.truth.get('banyan/jobs/report'))!
   const { counts, reached, registered } = decodeRecord('banyan/jobs/report', value)
   const first = Math.floor(registered.at / EVERY_MS) + 1

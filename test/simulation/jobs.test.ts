@@ -16,6 +16,12 @@ const VARIANTS: readonly (readonly [what: string, seeds: number, variant: JobsVa
     6,
     { missed: 'all', limit: 1000, retry: { attempts: 1000, base: 50, max: 200 } },
   ],
+  ['starts what waits for a run to be over', 4, { overlap: 'all', limit: 1000 }],
+  [
+    'starts each time at most once, whose plan changes, and which is paused',
+    5,
+    { isReplanned: true, jitter: '1s', overlap: 'all', limit: 1000 },
+  ],
   [
     'gives up after some tries, and goes on',
     5,
