@@ -162,12 +162,23 @@ export class Connections {
     }
   }
 
-  async #connected(pool: Pool): Promise<PoolClient> {
-    try {
-      return await pool.connect()
-    } catch (error) {
-      throw new ConnectError(error)
-    }
+  /** A pool that ends forgets those who wait for one of its connections: they are told here. */
+  #connected(pool: Pool): Promise<PoolClient> {
+    const { signal } = this.#closing
+    return new Promise((resolve, reject) => {
+      const connecting = pool.connect()
+      const abort = (): void => {
+        reject(new ConnectError(new Error('it is closed')))
+        connecting.then(
+          (client) => client.release(),
+          () => undefined,
+        )
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      connecting
+        .then(resolve, (error: unknown) => reject(new ConnectError(error)))
+        .finally(() => signal.removeEventListener('abort', abort))
+    })
   }
 
   #pool(max: number): Pool {
