@@ -281,12 +281,12 @@ describe('an election in a line that is strict', () => {
   it('is handed over to who is next, and to nobody else', async () => {
     const all = processes()
     const [a, b, c] = (await candidates(all, ['a', 'b', 'c'], line)) as [Election, Election, Election]
-    await expect(a.handOver('c')).rejects.toThrow('"c" is not next to lead "x"')
+    await expect(a.handOver({ to: 'c' })).rejects.toThrow('"c" is not next to lead "x"')
     await expect(requestHandOver(all.open(), 'x', { to: 'c' })).rejects.toMatchObject({
       code: 'BANYAN_NO_CANDIDATE',
     })
     expect(leads([a, b, c])).toEqual([true, false, false])
-    await a.handOver('b')
+    await a.handOver({ to: 'b' })
     await all.clock.advance(1)
     expect(leads([a, b, c])).toEqual([false, true, false])
     await requestHandOver(all.open(), 'x')
@@ -516,8 +516,8 @@ describe('an election', () => {
     const all = processes()
     const [a, b, c] = (await candidates(all, ['a', 'b', 'c'])) as [Election, Election, Election]
     await expect(b.handOver()).rejects.toMatchObject({ code: 'BANYAN_NOT_LEADER' })
-    await expect(a.handOver('z')).rejects.toThrow('"z" does not wait to lead "x"; who does: b, c')
-    await a.handOver('c')
+    await expect(a.handOver({ to: 'z' })).rejects.toThrow('"z" does not wait to lead "x"; who does: b, c')
+    await a.handOver({ to: 'c' })
     await all.clock.advance(1)
     expect(leads([a, b, c])).toEqual([false, false, true])
     await c.handOver()

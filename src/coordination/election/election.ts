@@ -43,10 +43,10 @@ export interface Election extends AsyncDisposable {
   /**
    * Ends its term for another candidate.
    *
-   * @param to - the `holder` of the candidate; default who is next. In the algorithm `line` nobody else can be
+   * @param options.to - the `holder` of the candidate; default who is next. In the algorithm `line` nobody else can be
    * @throws `BANYAN_NOT_LEADER`, `BANYAN_NO_CANDIDATE`
    */
-  handOver(to?: string): Promise<void>
+  handOver(options?: { to?: string }): Promise<void>
   /** Takes part no longer. Resolves when the work of the leader has ended and others know. */
   close(): Promise<void>
 }
@@ -134,7 +134,7 @@ class RunningElection implements Election {
     await this.#leading?.ended
   }
 
-  async handOver(to?: string): Promise<void> {
+  async handOver({ to }: { to?: string } = {}): Promise<void> {
     const leading = this.#leading
     if (!leading?.term.held)
       throw coordinationError('BANYAN_NOT_LEADER', `${JSON.stringify(this.name)} is not led from here`)

@@ -4,7 +4,7 @@ import { formatDuration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Entry } from '../coordinator.js'
 import { hasCode, isPassing } from '../errors.js'
-import { JobInstruments } from './instruments.js'
+import { JobMeter } from './meter.js'
 import type { JobSettings } from './options.js'
 import { describePlan, isSamePlan, Timetable, type JobPlan } from './plan/timetable.js'
 import { decodeRecord, type JobRecord } from './record.js'
@@ -39,7 +39,7 @@ export class JobKeeper {
   readonly #job: JobSettings
   readonly #around: Surroundings
   readonly #runtime: Runtime
-  readonly #instruments: JobInstruments
+  readonly #meter: JobMeter
   readonly #turns: Turns
   readonly #record: Seen<JobRecord> = { revision: -1, thing: undefined }
   readonly #run: Seen<Entry> = { revision: -1, thing: undefined }
@@ -57,9 +57,9 @@ export class JobKeeper {
     this.#job = job
     this.#around = around
     this.#runtime = around.coordinator.runtime
-    this.#instruments = new JobInstruments(this.#runtime, name, () => Number(this.isRunning))
+    this.#meter = new JobMeter(this.#runtime, name, () => Number(this.isRunning))
     this.#turns = new Turns(name, job, around, {
-      instruments: this.#instruments,
+      meter: this.#meter,
       timesOf: (plan) => this.#timesOf(plan),
       seeRecord: (revision, entry) => this.seeRecord(revision, entry),
       seeRun: (revision, entry) => this.seeRun(revision, entry),
@@ -79,7 +79,7 @@ export class JobKeeper {
 
   close(): void {
     this.#timer?.cancel()
-    this.#instruments.close()
+    this.#meter.close()
   }
 
   /** Makes the job known, or its plan the one that counts. */

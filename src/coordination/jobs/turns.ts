@@ -2,7 +2,7 @@ import type { Runtime } from '../../core/runtime.js'
 import type { Coordinator, Entry, Lease } from '../coordinator.js'
 import { execute } from './execution.js'
 import { noteRuns } from './history.js'
-import type { JobInstruments } from './instruments.js'
+import type { JobMeter } from './meter.js'
 import type { JobSettings } from './options.js'
 import { Timetable, type JobPlan } from './plan/timetable.js'
 import type { EndedJobRun, JobRun } from './record.js'
@@ -12,7 +12,7 @@ import { claim, decide, finish, lose } from './transitions.js'
 
 /** What is known of the job of {@link Turns}. */
 export interface Knowledge {
-  readonly instruments: JobInstruments
+  readonly meter: JobMeter
   /** Undefined if the plan cannot be read here. */
   timesOf(plan: JobPlan): Timetable | undefined
   seeRecord(revision: number, entry: Entry): void
@@ -133,7 +133,7 @@ export class Turns {
     const { record, before } = changed
     if (lost) {
       this.#known.log('warn', `the run ${describeRun(lost)} of ${lost.holder} is lost`)
-      this.#known.instruments.ended(lost)
+      this.#known.meter.ended(lost)
       await noteRuns(coordinator, this.#name, before?.last ? [before.last, lost] : [lost])
     }
     return record.running?.token === token ? record.running : undefined
@@ -143,7 +143,7 @@ export class Turns {
     const { clock, telemetry } = this.#runtime
     const { stopped, coordinator, ended: over } = this.#around
     this.#around.started(this.#name, run)
-    this.#known.instruments.started(run)
+    this.#known.meter.started(run)
     const span = telemetry.span('banyan.job', {
       attributes: { 'banyan.job': this.#name, 'banyan.job.attempt': run.attempt },
     })
@@ -164,7 +164,7 @@ export class Turns {
         outcome === 'interrupted' ? 'warn' : 'error',
         `the run ${describeRun(run)} ${outcome}: ${error}`,
       )
-    this.#known.instruments.ended(ended)
+    this.#known.meter.ended(ended)
     try {
       await this.#finish(ended, coordinator, over)
     } finally {
@@ -195,7 +195,7 @@ export class Turns {
 
   #changed({ entry, record, before }: Changed): void {
     this.#known.seeRecord(entry.revision, entry)
-    if (before) this.#known.instruments.passed(before.counts, record.counts)
+    if (before) this.#known.meter.passed(before.counts, record.counts)
   }
 }
 

@@ -12,7 +12,7 @@ import type { EndedJobRun, JobCounts, JobRun } from './record.js'
  * | `banyan.job.passed` | `{run}` | times for which there is no run, by `banyan.job.reason`: `missed`, `overlapped` |
  * | `banyan.job.running` | `{run}` | runs that are under way in this process |
  */
-export class JobInstruments {
+export class JobMeter {
   readonly #duration: Histogram
   readonly #delay: Histogram
   readonly #passed: Counter
