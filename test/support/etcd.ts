@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { ensure, freePort, start } from '../../scripts/engines.mjs'
+import { isStopped } from './is-stopped.js'
 
 type Engine = Awaited<ReturnType<typeof start>>
 
@@ -109,9 +109,4 @@ export class EtcdServer implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
   }
-}
-
-function isStopped(pid: number): boolean {
-  const tasks = `/proc/${pid}/task`
-  return readdirSync(tasks).every((task) => readFileSync(`${tasks}/${task}/stat`, 'utf8').includes(' T '))
 }
