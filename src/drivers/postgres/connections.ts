@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Socket } from 'node:net'
 import type Pg from 'pg'
 import type { Client, CustomTypesConfig, Pool, PoolClient } from 'pg'
@@ -48,6 +49,8 @@ export class Connections {
     this.#settings = settings
     this.#clock = clock
     this.place = placeOf(settings.url)
+    // As many wait as the application asks for at once, and that is no leak.
+    setMaxListeners(0, this.#closing.signal)
     this.#appends = this.#pool(APPENDING)
     this.#reads = this.#pool(settings.connections)
   }
