@@ -37,7 +37,12 @@ const TTL = '2s'
 export async function contest(world: World, kind: Contest): Promise<void> {
   const { random } = world
   const arena = new Arena(world)
-  const faults = { cut: random.pick([0, 0.01, 0.05]), cutTime: '4s' as const }
+  const faults = {
+    cut: random.pick([0, 0.01, 0.05]),
+    cutTime: '4s' as const,
+    // At times too slow for the lease.
+    delay: random.pick(['20ms', '20ms', '20ms', '600ms'] as const),
+  }
   const hasForeign = kind === 'a line in which another program stands'
   const algorithm = kind === 'record' ? 'record' : hasForeign ? 'line' : 'queue'
   const running = new Map<string, Election>()

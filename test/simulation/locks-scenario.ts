@@ -39,7 +39,12 @@ export async function contention(world: World, contended: Contended): Promise<vo
     { length: contended === 'two locks at once' ? 2 : 1 },
     () => new Arena(world, { permits, forced: contended === 'forced lock' }),
   )
-  const faults = { cut: random.pick([0, 0.01, 0.05]), cutTime: '4s' as const }
+  const faults = {
+    cut: random.pick([0, 0.01, 0.05]),
+    cutTime: '4s' as const,
+    // At times too slow for the lease.
+    delay: random.pick(['20ms', '20ms', '20ms', '600ms'] as const),
+  }
   let isOver = false
   const done = new Set<string>()
   for (let number = 0; number < NODES; number++) {
@@ -153,7 +158,10 @@ async function attempt(
   const { random } = world
   try {
     const way = random.below(10)
-    if (way < 5) return await acquire()
+    if (way < 5)
+      return await acquire().catch((error: unknown) => {
+        throw new Error(`${node.name} was to wait as long as it takes: ${String(error)}`)
+      })
     if (way < 8) return await acquire({ timeout: random.below(3000) })
     if (way < 9) return await tryAcquire({ timeout: '3s' })
     const stop = new AbortController()
