@@ -2,7 +2,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { openCoordinator, readElections, requireFencingToken } from '../../src/coordination/index.js'
+import {
+  openCoordinator,
+  readElections,
+  requireFencingToken,
+  type ElectionAlgorithm,
+} from '../../src/coordination/index.js'
 import { Child } from '../faults/support/child.js'
 import { Choices } from '../faults/support/choices.js'
 import { SHARED_ENGINES, type SharedEngine } from '../support/coordination-engines.js'
@@ -82,10 +87,12 @@ class Candidates implements AsyncDisposable {
   readonly all = new Map<string, Child>()
   readonly #engine: SharedEngine
   readonly #resource: string
+  readonly #algorithm: ElectionAlgorithm
 
-  constructor(engine: SharedEngine, resource: string) {
+  constructor(engine: SharedEngine, resource: string, algorithm: ElectionAlgorithm) {
     this.#engine = engine
     this.#resource = resource
+    this.#algorithm = algorithm
   }
 
   get running(): Child[] {
@@ -95,7 +102,8 @@ class Candidates implements AsyncDisposable {
   async start(): Promise<void> {
     const name = `p${this.all.size}`
     const { where, ttl } = this.#engine
-    const child = new Child('candidate.mjs', { where, name, ttl, resource: this.#resource })
+    const [algorithm, resource] = [this.#algorithm, this.#resource]
+    const child = new Child('candidate.mjs', { where, name, ttl, algorithm, resource })
     this.all.set(name, child)
     await child.ready
     if (child.exit) throw child.failure('ended before it was ready')
@@ -142,9 +150,10 @@ test.concurrent.each(Object.keys(SHARED_ENGINES))(
   async (name) => {
     await using engine = await SHARED_ENGINES[name]!()
     await using resource = new Resource()
-    await using candidates = new Candidates(engine, await resource.open())
-    await using coordinator = await openCoordinator(engine.where)
     const choices = new Choices(SEED)
+    const algorithm = choices.pick(['queue', 'record', 'line'] as const)
+    await using candidates = new Candidates(engine, await resource.open(), algorithm)
+    await using coordinator = await openCoordinator(engine.where)
     const named = (holder: string | undefined): Child => candidates.all.get(holder!)!
 
     for (let count = CANDIDATES; count > 0; count--) await candidates.start()
@@ -162,7 +171,7 @@ test.concurrent.each(Object.keys(SHARED_ENGINES))(
         const began = performance.now()
         for (const [child, how] of victims) await candidates.strike(child, how)
         leader = await resource.after(leader.token)
-        expect(performance.now() - began, `until somebody leads after ${blow}`).toBeLessThan(
+        expect(performance.now() - began, `${algorithm}: until somebody leads after ${blow}`).toBeLessThan(
           engine.ttl + SLACK,
         )
         for (const [child, how] of victims) {

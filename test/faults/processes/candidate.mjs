@@ -6,14 +6,15 @@
  * Told `stop` on stdin, it prints `stopped` and stops (SIGSTOP): if it leads, between a look and a write, with its token; otherwise
  * at once, with 0.
  *
- * Prints `ready` first; until SIGTERM. Its argument is JSON: `where`, `name`, `ttl` in ms, `resource` (a URL).
+ * Prints `ready` first; until SIGTERM. Its argument is JSON: `where`, `name`, `ttl` in ms, `algorithm`,
+ * `resource` (a URL).
  */
 import { elect, fencedFetch, openCoordinator } from 'banyan/coordination'
 import { createInterface } from 'node:readline'
 import { writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const { where, name, ttl, resource } = JSON.parse(process.argv[2] ?? '{}')
+const { where, name, ttl, algorithm, resource } = JSON.parse(process.argv[2] ?? '{}')
 const coordinator = await openCoordinator(where)
 const now = () => Number(process.hrtime.bigint()) / 1e6
 /** @param {unknown} what */
@@ -29,6 +30,7 @@ const stop = (token) => {
 const election = elect(coordinator, 'x', {
   holder: name,
   ttl,
+  algorithm,
   onLead: async (signal, token, { guard }) => {
     // As whoever does not ask again before each write.
     const write = fencedFetch({ name: 'x', token })
