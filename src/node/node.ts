@@ -19,7 +19,7 @@ import type { Metrics } from './metrics.js'
 import { Observation } from './observation.js'
 import { CaptureHost } from './cdc/index.js'
 import type { HostedCoordinator } from './coordination/hosted-coordinator.js'
-import { hostCoordinator } from './coordination/index.js'
+import { fencesOf, hostCoordinator } from './coordination/index.js'
 import type { CoordinationState } from './coordination/state.js'
 import type { HostedRegistry } from './registry/hosted-registry.js'
 import { hostRegistry } from './registry/index.js'
@@ -194,6 +194,7 @@ export class Node implements Running {
       const gateway = await Gateway.open(gatewaySpecOf(spec), {
         ...{ runtime, limits, trust, onReport, ...counts },
         ...(registry && { source: registry.source }),
+        ...(coordination && { fencing: fencesOf(coordination, runtime) }),
         ...(hosted && { events: (route, closing) => hosted!.handlerOf(route, closing) }),
       })
       const subscriptions = await hosted?.prepareTopics(spec, gateway)

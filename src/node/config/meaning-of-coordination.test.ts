@@ -98,3 +98,15 @@ test('nobody is shown its password', () => {
     },
   ])
 })
+
+test('a fenced route needs a coordinator, and says who may pass', () => {
+  const of = (coordination: string, more: string): string[] => {
+    const text = textOf(coordination).replace('respond:', `${more}, respond:`)
+    const loaded = checkSource('f', readYaml(text, {}))
+    return (loaded.ok ? loaded.warnings : loaded.problems).map(({ message }) => message)
+  }
+  const memory = 'coordination: { driver: sqlite, path: ./data }'
+  expect(of('', 'fencing: orders')[0]).toContain('there is no coordinator')
+  expect(of(memory, 'fencing: { name: orders }')).toEqual([expect.stringContaining('shut all others out')])
+  expect(of(memory, 'fencing: ""')).toEqual([expect.stringContaining('1 to 255 bytes')])
+})

@@ -45,6 +45,25 @@ export function* checkCoordination({ coordination, workers = 1 }: ConfigInput): 
     }
 }
 
+/** `routes.<name>.fencing`: there is something that remembers tokens, and not everybody can shut others out. */
+export function* checkFencing(config: ConfigInput, name: string): Generator<MeaningProblem> {
+  const { fencing, access } = config.routes[name]!
+  if (fencing === undefined) return
+  const path = ['routes', name, 'fencing']
+  if (!config.coordination)
+    yield error(
+      path,
+      'there is no coordinator; say at the top which one: `coordination: { driver: sqlite, path: ./data }`',
+      'key',
+    )
+  if (!access)
+    yield warning(
+      path,
+      'whoever can send a token can shut all others out with a high one: say who may pass, with `access`',
+      'key',
+    )
+}
+
 /** What can be said of a coordinator without opening it: the package is there, the place can be one, files can be read. */
 export async function checkCoordinator({ coordination }: NodeSpec): Promise<MeaningProblem[]> {
   if (!coordination) return []
@@ -72,4 +91,8 @@ async function problemsOfServer(spec: CoordinatorSpec): Promise<MeaningProblem[]
 
 function error(path: Path, message: string, at: 'key' | 'value' = 'value'): MeaningProblem {
   return { severity: 'error', path, message, at }
+}
+
+function warning(path: Path, message: string, at: 'key' | 'value' = 'value'): MeaningProblem {
+  return { severity: 'warning', path, message, at }
 }

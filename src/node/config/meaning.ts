@@ -14,7 +14,7 @@ import { checkOutbox } from './meaning-of-outboxes.js'
 import { checkCapture } from './meaning-of-cdc.js'
 import { checkProjection } from './meaning-of-projections.js'
 import { checkSaga } from './meaning-of-sagas.js'
-import { checkCoordination } from './meaning-of-coordination.js'
+import { checkCoordination, checkFencing } from './meaning-of-coordination.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
 import { checkUpstreams } from './meaning-of-upstreams.js'
@@ -46,6 +46,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     ...namesOf(config.register).map((name) => checkRegistration(config, name)),
     checkEvents(config),
     ...namesOf(routes).map((name) => checkEventsOfRoute(config, name)),
+    ...namesOf(routes).map((name) => checkFencing(config, name)),
     checkTopics(config),
     ...namesOf(config.subscriptions).map((name) => checkSubscription(config, name, unknown)),
     ...namesOf(config.projections).map((name) => checkProjection(config, name)),

@@ -2,6 +2,7 @@ import type { Runtime } from '../../core/runtime.js'
 import { definePolicy, type Call, type Handler, type Policy } from '../policy.js'
 import type { UpstreamAnswer } from './answer.js'
 import type { Authenticator } from './filters/access/authenticator.js'
+import type { FencingProvider } from './filters/fencing/spec.js'
 import type { Forwarding } from './forwarding.js'
 import type { QuotaStore } from './quota-store.js'
 import type { EventsProvider } from './responders/events/spec.js'
@@ -47,6 +48,8 @@ export interface RouteContext {
   readonly quotaStore: QuotaStore
   /** Makes what answers from the event log, if there is one. */
   readonly events: EventsProvider | undefined
+  /** Makes what knows which token is the highest, if there is a coordinator. */
+  readonly fencing: FencingProvider | undefined
   /** Registers how to give back what a filter holds (timers, watchers); called once, when no request can use it any more. */
   readonly onClose: (close: () => void) => void
 }

@@ -29,6 +29,8 @@ export async function buildFilters(spec: RouteSpec, context: RouteContext): Prom
     const { quotas } = await import('./filters/quotas.js')
     filters.push(...quotas(quota, context))
   }
+  if (spec.fencing !== undefined)
+    filters.push(await (await import('./filters/fencing.js')).fencing(spec.fencing, context))
   if (spec.cache) {
     const compresses = spec.compress !== undefined
     filters.push((await import('./filters/cache.js')).cache(spec.cache, context, compresses))

@@ -29,6 +29,7 @@ import { dropOwn } from './own-fields.js'
 import { ownRequest, type OwnRequest } from './own-request.js'
 import { rateLimitKey, type BuiltPolicies, type RateStores } from './policies.js'
 import { MemoryQuotaStore, type QuotaStore } from './quota-store.js'
+import type { FencingProvider } from './filters/fencing/spec.js'
 import type { EventsProvider } from './responders/events/spec.js'
 import type { Route, RouteState } from './route.js'
 import { locate } from './router.js'
@@ -58,6 +59,8 @@ export interface GatewayOptions extends GatewaySettings {
   rateStores?: RateStores
   /** Makes what answers the routes with `events`. Default: there is no event log, and a route that asks for it is an error. */
   events?: EventsProvider
+  /** Makes what lets requests in on routes with `fencing`. Default: there is no coordinator, and a route that asks for it is an error. */
+  fencing?: FencingProvider
   /** Asks other servers about who asks us: for their keys, for their tokens. Default: `globalThis.fetch`. */
   fetch?: typeof fetch
   /** Finds the addresses of endpoints that are to be resolved. Default: the system's. */
@@ -79,7 +82,7 @@ export interface PreparedChange {
 /** What every generation of a gateway has in common. */
 type Outside = Pick<
   GenerationOptions,
-  'runtime' | 'sweeper' | 'quotaStore' | 'rateStores' | 'events' | 'fetch' | 'resolver' | 'source'
+  'runtime' | 'sweeper' | 'quotaStore' | 'rateStores' | 'events' | 'fencing' | 'fetch' | 'resolver' | 'source'
 >
 
 /** What `banyan status` shows of a gateway. */
@@ -146,10 +149,29 @@ export class Gateway {
    * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` if the specification is not right
    */
   static async open(spec: GatewaySpec, options: GatewayOptions = {}): Promise<Gateway> {
-    const { runtime = systemRuntime, limits = {}, trust = [], resolver, source, rateStores, events } = options
+    const {
+      runtime = systemRuntime,
+      limits = {},
+      trust = [],
+      resolver,
+      source,
+      rateStores,
+      events,
+      fencing,
+    } = options
     const sweeper = new Sweeper(runtime.clock)
     const { quotaStore = new MemoryQuotaStore(runtime.clock), fetch = globalThis.fetch } = options
-    const outside: Outside = { runtime, sweeper, quotaStore, rateStores, events, fetch, resolver, source }
+    const outside: Outside = {
+      runtime,
+      sweeper,
+      quotaStore,
+      rateStores,
+      events,
+      fencing,
+      fetch,
+      resolver,
+      source,
+    }
     const generation = await Generation.build({ spec: copySpec(spec), trust, ...outside })
     return new Gateway(generation, outside, limits, options.onReport)
   }

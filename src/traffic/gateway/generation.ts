@@ -14,6 +14,7 @@ import { Assembly, type Part, type PartContext } from './part.js'
 import { preflightRoute } from './preflight.js'
 import type { RateStores } from './policies.js'
 import type { QuotaStore } from './quota-store.js'
+import type { FencingProvider } from './filters/fencing/spec.js'
 import type { EventsProvider } from './responders/events/spec.js'
 import { Route } from './route.js'
 import { Router, type Found, type Location } from './router.js'
@@ -32,6 +33,8 @@ export interface GenerationOptions {
   rateStores?: RateStores | undefined
   /** Makes what answers from the event log. */
   events?: EventsProvider | undefined
+  /** Makes what lets requests in by their fencing tokens. */
+  fencing?: FencingProvider | undefined
   /** Asks other servers about who asks us. */
   fetch: typeof fetch
   /** Finds the addresses of endpoints. Default: the system's. */
@@ -132,6 +135,7 @@ export class Generation {
             assembly,
             quotaStore: options.quotaStore,
             events: options.events,
+            fencing: options.fencing,
             rateStores,
           }),
         )

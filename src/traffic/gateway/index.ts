@@ -28,6 +28,7 @@ export type {
 } from './spec.js'
 export type { AccessSpec, AllowSpec, AuthenticatorSpec } from './filters/access/spec.js'
 export type { CorsSpec, CsrfSpec } from './filters/cors/spec.js'
+export type { Admit, FencingProvider, FencingRouteSpec } from './filters/fencing/spec.js'
 export type { OpenApiSpec } from './filters/openapi/spec.js'
 export type { QuotaSpec } from './filters/quota/spec.js'
 export type { TransformSpec } from './filters/transform/spec.js'

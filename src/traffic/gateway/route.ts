@@ -39,6 +39,7 @@ export interface RouteOptions {
   services: ReadonlyMap<string, Service>
   authenticators: RouteContext['authenticators']
   quotaStore: RouteContext['quotaStore']
+  fencing: RouteContext['fencing']
   events: RouteContext['events']
   /** Where rates are counted together with other processes. */
   rateStores: RateStores | undefined
@@ -138,7 +139,8 @@ export class Route {
    * and the filters if nothing of what they are made from has changed.
    */
   static async build(options: RouteOptions): Promise<Route> {
-    const { name, spec, policy, services, authenticators, quotaStore, events, gateway, assembly } = options
+    const { name, spec, policy, services, authenticators, quotaStore, events, fencing, gateway, assembly } =
+      options
     const part = `routes.${name}`
     const record = await assembly.part(
       `${part} record`,
@@ -175,6 +177,7 @@ export class Route {
           authenticators,
           quotaStore,
           events,
+          fencing,
           gateway,
           onClose,
         }

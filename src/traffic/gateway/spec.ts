@@ -17,6 +17,7 @@ import type { AccessSpec, AuthenticatorSpec } from './filters/access/spec.js'
 import type { CacheSpec } from './filters/cache/spec.js'
 import type { CompressSpec } from './filters/compress/spec.js'
 import type { CorsSpec, CsrfSpec } from './filters/cors/spec.js'
+import type { FencingRouteSpec } from './filters/fencing/spec.js'
 import type { QuotaSpec } from './filters/quota/spec.js'
 import type { MaintenanceSpec } from './filters/maintenance/spec.js'
 import type { MirrorSpec } from './filters/mirror/spec.js'
@@ -174,6 +175,8 @@ export interface RouteSpec {
   csrf?: boolean | CsrfSpec
   /** How many requests a client may make in a long time: names of `quotas`, or quotas of this route alone. */
   quota?: string | QuotaSpec | (string | QuotaSpec)[]
+  /** Requests must come from the newest holder of something: the name of the fence, or more about it. */
+  fencing?: string | FencingRouteSpec
   /** Gives every request an id. */
   requestId?: true | RequestIdSpec
   /** Compresses answers for clients that can take it. */

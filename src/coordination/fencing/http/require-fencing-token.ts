@@ -1,14 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { duration, type Duration } from '../../../core/duration.js'
-import { BanyanError } from '../../../core/errors.js'
 import type { HandlerProblem, HandlerRequest, HttpHandler } from '../../../core/http-handler.js'
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import { systemRuntime, type Runtime } from '../../../core/runtime.js'
-import { coordinationError } from '../../errors.js'
 import { checkFenceName } from '../claim.js'
 import type { FenceKeeper } from '../fenced-key.js'
-import { staleCounter, StaleTokenError } from '../stale-token.js'
-import { FENCING_TOKEN, parseFencingToken, type FencingToken } from './header.js'
+import { entranceOf, type Entrance } from './entrance.js'
+import { FENCING_TOKEN, type FencingToken } from './header.js'
 import { Turnstile } from './turnstile.js'
 
 /** Options of {@link requireFencingToken}. */
@@ -76,19 +74,8 @@ export function requireFencingToken(options: FencingOptions): FencingGate {
   checkOptions('requireFencingToken', OPTIONS, options)
   const { name, fences, required = true, wait = '30s', runtime = systemRuntime } = options
   checkFenceName(name)
-  const turnstile = new Turnstile(name, fences, runtime.clock, duration(wait))
-  const refused = staleCounter(runtime)
-
-  const enter = async (field: string | null | undefined): Promise<Entered> => {
-    try {
-      const token = tokenOf(field, name, required)
-      return token ? { token, leave: await turnstile.enter(token) } : { token, leave: () => undefined }
-    } catch (error) {
-      if (error instanceof StaleTokenError) refused.add(1, { 'banyan.fence': name })
-      if (error instanceof BanyanError) return { problem: problemOf(error) }
-      throw error
-    }
-  }
+  const turnstile = new Turnstile(name, fences, runtime.clock)
+  const enter = entranceOf(turnstile, { name, required, wait: duration(wait) }, runtime)
 
   return {
     fetch: (handler) => async (request) => {
@@ -119,15 +106,10 @@ export function requireFencingToken(options: FencingOptions): FencingGate {
   }
 }
 
-/** A request that was let in, or why not. */
-type Entered =
-  | { readonly token: FencingToken | undefined; readonly leave: () => void }
-  | { readonly problem: HandlerProblem }
-
 async function serve(
   request: IncomingMessage,
   response: ServerResponse,
-  enter: (field: string | undefined) => Promise<Entered>,
+  enter: Entrance,
   handler: Parameters<FencingGate['node']>[0],
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => response.once('close', resolve))
@@ -142,66 +124,6 @@ async function serve(
     await closed
   } finally {
     entered.leave()
-  }
-}
-
-function tokenOf(
-  field: string | null | undefined,
-  name: string,
-  required: boolean,
-): FencingToken | undefined {
-  if (field === null || field === undefined) {
-    if (!required) return undefined
-    throw coordinationError(
-      'BANYAN_FENCING_TOKEN_REQUIRED',
-      `this may be changed by the holder of ${JSON.stringify(name)} only: send its token as Fencing-Token`,
-    )
-  }
-  const token = parseFencingToken(field)
-  if (token.name !== name)
-    throw coordinationError(
-      'BANYAN_INVALID_FENCING_TOKEN',
-      `the fence here is ${JSON.stringify(name)}, the token is of ${JSON.stringify(token.name)}`,
-    )
-  return token
-}
-
-/** ms until it is worth trying again. */
-const SOON = 1000
-
-/** Status, kind, and what is told where the message is about the inside. */
-const PROBLEMS: Readonly<Record<string, readonly [status: number, kind: string]>> = {
-  BANYAN_STALE_TOKEN: [412, 'stale-token'],
-  BANYAN_FENCING_TOKEN_REQUIRED: [428, 'fencing-token-required'],
-  BANYAN_INVALID_FENCING_TOKEN: [400, 'invalid-fencing-token'],
-  BANYAN_FENCE_BUSY: [503, 'fence-busy'],
-}
-
-function problemOf(error: BanyanError): HandlerProblem {
-  const { code } = error
-  const known = PROBLEMS[code]
-  if (!known)
-    return {
-      status: 503,
-      kind: 'fence-unavailable',
-      detail: 'It cannot be told at the moment whether the token is the highest. Nothing was done.',
-      extensions: { code },
-      retryAfter: SOON,
-    }
-  const [status, kind] = known
-  return {
-    status,
-    kind,
-    detail: error.message,
-    extensions: {
-      code,
-      ...(error instanceof StaleTokenError && {
-        fence: error.fence,
-        token: error.token,
-        seen: error.seen,
-      }),
-    },
-    ...(status === 503 && { retryAfter: SOON }),
   }
 }
 

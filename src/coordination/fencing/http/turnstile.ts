@@ -19,29 +19,27 @@ export class Turnstile {
   readonly #name: string
   readonly #keeper: FenceKeeper | undefined
   readonly #clock: Clock
-  readonly #wait: number
   readonly #running = new Set<Running>()
   #highest = 0
 
   /**
    * @param keeper - remembers the highest token for others, and for after a restart
-   * @param wait - for work of earlier holders, in ms
    */
-  constructor(name: string, keeper: FenceKeeper | undefined, clock: Clock, wait: number) {
+  constructor(name: string, keeper: FenceKeeper | undefined, clock: Clock) {
     this.#name = name
     this.#keeper = keeper
     this.#clock = clock
-    this.#wait = wait
   }
 
   /**
+   * @param wait - for work of earlier holders, in ms
    * @returns to be called when the work has ended
    * @throws `BANYAN_STALE_TOKEN`, `BANYAN_FENCE_BUSY`; what the keeper throws
    */
-  async enter({ token }: FencingToken): Promise<() => void> {
+  async enter({ token }: FencingToken, wait: number): Promise<() => void> {
     this.#mustBeHighest(token)
     this.#highest = token
-    await this.#drain(token)
+    await this.#drain(token, wait)
     try {
       await this.#keeper?.raise({ name: this.#name, token })
     } catch (error) {
@@ -58,11 +56,11 @@ export class Turnstile {
     }
   }
 
-  async #drain(token: number): Promise<void> {
+  async #drain(token: number, wait: number): Promise<void> {
     const before = [...this.#running].filter((running) => running.token < token)
     if (before.length === 0) return
     const waiting = new AbortController()
-    const late = sleep(this.#clock, this.#wait, waiting.signal).then(
+    const late = sleep(this.#clock, wait, waiting.signal).then(
       () => true,
       () => false,
     )
@@ -72,7 +70,7 @@ export class Turnstile {
     if (isLate)
       throw coordinationError(
         'BANYAN_FENCE_BUSY',
-        `work of an earlier holder of ${JSON.stringify(this.#name)} has not ended within ${formatDuration(this.#wait)}; try again`,
+        `work of an earlier holder of ${JSON.stringify(this.#name)} has not ended within ${formatDuration(wait)}; try again`,
       )
   }
 

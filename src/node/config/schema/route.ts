@@ -9,6 +9,7 @@ import { transform } from './transform.js'
 import { cache } from './cache.js'
 import { compress } from './compress.js'
 import { eventsOfRoute } from './events.js'
+import { fencing } from './fencing.js'
 import { files } from './files.js'
 import { headerEdits } from './header-edits.js'
 import { maintenance } from './maintenance.js'
@@ -90,6 +91,7 @@ export const route = z.strictObject({
   quota: quotaOfRoute
     .optional()
     .meta({ description: 'Quotas by name, or of this route alone; one or a list.' }),
+  fencing: fencing.optional(),
   openapi: openapi.optional(),
   openapiDocument: openapiDocument
     .optional()
