@@ -46,14 +46,15 @@ const TIMES = new Set([...['since', 'until', 'next', 'started', 'ended', 'schedu
 /** What is of users stays as it is, and so do counts. */
 const NO_TIMES = new Set(['value', 'metadata', 'counts'])
 
-/** What is told as `--json` shows it: with its times in ISO 8601. */
+/** What is told as `--json` shows it: with its times in ISO 8601, and null for one that nobody knows. */
 export function record(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(record)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, each]: [string, unknown]) => {
       if (NO_TIMES.has(name)) return [name, each]
-      return [name, TIMES.has(name) && typeof each === 'number' ? timeText(each) : record(each)]
+      if (!TIMES.has(name) || typeof each !== 'number') return [name, record(each)]
+      return [name, each === 0 ? null : timeText(each)]
     }),
   )
 }

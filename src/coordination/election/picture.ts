@@ -135,19 +135,10 @@ function isForeign({ holder }: ReturnType<typeof fieldsOf>): boolean {
 }
 
 function foreignLeaderOf(entry: Entry, keys: ElectionKeys): LeaderKey {
-  const { value, created, revision } = entry
+  const { holder, token, since } = memberOf(entry)
   const id = entry.key.slice(keys.candidates.length)
-  const standing = { priority: 0, preferred: false }
-  const holder = foreignHolder(entry)
-  return { holder, token: created, since: 0, value, ...standing, id, algorithm: 'foreign', revision }
-}
-
-/** Text that people may have written: what `etcdctl elect` is told, and programs in Go, is most often who they are. */
-const NAME = /^[^\p{C}\p{Z}{["][^\p{C}]{0,99}$/u
-
-/** Who another program says it is, or else what it is called in line: its lease. */
-function foreignHolder({ key, value }: Entry): string {
-  return NAME.test(value) ? value : key.slice(key.lastIndexOf('/') + 1)
+  const { value, revision } = entry
+  return { holder, token, since, value, ...standingOf({}), id, algorithm: 'foreign', revision }
 }
 
 function candidateOf(entry: Entry): Candidate {
@@ -155,7 +146,6 @@ function candidateOf(entry: Entry): Candidate {
   const { zone, preempt } = fields
   return {
     ...memberOf(entry),
-    ...(isForeign(fields) && { holder: foreignHolder(entry) }),
     ...standingOf(fields),
     ...(typeof zone === 'string' && { zone }),
     preempt: preempt === true,

@@ -349,6 +349,16 @@ describe('a lock', () => {
     expect(await readLocks(operator)).toMatchObject([{ holders: [{ holder: 'next' }], waiting: [] }])
   })
 
+  it('shows other programs with what they have put, or with what their key is called', async () => {
+    const { store, open } = processes()
+    store.put('banyan/locks/x/694d8c2f', '', 'any', undefined)
+    store.put('banyan/locks/x/694d8c30', 'web-1', 'any', undefined)
+    store.put('banyan/locks/x/694d8c31', '{"pid":1}', 'any', undefined)
+    expect(await readLocks(open())).toMatchObject([
+      { holders: [{ holder: '694d8c2f', since: 0 }], waiting: [{ holder: 'web-1' }, { holder: '694d8c31' }] },
+    ])
+  })
+
   it('is not won by who was taken out of the line: that one begins anew, at the end', async () => {
     const { clock, open, store } = processes()
     const first = await lock(open(), 'x').acquire()
