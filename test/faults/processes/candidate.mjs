@@ -27,6 +27,26 @@ const stop = (token) => {
   process.kill(process.pid, 'SIGSTOP')
 }
 
+/**
+ * Writes, again and again until it is known what came of it.
+ *
+ * @param {typeof fetch} write
+ * @param {number} token
+ */
+async function written(write, token) {
+  for (;;) {
+    try {
+      const { ok, status } = await write(resource, { method: 'PUT', body: name })
+      if (ok) return
+      throw new Error(`answered with ${status}`)
+    } catch (error) {
+      if (/** @type {any} */ (error).code === 'BANYAN_STALE_TOKEN') return say({ refused: token })
+      process.stderr.write(`${error}\n`)
+      await sleep(5)
+    }
+  }
+}
+
 const election = elect(coordinator, 'x', {
   holder: name,
   ttl,
@@ -39,10 +59,7 @@ const election = elect(coordinator, 'x', {
       const after = guard(now)
       say({ token, before, after })
       if (isToStop) stop(token)
-      await write(resource, { method: 'PUT', body: name }).catch((error) => {
-        if (error.code !== 'BANYAN_STALE_TOKEN') throw error
-        say({ refused: token })
-      })
+      await written(write, token)
       await sleep(5)
     }
   },
