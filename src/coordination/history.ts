@@ -14,7 +14,7 @@ const TRIES = 5
  * @param happening - JSON
  */
 export function remember(coordinator: Coordinator, path: string, happening: object): Promise<void> {
-  return rewriteHistory(coordinator, path, (happenings) => [...happenings, happening])
+  return rewriteHistory(coordinator, path, (happenings) => [...happenings, happening].slice(-KEPT))
 }
 
 /**
@@ -22,21 +22,68 @@ export function remember(coordinator: Coordinator, path: string, happening: obje
  *
  * @param change - asked again if others write the same history
  */
-export async function rewriteHistory(
-  coordinator: Coordinator,
-  path: string,
-  change: (happenings: readonly object[]) => readonly object[],
-): Promise<void> {
+export function rewriteHistory(coordinator: Coordinator, path: string, change: Rewrite): Promise<void> {
+  let writers = writersOf.get(coordinator)
+  if (!writers) writersOf.set(coordinator, (writers = new Map<string, HistoryWriter>()))
   const key = KEYSPACE.history + path
-  try {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const entry = await coordinator.get(key)
-      const value = JSON.stringify(change(happeningsIn(entry?.value)).slice(-KEPT))
-      const result = await coordinator.put(key, value, { expected: entry?.revision ?? 'absent' })
-      if (result.ok) return
+  let writer = writers.get(key)
+  if (!writer) writers.set(key, (writer = new HistoryWriter(coordinator, key, () => writers.delete(key))))
+  return writer.write(change)
+}
+
+type Rewrite = (happenings: readonly object[]) => readonly object[]
+
+const writersOf = new WeakMap<Coordinator, Map<string, HistoryWriter>>()
+
+/**
+ * Writes one history, one write at a time: thousands of instances that a process registers would race with each other, and what
+ * they want to say now would wait behind that.
+ */
+class HistoryWriter {
+  readonly #coordinator: Coordinator
+  readonly #key: string
+  readonly #idle: () => void
+  #waiting: Rewrite[] = []
+  /** Of those that wait; undefined if nobody does. */
+  #turn: Promise<void> | undefined
+  #before: Promise<void> = Promise.resolve()
+
+  constructor(coordinator: Coordinator, key: string, idle: () => void) {
+    this.#coordinator = coordinator
+    this.#key = key
+    this.#idle = idle
+  }
+
+  write(change: Rewrite): Promise<void> {
+    this.#waiting.push(change)
+    return (this.#turn ??= this.#before.then(() => this.#write()))
+  }
+
+  async #write(): Promise<void> {
+    const changes = this.#waiting
+    this.#waiting = []
+    this.#turn = undefined
+    this.#before = this.#apply(changes)
+    await this.#before
+    if (this.#waiting.length === 0) this.#idle()
+  }
+
+  async #apply(changes: readonly Rewrite[]): Promise<void> {
+    try {
+      for (let tries = 0; tries < TRIES; tries++) {
+        const entry = await this.#coordinator.get(this.#key)
+        const happenings = changes.reduce((found, change) => change(found), happeningsIn(entry?.value))
+        const value = JSON.stringify(happenings.slice(-KEPT))
+        const expected = entry?.revision ?? 'absent'
+        const result = await this.#coordinator.put(this.#key, value, { expected })
+        if (result.ok) return
+      }
+    } catch (error) {
+      this.#coordinator.runtime.telemetry.log(
+        'debug',
+        `the history ${this.#key} was not written: ${String(error)}`,
+      )
     }
-  } catch (error) {
-    coordinator.runtime.telemetry.log('debug', `the history ${key} was not written: ${String(error)}`)
   }
 }
 

@@ -10,6 +10,7 @@ import { coordinationError, hasCode, isPassing } from '../errors.js'
 import { remember } from '../history.js'
 import { thisHolder } from '../holder.js'
 import { segment } from '../keyspace.js'
+import { onLoss } from '../line/losses.js'
 import { RETRY } from '../patiently.js'
 import { openView, type View } from '../view/view.js'
 import {
@@ -324,21 +325,23 @@ class KeptRegistration implements Registration {
   /** Resolves when the registry is not as it is wanted any more. */
   #disturbed(lease: Lease, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      let forget = (): unknown => undefined
+      const done = (): void => {
+        this.#wake = undefined
+        forget()
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
       const lost = (): void => {
         this.#lost('the engine could not be reached for too long')
         done()
       }
-      const done = (): void => {
-        this.#wake = undefined
-        lease.signal.removeEventListener('abort', lost)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
       this.#wake = done
-      lease.signal.addEventListener('abort', lost)
       signal.addEventListener('abort', done)
       if (lease.signal.aborted) lost()
       else if (signal.aborted || this.#revision === undefined || this.#written !== this.#version) done()
+      // Thousands of registrations share a lease.
+      else forget = onLoss(lease, lost)
     })
   }
 
