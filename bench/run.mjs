@@ -15,6 +15,7 @@ const parts = {
   outbox: async () => (await import('./outbox.mjs')).outbox(),
   sagas: async () => (await import('./sagas.mjs')).sagas(),
   cdc: async () => (await import('./cdc.mjs')).cdc(),
+  coordination: async () => (await import('./coordination.mjs')).coordination(),
   etcd: async () => (await import('./etcd.mjs')).etcd(),
   registry: async () => (await import('./registry.mjs')).registry(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),

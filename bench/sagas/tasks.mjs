@@ -2,7 +2,7 @@
 import { runTask } from '../apart.mjs'
 import { atRate, keepInFlight, now, percentiles } from '../events/load.mjs'
 import { IN_FLIGHT } from './contestant.mjs'
-import { cpuMs } from './cpu.mjs'
+import { cpuMs } from '../cpu.mjs'
 
 /** @typedef {{ contestant: string, where: string, ms: number }} Options */
 
