@@ -109,18 +109,23 @@ class Candidates implements AsyncDisposable {
     if (child.exit) throw child.failure('ended before it was ready')
   }
 
-  async strike(child: Child, blow: Blow): Promise<void> {
+  /** @returns the token of the write that it has before it, if it is stopped there */
+  async strike(child: Child, blow: Blow): Promise<number> {
     if (blow === 'kill') child.signal('SIGKILL')
     else if (blow === 'close') child.signal('SIGTERM')
     else if (blow === 'freeze' && !this.#engine.isLocked) child.signal('SIGSTOP')
-    else {
-      const stops = (): number => saidBy(child).filter((said) => 'stopped' in said).length
-      const before = stops()
-      child.tell('stop')
-      await child.until(() => stops() > before)
-      // Told to go on before it stands still, it would stand still for ever.
-      while (!child.exit && !isStopped(child.pid)) await new Promise((resolve) => setImmediate(resolve))
-    }
+    else return this.#stop(child)
+    return 0
+  }
+
+  async #stop(child: Child): Promise<number> {
+    const stops = (): number[] => saidBy(child).flatMap((said) => ('stopped' in said ? [said.stopped] : []))
+    const before = stops().length
+    child.tell('stop')
+    await child.until(() => stops().length > before)
+    // Told to go on before it stands still, it would stand still for ever.
+    while (!child.exit && !isStopped(child.pid)) await new Promise((resolve) => setImmediate(resolve))
+    return stops()[before] ?? 0
   }
 
   /** Lets go on who was stopped, and replaces who is gone. */
@@ -169,16 +174,14 @@ test.concurrent.each(Object.keys(SHARED_ENGINES))(
           if (next && next.holder !== leader.holder) victims.unshift([named(next.holder), other])
         }
         const began = performance.now()
-        for (const [child, how] of victims) await candidates.strike(child, how)
+        const stopped: number[] = []
+        for (const [child, how] of victims) stopped.push(await candidates.strike(child, how))
         leader = await resource.after(leader.token)
         expect(performance.now() - began, `${algorithm}: until somebody leads after ${blow}`).toBeLessThan(
           engine.ttl + SLACK,
         )
-        for (const [child, how] of victims) {
-          const { stopped } = saidBy(child).findLast((each) => 'stopped' in each) ?? { stopped: 0 }
-          if (stopped > 0 && stopped < leader.token) late.add(stopped)
-          await candidates.recover(child, how)
-        }
+        for (const token of stopped) if (token > 0 && token < leader.token) late.add(token)
+        for (const [child, how] of victims) await candidates.recover(child, how)
       }
 
     // Nobody was forgotten: each has its turn.
