@@ -151,11 +151,14 @@ export async function jobs(
   if (isReplanned)
     world.node('operator', async (node) => {
       const coordinator = node.coordinate(engine, faults)
-      for (let isPaused = false; isStormy || isPaused; isPaused = !isPaused) {
+      while (isStormy) {
         await node.sleep(world.random.below(4000))
-        if (isPaused) await resumeJob(coordinator, 'report')
-        else await pauseJob(coordinator, 'report')
+        await pauseJob(coordinator, 'report')
+        await node.sleep(world.random.below(4000))
+        await resumeJob(coordinator, 'report')
       }
+      // It may have crashed in between.
+      await resumeJob(coordinator, 'report')
     })
 
   await world.storm(`${10 + world.random.below(20)}s`)

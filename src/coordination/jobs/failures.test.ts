@@ -9,6 +9,8 @@ import {
   outcomes,
   untilAborted,
 } from '../../../test/support/jobs.js'
+import { wrapDriver } from '../../testing/coordination/kit.js'
+import { coordinationError } from '../errors.js'
 import { readJob, scheduleJobs, type JobOptions } from './index.js'
 
 describe('a run', () => {
@@ -206,6 +208,35 @@ describe('an answer that is lost', () => {
     expect({ state, ...counts }).toMatchObject({ state: 'scheduled', started: 3, succeeded: 3, lost: 0 })
     expect((await cluster.coordinator().list('banyan/jobs-running/')).entries).toEqual([])
   })
+})
+
+it('a put that comes behind the delete of its run, before that is answered, keeps nobody from the next one', async () => {
+  const cluster = newCluster()
+  const driver = cluster.store.connect()
+  let late: (() => void) | undefined
+  let isLost = false
+  const coordinator = cluster.coordinator(
+    0,
+    wrapDriver(driver, {
+      put: (key, ...others) => {
+        if (!key.startsWith('banyan/jobs-running/') || isLost) return driver.put(key, ...others)
+        isLost = true
+        late = () => void driver.put(key, ...others)
+        throw coordinationError('BANYAN_OUTCOME_UNKNOWN', 'the answer is lost')
+      },
+      delete: async (key, expected) => {
+        const result = await driver.delete(key, expected)
+        late?.()
+        late = undefined
+        await cluster.sleep(10)
+        return result
+      },
+    }),
+  )
+  await cluster.node('n', {}, { coordinator })
+  await cluster.runtime.clock.advance('181s')
+  expect(cluster.minutes).toEqual([1, 2, 3])
+  expect((await cluster.coordinator().list('banyan/jobs-running/')).entries).toEqual([])
 })
 
 describe('clocks', () => {

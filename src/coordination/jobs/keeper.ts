@@ -49,6 +49,8 @@ export class JobKeeper {
   #work: Promise<void> | undefined
   #failures = 0
   #isAhead = false
+  /** The last run whose key was given back as nobody's. */
+  #swept = 0
 
   constructor(name: string, job: JobSettings, around: Surroundings) {
     this.name = name
@@ -139,6 +141,14 @@ export class JobKeeper {
     this.look()
   }
 
+  /** A put whose answer was lost may have arrived behind the delete, when its run was not quite over here. */
+  #sweep(): void {
+    const { thing: entry } = this.#run
+    if (!entry || entry.created === this.#swept || !this.#turns.see(entry)) return
+    this.#swept = entry.created
+    this.#begin(() => this.#turns.giveBack(entry.created))
+  }
+
   /** Sees when something is to be done. */
   readonly look = (): void => {
     this.#timer?.cancel()
@@ -190,6 +200,7 @@ export class JobKeeper {
       .finally(() => {
         if (this.#work !== next) return
         this.#work = undefined
+        this.#sweep()
         this.look()
       })
     this.#work = next

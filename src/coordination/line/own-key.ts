@@ -14,6 +14,9 @@ export interface OwnKey {
   readonly remove?: () => Promise<unknown>
 }
 
+/** What nobody waits for any more may arrive for so long, in ms, and for the time of the lease. */
+const LATE = 60_000
+
 const numbers = new WeakMap<Lease, number>()
 
 /** What nothing else is called: as many of a process share a lease, its id and a number. */
@@ -29,7 +32,7 @@ export function ownId(lease: Lease): string {
  */
 export async function leave(coordinator: Coordinator, own: OwnKey): Promise<void> {
   // What is still on its way may put the key there after it was deleted.
-  const until = own.doubtful ? coordinator.runtime.clock.now() + own.lease.ttl : 0
+  const until = own.doubtful ? coordinator.runtime.clock.now() + Math.max(own.lease.ttl, LATE) : 0
   if ((await remove(coordinator, own)) && !own.doubtful) return
   void insist(coordinator, own, until)
 }

@@ -117,6 +117,27 @@ describe('a lock', () => {
     },
   )
 
+  it('is not kept from others by a put that arrives half a minute after it was given back', async () => {
+    const { clock, open, store } = processes()
+    let isLost = false
+    const coordinator = open({
+      wrap: (driver) =>
+        wrapDriver(driver, {
+          put: (...given) => {
+            if (isLost) return driver.put(...given)
+            isLost = true
+            clock.schedule(clock.now() + 30_000, () => void driver.put(...given))
+            return unknown()
+          },
+        }),
+    })
+    await clock.settle(lock(coordinator, 'x').run(() => undefined))
+    await clock.advance(30_000 - clock.now())
+    expect(store.list('banyan/locks/').entries).toHaveLength(1)
+    await clock.advance('3s')
+    expect(store.list('banyan/locks/').entries).toEqual([])
+  })
+
   it('that is released wakes one of those who wait', async () => {
     const { clock, open } = processes()
     const counts = new Map<string, number>()
