@@ -163,7 +163,9 @@ export type DeleteResult =
 
 /** Options of {@link Coordinator.watch}. */
 export interface WatchOptions {
-  /** Only changes behind this revision; default: behind a state between the call and the first that it gives. */
+  /**
+   * Only changes behind this revision. Default: from now on; the first that it gives has no change, and tells from where on.
+   */
   after?: number
   /** Ends the watch, without an error. */
   signal?: AbortSignal

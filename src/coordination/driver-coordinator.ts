@@ -117,10 +117,10 @@ export class DriverCoordinator implements Coordinator {
     const own = new AbortController()
     const { signal } = options
     const ending = signal ? AbortSignal.any([signal, own.signal]) : own.signal
-    const after = options.after ?? patiently(this.runtime, () => this.#open().head(), ending)
-    // Whoever never iterates never sees it fail.
-    if (typeof after !== 'number') after.catch(() => undefined)
-    return this.#watch(prefix, after, own, ending)
+    const { after } = options
+    return this.#watch(own, ending, () =>
+      after === undefined ? this.#watchNow(prefix, ending) : this.#driver.watch(prefix, after, ending),
+    )
   }
 
   close(): Promise<void> {
@@ -152,17 +152,26 @@ export class DriverCoordinator implements Coordinator {
     }
   }
 
+  async *#watchNow(prefix: string, ending: AbortSignal): AsyncGenerator<Changes, void, undefined> {
+    if (this.#driver.watchNow) {
+      yield* this.#driver.watchNow(prefix, ending)
+      return
+    }
+    const revision = await patiently(this.runtime, () => this.#open().head(), ending)
+    if (revision === undefined) return
+    yield { revision, changes: [] }
+    yield* this.#driver.watch(prefix, revision, ending)
+  }
+
   async *#watch(
-    prefix: string,
-    after: Maybe<number | undefined>,
     own: AbortController,
     ending: AbortSignal,
+    watch: () => AsyncIterable<Changes>,
   ): AsyncGenerator<Changes, void, undefined> {
-    if (this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted || ending.aborted) return
     this.#watches.add(own)
     try {
-      const from = await after
-      if (from !== undefined && !ending.aborted) yield* this.#driver.watch(prefix, from, ending)
+      yield* watch()
     } finally {
       this.#watches.delete(own)
     }

@@ -56,6 +56,11 @@ export interface CoordinatorDriver {
    * connection is no error: it goes on when there is one. Ends, without an error, when the signal aborts.
    */
   watch(prefix: string, after: number, signal: AbortSignal): AsyncIterable<Changes>
+  /**
+   * Changes from now on; the first that it gives has none, and tells the revision behind which it watches. For engines that
+   * are faster at this than at {@link head} and {@link watch}, which are taken without it.
+   */
+  watchNow?(prefix: string, signal: AbortSignal): AsyncIterable<Changes>
 
   close(): Maybe<void>
 }

@@ -16,6 +16,10 @@ class Unreadable implements History {
     return Promise.resolve()
   }
 
+  reached(): boolean {
+    return false
+  }
+
   passes(error: unknown): boolean {
     return (error as Error).message === 'refused'
   }
@@ -49,10 +53,39 @@ class Kept implements History {
     })
   }
 
+  reached(revision: number): boolean {
+    return revision <= this.groups.length
+  }
+
   passes(): boolean {
     return false
   }
 }
+
+test('whoever begins where the others are, or ahead of them at what is known to be, need not read for that', async () => {
+  const history = new Kept()
+  const feed = new Feed(history, virtualClock())
+  const { signal } = new AbortController()
+  const first = feed.watch('a', 0, signal)
+  const firsts = first.next()
+  await turns()
+  const reads = history.reads.length
+  history.put('b', '1')
+  const second = feed.watch('b', 1, signal)
+  const seconds = second.next()
+  history.put('b', '2')
+  expect((await seconds).value).toMatchObject({ revision: 2 })
+  expect(history.reads).toHaveLength(reads)
+  // What may be of another engine is looked at.
+  const third = feed.watch('b', 10, signal)
+  const thirds = third.next()
+  await turns()
+  expect(history.reads.slice(reads)).toEqual([10])
+  history.put('a', '3')
+  expect((await firsts).value).toMatchObject({ revision: 3 })
+  await Promise.all([first.return(), second.return()])
+  void thirds
+})
 
 test('large values do not wait for a slow watcher without end: it reads them again', async () => {
   const history = new Kept()

@@ -13,6 +13,8 @@ export interface History {
   page(prefix: string, after: number, limit: number): Maybe<HistoryPage>
   /** Resolves when there may be changes behind `after`, when the signal aborts, and now and then without either. */
   changed(after: number, signal: AbortSignal): Promise<void>
+  /** Whether that revision is known to be, or to have been, without looking. */
+  reached(revision: number): boolean
   /** Whether an error of `page` passes. */
   passes(error: unknown): boolean
 }
@@ -74,6 +76,10 @@ export class Feed {
   /** Reads a page, or some, into the watcher; joins the loop once it has everything that the loop has. */
   async #catchUp(prefix: string, watcher: Watcher, signal: AbortSignal): Promise<void> {
     do {
+      if (this.#loop && watcher.position >= this.#position && this.#history.reached(watcher.position)) {
+        this.#join(prefix, watcher)
+        return
+      }
       const page = await this.#page(prefix, watcher.position, signal)
       if (!page) return
       for (const group of page.groups) watcher.take(group)

@@ -145,6 +145,15 @@ export const BUGS: Readonly<Record<string, { readonly bug: Bug; readonly foundBy
     }),
     foundBy: 'whoever sets a key and lists in one step',
   },
+  'begins to watch only after it has said that it does': {
+    bug: (right, store) => ({
+      async *watchNow(prefix, signal) {
+        yield { revision: store.revision, changes: [] }
+        yield* right.watch(prefix, store.revision, signal)
+      },
+    }),
+    foundBy: 'a watch without a revision begins now',
+  },
   'removes whatever is there': {
     bug: (_, store) => ({ delete: (key) => store.delete(key, 'any') }),
     foundBy: 'a removal compares, too',

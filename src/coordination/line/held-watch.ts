@@ -60,7 +60,7 @@ export class HeldWatch {
     const ending = new AbortController()
     this.#fresh.delete(held)
     this.#watched.set(held, ending)
-    whenGone(this.#coordinator, [held.key], held.created, ending.signal).then(
+    whenGone(this.#coordinator, [held.key], ending.signal).then(
       (gone) => {
         if (gone) held.taken()
       },

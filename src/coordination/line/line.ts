@@ -191,7 +191,7 @@ async function waitInLine(
     seen?.(ahead)
     const wait = line.waitsFor(ahead)
     if (!wait) return true
-    await untilChanged(line, place, wait, listing.revision, signal)
+    await untilChanged(line, place, wait, signal)
   }
 }
 
@@ -218,7 +218,6 @@ async function untilChanged(
   { coordinator, prefix }: Line,
   place: Place,
   { keys, may }: Wait,
-  after: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const ending = new AbortController()
@@ -227,8 +226,8 @@ async function untilChanged(
   signal?.addEventListener('abort', end, { once: true })
   try {
     await Promise.race([
-      whenGone(coordinator, keys, after, ending.signal, keys.length > 1 ? { prefix, may } : {}),
-      whenGone(coordinator, [place.key], after, ending.signal),
+      whenGone(coordinator, keys, ending.signal, keys.length > 1 ? { prefix, may } : {}),
+      whenGone(coordinator, [place.key], ending.signal),
     ])
   } finally {
     end()

@@ -135,19 +135,13 @@ class EtcdCoordinator implements CoordinatorDriver {
     await asked(this.#client.leaseRevoke(leaseId(lease)))
   }
 
-  async *watch(prefix: string, after: number, signal: AbortSignal): AsyncGenerator<Changes, void> {
+  watch(prefix: string, after: number, signal: AbortSignal): AsyncIterable<Changes> {
     // Nothing happens in the first revision of etcd, and 0 would mean from now on.
-    const startRevision = Math.max(after, 1) + 1
-    const request = { ...this.#entries.range(prefix), startRevision, progressNotify: true }
-    try {
-      for await (const { revision, events } of this.#client.watch(request, signal)) {
-        if (events.length === 0) yield { revision, changes: [] }
-        else yield* this.#entries.groups(events)
-        if (signal.aborted) return
-      }
-    } catch (error) {
-      throw errorOf(error)
-    }
+    return this.#watch(prefix, Math.max(after, 1) + 1, signal)
+  }
+
+  watchNow(prefix: string, signal: AbortSignal): AsyncIterable<Changes> {
+    return this.#watch(prefix, undefined, signal)
   }
 
   close(): void {
@@ -186,6 +180,23 @@ class EtcdCoordinator implements CoordinatorDriver {
         ? done(header!.revision, responses[0]?.put?.prevKv)
         : { ok: false, actual: this.#actual(responses) },
       responses,
+    }
+  }
+
+  async *#watch(
+    prefix: string,
+    startRevision: number | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<Changes, void> {
+    const request = { ...this.#entries.range(prefix), startRevision, progressNotify: true }
+    try {
+      for await (const { revision, events } of this.#client.watch(request, signal)) {
+        if (events.length === 0) yield { revision, changes: [] }
+        else yield* this.#entries.groups(events)
+        if (signal.aborted) return
+      }
+    } catch (error) {
+      throw errorOf(error)
     }
   }
 

@@ -158,6 +158,10 @@ export class MemoryCoordination implements History {
     })
   }
 
+  reached(revision: number): boolean {
+    return revision <= this.#revision
+  }
+
   passes(): boolean {
     return false
   }

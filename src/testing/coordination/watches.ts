@@ -32,23 +32,24 @@ export const watchCases: readonly CoordinatorCase[] = [
     },
   },
   {
-    name: 'a watch without a revision begins with what comes after it was called',
+    name: 'a watch without a revision begins now, says where that is, and gives what comes behind it',
     run: async ({ coordinator }) => {
-      await coordinator.put('k', 'before')
+      const before = done(await coordinator.put('k', '0'))
       const groups = coordinator.watch('k')[Symbol.asyncIterator]()
       const next = groups.next() as Promise<{ value: Changes }>
-      let first: Changes | undefined
-      void next.then(({ value }) => (first = value))
-      let last = 0
-      const put = async (): Promise<boolean> => {
-        done(await coordinator.put('k', `${++last}`))
-        return first === undefined
+      let begun = false
+      void next.then(() => (begun = true))
+      const revisions = [before.revision]
+      const put = async (): Promise<void> => {
+        revisions.push(done(await coordinator.put('k', `${revisions.length}`)).revision)
       }
-      // Where exactly it begins is known to nobody: some time between its call and what it gives first.
-      while (await put()) await new Promise((resolve) => setImmediate(resolve))
-      const begin = Number(shown([(await next).value])[0]![0]!.slice('+k='.length))
-      assert.ok(begin >= 1, 'it began before its call')
-      for (let index = begin + 1; index <= last; index++) {
+      while (!begun) await put()
+      await put()
+      const { value: first } = await next
+      assert.deepEqual(first.changes, [], 'the first has no change')
+      assert.ok(first.revision >= before.revision, 'it began before its call')
+      for (const [index, revision] of revisions.entries()) {
+        if (revision <= first.revision) continue
         const { value } = (await soon(groups.next(), `the change ${index}`)) as { value: Changes }
         assert.deepEqual(shown([value]), [[`+k=${index}`]])
       }

@@ -44,6 +44,8 @@ export class Watch implements AsyncIterable<WatchBatch> {
   #eventsAhead = 0
   #bytesAhead = 0
   #paused = false
+  /** Whether something may have been behind what is known when it is asked for the next time. */
+  #isBehind = false
   #next: number
   #error: EtcdError | undefined
   #over = false
@@ -62,13 +64,15 @@ export class Watch implements AsyncIterable<WatchBatch> {
   }
 
   /**
-   * What to ask of etcd now. It begins with the last revision that is known: if that is kept, everything behind it is. What
-   * was compacted to is not told completely, its deletions may be gone (etcd-io/etcd#19179).
+   * What to ask of etcd now: what is to come, at first, as etcd is at once at that and up to 100 ms late at what has been.
+   *
+   * What has been is asked for from the last revision on that is known: if that is kept, everything behind it is. What was
+   * compacted to is not told completely, its deletions may be gone (etcd-io/etcd#19179).
    */
   begin(): WatchCreateRequest {
     this.#parts = []
     this.#partBytes = 0
-    const startRevision = this.#next > 1 ? this.#next - 1 : this.#next
+    const startRevision = this.#isBehind && this.#next > 1 ? this.#next - 1 : this.#next
     return { ...this.#request, startRevision, fragment: true }
   }
 
@@ -81,10 +85,19 @@ export class Watch implements AsyncIterable<WatchBatch> {
     return Math.max(0, this.#next - 1)
   }
 
-  /** It was accepted, at a revision of etcd. */
-  created(revision: number): void {
-    if (this.#next > 0) return
-    this.#push({ revision, events: [] })
+  /**
+   * It was accepted, at a revision of etcd.
+   *
+   * @returns false if it has to be asked for again, as something has been that was taken for what is to come
+   */
+  created(revision: number): boolean {
+    if (this.#next === 0) this.#push({ revision, events: [] })
+    else if (!this.#isBehind && revision >= this.#next) {
+      this.#isBehind = true
+      return false
+    }
+    this.#isBehind = true
+    return true
   }
 
   /** Something came. */

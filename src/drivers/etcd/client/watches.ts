@@ -128,11 +128,15 @@ export class Watches implements WatchKeeper {
       this.#cancel(watchId)
       return
     }
+    const revision = header?.revision ?? 0
+    if (!watch.created(revision)) {
+      this.#cancel(watchId)
+      this.#ask(watch)
+      return
+    }
     this.#byId.set(watchId, watch)
     this.#denied.delete(watch)
-    const revision = header?.revision ?? 0
     if (revision < watch.known) void this.#compare(watch)
-    watch.created(revision)
   }
 
   /** It goes on behind what the member has: the member may be late, or it waits for what will be something else. */

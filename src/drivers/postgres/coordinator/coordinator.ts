@@ -101,6 +101,7 @@ class PostgresCoordinator implements CoordinatorDriver {
           return page
         },
         changed: (after, signal) => this.#watcher.changed(after, signal),
+        reached: (revision) => revision <= this.#known,
         // After the end nothing passes: whoever has stopped to iterate without a word would be waited for.
         passes: (error) => !connections.closed && isPassing(error),
       },

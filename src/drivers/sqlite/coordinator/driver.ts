@@ -219,6 +219,10 @@ class SqliteCoordinator implements CoordinatorDriver, History {
     }
   }
 
+  reached(revision: number): boolean {
+    return revision <= this.#store.revision
+  }
+
   passes(error: unknown): boolean {
     return isPassing(error) && !this.#gone && !this.#store.takenOver
   }
