@@ -33,6 +33,9 @@ export interface Wait {
   readonly may: number
 }
 
+/** How long somebody waits before they watch their own key as well, in ms; if it is gone by then, that is seen. */
+const OWN_KEY_AFTER = 100
+
 /** Somebody in line. */
 export interface Place extends OwnKey {
   /** The revision of the put: the order of the line, and a fencing token. */
@@ -227,7 +230,10 @@ async function untilChanged(
   try {
     await Promise.race([
       whenGone(coordinator, keys, ending.signal, keys.length > 1 ? { prefix, may } : {}),
-      whenGone(coordinator, [place.key], ending.signal),
+      // Most do not wait for as long as it takes to delete a key by hand.
+      pause(coordinator.runtime.clock, OWN_KEY_AFTER, ending.signal).then(() =>
+        whenGone(coordinator, [place.key], ending.signal),
+      ),
     ])
   } finally {
     end()

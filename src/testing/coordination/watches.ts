@@ -40,11 +40,12 @@ export const watchCases: readonly CoordinatorCase[] = [
       let begun = false
       void next.then(() => (begun = true))
       const revisions = [before.revision]
-      const put = async (): Promise<void> => {
+      const put = async (): Promise<boolean> => {
+        const hadBegun = begun
         revisions.push(done(await coordinator.put('k', `${revisions.length}`)).revision)
+        return hadBegun
       }
-      while (!begun) await put()
-      await put()
+      while (!(await put())) await new Promise((resolve) => setImmediate(resolve))
       const { value: first } = await next
       assert.deepEqual(first.changes, [], 'the first has no change')
       assert.ok(first.revision >= before.revision, 'it began before its call')
