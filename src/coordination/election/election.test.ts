@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { processes, type Processes } from '../../../test/support/coordinators.js'
 import { recordingTelemetry } from '../../../test/support/telemetry.js'
+import { noTelemetry } from '../../core/telemetry.js'
 import { wrapDriver } from '../../testing/coordination/kit.js'
 import type { CoordinatorDriver } from '../driver.js'
 import { coordinationError } from '../errors.js'
@@ -382,6 +383,60 @@ describe('an election', () => {
     expect(await done).toBe('done')
     await all.clock.advance(1)
     expect(b.state.kind).toBe('leading')
+  })
+
+  it.each([
+    ['resign', (election: Election) => election.resign(), 'resigned'],
+    ['handOver', (election: Election) => election.handOver(), 'handed over'],
+    ['close', (election: Election) => election.close(), 'closed'],
+  ] as const)('does not wait for itself when its own work calls %s', async (_, end, why) => {
+    const all = processes()
+    const [a, b] = (await candidates(all, ['a', 'b'], (name) => {
+      if (name !== 'a') return {}
+      return {
+        onLead: async () => {
+          // What leads elsewhere because this one leads is part of its work, too.
+          const inner = elect(all.open(), 'inner', { once: true, onLead: () => end(a) })
+          await new Promise<void>((resolve) => {
+            inner.on('change', ({ kind }) => {
+              if (kind === 'closed') resolve()
+            })
+          })
+        },
+      }
+    })) as [Election, Election]
+    await all.clock.advance('1s')
+    expect(leads([a, b])).toEqual([false, true])
+    const elections = await readElections(all.open())
+    expect(elections.find(({ name }) => name === 'x')!.history.at(-2)).toMatchObject({ holder: 'a', why })
+    const guarded = b.term!.guard(async () => {
+      await Promise.resolve()
+      await end(b).catch(() => undefined)
+      return 'done'
+    })
+    expect(await all.clock.settle(guarded)).toBe('done')
+    await all.clock.settle(Promise.all([a.close(), b.close()]))
+  })
+
+  it('says once that the work of a term does not end', async () => {
+    const all = processes()
+    const said: string[] = []
+    const telemetry = { ...noTelemetry, log: (_: string, message: string) => void said.push(message) }
+    let finish = (): void => undefined
+    const election = elect(all.open({ telemetry }), 'x', {
+      onLead: () => new Promise<void>((resolve) => (finish = resolve)),
+    })
+    await all.clock.advance(1)
+    const { token } = election.term!
+    const closed = election.close()
+    await all.clock.advance('9s')
+    expect(said).toEqual([])
+    await all.clock.advance('30s')
+    expect(said).toEqual([
+      `election "x": the work of the term ${token}, closed, has not ended for 10s; nobody leads meanwhile`,
+    ])
+    finish()
+    await all.clock.settle(closed)
   })
 
   it('knows by the clock that it does not lead any more, when no timer could run', async () => {

@@ -37,17 +37,18 @@ export interface Election extends AsyncDisposable {
    * Ends its term, if it leads: the signal aborts at once, and when the work has ended the next one leads. It is a candidate
    * again after that.
    *
-   * @returns when somebody else may lead
+   * @returns when somebody else may lead; at once if its own work calls it, which has to end first
    */
   resign(): Promise<void>
   /**
-   * Ends its term for another candidate.
+   * Ends its term for another candidate. Of two at a time the one that was asked for last counts.
    *
+   * @returns as {@link resign}. That candidate comes first then; if it has gone or hangs meanwhile, another leads
    * @param options.to - the `holder` of the candidate; default who is next. In the algorithm `line` nobody else can be
    * @throws `BANYAN_NOT_LEADER`, `BANYAN_NO_CANDIDATE`
    */
   handOver(options?: { to?: string }): Promise<void>
-  /** Takes part no longer. Resolves when the work of the leader has ended and others know. */
+  /** Takes part no longer. Resolves when the work of the leader has ended and others know; for that work itself at once. */
   close(): Promise<void>
 }
 
@@ -131,7 +132,7 @@ class RunningElection implements Election {
 
   async resign(): Promise<void> {
     this.#leading?.stop('resigned')
-    await this.#leading?.ended
+    await this.#leading?.ended()
   }
 
   async handOver({ to }: { to?: string } = {}): Promise<void> {
@@ -142,13 +143,14 @@ class RunningElection implements Election {
     const { token } = leading.term
     await askForHandOver(coordinator, this.name, { token, to, by: settings.holder })
     leading.stop('handed over')
-    await leading.ended
+    await leading.ended()
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
-    this.#leading?.stop('closed')
-    await this.#running
+    const leading = this.#leading
+    leading?.stop('closed')
+    if (!leading?.isWithin) await this.#running
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -275,7 +277,7 @@ class RunningElection implements Election {
     this.#began(won)
     if (this.#isClosing()) leading.stop('closed')
     else this.#judge()
-    await leading.run(settings.onLead)
+    await leading.run(settings.onLead, coordinator.runtime)
     const why = leading.why!
     const attempt = new Attempt(coordinator, keys.leader, won.lease, won.id, won.doubtful)
     const left = Promise.all([attempt.disown(won.revision), won.place && leave(coordinator, won.place)])

@@ -1,5 +1,6 @@
 import type { Lease } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
+import { workFor } from './within.js'
 
 /** The time for which one candidate leads. */
 export interface Term {
@@ -77,7 +78,7 @@ export class RunningTerm implements Term {
 
   readonly guard = <Result>(work: () => Result): Result => {
     this.check()
-    const result = work()
+    const result = workFor(this, work)
     if (isThenable(result)) {
       this.#working.add(result)
       const done = (): void => void this.#working.delete(result)
