@@ -28,6 +28,51 @@ describe.skipIf(postgresMissing())('leases of a coordinator in PostgreSQL', () =
     await world.calmDown()
   })
 
+  test('end when they are due, not at the next beat after it', async () => {
+    const url = await server.database()
+    await migrateCoordinator(url)
+    const client = await server.connect(url)
+    let now = 0
+    const ask = async (text: string, values: unknown[]): Promise<unknown> =>
+      Object.values((await client.query<Record<string, unknown>>(text, values)).rows[0]!)[0]
+    let mark: string | null = null
+    let since = 0
+    let pause = 0
+    const beat = async (): Promise<void> => {
+      const text = 'SELECT banyan_coordination.beat($1, $2, 0, false)'
+      const answer = JSON.parse((await ask(text, [mark, now - since])) as string) as [string, number, number]
+      if (answer[0] !== mark) since = now
+      ;[mark, , pause] = answer
+    }
+    for (const ttl of [2000, 10_000, 60_000])
+      for (const [known, age] of [
+        [true, 70],
+        [false, 0],
+      ] as const) {
+        await ask('SELECT banyan_coordination.grant_lease($1, $2)', ['one', ttl])
+        // Until what was granted, when the steps may still have been long, plays no part any more.
+        for (let time = 0; time < 8; time++, now += pause) await beat()
+        // Between two beats, and then never again.
+        now += 70 - pause
+        const own = known ? mark : null
+        await ask('SELECT banyan_coordination.renew_leases($1, $2, $3)', [['one'], own, known ? age : null])
+        const renewed = now
+        now += pause - 70
+        let beats = 0
+        for (; (await ask('SELECT count(*) FROM banyan_coordination.leases', [])) !== '0'; beats++) {
+          await beat()
+          now += pause
+        }
+        const lasted = now - pause - renewed
+        const step = Math.min(1000, ttl / 10) + 100
+        expect(lasted, `${ttl} ms`).toBeGreaterThanOrEqual(ttl)
+        expect(lasted, `${ttl} ms`).toBeLessThanOrEqual(ttl + (known ? 0 : step) + 10)
+        expect(beats, 'no more than one besides those of each period').toBeLessThanOrEqual(
+          Math.ceil(lasted / (step - 100)) + 2,
+        )
+      }
+  })
+
   test('do not end by the clock of the server, unless nobody was here and that is asked for', async () => {
     const url = await server.database()
     const driver = await openCoordinatorDriver(url, { clock: systemClock })
@@ -76,14 +121,18 @@ interface Held {
   sent: number
   /** When a call was sent that has not. */
   under: number | undefined
+  /** What whoever sends it has made last, and how old that is at most, when it is sent. */
+  own: { mark: string; age: number } | undefined
 }
 
 /** A process that beats: what it knows, and the call that is on its way. */
 interface Process {
   mark: string | null
   since: number
-  call: { mark: string | null; passed: number } | undefined
-  answer: string | undefined
+  /** The last mark that it has made, and when that call was sent. */
+  own: { mark: string; sent: number } | undefined
+  call: { mark: string | null; passed: number; sent: number } | undefined
+  answer: { mark: string; own: { mark: string; sent: number } | undefined } | undefined
 }
 
 /** Processes and leases whose calls take any time to arrive, and any time to be answered. The tables are real, time is not. */
@@ -96,6 +145,7 @@ class World {
   readonly #processes: Process[] = Array.from({ length: 2 }, () => ({
     mark: null,
     since: 0,
+    own: undefined,
     call: undefined,
     answer: undefined,
   }))
@@ -128,7 +178,11 @@ class World {
     if (this.#choices.chance(0.7)) await this.#beatAtOnce(process!)
     if (this.#leases.size < 2) this.#wish()
     const id = this.#choices.pick([...this.#leases.keys()])
-    if (this.#choices.chance(0.1)) await this.#renewAtOnce(id)
+    if (this.#choices.chance(0.05)) {
+      // Some ms after the clock was moved.
+      if (this.#choices.chance(0.5)) this.#now += this.#choices.pick([20, 90])
+      await this.#renewAtOnce(id)
+    }
   }
 
   /** Everybody beats in time, and nobody renews: all leases end, and not much too late. */
@@ -151,25 +205,37 @@ class World {
   /** One step of a beat: it is sent, arrives, is answered. */
   async #beat(process: Process): Promise<void> {
     if (process.answer !== undefined) {
-      process.mark = process.answer
-      process.since = this.#now
+      // Only another mark is news: of this one it has known before.
+      if (process.answer.mark !== process.mark) process.since = this.#now
+      process.mark = process.answer.mark
+      process.own = process.answer.own ?? process.own
       process.answer = undefined
     } else if (process.call) {
-      const { mark, passed } = process.call
+      const { mark, passed, sent } = process.call
       process.call = undefined
       const [[mine] = []] = await this.#ask('SELECT banyan_coordination.beat($1, $2, 0, false)', [
         mark,
         passed,
       ])
-      process.answer = (JSON.parse(mine as string) as [string])[0]
+      const [newest, , , , , , made] = JSON.parse(mine as string) as [string, ...unknown[]]
+      process.answer = { mark: newest, own: made === true ? { mark: newest, sent } : undefined }
       await this.#look()
     } else
-      process.call = { mark: process.mark, passed: process.mark === null ? 0 : this.#now - process.since }
+      process.call = {
+        mark: process.mark,
+        passed: process.mark === null ? 0 : this.#now - process.since,
+        sent: this.#now,
+      }
   }
 
   #wish(): void {
     const ttl = this.#choices.pick(TTLS)
-    this.#leases.set(`lease-${this.#names++}`, { ttl, sent: -Infinity, under: this.#now })
+    this.#leases.set(`lease-${this.#names++}`, {
+      ttl,
+      sent: -Infinity,
+      under: this.#now,
+      own: undefined,
+    })
   }
 
   /** One step of a renewal, or of what takes the lease: it is sent, or arrives. */
@@ -177,12 +243,18 @@ class World {
     const lease = this.#leases.get(id)!
     if (lease.under === undefined) {
       lease.under = this.#now
+      const { own } = this.#calm ? this.#processes[0]! : this.#choices.pick(this.#processes)
+      lease.own = own && { mark: own.mark, age: this.#now - own.sent }
       return
     }
     if (lease.sent === -Infinity)
       await this.#ask('SELECT banyan_coordination.grant_lease($1, $2)', [id, lease.ttl])
     else {
-      const [[kept] = []] = await this.#ask('SELECT banyan_coordination.renew_leases($1)', [[id]])
+      const [[kept] = []] = await this.#ask('SELECT banyan_coordination.renew_leases($1, $2, $3)', [
+        [id],
+        lease.own?.mark ?? null,
+        lease.own?.age ?? null,
+      ])
       expect(kept).toEqual([id])
       this.kept++
     }

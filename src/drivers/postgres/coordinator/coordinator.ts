@@ -174,10 +174,11 @@ class PostgresCoordinator implements CoordinatorDriver {
   }
 
   async renew(leases: readonly string[], within: number): Promise<boolean[]> {
+    const own = this.#heart.own
     try {
       const [[kept] = []] = await this.#connections.ask(
-        `SELECT array_to_json("${this.#settings.schema}".renew_leases($1))`,
-        [textArray(leases)],
+        `SELECT array_to_json("${this.#settings.schema}".renew_leases($1, $2, $3))`,
+        [textArray(leases), own?.mark ?? null, own?.age ?? null],
         Math.ceil(within * USEFUL),
       )
       const those = new Set(typeof kept === 'string' ? (JSON.parse(kept) as string[]) : [])

@@ -14,7 +14,15 @@ type Answer = [
   more: boolean,
   compactable: boolean,
   absent: boolean,
+  made: boolean,
 ]
+
+/** A mark that this process has made. */
+interface OwnMark {
+  readonly mark: string
+  /** How many ms it is at most since it was made. */
+  readonly age: number
+}
 
 /**
  * Beats: says now and then that time goes by, and how much, which is what leases end by. Every process that is connected
@@ -29,6 +37,8 @@ export class Heart {
   #mark: string | undefined
   /** When it has heard of the mark, which was made before. */
   #since = 0
+  /** The last mark that it has made, and when that call was sent: it is no older. */
+  #own: { mark: string; sent: number; wall: number } | undefined
   #period = LONGEST_MS
   #timer: Timer | undefined
   #nextAt = Infinity
@@ -61,18 +71,21 @@ export class Heart {
    */
   async beat(alone = false): Promise<boolean> {
     // What it waits for a connection is not counted, nor is the way of the answer: less than has passed is never too much.
-    const passed = Math.max(0, Math.floor(this.#clock.now() - this.#since))
+    const sent = this.#clock.now()
+    const wall = this.#clock.wall()
+    const passed = Math.max(0, Math.floor(sent - this.#since))
     const [[answer] = []] = await this.#connections.readOnce(`SELECT ${this.#schema}.beat($1, $2, $3, $4)`, [
       this.#mark ?? null,
       this.#mark === undefined ? 0 : passed,
       this.#known(),
       alone,
     ])
-    const [mark, revision, period, more, compactable, absent] = JSON.parse(answer!) as Answer
+    const [mark, revision, period, more, compactable, absent, made] = JSON.parse(answer!) as Answer
     if (mark !== this.#mark) {
       this.#mark = mark
       this.#since = this.#clock.now()
     }
+    if (made) this.#own = { mark, sent, wall }
     this.#period = more ? 0 : period
     this.#told(revision)
     if (compactable && !this.#closed) await this.#compact()
@@ -87,6 +100,17 @@ export class Heart {
   /** There is a lease of this time, in ms: a short one ends by shorter steps. */
   hasten(ttl: number): void {
     this.#schedule(Math.min(this.#period, ttl / 10))
+  }
+
+  /**
+   * The last mark that this process has made: whoever stamps a lease while it is the newest knows by it how far the clock can
+   * have come. Of one that another process has made nobody here knows how old it is.
+   */
+  get own(): OwnMark | undefined {
+    if (!this.#own) return undefined
+    const { mark, sent, wall } = this.#own
+    // The monotonic clock of Linux stands still while the machine is suspended. Too much is never unsafe.
+    return { mark, age: Math.ceil(Math.max(this.#clock.now() - sent, this.#clock.wall() - wall)) }
   }
 
   close(): void {

@@ -61,7 +61,7 @@ CREATE TABLE clock (
   step integer NOT NULL,
   at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 1000);
-INSERT INTO clock (elapsed, step) VALUES (0, 1500);
+INSERT INTO clock (elapsed, step) VALUES (0, 1100);
 COMMENT ON TABLE clock IS 'The time that leases end by: how long clients have been here, by their own monotonic clocks.';
 COMMENT ON COLUMN clock.elapsed IS 'In ms. Never ahead of the time that has really passed.';
 COMMENT ON COLUMN clock.mark IS 'Another one whenever it moves on. Who has seen a mark knows how long that was ago.';

@@ -2,7 +2,8 @@
 export const TIME = /* sql */ `
 -- The clock moves when a client beats that has seen its mark: by how long that was ago on the client's own monotonic
 -- clock, but no further than one step. So whatever the clocks of servers and clients are set to, it is never ahead of the
--- time that has really passed. Who stamps a lease may see the clock just before it moves, that is why the step is added.
+-- time that has really passed. Who stamps a lease may see the clock just before it moves, that is why the step is added;
+-- unless it knows that the mark is no older than that, as it has made the mark itself.
 
 CREATE FUNCTION grant_lease(lease text, ms integer) RETURNS void
 LANGUAGE plpgsql
@@ -15,7 +16,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION renew_leases(renewed text[]) RETURNS text[]
+-- own: the mark that the client has made last, age: how many ms it is at most since then.
+CREATE FUNCTION renew_leases(renewed text[], own uuid, age bigint) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 SET plan_cache_mode = force_generic_plan
@@ -31,7 +33,7 @@ BEGIN
     SELECT id FROM leases WHERE id = ANY (renewed) ORDER BY id FOR NO KEY UPDATE
   ), stamped AS (
     -- One that has waited long sees an old clock, and a later one may have been answered since.
-    UPDATE leases SET due = greatest(due, elapsed + step + ttl)
+    UPDATE leases SET due = greatest(due, elapsed + CASE WHEN mark = own THEN least(age, step) ELSE step END + ttl)
     FROM clock, held WHERE leases.id = held.id RETURNING leases.id
   )
   SELECT array_agg(id) INTO kept FROM stamped;
@@ -41,8 +43,8 @@ $$;
 
 -- seen: a mark, passed: how many ms it is surely since then, known: the last revision that the client has heard of.
 -- alone: whether the time since the last mark counts as the clock of the server has it, if nobody was here for 5 s.
--- Answers as JSON: mark, last revision, ms to the next beat, whether to beat again at once, whether to compact, and whether
--- nobody was here for 5 s before.
+-- Answers as JSON: mark, last revision, ms to the next beat, whether to beat again at once, whether to compact, whether
+-- nobody was here for 5 s before, and whether the mark was made now.
 CREATE FUNCTION beat(seen uuid, passed bigint, known bigint, alone boolean) RETURNS text
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -54,6 +56,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
   at_once CONSTANT integer := 1000;
+  soonest CONSTANT integer := 10;
+  spare CONSTANT integer := 100;
   kept_ms CONSTANT bigint := 300000;
   kept_changes CONSTANT integer := 10000;
   now clock%ROWTYPE;
@@ -65,6 +69,7 @@ DECLARE
   ended text;
   number_ended integer := 0;
   durable boolean := false;
+  made boolean := false;
 BEGIN
   PERFORM begin_change();
   SELECT * INTO now FROM clock;
@@ -91,7 +96,8 @@ BEGIN
         durable := true;
       END LOOP;
       now.mark := gen_random_uuid();
-      UPDATE clock SET elapsed = now.elapsed, mark = now.mark, step = period * 3 / 2, at = clock_timestamp();
+      made := true;
+      UPDATE clock SET elapsed = now.elapsed, mark = now.mark, step = period + spare, at = clock_timestamp();
       IF now.elapsed - store.aging_since >= kept_ms THEN
         UPDATE coordination SET aging = last, aging_since = now.elapsed, compactable = greatest(compactable,
           least(aging, coalesce((SELECT revision - 1 FROM changes ORDER BY revision DESC OFFSET kept_changes - 1 LIMIT 1), 0)));
@@ -106,8 +112,10 @@ BEGIN
       PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
   END IF;
-  RETURN json_build_array(now.mark, last, period, number_ended = at_once,
-    (SELECT EXISTS (SELECT FROM changes WHERE revision <= compactable) FROM coordination), absent)::text;
+  -- A lease that is not renewed ends when it is due, not at the next multiple of the period.
+  RETURN json_build_array(now.mark, last,
+    least(period, greatest(soonest, (SELECT min(due) FROM leases) - now.elapsed + 1)), number_ended = at_once,
+    (SELECT EXISTS (SELECT FROM changes WHERE revision <= compactable) FROM coordination), absent, made)::text;
 END
 $$;
 
