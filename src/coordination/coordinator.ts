@@ -39,8 +39,8 @@ export interface Coordinator extends AsyncDisposable {
    * @param key - 1 to 512 bytes of UTF-8 without NUL
    * @param value - up to 256 KiB of UTF-8
    * @returns the revision, or what was there instead of what was expected; then nothing was changed
-   * @throws `BANYAN_INVALID_KEY`, `BANYAN_VALUE_TOO_LARGE`, `BANYAN_LEASE_LOST`, `BANYAN_COORDINATOR_UNAVAILABLE`,
-   *   `BANYAN_OUTCOME_UNKNOWN`, `BANYAN_COORDINATOR_CLOSED`
+   * @throws `BANYAN_INVALID_KEY`, `BANYAN_INVALID_OPTIONS`, `BANYAN_VALUE_TOO_LARGE`, `BANYAN_LEASE_LOST`,
+   *   `BANYAN_COORDINATOR_UNAVAILABLE`, `BANYAN_OUTCOME_UNKNOWN`, `BANYAN_COORDINATOR_CLOSED`
    */
   put(key: string, value: string, options?: PutOptions): Promise<PutResult>
 

@@ -23,6 +23,7 @@ import { coordinationError, hasCode } from './errors.js'
 import { checkAmong, checkKey, checkPrefix, checkRevision, checkValue } from './keys.js'
 import { Leases } from './leases.js'
 import { patiently } from './patiently.js'
+import { checkDeleteOptions, checkPutOptions, checkWatchOptions } from './request-options.js'
 import { SharedSession } from './session.js'
 
 /** Options of {@link openCoordinator}. */
@@ -90,9 +91,8 @@ export class DriverCoordinator implements Coordinator {
 
   async delete(key: string, options: DeleteOptions = {}): Promise<DeleteResult> {
     checkKey(key)
-    const { expected = 'any' } = options
-    checkExpected(expected)
-    return this.#open().delete(key, expected)
+    checkDeleteOptions(options)
+    return this.#open().delete(key, options.expected ?? 'any')
   }
 
   async lease(ttl: Duration): Promise<Lease> {
@@ -113,6 +113,7 @@ export class DriverCoordinator implements Coordinator {
 
   watch(prefix: string, options: WatchOptions = {}): AsyncIterable<Changes> {
     checkPrefix(prefix)
+    checkWatchOptions(options)
     if (options.after !== undefined) checkRevision('after', options.after)
     const own = new AbortController()
     const { signal } = options
@@ -135,12 +136,13 @@ export class DriverCoordinator implements Coordinator {
   async #put<Result>(
     key: string,
     value: string,
-    { expected = 'any', lease }: PutOptions,
+    options: PutOptions,
     work: (driver: CoordinatorDriver, expected: Expected, lease: string | undefined) => Maybe<Result>,
   ): Promise<Result> {
     checkKey(key)
     checkValue(key, value)
-    checkExpected(expected)
+    checkPutOptions(options)
+    const { expected = 'any', lease } = options
     const driver = this.#open()
     if (lease === undefined || typeof lease === 'string') return work(driver, expected, lease)
     lease.check()
@@ -222,10 +224,6 @@ async function putThenList(
       error,
     )
   }
-}
-
-function checkExpected(expected: Expected): void {
-  if (expected !== 'any' && expected !== 'absent') checkRevision('expected', expected)
 }
 
 function closed(): Error {

@@ -128,7 +128,11 @@ export const keyCases: readonly CoordinatorCase[] = [
       await refuses(coordinator.put('a', '\udc00'), 'BANYAN_INVALID_KEY', 'half a pair')
       await refuses(coordinator.put('a', 'ä'.repeat(131_073)), 'BANYAN_VALUE_TOO_LARGE', 'too large')
       for (const expected of [-1, 1.5, NaN, '1' as 'any'])
-        await refuses(coordinator.put('a', '', { expected }), 'BANYAN_INVALID_KEY', `expected ${expected}`)
+        await refuses(
+          coordinator.put('a', '', { expected }),
+          'BANYAN_INVALID_OPTIONS',
+          `expected ${expected}`,
+        )
     },
   },
   {
