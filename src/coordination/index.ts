@@ -19,7 +19,13 @@ import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
 import type { Coordinator } from './coordinator.js'
 import { DriverCoordinator, type CoordinatorOptions } from './driver-coordinator.js'
 import type { CoordinatorDriver } from './driver.js'
-import { checkFencesOptions, StoredFences, type Fences, type FencesOptions } from './fencing/fences.js'
+import {
+  checkFencesOptions,
+  fencesWait,
+  StoredFences,
+  type Fences,
+  type FencesOptions,
+} from './fencing/fences.js'
 
 /**
  * Opens a coordinator.
@@ -85,7 +91,7 @@ export async function openFences(
   options: FencesOptions = {},
 ): Promise<Fences<unknown>> {
   checkFencesOptions(options)
-  return new StoredFences(await openFenceStore(where, options.runtime, options.migrate), options)
+  return new StoredFences(await openFenceStore(where, { ...options, wait: fencesWait(options) }), options)
 }
 
 export { fencesSchema } from '../drivers/open-fences.js'

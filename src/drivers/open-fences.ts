@@ -8,19 +8,23 @@ import { FENCES_SCHEMA as SQLITE } from './sqlite/fences/schema.js'
  * Opens the fences in a database of an application; their module, and the package it needs, is loaded only then.
  *
  * @param where - `sqlite:./app.db`, `postgres://...`, a `Database` of better-sqlite3, a `Pool` of pg
- * @param migrate - whether to make the table if it is not there
+ * @param options.migrate - whether to make the table if it is not there
+ * @param options.wait - how long transactions of earlier holders are waited for, in ms
  * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_FENCES_UNAVAILABLE`
  */
 export function openFenceStore(
   where: ApplicationPlace,
-  { clock }: Runtime = systemRuntime,
-  migrate = true,
+  {
+    runtime: { clock } = systemRuntime,
+    migrate = true,
+    wait,
+  }: { runtime?: Runtime; migrate?: boolean; wait: number },
 ): Promise<FenceStore<unknown>> {
   return openApplication<FenceStore<unknown>>('a table of fences', where, {
     sqlite: async (place) =>
-      (await import('./sqlite/fences/store.js')).openSqliteFences(place, { clock, migrate }),
+      (await import('./sqlite/fences/store.js')).openSqliteFences(place, { clock, migrate, wait }),
     postgres: async (place) =>
-      (await import('./postgres/fences/store.js')).openPostgresFences(place, { migrate }),
+      (await import('./postgres/fences/store.js')).openPostgresFences(place, { migrate, wait }),
   })
 }
 

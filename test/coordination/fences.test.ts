@@ -210,6 +210,37 @@ describe.each(engines)('fences in $name', ({ name, bench: open }) => {
     await expect(fences.raise(orders(1))).rejects.toMatchObject({ code: 'BANYAN_FENCES_CLOSED' })
   })
 
+  it('say that an earlier holder stands still in its transaction, and let the next pass when it has ended', async () => {
+    const bench = await open()
+    const [one, two] = [
+      await openFences<unknown>(bench.url, { wait: 50 }),
+      await openFences<unknown>(bench.url, { wait: 50 }),
+    ]
+    opened.push(
+      () => one.close(),
+      () => two.close(),
+    )
+    let end = (): void => undefined
+    let begun = (): void => undefined
+    const inside = new Promise<void>((resolve) => (begun = resolve))
+    const still = one.transaction(orders(5), () => {
+      begun()
+      return new Promise<void>((resolve) => (end = resolve))
+    })
+    await inside
+    for (const fences of [one, two])
+      await expect(fences.raise(orders(7))).rejects.toMatchObject({
+        code: 'BANYAN_FENCE_BUSY',
+        message: expect.stringMatching(
+          /earlier holder of "orders", has not ended within 50ms; nothing was done\. .* end /,
+        ) as string,
+      })
+    end()
+    await still
+    await one.raise(orders(7))
+    await expect(two.raise(orders(5))).rejects.toMatchObject(stale(5, 7))
+  })
+
   it('ask the holder first, and refuse what is no claim and no transaction', async () => {
     const bench = await open()
     const fences = await openFences<unknown>(bench.url)
@@ -274,7 +305,44 @@ describe.each(engines)('fences in $name', ({ name, bench: open }) => {
   })
 })
 
+describe('fences in sqlite', () => {
+  it('tell at once who begins a transaction in the work of another one, and what can be done there', async () => {
+    const { url } = await sqliteBench()
+    const fences = await openFences(url as `sqlite:${string}`)
+    opened.push(() => fences.close())
+    await expect(
+      fences.transaction(orders(5), () => fences.raise({ name: 'stock', token: 5 })),
+    ).rejects.toMatchObject({
+      code: 'BANYAN_INVALID_OPTIONS',
+      message: expect.stringContaining('begin it before or behind that') as string,
+    })
+    await fences.transaction(orders(7), (db) => {
+      fences.guard((sql, parameters) => db.all(sql, ...(parameters as number[])), { name: 'stock', token: 7 })
+    })
+    expect(await fences.list()).toMatchObject([
+      { name: 'orders', token: 7 },
+      { name: 'stock', token: 7 },
+    ])
+  })
+})
+
 describe.skipIf(missing)('fences in postgres', () => {
+  it('leave the time that a transaction waits for locks as it was', async () => {
+    const bench = await postgresBench()
+    const fences = await openFences<unknown>(bench.url, { wait: '1m' })
+    const client = await server.connect(bench.url)
+    opened.push(
+      () => client.end(),
+      () => fences.close(),
+    )
+    await client.query('BEGIN')
+    await client.query("SET LOCAL lock_timeout = '7s'")
+    await fences.guard(client, orders(5))
+    const { rows } = await client.query('SHOW lock_timeout')
+    expect(rows).toEqual([{ lock_timeout: '7s' }])
+    await client.query('COMMIT')
+  })
+
   it('make the next holder wait for the transactions of the one before, which go on side by side', async () => {
     const bench = await postgresBench()
     const [one, two, young] = [await bench.session(), await bench.session(), await bench.session()]

@@ -1,4 +1,5 @@
 import type { AsyncTransaction, SyncTransaction } from '../../core/application-transaction.js'
+import { duration, type Duration } from '../../core/duration.js'
 import { andThen, type Maybe } from '../../core/maybe.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
@@ -12,12 +13,18 @@ import type { FenceRow, FenceRows, FenceStore } from './store.js'
 export interface FencesOptions {
   /** Whether to make the table if it is not there. Default true. */
   migrate?: boolean
+  /**
+   * How long to wait for a transaction of an earlier holder that does not end. Default `'30s'`. A `guard` in a transaction of
+   * yours on SQLite waits as long as its connection does instead.
+   */
+  wait?: Duration
   /** Time, chance and telemetry; default the system's. */
   runtime?: Runtime
 }
 
 const OPTIONS: OptionTable<FencesOptions> = {
   migrate: { kind: 'boolean', doc: 'whether to make the table' },
+  wait: { kind: 'duration', min: 1, doc: 'how long to wait for transactions of earlier holders' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
 
@@ -36,7 +43,7 @@ export interface Fences<Db> extends AsyncDisposable {
    * @param transaction - where it is open: a client of pg, a database of better-sqlite3 or node:sqlite, or a function
    *   `(sql, parameters) => result`, as for an outbox
    * @returns at once if the database answers at once
-   * @throws `BANYAN_STALE_TOKEN` ({@link StaleTokenError}): roll the transaction back; what `check` of what is held throws;
+   * @throws `BANYAN_STALE_TOKEN` ({@link StaleTokenError}), `BANYAN_FENCE_BUSY`: roll the transaction back; what `check` of what is held throws;
    *   `BANYAN_INVALID_OPTIONS`, `BANYAN_FENCES_CLOSED`; what the database throws. Under `REPEATABLE READ` a stale transaction
    *   may fail to serialize instead, and is told when it is run again.
    */
@@ -46,7 +53,8 @@ export interface Fences<Db> extends AsyncDisposable {
   /**
    * Works in a guarded transaction of its own, which commits what is done through `db` unless the work throws.
    *
-   * @throws as {@link guard}, and what the work throws; `BANYAN_FENCES_UNAVAILABLE`
+   * @throws as {@link guard}, and what the work throws; `BANYAN_FENCES_UNAVAILABLE`; with SQLite `BANYAN_INVALID_OPTIONS` in the
+   *   work of another transaction of the same fences, for which it would wait for ever
    */
   transaction<Result>(claim: Claim, work: (db: Db) => Result | Promise<Result>): Promise<Result>
 
@@ -77,6 +85,11 @@ export function checkFencesOptions(options: FencesOptions): void {
   checkOptions('openFences', OPTIONS, options)
 }
 
+/** How long transactions of earlier holders are waited for, in ms. */
+export function fencesWait({ wait = '30s' }: FencesOptions): number {
+  return duration(wait, 'wait')
+}
+
 /** Fences over a store. */
 export class StoredFences<Db> implements Fences<Db> {
   readonly #store: FenceStore<Db>
@@ -105,7 +118,7 @@ export class StoredFences<Db> implements Fences<Db> {
 
   async transaction<Result>(claim: Claim, work: (db: Db) => Result | Promise<Result>): Promise<Result> {
     const checked = this.#checked(claim)
-    return this.#store.transact((db, rows) =>
+    return this.#store.transact(checked.name, (db, rows) =>
       andThen<undefined, Result>(this.#pass(rows, checked), () => work(db)),
     )
   }

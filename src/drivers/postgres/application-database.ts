@@ -47,14 +47,16 @@ export class ApplicationDatabase {
    * Makes the tables if they are not there, or says that they are not.
    *
    * @param where - a URL, or a pool of the application, which is not closed
+   * @param wait - how long a statement may wait for others, in ms
    */
   static async open(
     where: string | PostgresPool,
     kind: TableKind,
     migrate: boolean,
+    wait = 0,
   ): Promise<ApplicationDatabase> {
     const isOwn = typeof where === 'string'
-    const opened = new ApplicationDatabase(isOwn ? await connected(where, kind) : where, isOwn, kind)
+    const opened = new ApplicationDatabase(isOwn ? await connected(where, kind, wait) : where, isOwn, kind)
     try {
       await opened.#prepare(migrate)
     } catch (error) {
@@ -164,14 +166,14 @@ export class ApplicationDatabase {
   }
 }
 
-async function connected(url: string, { table }: TableKind): Promise<PostgresPool> {
+async function connected(url: string, { table }: TableKind, wait: number): Promise<PostgresPool> {
   const { default: pg } = await import('pg')
   const pool = new pg.Pool({
     connectionString: url,
     max: CONNECTIONS,
     application_name: table.replace('_', ' '),
     keepAlive: true,
-    query_timeout: ANSWER_MS,
+    query_timeout: ANSWER_MS + wait,
   })
   // A connection that is lost while nobody uses it is replaced by the next that is needed.
   pool.on('error', () => undefined)

@@ -59,6 +59,13 @@ export function isReadOnly(error: unknown): boolean {
   return sqlState(error) === READ_ONLY
 }
 
+/** Whether somebody has kept a lock for longer than is waited for; query builders wrap what `pg` has thrown. */
+export function isLockTimeout(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause)
+    if (sqlState(each) === LOCK_NOT_AVAILABLE) return true
+  return false
+}
+
 /** Whether it is about what was asked: another commit of the same group may do better. */
 export function isUnfit(error: unknown): boolean {
   return UNFIT.test(sqlState(error) ?? '')

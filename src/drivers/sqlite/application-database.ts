@@ -34,13 +34,13 @@ export class ApplicationDatabase {
   readonly file: string
   readonly database: SQLite.Database
   readonly #kind: TableKind
-  readonly #clock: Clock
+  readonly clock: Clock
   readonly #sqlite: typeof SQLite
 
   private constructor(file: string, sqlite: typeof SQLite, kind: TableKind, clock: Clock) {
     this.file = file
     this.#kind = kind
-    this.#clock = clock
+    this.clock = clock
     this.#sqlite = sqlite
     mkdirSync(dirname(file), { recursive: true })
     // Waiting inside SQLite would stop the process.
@@ -84,17 +84,21 @@ export class ApplicationDatabase {
     return this.patiently(() => this.database.transaction(work).immediate())
   }
 
-  /** Tries again, without stopping the process, while others have the file locked. */
-  async patiently<Result>(work: () => Result): Promise<Result> {
-    const deadline = this.#clock.now() + PATIENCE_MS
+  /**
+   * Tries again, without stopping the process, while others have the file locked.
+   *
+   * @param until - by the clock, in ms; default in 5 s
+   */
+  async patiently<Result>(work: () => Result, until?: number): Promise<Result> {
+    const deadline = until ?? this.clock.now() + PATIENCE_MS
     for (let tries = 1; ; tries++) {
       if (!this.database.open) throw new BanyanError(this.#kind.codes.closed, `${this.#kind.name} is closed`)
       try {
         return work()
       } catch (error) {
-        if (!isBusy(error) || this.#clock.now() >= deadline) throw this.errorOf(error)
+        if (!isBusy(error) || this.clock.now() >= deadline) throw this.errorOf(error)
       }
-      if (tries % TRIES === 0) await sleep(this.#clock, RETRY_MS)
+      if (tries % TRIES === 0) await sleep(this.clock, RETRY_MS)
       else await new Promise((resolve) => setImmediate(resolve))
     }
   }

@@ -1,13 +1,28 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Database } from 'better-sqlite3'
+import { sleep } from '../../core/clock.js'
+import { BanyanError } from '../../core/errors.js'
 import { isPromise, type Maybe } from '../../core/maybe.js'
 import type { ApplicationDatabase } from './application-database.js'
+import { isBusy } from './faults.js'
 import { Connection, TransactionTables, type SqliteTables } from './read-models/tables.js'
+
+/** What is done in a transaction. */
+type Work<Result> = (db: SqliteTables, database: Database) => Maybe<Result>
+
+/** How long a transaction waits until it can begin, in ms, and what is thrown then. */
+export interface Patience {
+  readonly wait: number
+  readonly late: (cause?: unknown) => Error
+}
 
 /** Transactions on our own connection to the file of an application, one after another: they may wait in the middle. */
 export class OwnTransactions {
   readonly #database: ApplicationDatabase
   readonly #connection: Connection
-  /** The transaction before has ended. */
+  /** In whose work something runs. */
+  readonly #inside = new AsyncLocalStorage<{ isOpen: boolean }>()
+  /** The transactions before have ended. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(database: ApplicationDatabase) {
@@ -17,10 +32,27 @@ export class OwnTransactions {
     this.#connection = new Connection(database.database)
   }
 
-  /** Commits what is done through `db`, unless the work throws. */
-  run<Result>(work: (db: SqliteTables, database: Database) => Maybe<Result>): Promise<Result> {
-    const result = this.#turn.then(() => this.#run(work))
-    this.#turn = result.catch(() => undefined)
+  /**
+   * Commits what is done through `db`, unless the work throws.
+   *
+   * @param patience - default: those before are waited for without a limit, others that have the file for 5 s
+   * @throws `BANYAN_INVALID_OPTIONS` in the work of another one
+   */
+  async run<Result>(work: Work<Result>, patience?: Patience): Promise<Result> {
+    if (this.#inside.getStore()?.isOpen)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `a transaction in ${this.#database.file} was begun in the work of another one, which would wait for it for ever, and it for that one: ` +
+          'begin it before or behind that, or use what that work was given',
+      )
+    const { clock } = this.#database
+    const until = patience && clock.now() + patience.wait
+    const before = this.#turn
+    const result = (patience ? inTime(before, clock, patience) : before).then(() =>
+      this.#run(work, until, patience),
+    )
+    // One that was late has not waited for those before it to the end.
+    this.#turn = Promise.allSettled([before, result])
     return result
   }
 
@@ -29,20 +61,50 @@ export class OwnTransactions {
     this.#database.close()
   }
 
-  async #run<Result>(work: (db: SqliteTables, database: Database) => Maybe<Result>): Promise<Result> {
+  async #run<Result>(
+    work: Work<Result>,
+    until: number | undefined,
+    patience: Patience | undefined,
+  ): Promise<Result> {
     const { database } = this.#database
-    await this.#database.patiently(() => database.exec('BEGIN IMMEDIATE'))
+    await this.#begin(until, patience)
     const tables = new TransactionTables(this.#connection)
+    const inside = { isOpen: true }
     try {
-      const answer = work(tables, database)
+      const answer = this.#inside.run(inside, () => work(tables, database))
       const result = isPromise(answer) ? await answer : answer
       database.exec('COMMIT')
       return result
     } catch (error) {
       throw this.#database.errorOf(error)
     } finally {
+      inside.isOpen = false
       tables.end()
       if (database.open && database.inTransaction) database.exec('ROLLBACK')
     }
   }
+
+  async #begin(until: number | undefined, patience: Patience | undefined): Promise<void> {
+    try {
+      await this.#database.patiently(() => this.#database.database.exec('BEGIN IMMEDIATE'), until)
+    } catch (error) {
+      const { cause } = error as Error
+      throw patience && isBusy(cause) ? patience.late(cause) : error
+    }
+  }
+}
+
+async function inTime(
+  before: Promise<unknown>,
+  clock: ApplicationDatabase['clock'],
+  { wait, late }: Patience,
+): Promise<void> {
+  const waiting = new AbortController()
+  const passed = sleep(clock, wait, waiting.signal).then(
+    () => true,
+    () => false,
+  )
+  const isLate = await Promise.race([before.then(() => false), passed])
+  waiting.abort()
+  if (isLate) throw late()
 }

@@ -1,6 +1,11 @@
 import { andThen, type Maybe } from '../../../core/maybe.js'
 import type { Clock } from '../../../core/clock.js'
-import type { FenceRow, FenceRows, FenceStore } from '../../../coordination/fencing/store.js'
+import {
+  fenceBusy,
+  type FenceRow,
+  type FenceRows,
+  type FenceStore,
+} from '../../../coordination/fencing/store.js'
 import { ApplicationDatabase } from '../application-database.js'
 import { runIn, type Run } from '../application-transaction.js'
 import { OwnTransactions } from '../own-transactions.js'
@@ -21,18 +26,22 @@ const KIND = {
  * Opens the fences in a SQLite file.
  *
  * @param where - a file, made if it is not there, or a database that is open, whose file is opened again
+ * @param context.wait - how long transactions of earlier holders are waited for, in ms
  */
 export async function openSqliteFences(
   where: string | SqliteHandle,
-  context: { clock: Clock; migrate: boolean },
+  { wait, ...context }: { clock: Clock; migrate: boolean; wait: number },
 ): Promise<FenceStore<SqliteTables>> {
-  return new SqliteFences(await ApplicationDatabase.open(where, KIND, context))
+  return new SqliteFences(await ApplicationDatabase.open(where, KIND, context), wait)
 }
 
 class SqliteFences implements FenceStore<SqliteTables> {
   readonly #transactions: OwnTransactions
 
-  constructor(database: ApplicationDatabase) {
+  readonly #wait: number
+
+  constructor(database: ApplicationDatabase, wait: number) {
+    this.#wait = wait
     this.#transactions = new OwnTransactions(database)
   }
 
@@ -40,8 +49,15 @@ class SqliteFences implements FenceStore<SqliteTables> {
     return rowsIn(runIn(transaction, 'guard'))
   }
 
-  transact<Result>(work: (db: SqliteTables, rows: FenceRows) => Maybe<Result>): Promise<Result> {
-    return this.#transactions.run((db, database) => work(db, rowsIn(runIn(database, 'guard'))))
+  transact<Result>(
+    name: string,
+    work: (db: SqliteTables, rows: FenceRows) => Maybe<Result>,
+  ): Promise<Result> {
+    const wait = this.#wait
+    return this.#transactions.run((db, database) => work(db, rowsIn(runIn(database, 'guard'))), {
+      wait,
+      late: (cause) => fenceBusy(name, { wait, advice: ADVICE, cause }),
+    })
   }
 
   list(): Promise<readonly FenceRow[]> {
@@ -60,6 +76,9 @@ class SqliteFences implements FenceStore<SqliteTables> {
     return this.#transactions.close()
   }
 }
+
+const ADVICE =
+  'SQLite has one writer at a time, so it may be any transaction that writes to the file: end the process that has it open'
 
 function rowsIn(run: Run): FenceRows {
   return {
