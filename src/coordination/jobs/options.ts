@@ -21,7 +21,7 @@ export interface JobOptions {
   timeZone?: string
   /** Instead of `cron`: runs at equal distances, of at least a second. */
   every?: Duration
-  /** One of the times of `every`, past or future: ms since the epoch, or a date as `2026-01-05T06:00:00Z`. Default: the epoch. */
+  /** One of the times of `every`, past or future: ms since the epoch, or a date as `2026-01-05T06:00:00Z`, in UTC unless it says otherwise. Default: the epoch. */
   anchor?: number | string
   /** What it does. It has failed if this throws, or rejects. */
   run: (run: JobContext) => unknown
@@ -30,7 +30,7 @@ export interface JobOptions {
    * runs once for each, one after the other, oldest first; `skip` runs for none that is later than `startWithin`.
    */
   missed?: 'skip' | 'last' | 'all'
-  /** How late a run may start, behind which its time is missed for good. Default: no limit; with `missed: 'skip'` `'1m'`. */
+  /** How late a run may start, at least 1 s, behind which its time is missed for good. Default: no limit; with `missed: 'skip'` `'1m'`. */
   startWithin?: Duration
   /**
    * What becomes of times that come while a run is not over: `skip` (default) passes over them, `last` runs once more when it is
@@ -75,7 +75,7 @@ const JOB: OptionTable<JobOptions> = {
     values: ['skip', 'last', 'all'],
     doc: 'what becomes of times nobody could start',
   },
-  startWithin: { kind: 'duration', doc: 'how late a run may start' },
+  startWithin: { kind: 'duration', min: 1000, doc: 'how late a run may start' },
   overlap: { kind: 'choice', values: ['skip', 'last', 'all'], doc: 'what becomes of times during a run' },
   limit: { kind: 'number', min: 1, max: 1000, integer: true, doc: 'how many times may wait' },
   timeout: { kind: 'duration', min: 1, doc: 'how long a run may take' },
@@ -199,7 +199,20 @@ function planOf(options: JobOptions, refuse: (problem: string) => BanyanError): 
   }
   if (every === undefined) throw refuse('nothing says when it runs; give it cron, or every')
   if (timeZone !== undefined) throw refuse('timeZone is for cron; distances are the same everywhere')
-  const from = typeof anchor === 'number' ? anchor : Date.parse(anchor)
-  if (!Number.isFinite(from)) throw refuse(`anchor must be a date, got ${JSON.stringify(anchor)}`)
+  const from = typeof anchor === 'number' ? anchor : dateOf(anchor)
+  if (!Number.isFinite(from))
+    throw refuse(`anchor must be a date as 2026-01-05T06:00:00Z, got ${JSON.stringify(anchor)}`)
   return { every: duration(every, 'every'), anchor: from, jitter }
+}
+
+/** Ends with its distance from UTC. */
+const ZONED = /(?:z|[+-]\d{2}(?::?\d{2})?)$/i
+/** As ISO 8601 says, with or without a time. */
+const DATE = /^[+-]?\d{4,6}(?:-\d{2}){0,2}(?:[t ](.*))?$/i
+
+/** A date in ms, NaN for none: the same on all machines, wherever their clocks hang. */
+function dateOf(text: string): number {
+  const [isDate, time] = DATE.exec(text) ?? []
+  if (isDate === undefined) return NaN
+  return Date.parse(time === undefined || ZONED.test(time) ? text : `${text}Z`)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MINUTE, newCluster } from '../../../test/support/jobs.js'
-import { pauseJob, resumeJob, scheduleJobs, type JobOptions } from './index.js'
+import { pauseJob, readJobs, resumeJob, scheduleJobs, type JobOptions } from './index.js'
 
 describe('a plan', () => {
   it('that is brought later takes the place of the one before, on all nodes', async () => {
@@ -65,6 +65,8 @@ describe('a plan', () => {
     [{ cron: '0 0 0 * * *' }, 'six fields'],
     [{ every: '0.5s' }, 'every must be'],
     [{ every: '1d', anchor: 'Monday' }, 'anchor must be a date'],
+    [{ every: '1d', anchor: 'Jan 5 2026' }, 'anchor must be a date'],
+    [{ every: '1d', startWithin: 0 }, 'startWithin must be'],
     [{ every: '1d', missed: 'all', overlap: 'last' }, 'would drop what waits'],
     [{ every: '1d', missed: 'skip', overlap: 'all' }, 'say with startWithin'],
     [{ every: '1d', missed: 'skip', overlap: 'last' }, 'say with startWithin'],
@@ -79,6 +81,27 @@ describe('a plan', () => {
         message: expect.stringContaining(problem) as string,
       }),
     )
+  })
+
+  it.each([
+    '2026-01-05T06:00:00Z',
+    '2026-01-05T06:00:00',
+    '2026-01-05 06:00',
+    '2026-01-05T08:00+02:00',
+    Date.UTC(2026, 0, 5, 6),
+  ])('has the same times wherever the clock of a machine hangs: from %s on', async (anchor) => {
+    const { TZ } = process.env
+    process.env['TZ'] = 'America/New_York'
+    try {
+      const cluster = newCluster()
+      await cluster.node('n', { every: '1d', anchor })
+      expect((await readJobs(cluster.coordinator()))[0]!.when).toBe(
+        'every 1d from 2026-01-05T06:00:00.000Z on',
+      )
+    } finally {
+      if (TZ === undefined) delete process.env['TZ']
+      else process.env['TZ'] = TZ
+    }
   })
 
   it('is refused if the name of its job cannot be part of a key', () => {
