@@ -35,6 +35,7 @@ const COLUMNS: Column[] = [
 const STATE_COLOURS = {
   scheduled: 'green',
   running: 'cyan',
+  overrunning: 'red',
   lost: 'red',
   overdue: 'red',
   paused: 'yellow',
@@ -42,7 +43,7 @@ const STATE_COLOURS = {
 
 function row(job: JobStatus, now: number): string[] {
   const { name, state, when, next, running, last, asked } = job
-  const isAsked = asked && state !== 'running' ? ', asked for' : ''
+  const isAsked = asked && state !== 'running' && state !== 'overrunning' ? ', asked for' : ''
   return [
     nameText(name),
     `${paint(STATE_COLOURS[state], state)}${isAsked}`,

@@ -19,7 +19,13 @@ export interface ExecutionContext {
   readonly stopped: AbortSignal
   readonly taken: AbortSignal
   readonly clock: Runtime['clock']
+  /** It was told to end, by its timeout or as its lease is lost, and goes on for that many ms by now. */
+  readonly goesOn: (since: number, reason: unknown) => void
 }
+
+/** How long a run that was told to end may take for that, until it is said that it goes on; each time twice as long. */
+const GRACE_MS = 5000
+const LONGEST_GRACE_MS = 3_600_000
 
 const ERROR_LENGTH = 500
 
@@ -33,13 +39,22 @@ export async function execute(
   name: string,
   { run: work, timeout = Infinity }: JobSettings,
   { scheduledFor, attempt, token }: JobRun,
-  { lease, stopped, taken, clock }: ExecutionContext,
+  { lease, stopped, taken, clock, goesOn }: ExecutionContext,
 ): Promise<Ending> {
   const ending = new AbortController()
   let told: JobOutcome | undefined
+  let reminder: Timer | undefined
+  const remind = (wait: number, since = clock.now()): void => {
+    reminder = clock.schedule(clock.now() + wait, () => {
+      goesOn(clock.now() - since, ending.signal.reason)
+      remind(Math.min(2 * wait, LONGEST_GRACE_MS), since)
+    })
+  }
   const tell = (outcome: JobOutcome, reason: unknown): void => {
     if (told) return
     told = outcome
+    // Who closes the scheduler is told by that.
+    if (outcome !== 'interrupted') remind(GRACE_MS)
     ending.abort(reason)
   }
   const lost = (): void => tell('lost', lease.signal.reason)
@@ -76,6 +91,7 @@ export async function execute(
     failure = error
   } finally {
     timer?.cancel()
+    reminder?.cancel()
     lease.signal.removeEventListener('abort', lost)
     taken.removeEventListener('abort', deprived)
     stopped.removeEventListener('abort', interrupted)

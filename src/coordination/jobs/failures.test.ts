@@ -11,7 +11,7 @@ import {
 } from '../../../test/support/jobs.js'
 import { wrapDriver } from '../../testing/coordination/kit.js'
 import { coordinationError } from '../errors.js'
-import { readJob, scheduleJobs, type JobOptions } from './index.js'
+import { readJob, readJobs, scheduleJobs, type JobOptions } from './index.js'
 
 describe('a run', () => {
   it('that fails is not tried again, and the job goes on', async () => {
@@ -71,8 +71,23 @@ describe('a run', () => {
           await cluster.sleep(90 * SECOND)
         },
       })
-    await cluster.runtime.clock.advance('3m')
-    await cluster.runtime.clock.advance('1s')
+    const states: string[] = []
+    for (const wait of ['65s', '9s', '80s', '27s'] as const) {
+      await cluster.runtime.clock.advance(wait)
+      states.push((await readJobs(cluster.coordinator()))[0]!.state)
+    }
+    expect(states).toEqual(['running', 'running', 'overrunning', 'running'])
+    const goesOn = cluster.logged.filter((line) => line.includes('goes on'))
+    expect(goesOn.map((line) => / (\S+) ago and goes on/.exec(line)?.[1])).toEqual([
+      '5s',
+      '15s',
+      '35s',
+      '1.3m',
+    ])
+    expect(goesOn[0]).toBe(
+      'warn: job report: the run for 2026-01-01T00:01:00.000Z was told to end 5s ago and goes on: ' +
+        'BanyanError: the run of report took longer than 10s',
+    )
     expect(told - cluster.runs[0]!.at).toBe(10 * SECOND)
     expect(cluster.minutes).toEqual([1, 3])
     const [run] = (await readJob(cluster.coordinator(), 'report')).history

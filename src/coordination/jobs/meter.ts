@@ -10,12 +10,14 @@ import type { EndedJobRun, JobCounts, JobRun } from './record.js'
  * | `banyan.job.duration` | s | runs that have ended, and how long they took, by `banyan.job.outcome`: `succeeded`, `failed`, `timeout`, `interrupted`, `lost` |
  * | `banyan.job.delay` | s | from the time a run is for to its start |
  * | `banyan.job.passed` | `{run}` | times for which there is no run, by `banyan.job.reason`: `missed`, `overlapped` |
+ * | `banyan.job.overruns` | `{run}` | runs that were told to end, by their timeout or as their lease was lost, and went on for more than 5 s |
  * | `banyan.job.running` | `{run}` | runs that are under way in this process |
  */
 export class JobMeter {
   readonly #duration: Histogram
   readonly #delay: Histogram
   readonly #passed: Counter
+  readonly #overruns: Counter
   readonly #stop: () => void
   readonly #attributes: { readonly 'banyan.job': string }
 
@@ -34,6 +36,10 @@ export class JobMeter {
       description: 'Times of jobs for which there is no run.',
       unit: '{run}',
     })
+    this.#overruns = telemetry.counter('banyan.job.overruns', {
+      description: 'Runs of jobs that were told to end and went on.',
+      unit: '{run}',
+    })
     this.#stop = telemetry.gauge(
       'banyan.job.running',
       { description: 'Runs of jobs that are under way in this process.', unit: '{run}', attributes },
@@ -48,6 +54,11 @@ export class JobMeter {
   ended({ started, ended, outcome }: EndedJobRun): void {
     const seconds = Math.max(0, ended - started) / 1000
     this.#duration.record(seconds, { ...this.#attributes, 'banyan.job.outcome': outcome })
+  }
+
+  /** A run was told to end a while ago, and has not. */
+  overruns(): void {
+    this.#overruns.add(1, this.#attributes)
   }
 
   /** What this process has decided with one change of the record. */

@@ -15,9 +15,9 @@ import { dueAt } from './transitions.js'
 
 /**
  * What a job is doing. `overdue`: it should have been started a minute ago, so that nobody seems to run it. `lost`: who ran it is
- * gone, and nobody has found that yet.
+ * gone, and nobody has found that yet. `overrunning`: its run was told to end by its `timeout`, and goes on.
  */
-export type JobState = 'scheduled' | 'running' | 'lost' | 'overdue' | 'paused'
+export type JobState = 'scheduled' | 'running' | 'overrunning' | 'lost' | 'overdue' | 'paused'
 
 /** A job, as its keys say. All times in ms since the epoch. */
 export interface JobStatus {
@@ -44,6 +44,8 @@ export interface JobStatus {
 
 /** How late a run has to be until nobody seems to run the job, in ms. */
 const OVERDUE_MS = 60_000
+/** How long behind its timeout a run may take to end, in ms. */
+const ENDING_MS = 5000
 
 /** All jobs that anybody has scheduled, by name. */
 export async function readJobs(coordinator: Coordinator): Promise<readonly JobStatus[]> {
@@ -90,7 +92,10 @@ function statusOf(name: string, record: JobRecord, isRunning: boolean, now: numb
   const { plan, version, registered, running, last, waiting, retry, asked, paused, counts } = record
   const due = dueAt(record, new Timetable(name, plan))
   const state = (): JobState => {
-    if (running) return isRunning ? 'running' : 'lost'
+    if (running) {
+      if (!isRunning) return 'lost'
+      return now > (running.until ?? Infinity) + ENDING_MS ? 'overrunning' : 'running'
+    }
     if (paused) return 'paused'
     return due !== 0 && due < now - OVERDUE_MS ? 'overdue' : 'scheduled'
   }

@@ -19,6 +19,8 @@ export interface JobRun {
   readonly holder: string
   /** When it was started, by that one's clock. */
   readonly started: number
+  /** When its `timeout` has passed, by that one's clock; undefined without one. */
+  readonly until?: number
   /** It was asked for, see `triggerJob`. */
   readonly asked?: boolean
 }

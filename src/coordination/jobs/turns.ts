@@ -1,3 +1,4 @@
+import { formatDuration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Coordinator, Entry, Lease } from '../coordinator.js'
 import { execute } from './execution.js'
@@ -108,7 +109,7 @@ export class Turns {
   /** Decides what is to be run, and says so in the record, before anything is done. */
   async #claim(token: number, lease: Lease): Promise<JobRun | undefined> {
     const { coordinator, holder, closing, ended } = this.#around
-    const { rules } = this.#job
+    const { rules, timeout } = this.#job
     let lost: EndedJobRun | undefined
     const changed = await changeRecord(
       coordinator,
@@ -124,7 +125,8 @@ export class Turns {
         lost = record.running && free.last
         const { record: next, run } = decide(free, now, times, rules)
         if (closing.aborted) return free
-        return run ? claim(next, { ...run, token, holder, started: now }) : next
+        const until = timeout === undefined ? {} : { until: now + timeout }
+        return run ? claim(next, { ...run, token, holder, started: now, ...until }) : next
       },
       ended,
     )
@@ -148,12 +150,21 @@ export class Turns {
       attributes: { 'banyan.job': this.#name, 'banyan.job.attempt': run.attempt },
     })
     const taken = new AbortController()
+    let overruns = false
     this.#taken = taken
     const { outcome, error } = await execute(this.#name, this.#job, run, {
       lease,
       stopped,
       taken: taken.signal,
       clock,
+      goesOn: (since, reason) => {
+        if (!overruns) this.#known.meter.overruns()
+        overruns = true
+        this.#known.log(
+          'warn',
+          `the run ${describeRun(run)} was told to end ${formatDuration(since)} ago and goes on: ${String(reason)}`,
+        )
+      },
     })
     this.#taken = undefined
     if (outcome !== 'succeeded') span?.fail(outcome, error)
