@@ -1,5 +1,5 @@
 import { BanyanError } from '../core/errors.js'
-import { suggest } from '../core/suggest.js'
+import { checkOptionNames } from '../core/options.js'
 import type { DeleteOptions, Expected, PutOptions, WatchOptions } from './coordinator.js'
 
 const PUT: readonly string[] = ['expected', 'lease'] satisfies (keyof PutOptions)[]
@@ -8,39 +8,30 @@ const WATCH: readonly string[] = ['after', 'signal'] satisfies (keyof WatchOptio
 
 /** @throws `BANYAN_INVALID_OPTIONS`: what is misspelled would be a write without a condition */
 export function checkPutOptions(options: PutOptions): void {
-  checkNames('put', PUT, options)
+  checkOptionNames('put', PUT, options)
   checkExpected('put', options)
 }
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function checkDeleteOptions(options: DeleteOptions): void {
-  checkNames('delete', DELETE, options)
+  checkOptionNames('delete', DELETE, options)
   checkExpected('delete', options)
 }
 
 /** @throws `BANYAN_INVALID_OPTIONS` for what is no option */
 export function checkWatchOptions(options: WatchOptions): void {
-  checkNames('watch', WATCH, options)
+  checkOptionNames('watch', WATCH, options)
 }
 
-/** Instead of `checkOptions`, as every request comes by here. */
-function checkNames(owner: string, known: readonly string[], options: object): void {
-  if (typeof options !== 'object' || (options as object | null) === null)
-    throw invalid(`${owner}: must be an object of options, got ${show(options)}`)
-  for (const name in options) {
-    if (known.includes(name)) continue
-    const near = suggest(name, known)
-    throw invalid(`${owner}: ${name} is not an option${near ? `, did you mean \`${near}\`?` : ''}`)
-  }
-}
-
-function checkExpected(owner: string, options: { expected?: Expected }): void {
+/** @throws `BANYAN_INVALID_OPTIONS` */
+export function checkExpected(owner: string, options: { expected?: Expected }): void {
   const { expected } = options
   if (expected === 'absent' || expected === 'any') return
   // Given and undefined is most likely the revision of what is not there: to take it for `any` would overwrite what comes there.
   const isFine = expected === undefined ? !('expected' in options) : isRevision(expected)
   if (!isFine)
-    throw invalid(
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
       `${owner}: expected must be 'any', 'absent', or a revision, which is a whole number of at least 0; got ${show(expected)}`,
     )
 }
@@ -51,8 +42,4 @@ function isRevision(value: number): boolean {
 
 function show(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value) : String(value)
-}
-
-function invalid(message: string): Error {
-  return new BanyanError('BANYAN_INVALID_OPTIONS', message)
 }

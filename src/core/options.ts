@@ -45,6 +45,22 @@ export function checkOptions<Options>(owner: string, table: OptionTable<Options>
   throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: ${list.join('; ')}`)
 }
 
+/**
+ * Checks that options have no unknown name: for hot paths, where their values are looked at otherwise.
+ *
+ * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`
+ */
+export function checkOptionNames(owner: string, known: readonly string[], given: object): void {
+  if (typeof given !== 'object' || (given as object | null) === null)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `${owner}: must be an object of options, got ${show(given)}`,
+    )
+  for (const name in given)
+    if (!known.includes(name))
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: ${name} ${unknownName(name, known)}`)
+}
+
 /** Every problem of `given` under `table`; none means that it is fine. */
 export function findProblems(table: OptionKinds, given: unknown): OptionProblem[] {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
@@ -54,8 +70,7 @@ export function findProblems(table: OptionKinds, given: unknown): OptionProblem[
   for (const [name, value] of Object.entries(given)) {
     const kind = Object.hasOwn(table, name) ? table[name] : undefined
     if (kind === undefined) {
-      const near = suggest(name, Object.keys(table))
-      problems.push({ path: [name], message: `is not an option${near ? `, did you mean \`${near}\`?` : ''}` })
+      problems.push({ path: [name], message: unknownName(name, Object.keys(table)) })
     } else if (value !== undefined) {
       for (const problem of findValueProblems(kind, value)) {
         problems.push({ path: [name, ...problem.path], message: problem.message })
@@ -63,6 +78,11 @@ export function findProblems(table: OptionKinds, given: unknown): OptionProblem[
     }
   }
   return problems
+}
+
+function unknownName(name: string, known: readonly string[]): string {
+  const near = suggest(name, known)
+  return `is not an option${near ? `, did you mean \`${near}\`?` : ''}`
 }
 
 function findValueProblems(kind: OptionKind, value: unknown): OptionProblem[] {

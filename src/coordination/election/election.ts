@@ -1,5 +1,6 @@
 import { backoffWait } from '../../core/backoff.js'
 import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import { Observers, type Unsubscribe } from '../../core/observers.js'
 import type { Coordinator, Session } from '../coordinator.js'
 import { coordinationError, hasCode } from '../errors.js'
@@ -45,11 +46,15 @@ export interface Election extends AsyncDisposable {
    *
    * @returns as {@link resign}. That candidate comes first then; if it has gone or hangs meanwhile, another leads
    * @param options.to - the `holder` of the candidate; default who is next. In the algorithm `line` nobody else can be
-   * @throws `BANYAN_NOT_LEADER`, `BANYAN_NO_CANDIDATE`
+   * @throws `BANYAN_NOT_LEADER`, `BANYAN_NO_CANDIDATE`, `BANYAN_INVALID_OPTIONS`
    */
   handOver(options?: { to?: string }): Promise<void>
   /** Takes part no longer. Resolves when the work of the leader has ended and others know; for that work itself at once. */
   close(): Promise<void>
+}
+
+const HAND_OVER: OptionTable<{ to?: string }> = {
+  to: { kind: 'string', doc: 'the `holder` of the candidate that shall lead' },
 }
 
 /**
@@ -135,7 +140,9 @@ class RunningElection implements Election {
     await this.#leading?.ended()
   }
 
-  async handOver({ to }: { to?: string } = {}): Promise<void> {
+  async handOver(options: { to?: string } = {}): Promise<void> {
+    checkOptions('handOver', HAND_OVER, options)
+    const { to } = options
     const leading = this.#leading
     if (!leading?.term.held)
       throw coordinationError('BANYAN_NOT_LEADER', `${JSON.stringify(this.name)} is not led from here`)

@@ -1,9 +1,15 @@
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Coordinator } from '../coordinator.js'
 import { coordinationError, hasCode } from '../errors.js'
 import { thisHolder } from '../holder.js'
 import { endingWith } from '../line/member.js'
 import { electionKeys } from './keys.js'
 import { pictureOf, publicLeader, type Leader, type LeaderKey } from './picture.js'
+
+const REQUEST: OptionTable<{ to?: string; by?: string }> = {
+  to: { kind: 'string', doc: 'the `holder` of the candidate that shall lead' },
+  by: { kind: 'string', doc: 'who asks' },
+}
 
 /**
  * Asks who leads to hand over, for operators: its signal aborts, and when its work has ended another leads.
@@ -13,13 +19,14 @@ import { pictureOf, publicLeader, type Leader, type LeaderKey } from './picture.
  * @param options.by - who asks; default `host:pid`
  * @returns who was asked; `observeElection` tells what becomes of it
  * @throws `BANYAN_NOT_LEADER` if nobody leads who could be asked, `BANYAN_NO_CANDIDATE` if that candidate, or any, is not there,
- *   or its turn is not next
+ *   or its turn is not next; `BANYAN_INVALID_OPTIONS`
  */
 export async function requestHandOver(
   coordinator: Coordinator,
   name: string,
   options: { to?: string; by?: string } = {},
 ): Promise<Leader> {
+  checkOptions('requestHandOver', REQUEST, options)
   const { to, by = thisHolder() } = options
   return publicLeader(await askForHandOver(coordinator, name, { token: undefined, to, by }))
 }

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { BanyanError } from '../../core/errors.js'
+import { checkOptionNames } from '../../core/options.js'
 
 /** What the holder of something has: `Held` of a lock, a term of an election. */
 export interface Holding {
@@ -28,6 +29,7 @@ export interface CheckedClaim {
   readonly check: () => void
 }
 
+const CLAIM: readonly string[] = ['name', 'token'] satisfies (keyof Claim)[]
 /** Of the name of a fence, in UTF-8. */
 const MAX_BYTES = 255
 /** Half of a surrogate pair, or NUL. */
@@ -37,6 +39,7 @@ const NO_TEXT = /\0|\p{Surrogate}/u
 export function claimOf(claim: Claim): CheckedClaim {
   if (typeof claim !== 'object' || (claim as Claim | null) === null)
     throw invalid(`a fence needs { name, token }, got ${show(claim)}`)
+  checkOptionNames('a fence', CLAIM, claim)
   const { name, token } = claim
   checkFenceName(name)
   return claimUnder(name, token)
@@ -53,7 +56,11 @@ export function claimUnder(name: string, token: Claim['token']): CheckedClaim {
     throw invalid(
       `the token of the fence ${JSON.stringify(name)} must be a whole number of at least 1, or what is held, got ${show(number)}`,
     )
-  const holding = typeof token === 'object' && typeof token.check === 'function' ? token : undefined
+  const holding = typeof token === 'object' && token.check !== undefined ? token : undefined
+  if (holding && typeof holding.check !== 'function')
+    throw invalid(
+      `\`check\` of what is held with the token of the fence ${JSON.stringify(name)} must be a function`,
+    )
   return {
     name,
     token: number as number,

@@ -3,6 +3,7 @@ import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Coordinator, Entry, Expected } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
 import { KEYSPACE, segment } from '../keyspace.js'
+import { checkExpected } from '../request-options.js'
 import { claimOf, claimUnder, type Claim, type Holding } from './claim.js'
 import { StaleTokenError } from './stale-token.js'
 
@@ -67,6 +68,7 @@ export async function fencedPut(
   options: FencedPutOptions,
 ): Promise<FencedPutResult> {
   checkOptions('fencedPut', OPTIONS, options)
+  checkExpected('fencedPut', options)
   const { expected = 'any' } = options
   const claim = claimUnder(key, options.token)
   for (;;) {

@@ -1,3 +1,4 @@
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Coordinator } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
 import { thisHolder } from '../holder.js'
@@ -13,6 +14,10 @@ export interface JobOperatorOptions {
   by?: string
 }
 
+const OPTIONS: OptionTable<JobOperatorOptions> = {
+  by: { kind: 'string', doc: 'who does it' },
+}
+
 /** How long an operator waits for an engine, in ms. */
 const PATIENCE_MS = 10_000
 
@@ -20,13 +25,15 @@ const PATIENCE_MS = 10_000
  * Asks for a run of a job now; also of one that is paused. If it runs at the moment, it runs once more when that is over. Asked
  * for again before it has begun, it is the same one. It is not tried again if it fails.
  *
- * @throws `BANYAN_JOB_UNKNOWN`; `BANYAN_COORDINATOR_UNAVAILABLE` or `BANYAN_OUTCOME_UNKNOWN` if the engine is away for long
+ * @throws `BANYAN_JOB_UNKNOWN`; `BANYAN_INVALID_OPTIONS`; `BANYAN_COORDINATOR_UNAVAILABLE` or `BANYAN_OUTCOME_UNKNOWN` if the engine is away for long
  */
 export async function triggerJob(
   coordinator: Coordinator,
   name: string,
-  { by = thisHolder() }: JobOperatorOptions = {},
+  options: JobOperatorOptions = {},
 ): Promise<void> {
+  checkOptions('triggerJob', OPTIONS, options)
+  const { by = thisHolder() } = options
   const mark = { at: coordinator.runtime.clock.wall(), by }
   await change(coordinator, name, (record) => ask(record, mark))
 }
@@ -39,8 +46,10 @@ export async function triggerJob(
 export async function pauseJob(
   coordinator: Coordinator,
   name: string,
-  { by = thisHolder() }: JobOperatorOptions = {},
+  options: JobOperatorOptions = {},
 ): Promise<void> {
+  checkOptions('pauseJob', OPTIONS, options)
+  const { by = thisHolder() } = options
   const mark = { at: coordinator.runtime.clock.wall(), by }
   await change(coordinator, name, (record) => pause(record, mark))
 }

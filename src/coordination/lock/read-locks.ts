@@ -1,3 +1,4 @@
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Coordinator } from '../coordinator.js'
 import { KEYSPACE } from '../keyspace.js'
 import { inOrder } from '../line/line.js'
@@ -14,6 +15,10 @@ export interface LockState {
   readonly holders: readonly Member[]
   /** Who comes next comes first. */
   readonly waiting: readonly (Member & { readonly mode: 'read' | 'write' })[]
+}
+
+const FORCE: OptionTable<{ token?: number }> = {
+  token: { kind: 'number', min: 1, integer: true, doc: 'only from the holder with this token' },
 }
 
 /** All locks that somebody holds, as the keys say, in the order of their names. */
@@ -40,12 +45,14 @@ export async function readLocks(coordinator: Coordinator): Promise<LockState[]> 
  *
  * @param options.token - only from the holder with this token; default all who hold it
  * @returns from whom it was taken
+ * @throws `BANYAN_INVALID_OPTIONS`
  */
 export async function forceUnlock(
   coordinator: Coordinator,
   name: string,
   options: { token?: number } = {},
 ): Promise<Member[]> {
+  checkOptions('forceUnlock', FORCE, options)
   const line = inOrder(await coordinator.list(linePrefix(KEYSPACE.locks, name)))
   const writer = line.findIndex((entry) => !isReader(entry))
   const holders = line.slice(0, writer < 0 ? line.length : Math.max(1, writer))

@@ -1,5 +1,6 @@
 import type { BanyanError } from '../../core/errors.js'
 import { duration, parseDuration, type Duration } from '../../core/duration.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Coordinator, Entry } from '../coordinator.js'
 import { coordinationError, hasCode } from '../errors.js'
 import { thisHolder } from '../holder.js'
@@ -14,6 +15,11 @@ export interface DrainRequest {
   readonly by: string
   /** How long it stays, marked as draining, in ms. Default: as it was registered. */
   readonly for?: number
+}
+
+const OPTIONS: OptionTable<{ for?: Duration; by?: string }> = {
+  for: { kind: 'duration', doc: 'how long it stays' },
+  by: { kind: 'string', doc: 'who asks' },
 }
 
 /** Where the request to drain the instance of a key stands. */
@@ -39,7 +45,7 @@ export function drainRequestIn(entry: Entry | undefined): DrainRequest | undefin
  * @param options.for - how long it stays, marked as draining, in ms or as text; default as it was registered
  * @param options.by - who asks; default `host:pid`
  * @returns who was asked
- * @throws `BANYAN_SERVICE_UNKNOWN` if there is no such instance
+ * @throws `BANYAN_SERVICE_UNKNOWN` if there is no such instance; `BANYAN_INVALID_OPTIONS`
  */
 export async function requestDrain(
   coordinator: Coordinator,
@@ -47,6 +53,7 @@ export async function requestDrain(
   id: string,
   options: { for?: Duration; by?: string } = {},
 ): Promise<Instance> {
+  checkOptions('requestDrain', OPTIONS, options)
   const key = instanceKey(service, id)
   const entry = await coordinator.get(key)
   const [instance, stored] = [entry && decodeInstance(entry), entry && decodeStored(entry.value)]
