@@ -85,7 +85,8 @@ export class Leases {
     this.#closed = true
     this.#timer?.cancel()
     this.#meter.close()
-    const released = Promise.all([...this.#held].map((lease) => lease.release()))
+    const closed = coordinationError('BANYAN_COORDINATOR_CLOSED', 'the coordinator was closed')
+    const released = Promise.all([...this.#held].map((lease) => lease.release(closed)))
     await new Promise<void>((resolve) => {
       const late = this.#clock.schedule(this.#clock.now() + CLOSING_MS, resolve)
       void released.then(() => {
@@ -241,8 +242,9 @@ class KeptLease implements Lease {
     )
   }
 
-  release(): Promise<void> {
-    this.#release ??= this.#giveBack()
+  /** @param cause - why, unless whoever has it wants it */
+  release(cause?: BanyanError): Promise<void> {
+    this.#release ??= this.#giveBack(cause)
     return this.#release
   }
 
@@ -250,10 +252,10 @@ class KeptLease implements Lease {
     return this.ttl * HELD - elapsed(this.#renewal, present)
   }
 
-  async #giveBack(): Promise<void> {
+  async #giveBack(cause: BanyanError | undefined): Promise<void> {
     this.#over = true
     this.#hooks.ended()
-    this.#ending.abort(coordinationError('BANYAN_LEASE_LOST', `the lease ${this.id} was released`))
+    this.#ending.abort(coordinationError('BANYAN_LEASE_LOST', `the lease ${this.id} was released`, cause))
     await this.#hooks.revoke()
   }
 

@@ -2,8 +2,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { world } from '../../../test/support/reachable.js'
+import { noTelemetry } from '../../core/telemetry.js'
+import { MemoryCoordination } from '../../drivers/memory/coordinator.js'
 import { virtualRuntime } from '../../testing/index.js'
 import type { Coordinator } from '../coordinator.js'
+import { DriverCoordinator } from '../driver-coordinator.js'
 import type { Instance } from './instance.js'
 import type { RegisterOptions } from './options.js'
 import { readRegistry, readRegistryHistory } from './read.js'
@@ -116,7 +119,10 @@ describe('register', () => {
     await runtime.clock.advance('5s')
     expect(registration.registered).toBe(true)
     expect(await instancesOf(connect().coordinator)).toHaveLength(1)
-    expect(told).toEqual(['the engine could not be reached for too long', 'registered'])
+    expect(told).toEqual([
+      expect.stringMatching(/is lost, no renewal was answered for 5s: connection refused/),
+      'registered',
+    ])
   })
 
   it('is there again after somebody has removed it', async () => {
@@ -225,32 +231,82 @@ describe('register', () => {
     const { connect, runtime } = world()
     await register(connect().coordinator, ORDERS).ready
     const second = register(connect().coordinator, { ...ORDERS, address: 'http://10.0.0.2:4001' })
-    const failed: string[] = []
-    second.on('failed', ({ code }) => failed.push(code))
+    const taken: string[] = []
+    second.on('taken', ({ code }) => taken.push(code))
     await expect(runtime.clock.settle(second.ready)).rejects.toMatchObject({
       code: 'BANYAN_NAME_CLASH',
       message: expect.stringContaining('"one" of orders is taken by box:1 at http://10.0.0.1:4001') as string,
     })
-    expect(failed).toEqual(['BANYAN_NAME_CLASH'])
+    await runtime.clock.advance('1m')
+    expect(taken).toEqual(['BANYAN_NAME_CLASH'])
     await second.close()
     expect(await instancesOf(connect().coordinator)).toHaveLength(1)
   })
 
-  it('that another one has replaced gives up and does not fight', async () => {
+  it('that was refused is there when the other one has gone', async () => {
     const { connect, runtime } = world()
     const first = register(connect().coordinator, ORDERS)
-    const failed: string[] = []
-    first.on('failed', ({ message }) => failed.push(message))
     await first.ready
-    const second = register(connect().coordinator, { ...ORDERS, holder: 'box:2' })
+    const second = register(connect().coordinator, { ...ORDERS, address: 'http://10.0.0.2:4001' })
+    await runtime.clock.advance('1m')
+    expect(second.registered).toBe(false)
+    await runtime.clock.settle(first.close())
+    await runtime.clock.advance('1s')
+    expect(second.registered).toBe(true)
+    expect(await instancesOf(connect().coordinator)).toMatchObject([{ address: 'http://10.0.0.2:4001' }])
+  })
+
+  it('that another one has replaced does not fight, and is there again when that has gone', async () => {
+    const { connect, runtime } = world()
+    const { coordinator } = connect()
+    const first = register(coordinator, ORDERS)
+    const taken: string[] = []
+    first.on('taken', ({ message }) => taken.push(message))
+    await first.ready
+    const { coordinator: other, engine } = connect()
+    const second = register(other, { ...ORDERS, holder: 'box:2' })
     await second.ready
     await runtime.clock.advance('1s')
     await second.update({ weight: 2 })
     await runtime.clock.advance('1m')
     expect([first.registered, second.registered]).toEqual([false, true])
-    expect(failed).toEqual([
+    expect(taken).toEqual([
       expect.stringContaining('box:2 at http://10.0.0.1:4001, which has taken its place'),
     ])
+    engine.reach = 'away'
+    await runtime.clock.advance('12s')
+    expect(await instancesOf(coordinator)).toMatchObject([{ holder: 'box:1' }])
+    engine.reach = 'there'
+    await runtime.clock.advance('1m')
+    expect([first.registered, second.registered]).toEqual([true, false])
+    await runtime.clock.settle(first.close())
+    await runtime.clock.advance('1s')
+    expect(await instancesOf(other)).toMatchObject([{ holder: 'box:2' }])
+  })
+
+  it('that was replaced leaves at once, and what is in its place stays', async () => {
+    const { connect, runtime } = world()
+    const first = register(connect().coordinator, { ...ORDERS, drain: '1h' })
+    await first.ready
+    const second = register(connect().coordinator, { ...ORDERS, holder: 'box:2' })
+    await second.ready
+    await runtime.clock.advance('1s')
+    await first.close()
+    expect(await instancesOf(connect().coordinator)).toMatchObject([{ holder: 'box:2', draining: false }])
+  })
+
+  it('says nothing where the coordinator is closed', async () => {
+    const said: string[] = []
+    const log = (level: string, message: string): void => void said.push(`${level}: ${message}`)
+    const runtime = virtualRuntime({ telemetry: { ...noTelemetry, log } })
+    const driver = new MemoryCoordination(runtime.clock).connect()
+    const coordinator = new DriverCoordinator(driver, { runtime })
+    const registration = register(coordinator, ORDERS)
+    await registration.ready
+    await coordinator.close()
+    await runtime.clock.advance('1s')
+    expect(registration.registered).toBe(false)
+    expect(said.filter((each) => !each.startsWith('debug'))).toEqual([])
   })
 })
 
@@ -354,6 +410,21 @@ describe('drain', () => {
     await clock.advance('2s')
     await Promise.all([drained, longer, closed])
     expect(await instancesOf(coordinator)).toEqual([])
+  })
+
+  it('can be asked for again by operators, to end sooner', async () => {
+    const { coordinator } = world().connect()
+    const { clock } = coordinator.runtime as ReturnType<typeof virtualRuntime>
+    const registration = register(coordinator, ORDERS)
+    const asked: string[] = []
+    registration.on('asked', ({ by }) => asked.push(by))
+    await registration.ready
+    await requestDrain(coordinator, 'orders', 'one', { for: '1h', by: 'ada' })
+    await clock.advance('1m')
+    await requestDrain(coordinator, 'orders', 'one', { for: '1s', by: 'bob' })
+    await clock.advance('2s')
+    expect(await instancesOf(coordinator)).toEqual([])
+    expect(asked).toEqual(['ada', 'bob'])
   })
 
   it('is hurried by any who waits for it', async () => {

@@ -42,7 +42,7 @@ export interface Registration extends AsyncDisposable {
   readonly id: string
   /**
    * Resolves when it is in the registry for the first time; waits while the engine is away. Rejects with
-   * `BANYAN_NAME_CLASH` if another instance lives under that id, or when it is closed before.
+   * `BANYAN_NAME_CLASH` if another instance lives under that id (it stands by then), or when it is closed before.
    */
   readonly ready: Promise<void>
   /** Whether it is in the registry, as far as is known. */
@@ -73,7 +73,9 @@ export interface Registration extends AsyncDisposable {
   /**
    * - `registered`: it is in the registry, for the first time or anew
    * - `lost`: it is there no more, as the engine was away for long or somebody has removed it; it will be again
-   * - `failed`: it never will be, as the id is taken or the coordinator is closed
+   * - `taken`: another instance has the id, and lives. It stands by, and is registered when that has gone
+   * - `asked`: an operator asks that it drains
+   * - `failed`: it never will be, as the coordinator is closed
    */
   on<Name extends keyof RegistrationEvents>(
     name: Name,
@@ -85,6 +87,9 @@ export interface Registration extends AsyncDisposable {
 export interface RegistrationEvents extends Record<string, unknown> {
   registered: { readonly revision: number }
   lost: { readonly reason: string }
+  /** A `BANYAN_NAME_CLASH`. */
+  taken: BanyanError
+  asked: { readonly by: string }
   failed: BanyanError
 }
 
@@ -95,8 +100,8 @@ const LATE = 1.5
  * Registers an instance of a service. Returns at once, also while the engine is away: `ready` tells when it is registered.
  *
  * An id that somebody else has is waited for as long as that may be what is left of a former life: until it is gone, or its
- * ttl is over without that; who drains is waited for until it is gone. An instance that has the same address takes its place
- * at once.
+ * ttl is over without that (`taken`, and it stands by from then on); who drains is waited for until it is gone. An instance
+ * that has the same address takes its place at once, and whose place was taken stands by.
  *
  * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_INVALID_KEY`, `BANYAN_LEASE_TTL`, `BANYAN_VALUE_TOO_LARGE`
  */
@@ -136,6 +141,10 @@ class KeptRegistration implements Registration {
   #revision: number | undefined
   #isRegistered = false
   #lease: Lease | undefined
+  /** The registration that was last told to have its id. */
+  #takenBy: string | undefined
+  /** Revision of the last request to drain that was followed. */
+  #asked = 0
   #wake: (() => void) | undefined
   #leaving: Promise<void> | undefined
   /** Aborts when it has stayed long enough for any who wait for it to leave. */
@@ -292,7 +301,8 @@ class KeptRegistration implements Registration {
 
   /** Stores what is wanted. What came of a write whose answer was lost, the next one sees. */
   async #bring(lease: Lease, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    // Whoever stands by for long may need another lease.
+    while (!signal.aborted && lease.held) {
       const version = this.#version
       this.#lease = lease
       const expected = this.#revision ?? 'absent'
@@ -310,6 +320,7 @@ class KeptRegistration implements Registration {
   #stored(version: number, revision: number): void {
     const isNew = !this.#isRegistered
     this.#isRegistered = true
+    this.#takenBy = undefined
     this.#revision = revision
     this.#written = version
     this.#waiting = this.#waiting.filter((each) => {
@@ -333,7 +344,7 @@ class KeptRegistration implements Registration {
         resolve()
       }
       const lost = (): void => {
-        this.#lost('the engine could not be reached for too long')
+        this.#lostWith(lease)
         done()
       }
       this.#wake = done
@@ -359,29 +370,41 @@ class KeptRegistration implements Registration {
 
   /** An operator asks for it, see `requestDrain`. */
   #drainIfAsked(): void {
-    const request = drainRequestIn(this.#view.get(drainKey(this.#key)))
-    if (request?.registration !== this.#wanted.registration || this.#leaving) return
+    const entry = this.#view.get(drainKey(this.#key))
+    const request = drainRequestIn(entry)
+    if (!entry || request?.registration !== this.#wanted.registration || entry.revision <= this.#asked) return
+    this.#asked = entry.revision
     this.#coordinator.runtime.telemetry.log('info', `${this.#key} is drained: ${request.by} asks for it`)
     void this.drain(request.for === undefined ? {} : { for: request.for })
+    this.#observers.emit('asked', { by: request.by })
   }
 
-  #lost(reason: string): void {
+  #lostWith({ signal }: Lease): void {
+    const { message, cause } = signal.reason as BanyanError
+    this.#lost(message, hasCode(cause, 'BANYAN_COORDINATOR_CLOSED'))
+  }
+
+  /** @param isMeant - whoever has done it knows */
+  #lost(reason: string, isMeant = false): void {
     if (!this.#isRegistered || this.#hasEnded) return
     this.#isRegistered = false
     this.#revision = undefined
-    this.#coordinator.runtime.telemetry.log('warn', `${this.#key} is not registered: ${reason}`)
+    // Who leaves may be followed by the next.
+    const level = isMeant || this.#leaving ? 'debug' : 'warn'
+    this.#coordinator.runtime.telemetry.log(level, `${this.#key} is not registered: ${reason}`)
     this.#observers.emit('lost', { reason })
   }
 
   /** Resolves when the key may be tried again; another instance has it. */
   async #takeOver(actual: Entry, signal: AbortSignal): Promise<void> {
     const other = decodeStored(actual.value)
-    if (!other || other.address === this.#wanted.address) {
-      // Nobody else can be at its address: who comes later is the one that lives.
-      if (other && this.#written > 0) throw this.#clash(other, 'has taken its place')
+    const isAtMyPlace = other?.address === this.#wanted.address
+    // Nobody else can be at its address: who comes later is the one that lives.
+    if (!other || (isAtMyPlace && this.#written === 0)) {
       this.#revision = actual.revision
       return
     }
+    if (isAtMyPlace) this.#stepBack(this.#clash(other, 'has taken its place'), other)
     const { clock } = this.#coordinator.runtime
     const time = LATE * (other.ttl || this.#session.ttl)
     for (let until = clock.now() + time; ;) {
@@ -390,17 +413,31 @@ class KeptRegistration implements Registration {
       const entry = await this.#coordinator.get(this.#key)
       const present = entry && decodeStored(entry.value)
       if (present?.registration !== other.registration) return
+      const isOver = clock.now() >= until
       // Who drains goes, in good order or with its lease, however long it takes.
-      if (present.draining) until = clock.now() + time
-      else if (clock.now() >= until) throw this.#clash(other, `still lives after ${formatDuration(time)}`)
+      if (present.draining || isOver) until = clock.now() + time
+      if (!present.draining && isOver)
+        this.#stepBack(this.#clash(other, `still lives after ${formatDuration(time)}`), other)
     }
+  }
+
+  /** Stands by, as another instance has the id: to write over it would be the beginning of a fight. */
+  #stepBack(clash: BanyanError, { registration }: StoredInstance): void {
+    // Who leaves waits for nobody.
+    if (this.#leaving) throw clash
+    if (this.#takenBy === registration) return
+    this.#takenBy = registration
+    this.#coordinator.runtime.telemetry.log('error', `${this.#key} is not registered: ${clash.message}`)
+    this.#settle?.never(clash)
+    this.#observers.emit('taken', clash)
   }
 
   #clash({ holder, address }: StoredInstance, how: string): BanyanError {
     const id = JSON.stringify(this.id)
     return coordinationError(
       'BANYAN_NAME_CLASH',
-      `the id ${id} of ${this.service} is taken by ${holder} at ${address}, which ${how}; give each instance an id of its own`,
+      `the id ${id} of ${this.service} is taken by ${holder} at ${address}, which ${how}; it is registered when that has gone, ` +
+        'or give each instance an id of its own',
     )
   }
 

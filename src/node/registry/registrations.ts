@@ -82,7 +82,12 @@ class Kept {
       return
     }
     const about = { 'banyan.service': service, 'banyan.instance': this.#registration.id }
-    this.#registration.on('registered', () => telemetry.log('info', 'registered', about))
+    this.#registration.on('registered', () => {
+      this.#problem = undefined
+      telemetry.log('info', 'registered', about)
+    })
+    this.#registration.on('taken', ({ message }) => (this.#problem = message))
+    this.#registration.on('asked', ({ by }) => (this.#problem = `drained, asked for by ${by}`))
     this.#registration.on('failed', ({ message }) => (this.#problem = message))
   }
 

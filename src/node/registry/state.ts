@@ -7,6 +7,6 @@ export interface RegisteredState {
   registered: boolean
   state: 'passing' | 'warning' | 'critical'
   draining: boolean
-  /** Why it never will be. */
+  /** Why it is not, or will not be for long: another has its id, an operator has drained it, or it never can be. */
   problem?: string
 }
