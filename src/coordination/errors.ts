@@ -12,7 +12,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_COMPACTED` | the changes behind that revision are not kept any more: list again, and watch behind that |
  * | `BANYAN_REVISION_AHEAD` | a revision that was not reached yet: of another engine, or of this one before it was restored |
  * | `BANYAN_STALE_TOKEN` | a fencing token below one that the resource has seen: somebody else has taken over |
- * | `BANYAN_FENCE_UNKNOWN` | nobody knows the highest token of a fence any more, as it was truncated |
+ * | `BANYAN_FENCE_UNKNOWN` | nobody knows the highest token of a fence any more, as it was truncated, or its stream has what is no fence |
  * | `BANYAN_FENCE_BUSY` | work of an earlier holder has not ended in time; nothing was done |
  * | `BANYAN_FENCING_TOKEN_REQUIRED` | a request without a fencing token, where only a holder may change things |
  * | `BANYAN_INVALID_FENCING_TOKEN` | a header field that is no fencing token, or one of another fence |

@@ -73,6 +73,27 @@ describe.each(['memory', 'sqlite'])('a fenced log on %s', (driver) => {
     expect(await dataOf(log)).toEqual([1])
   })
 
+  it('says that something else has appended to its fence, and lets nobody pass until an operator has looked', async () => {
+    const log = await newLog(driver)
+    const holder = fenced(log, { name: 'orders', token: 5 })
+    await holder.append(said(1))
+    for (const data of [{ token: 'x' }, null, {}]) {
+      await log.append({ streams: [{ stream: '$fence-orders', events: [{ type: 'Note', data }] }] })
+      const check = (): void => undefined
+      for (const token of [6, { token: 6, check }])
+        await expect(fenced(log, { name: 'orders', token }).append(said(2))).rejects.toMatchObject({
+          code: 'BANYAN_FENCE_UNKNOWN',
+          message: expect.stringMatching(
+            /last event of \$fence-orders is a "Note" .* resetFence\(/,
+          ) as string,
+        })
+    }
+    expect(await readFences(log)).toMatchObject([{ name: 'orders', token: undefined }])
+    expect(await resetFence(log, 'orders')).toBe(true)
+    await fenced(log, { name: 'orders', token: 6 }).append(said(2))
+    expect(await dataOf(log)).toEqual([1, 2])
+  })
+
   it('stays safe when retention has removed what the fence is made of', async () => {
     const log = await newLog(driver)
     const running = fenced(log, { name: 'orders', token: 5 })

@@ -6,18 +6,23 @@ import { StaleTokenError } from './stale-token.js'
 /** What their streams begin with. What patterns keep in streams with `$` goes through no transforms. */
 const CATEGORY = '$fence'
 
+/** Of events of fences. */
+const OWN_TYPES: ReadonlySet<string> = new Set(['FenceRaised', 'FenceReset'])
+
 /** What a fence is at. */
 interface Mark {
   /** What the next change of it, or a check, expects. */
   readonly revision: number | 'none'
   /** The highest token; undefined if what said so was truncated. */
   readonly token: number | undefined
+  /** What the last event is, if it says no token. */
+  readonly foreign?: string
 }
 
 /** What is known of a fence, for operators. */
 export interface FenceState {
   readonly name: string
-  /** The highest token; undefined if what said so was truncated. */
+  /** The highest token; undefined if what said so was truncated, or something else was appended behind it. */
   readonly token: number | undefined
   /** When it was first used, in ms since the epoch. */
   readonly raised: number | undefined
@@ -62,6 +67,7 @@ export class LogFence {
     for (;;) {
       check()
       const mark = await markOf(this.#log, this.stream)
+      if (mark.foreign !== undefined) throw this.#foreign(mark.foreign)
       if (mark.token === undefined) this.#requireHeld()
       if (mark.token! > token) throw new StaleTokenError(name, token, mark.token!)
       if (mark.token === token) return mark.revision as number
@@ -76,6 +82,17 @@ export class LogFence {
       })
       if (result.ok) return result.streams[0]!.revision
     }
+  }
+
+  /** Somebody else has written there: what it says of the highest token is not known, whoever asks. */
+  #foreign(type: string): Error {
+    const { name } = this.#claim
+    return coordinationError(
+      'BANYAN_FENCE_UNKNOWN',
+      `which token of the fence ${JSON.stringify(name)} was the highest is not known, as the last event of ${this.stream} is a ` +
+        `${JSON.stringify(type)} that was appended to it by something else. Nothing but fences may append to ${CATEGORY}-…; when whoever ` +
+        `has an old token is gone, resetFence(log, ${JSON.stringify(name)}) makes the fence usable again`,
+    )
   }
 
   /** Who holds it after everything is gone that others have said holds it after them. A number alone cannot tell. */
@@ -137,8 +154,13 @@ async function markOf(log: EventLog, stream: string): Promise<Mark> {
 async function lastOf(
   log: EventLog,
   stream: string,
-): Promise<{ revision: number; token: number; recorded: number } | undefined> {
-  const last = log.read<{ type: string; data: { token: number } }>({ stream }, { backwards: true, limit: 1 })
-  for await (const { revision, data, recorded } of last) return { revision, token: data.token, recorded }
+): Promise<(Mark & { readonly revision: number; readonly recorded: number }) | undefined> {
+  const last = log.read<{ type: string; data: unknown }>({ stream }, { backwards: true, limit: 1 })
+  for await (const { type, revision, data, recorded } of last) {
+    const { token } = (data ?? {}) as { token?: unknown }
+    return Number.isSafeInteger(token) && OWN_TYPES.has(type)
+      ? { revision, token: token as number, recorded }
+      : { revision, token: undefined, foreign: type, recorded }
+  }
   return undefined
 }

@@ -198,6 +198,12 @@ describe('a server that requires a fencing token', () => {
     })
   })
 
+  it('wants fences that can be raised', () => {
+    const open = Promise.resolve() as never
+    for (const fences of [{} as never, open])
+      expect(() => requireFencingToken({ name: 'orders', fences })).toThrow(/openFences.*no raise/)
+  })
+
   it('of node:http tells a fetch of the holder that it has been replaced', async () => {
     const gate = requireFencingToken({ name: 'orders' })
     const server = createServer(

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { duration, type Duration } from '../../../core/duration.js'
+import { BanyanError } from '../../../core/errors.js'
 import type { HandlerProblem, HandlerRequest, HttpHandler } from '../../../core/http-handler.js'
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import { systemRuntime, type Runtime } from '../../../core/runtime.js'
@@ -74,6 +75,11 @@ export function requireFencingToken(options: FencingOptions): FencingGate {
   checkOptions('requireFencingToken', OPTIONS, options)
   const { name, fences, required = true, wait = '30s', runtime = systemRuntime } = options
   checkFenceName(name)
+  if (fences && typeof (fences as Partial<FenceKeeper>).raise !== 'function')
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      'requireFencingToken: `fences` must be what openFences(...) or coordinatorFences(...) gives; it has no raise()',
+    )
   const turnstile = new Turnstile(name, fences, runtime.clock)
   const enter = entranceOf(turnstile, { name, required, wait: duration(wait) }, runtime)
 
