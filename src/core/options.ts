@@ -158,5 +158,11 @@ function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (Number.isNaN(value) || value === Infinity || value === -Infinity) return String(value)
   if (typeof value === 'bigint') return `${value}n`
-  return value === undefined ? 'nothing' : JSON.stringify(value)
+  if (value === undefined) return 'nothing'
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // It refers to itself, or has what JSON cannot say.
+    return Object.prototype.toString.call(value)
+  }
 }

@@ -9,6 +9,7 @@ import {
   elect,
   observeElection,
   readElections,
+  removeElection,
   requestHandOver,
   type Election,
   type ElectionOptions,
@@ -823,5 +824,47 @@ describe('an election', () => {
     expect(() => elect(coordinator, 'x', { value: 'x'.repeat(300_000) })).toThrow(
       expect.objectContaining({ code: 'BANYAN_VALUE_TOO_LARGE' }),
     )
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    for (const [value, problem] of [
+      [circular, 'circular'],
+      [1n, 'got 1n'],
+      [{ a: [new Map([[1, 2]])] }, 'it has a Map, of which JSON keeps nothing'],
+      [new Set(), 'it has a Set'],
+      [{ port: NaN }, 'it has NaN'],
+      [[() => 1], 'it has a function'],
+    ] as const)
+      expect(() => elect(coordinator, 'x', { value })).toThrow(
+        expect.objectContaining({
+          code: 'BANYAN_INVALID_OPTIONS',
+          message: expect.stringContaining(problem) as string,
+        }),
+      )
+  })
+
+  it.each([[null], [0], [''], [false], [[]], [{ at: new Date(0), port: undefined }]])(
+    'tells others anything that JSON can hold: %j',
+    async (value) => {
+      const all = processes()
+      const [a] = await candidates(all, ['a'], () => ({ value }))
+      const [election] = await readElections(all.open())
+      expect(election!.leader).toHaveProperty('value', JSON.parse(JSON.stringify(value)))
+      await a!.close()
+    },
+  )
+
+  it('is known for its past when it has ended, until it is removed', async () => {
+    const all = processes()
+    const operator = all.open()
+    const [a] = await candidates(all, ['a'])
+    await removeElection(operator, 'x')
+    expect(await readElections(operator)).toMatchObject([{ name: 'x', leader: { holder: 'a' }, history: [] }])
+    await a!.close()
+    const [b] = await candidates(all, ['b'])
+    await b!.close()
+    expect(await readElections(operator)).toMatchObject([{ name: 'x', history: [{ holder: 'b' }] }])
+    await removeElection(operator, 'x')
+    expect(await readElections(operator)).toEqual([])
+    expect((await operator.list('')).entries).toEqual([])
   })
 })

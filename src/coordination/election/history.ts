@@ -1,6 +1,6 @@
 import type { Coordinator } from '../coordinator.js'
 import { happeningsIn, rewriteHistory } from '../history.js'
-import { segment } from '../keyspace.js'
+import { KEYSPACE, segment } from '../keyspace.js'
 import type { TermEnd } from './term.js'
 
 /** A term of the past, or the present one. */
@@ -23,7 +23,7 @@ export class TermHistory {
 
   constructor(coordinator: Coordinator, name: string) {
     this.#coordinator = coordinator
-    this.#path = `elections/${segment(name)}`
+    this.#path = pathOf(name)
   }
 
   began(term: PastTerm): void {
@@ -54,6 +54,15 @@ function inOrder(terms: readonly PastTerm[]): PastTerm[] {
     const next = sorted[index + 1]
     return term.until === undefined && next ? { ...term, until: next.since, why: 'gone' } : term
   })
+}
+
+function pathOf(name: string): string {
+  return `elections/${segment(name)}`
+}
+
+/** Where the terms of an election are kept. */
+export function historyKeyOf(name: string): string {
+  return KEYSPACE.history + pathOf(name)
 }
 
 /** The terms that a value of a history tells, oldest first. */

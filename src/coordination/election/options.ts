@@ -3,6 +3,7 @@ import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { thisHolder } from '../holder.js'
+import { checkJson } from './json.js'
 import type { ElectionAlgorithm, Standing } from './picture.js'
 import type { Term } from './term.js'
 
@@ -109,7 +110,10 @@ const AGAINST_LINE = ['priority', 'zone', 'preferZone', 'preempt', 'spread'] as 
  * @throws `BANYAN_INVALID_OPTIONS`
  */
 export function settingsOf(name: string, options: ElectionOptions): Settings {
-  checkOptions('elect', OPTIONS, options)
+  // JSON can hold null, and no kind of option does.
+  const isNull = (options as ElectionOptions | null)?.value === null
+  checkOptions('elect', OPTIONS, isNull ? { ...options, value: undefined } : options)
+  checkJson('elect: `value`', options.value)
   const unfit = AGAINST_LINE.find((option) => options.algorithm === 'line' && options[option] !== undefined)
   if (unfit)
     throw new BanyanError(
