@@ -4,6 +4,7 @@ import type { BanyanError } from '../core/errors.js'
 import type { Runtime } from '../core/runtime.js'
 import type { Lease, Session, SessionLeaseOptions } from './coordinator.js'
 import { hasCode, isPassing } from './errors.js'
+import { onAbort } from './on-abort.js'
 import { RETRY } from './patiently.js'
 
 /** One lease for everything in a process that has the same ttl, taken when it is needed. */
@@ -31,21 +32,20 @@ export class SharedSession implements Session {
     this.#taking ??= this.#takeAnew().finally(() => (this.#taking = undefined))
     const taking = this.#taking
     return new Promise((resolve, reject) => {
-      const abort = (): void => refuse(signal!.reason as Error)
       const tell = (error: BanyanError): void => {
         failed?.(error)
         if (!wait) refuse(error)
       }
       const end = (): void => {
         this.#waiting.delete(tell)
-        signal?.removeEventListener('abort', abort)
+        forget?.()
       }
       const refuse = (error: Error): void => {
         end()
         reject(error)
       }
       this.#waiting.add(tell)
-      signal?.addEventListener('abort', abort, { once: true })
+      const forget = signal && onAbort(signal, () => refuse(signal.reason as Error))
       taking.then((lease) => {
         end()
         resolve(lease)

@@ -3,6 +3,8 @@ import { formatDuration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Lease } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
+import { onLoss } from '../line/losses.js'
+import { onAbort } from '../on-abort.js'
 import type { JobContext } from './context.js'
 import type { JobSettings } from './options.js'
 import type { JobRun, JobOutcome } from './record.js'
@@ -61,9 +63,6 @@ export async function execute(
   const interrupted = (): void => tell('interrupted', stopped.reason)
   const deprived = (): void =>
     tell('lost', coordinationError('BANYAN_LEASE_LOST', `the key of the run of ${name} was taken away`))
-  lease.signal.addEventListener('abort', lost)
-  taken.addEventListener('abort', deprived)
-  stopped.addEventListener('abort', interrupted)
   const until = clock.now() + timeout
   const late = (): void =>
     tell(
@@ -79,10 +78,10 @@ export async function execute(
     else if (clock.now() >= until) late()
     if (ending.signal.aborted) throw ending.signal.reason
   }
+  const forgets = [onAbort(stopped, interrupted), onLoss(lease, lost), onAbort(taken, deprived)]
   let failure: unknown
   let hasFailed = false
   try {
-    if (stopped.aborted) interrupted()
     check()
     const context: JobContext = { name, scheduledFor, attempt, token, signal: ending.signal, check }
     await work(context)
@@ -92,9 +91,7 @@ export async function execute(
   } finally {
     timer?.cancel()
     reminder?.cancel()
-    lease.signal.removeEventListener('abort', lost)
-    taken.removeEventListener('abort', deprived)
-    stopped.removeEventListener('abort', interrupted)
+    for (const forget of forgets) forget()
   }
   // Whoever returns because the signal has aborted has not done what there was to do.
   if (told) return { outcome: told, error: describeError(ending.signal.reason) }

@@ -52,6 +52,23 @@ describe('a scheduled job', () => {
     await cluster.runtime.clock.settle(Promise.all([busy.close(), idle.close()]))
   })
 
+  it('runs beside any number of others', async () => {
+    const cluster = newCluster()
+    const warnings: Error[] = []
+    const warn = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warn)
+    const job: JobOptions = { every: '1m', run: ({ signal }) => untilAborted(signal) }
+    const jobs = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`job-${index}`, job]))
+    const scheduler = scheduleJobs(cluster.coordinator(), { drain: 0, concurrency: 20, jobs })
+    await scheduler.ready
+    await cluster.runtime.clock.advance('2m')
+    expect(scheduler.running).toHaveLength(20)
+    await cluster.runtime.clock.settle(scheduler.close())
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', warn)
+    expect(warnings).toEqual([])
+  })
+
   it('starts no more runs in a process than it has room for', async () => {
     const cluster = newCluster()
     let most = 0

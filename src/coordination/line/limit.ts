@@ -1,4 +1,5 @@
 import { sleep, type Clock } from '../../core/clock.js'
+import { onAbort } from '../on-abort.js'
 
 /** How long somebody waits: until a signal, or for a time. */
 export interface Limit {
@@ -18,17 +19,16 @@ export function limitOf(
   ms: number | undefined,
   reason: () => Error,
 ): Limit | undefined {
-  if (ms === undefined) return signal && { signal, dispose: () => undefined }
+  if (ms === undefined && !signal) return undefined
+  // Its own for each who waits: any number may do so with one signal.
   const limit = new AbortController()
-  const abort = (): void => limit.abort(signal?.reason)
-  const timer = clock.schedule(clock.now() + ms, () => limit.abort(reason()))
-  if (signal?.aborted) abort()
-  else signal?.addEventListener('abort', abort, { once: true })
+  const forget = signal && onAbort(signal, () => limit.abort(signal.reason))
+  const timer = ms === undefined ? undefined : clock.schedule(clock.now() + ms, () => limit.abort(reason()))
   return {
     signal: limit.signal,
     dispose() {
-      timer.cancel()
-      signal?.removeEventListener('abort', abort)
+      timer?.cancel()
+      forget?.()
     },
   }
 }

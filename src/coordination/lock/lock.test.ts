@@ -69,6 +69,24 @@ describe('a lock', () => {
     },
   )
 
+  it('is waited for by any number with one signal', async () => {
+    const { clock, open } = processes()
+    const warnings: Error[] = []
+    const warn = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warn)
+    const coordinator = open()
+    const { signal } = new AbortController()
+    const mutex = lock(coordinator, 'x')
+    const held = await mutex.acquire({ signal })
+    const all = Array.from({ length: 20 }, () => mutex.run(() => undefined, { signal }))
+    await clock.advance(1)
+    await new Promise((resolve) => setImmediate(resolve))
+    await held.release()
+    await clock.settle(Promise.all(all))
+    process.off('warning', warn)
+    expect(warnings).toEqual([])
+  })
+
   it('that nobody else wants costs a put, a list and a delete, and neither a watch nor a timer', async () => {
     const { clock, open } = processes()
     const counts = new Map<string, number>()
