@@ -187,7 +187,7 @@ test('an instance is asked to leave the registry, and does', async () => {
   expect(asked.stdout).toMatch(/^o1 at http:\/\/10\.0\.0\.1:1 is asked to leave orders: /)
   await expect.poll(() => ask('/api/registry')).toEqual({ registry: [] })
   expect(await ask('/api/registry/orders')).toMatchObject({
-    history: [{ what: 'registered' }, { what: 'removed' }],
+    history: [{ what: 'registered' }, { what: 'draining' }, { what: 'removed' }],
   })
 })
 

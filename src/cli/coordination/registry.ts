@@ -1,5 +1,4 @@
-import type { Instance } from '../../coordination/registry/instance.js'
-import type { Views } from '../../node/coordination/views.js'
+import type { InstanceStatus, Views } from '../../node/coordination/views.js'
 import { printable } from '../events/show/printable.js'
 import { paint, table, type Column } from '../paint.js'
 import type { Look } from './look.js'
@@ -31,7 +30,7 @@ const COLUMNS: Column[] = [
   { heading: 'TAGS', dispensable: 1 },
 ]
 
-function row(instance: Instance, now: number): string[] {
+function row(instance: InstanceStatus, now: number): string[] {
   const { id, address, zone, version, weight, since, tags } = instance
   return [
     printable(id),
@@ -47,7 +46,7 @@ function row(instance: Instance, now: number): string[] {
 
 const COLOURS = { passing: 'green', warning: 'yellow', critical: 'red' } as const
 
-function stateText({ state, note, draining }: Instance): string {
+function stateText({ state, note, draining }: InstanceStatus): string {
   if (draining) return paint('yellow', 'draining')
   return `${paint(COLOURS[state], state)}${note === undefined ? '' : `: ${printable(note)}`}`
 }

@@ -21,6 +21,8 @@ export function stateText(endpoint: EndpointState, service: ServiceState, wall: 
   if (unresolved !== undefined) parts.push(paint('yellow', `name not resolved: ${unresolved}`))
   const { registry } = service
   if (registry?.problem !== undefined) parts.push(paint('yellow', `as last registered: ${registry.problem}`))
+  if (registry && registry.doubted > 0)
+    parts.push(paint('yellow', `the registry has lost ${registry.doubted}, kept for a while`))
   if (share < 1) parts.push(paint('yellow', `starting slowly, ${Math.round(share * 100)}%`))
   const breaker = endpoint.breaker ?? service.breaker
   if (breaker) parts.push(breakerText(breaker, wall))

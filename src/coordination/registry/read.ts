@@ -25,7 +25,7 @@ export async function readRegistry(coordinator: Coordinator): Promise<readonly R
 
 /** What an instance has done. */
 export interface RegistryHappening {
-  /** `registered`, `removed`, or the state that it has changed to. */
+  /** `registered`, `draining`, `removed`, or the state that it has changed to while it was registered. */
   readonly what: string
   readonly id: string
   readonly address: string

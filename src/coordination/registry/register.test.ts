@@ -250,10 +250,14 @@ describe('register', () => {
     const second = register(connect().coordinator, { ...ORDERS, address: 'http://10.0.0.2:4001' })
     await runtime.clock.advance('1m')
     expect(second.registered).toBe(false)
+    second.setHealth('warning')
     await runtime.clock.settle(first.close())
     await runtime.clock.advance('1s')
     expect(second.registered).toBe(true)
-    expect(await instancesOf(connect().coordinator)).toMatchObject([{ address: 'http://10.0.0.2:4001' }])
+    const { coordinator } = connect()
+    expect(await instancesOf(coordinator)).toMatchObject([{ address: 'http://10.0.0.2:4001' }])
+    const history = await readRegistryHistory(coordinator, 'orders')
+    expect(history.map(({ what }) => what)).toEqual(['registered', 'draining', 'removed', 'registered'])
   })
 
   it('that another one has replaced does not fight, and is there again when that has gone', async () => {
@@ -378,7 +382,7 @@ describe('drain', () => {
     await drained
     expect(registration.registered).toBe(false)
     const history = await readRegistryHistory(coordinator, 'orders')
-    expect(history.map(({ what }) => what)).toEqual(['registered', 'removed'])
+    expect(history.map(({ what }) => what)).toEqual(['registered', 'draining', 'removed'])
   })
 
   it('is what close does, and is not waited for where somebody is in a hurry', async () => {
@@ -599,5 +603,19 @@ describe('the health of an instance', () => {
       { state: 'warning', note: `${url} answered 429` },
       { state: 'critical', note: `${url} answered 500` },
     ])
+  })
+
+  it('that cannot be reached by HTTP says why', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    await new Promise((resolve) => server.close(resolve))
+    const found = await new Promise((resolve) => {
+      const check = new SelfCheck({ check: `http://${host}/` }, virtualRuntime(), (finding) => {
+        check.close()
+        resolve(finding)
+      })
+    })
+    expect(found).toEqual({ state: 'critical', note: `fetch failed: connect ECONNREFUSED ${host}` })
   })
 })

@@ -265,7 +265,10 @@ class KeptRegistration implements Registration {
     this.#wanted = wanted
     this.#version++
     this.#wake?.()
+    // What nobody could see has not happened in the registry.
+    if (!this.#isRegistered) return
     if (wanted.state !== before.state) this.#remember(wanted.state, wanted.note)
+    if (wanted.draining && !before.draining) this.#remember('draining')
   }
 
   /** Resolves when what is wanted now is stored, or never will be. */

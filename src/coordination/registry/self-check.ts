@@ -77,7 +77,7 @@ export class SelfCheck {
         try {
           return findingOf(await this.#check(running.signal))
         } catch (error) {
-          return { state: 'critical', note: error instanceof Error ? error.message : String(error) }
+          return { state: 'critical', note: reasonOf(error) }
         } finally {
           limit.cancel()
         }
@@ -127,6 +127,15 @@ function findingOf(result: unknown): Finding {
   const known = INSTANCE_STATES.find((each) => each === given)
   if (!known) throw new Error(`the check has given the state ${JSON.stringify(given)}, which is none`)
   return { state: known, ...(typeof note === 'string' && { note }) }
+}
+
+/** `fetch` says in the cause what has failed: `fetch failed: connect ECONNREFUSED 127.0.0.1:4001`. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (!(error.cause instanceof Error)) return error.message
+  // Where a name has several addresses, the cause is a list of failures that says nothing itself.
+  const [cause = error.cause] = error.cause instanceof AggregateError ? (error.cause.errors as Error[]) : []
+  return `${error.message}: ${cause.message}`
 }
 
 /** Consul's rules: 2xx is well, 429 is busy. */

@@ -17,10 +17,13 @@ import { readSemaphores, type SemaphoreState } from '../../coordination/semaphor
 /** An election, without its past. */
 export type ElectionStatus = Omit<ElectionPicture, 'history'>
 
+/** An instance as the registry has it: to doubt that is a matter of those who look for one. */
+export type InstanceStatus = Omit<Instance, 'doubted'>
+
 /** A service as the registry has it. */
 export interface ServiceStatus {
   readonly name: string
-  readonly instances: readonly Instance[]
+  readonly instances: readonly InstanceStatus[]
 }
 
 /** What operators look at, by the part of the admin API where it is: all of a kind, and one with its past. */
@@ -156,5 +159,12 @@ async function named<Status extends { readonly name: string }>(
 
 async function listServices(coordinator: Coordinator): Promise<ServiceStatus[]> {
   const services = await readRegistry(coordinator)
-  return services.map(({ service, instances }) => ({ name: service, instances }))
+  return services.map(({ service, instances }) => ({
+    name: service,
+    instances: instances.map((instance) => {
+      const status: InstanceStatus & { doubted?: boolean } = { ...instance }
+      delete status.doubted
+      return status
+    }),
+  }))
 }
