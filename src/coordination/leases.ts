@@ -56,7 +56,7 @@ export class Leases {
       throw coordinationError(
         'BANYAN_LEASE_TTL',
         `the engine took ${formatDuration(took)} to grant a lease of ${formatDuration(grant.ttl)}, which could not be ` +
-          `renewed in time like that; use a ttl of at least ${formatDuration(Math.ceil(took / RENEWED))}`,
+          `renewed in time like that; if it often takes so long, it needs a ttl of ${formatDuration(Math.ceil(took / RENEWED))}`,
       )
     }
     if (this.#closed) {

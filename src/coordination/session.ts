@@ -58,6 +58,8 @@ export class SharedSession implements Session {
       try {
         return (this.#lease = await this.#take())
       } catch (error) {
+        // What was under way then fails with the connections, and is nobody's concern any more.
+        if (this.#closing.aborted) throw this.#closing.reason
         // A ttl that can never be was refused before: this one is too short for how slow the engine is at the moment.
         if (!isPassing(error) && !hasCode(error, 'BANYAN_LEASE_TTL')) throw error
         this.#runtime.telemetry.log('warn', `no lease, tried again: ${error.message}`)
