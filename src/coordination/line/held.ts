@@ -27,6 +27,8 @@ export interface Held extends AsyncDisposable {
   release(): Promise<void>
 }
 
+const TAKEN = 'its key was deleted: somebody has unlocked it by force'
+
 /** A place in line that has been let in. */
 export class Hold implements Held, Watched {
   readonly key: string
@@ -39,6 +41,8 @@ export class Hold implements Held, Watched {
   #signal: AbortController | undefined
   #forget: (() => void) | undefined
   #release: Promise<void> | undefined
+  /** Whether somebody had taken it away before it was released. */
+  #wasGone = false
 
   /**
    * @param what - what is held, for people: `the lock "x"`
@@ -82,12 +86,23 @@ export class Hold implements Held, Watched {
 
   taken(): void {
     // Also who stood still sees its key go, when the lease is over.
-    this.#lose(this.#place.lease.held ? 'its key was deleted: somebody has unlocked it by force' : undefined)
+    this.#lose(this.#place.lease.held ? TAKEN : undefined)
   }
 
   release(): Promise<void> {
     this.#release ??= this.#giveBack()
     return this.#release
+  }
+
+  /**
+   * Gives it back, after what needed it has been done.
+   *
+   * @throws `BANYAN_LEASE_LOST` if it was lost before; also if that was not noticed, as it was held too shortly to be watched
+   */
+  async finish(): Promise<void> {
+    this.check()
+    await this.release()
+    if (this.#wasGone) throw this.#loss(TAKEN)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -97,12 +112,7 @@ export class Hold implements Held, Watched {
   /** @param why - unless the lease is over */
   #lose(why?: string): void {
     if (this.#lost || this.#release) return
-    const { reason } = this.#place.lease.signal as { reason?: BanyanError }
-    this.#lost = coordinationError(
-      'BANYAN_LEASE_LOST',
-      `${this.#what} is lost, ${why ?? reason?.message ?? 'its lease is over'}`,
-      reason,
-    )
+    this.#lost = this.#loss(why)
     HeldWatch.of(this.#coordinator).remove(this)
     this.#signal?.abort(this.#lost)
   }
@@ -113,7 +123,20 @@ export class Hold implements Held, Watched {
     HeldWatch.of(this.#coordinator).remove(this)
     this.#signal?.abort(this.#released())
     this.#ended(this.#lost !== undefined)
-    await leave(this.#coordinator, this.#place)
+    const left = leave(this.#coordinator, this.#place)
+    // Nobody waits for what is lost, and the engine may be away.
+    if (this.#lost) return
+    // A lease that ends meanwhile takes the key with it, which was held until then.
+    this.#wasGone = (await left) && this.#place.lease.held
+  }
+
+  #loss(why: string | undefined): BanyanError {
+    const { reason } = this.#place.lease.signal as { reason?: BanyanError }
+    return coordinationError(
+      'BANYAN_LEASE_LOST',
+      `${this.#what} is lost, ${why ?? reason?.message ?? 'its lease is over'}`,
+      reason,
+    )
   }
 
   #released(): BanyanError {

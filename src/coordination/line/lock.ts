@@ -62,7 +62,7 @@ export interface Lock {
   /**
    * Acquires it, works, and releases it when the work has ended, whatever its outcome.
    *
-   * @throws `BANYAN_LEASE_LOST` if it was lost before the work had ended, even if the work did not notice
+   * @throws what the work throws; `BANYAN_LEASE_LOST` if it was lost before the work had ended, even if that did not notice
    */
   run<Result>(work: (held: Held) => Result | Promise<Result>, options?: AcquireOptions): Promise<Result>
 }
@@ -106,19 +106,8 @@ export class LineLock implements Lock {
     }
   }
 
-  async acquire(options: AcquireOptions = {}): Promise<Held> {
-    const began = this.#coordinator.runtime.clock.now()
-    let ahead: readonly Entry[] | undefined
-    const limit = this.#limit(options, () => ahead)
-    try {
-      const place = await enter(this.#line, { signal: limit?.signal, seen: (found) => (ahead = found) })
-      return this.#hold(place, began)
-    } catch (error) {
-      this.#meter.refused(error)
-      throw error
-    } finally {
-      limit?.dispose()
-    }
+  acquire(options: AcquireOptions = {}): Promise<Held> {
+    return this.#acquire(options)
   }
 
   async tryAcquire(options: AcquireOptions = {}): Promise<Held | undefined> {
@@ -136,13 +125,28 @@ export class LineLock implements Lock {
     work: (held: Held) => Result | Promise<Result>,
     options: AcquireOptions = {},
   ): Promise<Result> {
-    const held = await this.acquire(options)
+    const held = await this.#acquire(options)
     try {
       const result = await work(held)
-      held.check()
+      await held.finish()
       return result
     } finally {
       await held.release()
+    }
+  }
+
+  async #acquire(options: AcquireOptions): Promise<Hold> {
+    const began = this.#coordinator.runtime.clock.now()
+    let ahead: readonly Entry[] | undefined
+    const limit = this.#limit(options, () => ahead)
+    try {
+      const place = await enter(this.#line, { signal: limit?.signal, seen: (found) => (ahead = found) })
+      return this.#hold(place, began)
+    } catch (error) {
+      this.#meter.refused(error)
+      throw error
+    } finally {
+      limit?.dispose()
     }
   }
 
@@ -161,7 +165,7 @@ export class LineLock implements Lock {
     })
   }
 
-  #hold(place: Place, began: number): Held {
+  #hold(place: Place, began: number): Hold {
     const { clock } = this.#coordinator.runtime
     const since = clock.now()
     this.#meter.acquired(since - began)

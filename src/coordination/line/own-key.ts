@@ -29,28 +29,35 @@ export function ownId(lease: Lease): string {
 /**
  * Deletes a key of this process, so that others need not wait for it. Never fails and waits for the first try only; what does
  * not work is tried again for as long as the lease keeps the key.
+ *
+ * @returns whether somebody else had deleted it before
  */
-export async function leave(coordinator: Coordinator, own: OwnKey): Promise<void> {
+export async function leave(coordinator: Coordinator, own: OwnKey): Promise<boolean> {
   // What is still on its way may put the key there after it was deleted.
   const until = own.doubtful ? coordinator.runtime.clock.now() + Math.max(own.lease.ttl, LATE) : 0
-  if ((await remove(coordinator, own)) && !own.doubtful) return
-  void insist(coordinator, own, until)
+  const removed = await remove(coordinator, own)
+  if (removed === undefined || own.doubtful) void insist(coordinator, own, until)
+  return removed === 'was gone'
 }
 
 async function insist(coordinator: Coordinator, own: OwnKey, until: number): Promise<void> {
   const { clock, random } = coordinator.runtime
   for (let tries = 1; !own.lease.signal.aborted; tries++) {
     await sleep(clock, backoffWait(RETRY, tries, 'equal', random))
-    if ((await remove(coordinator, own)) && clock.now() >= until) return
+    if ((await remove(coordinator, own)) !== undefined && clock.now() >= until) return
   }
 }
 
-/** @returns whether it is gone, or nothing can be done about it any more */
-async function remove(coordinator: Coordinator, own: OwnKey): Promise<boolean> {
+/** @returns undefined if it may still be there, and something can be done about it */
+async function remove(coordinator: Coordinator, own: OwnKey): Promise<'gone' | 'was gone' | undefined> {
   try {
-    await (own.remove ? own.remove() : coordinator.delete(own.key))
-    return true
+    if (own.remove) await own.remove()
+    else {
+      const result = await coordinator.delete(own.key)
+      if (result.ok && result.revision === undefined) return 'was gone'
+    }
+    return 'gone'
   } catch (error) {
-    return !isPassing(error)
+    return isPassing(error) ? undefined : 'gone'
   }
 }

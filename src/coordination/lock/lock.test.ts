@@ -462,6 +462,46 @@ describe('a lock', () => {
     await failed
   })
 
+  it('that was taken away for a moment, in which it is not watched, is told to whoever waits for the work', async () => {
+    const { clock, open, store } = processes()
+    const mutex = lock(open(), 'x')
+    const operator = open()
+    await expect(mutex.run(() => forceUnlock(operator, 'x'))).rejects.toMatchObject({
+      code: 'BANYAN_LEASE_LOST',
+      message: 'the lock "x" is lost, its key was deleted: somebody has unlocked it by force',
+    })
+    await expect(
+      mutex.run(async () => {
+        await forceUnlock(operator, 'x')
+        throw new Error('broken')
+      }),
+    ).rejects.toThrow('broken')
+    expect(await mutex.run(() => 'done')).toBe('done')
+    await clock.advance('1s')
+    expect(store.list('banyan/locks/').entries).toEqual([])
+  })
+
+  it('that is lost is given up without a wait for the engine, which may be away', async () => {
+    const { clock, open } = processes()
+    let cut = false
+    const never = new Promise<never>(() => undefined)
+    const coordinator = open({
+      wrap: (driver) =>
+        wrapDriver(driver, {
+          renew: (leases, within) => (cut ? away() : driver.renew(leases, within)),
+          delete: (key, expected) => (cut ? never : driver.delete(key, expected)),
+        }),
+    })
+    const running = lock(coordinator, 'x').run(
+      ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)),
+    )
+    await clock.advance(1)
+    cut = true
+    const failed = expect(running).rejects.toMatchObject({ code: 'BANYAN_LEASE_LOST' })
+    await clock.advance('6s')
+    await failed
+  })
+
   it('is released when the work fails, and by `await using`', async () => {
     const { open, store } = processes()
     const mutex = lock(open(), 'x')
