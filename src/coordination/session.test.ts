@@ -48,7 +48,7 @@ describe('the lease that a process shares', () => {
   it('is not missed in the log by a process that is closed while it is waited for', async () => {
     const all = processes()
     const logged: string[] = []
-    let fail = (_: Error): void => undefined
+    let fail: (error: Error) => void = () => undefined
     const coordinator = all.open({
       wrap: (driver) => wrapDriver(driver, { grant: () => new Promise((_, reject) => (fail = reject)) }),
       telemetry: { ...noTelemetry, log: (level, message) => logged.push(`${level}: ${message}`) },
