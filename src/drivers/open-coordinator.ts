@@ -2,15 +2,22 @@ import { resolve } from 'node:path'
 import { BanyanError } from '../core/errors.js'
 import type { OptionKinds } from '../core/options.js'
 import { suggest } from '../core/suggest.js'
+import type { CoordinatorCapabilities } from '../coordination/coordinator.js'
 import type { CoordinatorContext, CoordinatorDriver } from '../coordination/driver.js'
 import { coordinationError } from '../coordination/errors.js'
-import { ETCD_COORDINATOR_OPTIONS, type EtcdCoordinatorSpec } from './etcd/spec.js'
+import { MEMORY_LEASES } from './memory/leases.js'
+import { ETCD_COORDINATOR_OPTIONS, ETCD_LEASES, type EtcdCoordinatorSpec } from './etcd/spec.js'
 import {
   POSTGRES_COORDINATOR_OPTIONS,
+  POSTGRES_LEASES,
   settingsOf,
   type PostgresCoordinatorSpec,
 } from './postgres/coordinator/spec.js'
-import { SQLITE_COORDINATOR_OPTIONS, type SqliteCoordinatorSpec } from './sqlite/coordinator/spec.js'
+import {
+  SQLITE_COORDINATOR_OPTIONS,
+  SQLITE_LEASES,
+  type SqliteCoordinatorSpec,
+} from './sqlite/coordinator/spec.js'
 
 /** Which driver, and what it needs: the `coordination` of a `banyan.yaml`. */
 export type CoordinatorSpec =
@@ -48,6 +55,16 @@ export const COORDINATOR_OPTIONS: Readonly<Record<CoordinatorSpec['driver'], Opt
   sqlite: SQLITE_COORDINATOR_OPTIONS,
   postgres: POSTGRES_COORDINATOR_OPTIONS,
   etcd: ETCD_COORDINATOR_OPTIONS,
+}
+
+/** Which leases each driver keeps; what its `capabilities` say once it is open. */
+export const COORDINATOR_LEASES: Readonly<
+  Record<CoordinatorSpec['driver'], Pick<CoordinatorCapabilities, 'minTtl' | 'maxTtl'>>
+> = {
+  memory: MEMORY_LEASES,
+  sqlite: SQLITE_LEASES,
+  postgres: POSTGRES_LEASES,
+  etcd: ETCD_LEASES,
 }
 
 /**

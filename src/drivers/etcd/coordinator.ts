@@ -25,15 +25,13 @@ import {
 import { Entries, leaseId, leaseName } from './entries.js'
 import { errorOf } from './errors.js'
 import { placeOf } from './place.js'
-import type { EtcdCoordinatorSpec } from './spec.js'
+import { ETCD_LEASES, type EtcdCoordinatorSpec } from './spec.js'
 
 const CAPABILITIES: CoordinatorCapabilities = {
   driver: 'etcd',
   shared: 'network',
   durable: 'power loss',
-  // etcd counts in seconds, and gives 1.5 times its election timeout at least: 2 s unless it is set otherwise.
-  minTtl: 1000,
-  maxTtl: 24 * 3600 * 1000,
+  ...ETCD_LEASES,
 }
 
 /** How many keys are asked for first, and at most; more with each page that was small. */

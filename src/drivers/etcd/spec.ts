@@ -1,6 +1,12 @@
 import type { Duration } from '../../core/duration.js'
 import type { OptionTable } from '../../core/options.js'
 
+/**
+ * The shortest and the longest lease, in ms. etcd counts in seconds, and gives 1.5 times its election timeout at least: 2 s
+ * unless it is set otherwise.
+ */
+export const ETCD_LEASES = { minTtl: 1000, maxTtl: 24 * 3600 * 1000 } as const
+
 /** Keys in an etcd of version 3.4 or later. */
 export interface EtcdCoordinatorSpec {
   driver: 'etcd'

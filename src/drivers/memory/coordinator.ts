@@ -18,14 +18,14 @@ import {
   type Grant,
 } from '../../coordination/driver.js'
 import { coordinationError } from '../../coordination/errors.js'
+import { MEMORY_LEASES } from './leases.js'
 import { Feed, type History, type HistoryPage } from '../../coordination/feed.js'
 
 const CAPABILITIES: CoordinatorCapabilities = {
   driver: 'memory',
   shared: 'process',
   durable: 'none',
-  minTtl: 10,
-  maxTtl: 24 * 3600 * 1000,
+  ...MEMORY_LEASES,
 }
 
 /** How many changes are kept for those who watch from further back. */

@@ -25,6 +25,8 @@ export function* checkCoordination({ coordination, workers = 1 }: ConfigInput): 
   if (!needs) return
   if (needs.option !== undefined && given[needs.option] === undefined)
     yield error(path, `the driver ${driver} needs \`${needs.option}\``, 'key')
+  else if (needs.option !== undefined && given[needs.option] === '')
+    yield error([...path, needs.option], 'must not be empty')
   for (const [name, { docs }] of coordinationOptions())
     if (given[name] !== undefined && !docs.has(driver))
       yield error(

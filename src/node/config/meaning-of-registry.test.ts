@@ -67,9 +67,17 @@ ${services}`
     ['orders: { address: x, health: { interval: 1s } }', 'needs `check`'],
     ['a: { service: orders, address: x, id: one }, orders: { address: y, id: one }', 'is that of `a`, too'],
     ['orders: { adress: x }', 'adress'],
+    ['orders: { address: 10.0.0.1:4001 }', 'no gateway sends requests there'],
+    ['orders: { address: x, ttl: 50ms }', 'must be between 100ms and 1d: the driver sqlite keeps no other'],
+    ['orders: { address: x, ttl: 48h }', 'must be between 100ms and'],
   ])('of { %s } is told', (entries, problem) => {
     const found = problemsOf(`${COORDINATION}\nregister: { ${entries} }\n${services}`)
     expect(found.join('\n')).toContain(problem)
+  })
+
+  it('needs a registry that is somewhere', () => {
+    const found = problemsOf(`coordination: { driver: sqlite, path: '' }\n${services}`)
+    expect(found.join('\n')).toContain('coordination.path: must not be empty')
   })
 
   it('needs a registry', () => {

@@ -1,3 +1,5 @@
+import { formatDuration, parseDuration } from '../../core/duration.js'
+import { COORDINATOR_LEASES } from '../../drivers/open-coordinator.js'
 import type { MeaningProblem, Path } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 
@@ -22,9 +24,17 @@ export function* checkRegistryOfService(config: ConfigInput, name: string): Gene
 
 /** `register.<name>`: it can be registered. */
 export function* checkRegistration(config: ConfigInput, name: string): Generator<MeaningProblem> {
-  const { health, id } = config.register![name]!
+  const { health, id, address, ttl } = config.register![name]!
   const path = ['register', name]
   yield* needsCoordination(config, path)
+  yield* checkTtl(config, parseDuration(ttl), [...path, 'ttl'])
+  // What is no HTTP can be registered for those who look with `discover`.
+  if (!isUrl(address) && typeof address === 'string')
+    yield warning(
+      [...path, 'address'],
+      'no gateway sends requests there: that takes a URL such as http://10.0.0.1:4001',
+      'value',
+    )
   if (!health)
     yield warning(
       path,
@@ -34,7 +44,7 @@ export function* checkRegistration(config: ConfigInput, name: string): Generator
     const { check } = health as Record<string, unknown>
     const at = [...path, 'health']
     if (check === undefined) yield error(at, 'needs `check`: the URL that is asked', 'key')
-    else if (typeof check !== 'string' || !/^https?:\/\/[^/]/.test(check) || !URL.canParse(check))
+    else if (!isUrl(check))
       yield error([...at, 'check'], 'must be a URL such as http://127.0.0.1:4001/healthz')
   }
   const serviceOf = (each: string): unknown => config.register![each]!['service'] ?? each
@@ -47,6 +57,26 @@ export function* checkRegistration(config: ConfigInput, name: string): Generator
   )
   if (twin !== undefined)
     yield error([...path, 'id'], `is that of \`${twin}\`, too: each instance of a service has its own`)
+}
+
+/** The driver keeps an instance for so long without a sign of life. */
+function* checkTtl(
+  { coordination }: ConfigInput,
+  ttl: number | undefined,
+  path: Path,
+): Generator<MeaningProblem> {
+  if (!coordination || ttl === undefined || !Object.hasOwn(COORDINATOR_LEASES, coordination.driver)) return
+  const { driver } = coordination
+  const { minTtl, maxTtl } = COORDINATOR_LEASES[driver]
+  if (ttl < minTtl || ttl > maxTtl)
+    yield error(
+      path,
+      `must be between ${formatDuration(minTtl)} and ${formatDuration(maxTtl)}: the driver ${driver} keeps no other leases`,
+    )
+}
+
+function isUrl(value: unknown): value is string {
+  return typeof value === 'string' && /^https?:\/\/[^/]/.test(value) && URL.canParse(value)
 }
 
 function* needsCoordination({ coordination }: ConfigInput, path: Path): Generator<MeaningProblem> {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { duration, formatDuration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import { register, type Coordinator, type Registration } from '../../coordination/index.js'
@@ -49,8 +50,15 @@ export class Registrations {
 
   /** Takes all of them out, in good order unless `now` aborts. */
   async drain(now: AbortSignal | undefined): Promise<void> {
+    const all = [...this.#kept.values(), ...this.#leaving]
+    const longest = Math.max(0, ...all.map(({ drainsFor }) => drainsFor))
+    if (longest > 0 && !now?.aborted)
+      this.#runtime.telemetry.log(
+        'info',
+        `what is registered here drains first, for up to ${formatDuration(longest)}`,
+      )
     this.#wanted = {}
-    await Promise.all([...this.#kept.values(), ...this.#leaving].map((kept) => kept.close(now)))
+    await Promise.all(all.map((kept) => kept.close(now)))
     this.#kept.clear()
   }
 
@@ -89,6 +97,11 @@ class Kept {
     this.#registration.on('taken', ({ message }) => (this.#problem = message))
     this.#registration.on('asked', ({ by }) => (this.#problem = `drained, asked for by ${by}`))
     this.#registration.on('failed', ({ message }) => (this.#problem = message))
+  }
+
+  /** How long it stays when it leaves, in ms; 0 if it is not there. */
+  get drainsFor(): number {
+    return this.#registration?.registered ? duration(this.spec.drain ?? '2s') : 0
   }
 
   state(): RegisteredState {

@@ -22,15 +22,19 @@ import { errorOf } from './errors.js'
 import { Heart } from './heart.js'
 import { COORDINATION } from './migrate.js'
 import { Reader } from './reader.js'
-import { settingsOf, type CoordinatorSettings, type PostgresCoordinatorSpec } from './spec.js'
+import {
+  POSTGRES_LEASES,
+  settingsOf,
+  type CoordinatorSettings,
+  type PostgresCoordinatorSpec,
+} from './spec.js'
 import { Writer } from './writer.js'
 
 const CAPABILITIES: CoordinatorCapabilities = {
   driver: 'postgres',
   shared: 'network',
   durable: 'power loss',
-  minTtl: 2000,
-  maxTtl: 24 * 3600 * 1000,
+  ...POSTGRES_LEASES,
 }
 
 /** An answer that comes later than this many times the time in which it is waited for is of no use. */

@@ -4,6 +4,9 @@ import { checkOptions, type OptionTable } from '../../../core/options.js'
 import type { SchemaSettings } from '../numbered-schema.js'
 import { checkPlace } from '../settings.js'
 
+/** The shortest and the longest lease, in ms. */
+export const POSTGRES_LEASES = { minTtl: 2000, maxTtl: 24 * 3600 * 1000 } as const
+
 /** A coordinator in a PostgreSQL database, version 15 or newer. */
 export interface PostgresCoordinatorSpec {
   driver: 'postgres'

@@ -28,15 +28,14 @@ import { thisMachine, type Machine } from './machine.js'
 import { Patience } from './patience.js'
 import { fileOf, identityOf, Place } from './place.js'
 import { beginningWith, only, type Range } from './range.js'
-import { SQLITE_COORDINATOR_OPTIONS, type SqliteCoordinatorSpec } from './spec.js'
+import { SQLITE_COORDINATOR_OPTIONS, SQLITE_LEASES, type SqliteCoordinatorSpec } from './spec.js'
 import { Store } from './store.js'
 
 const CAPABILITIES: CoordinatorCapabilities = {
   driver: 'sqlite',
   shared: 'machine',
   durable: 'power loss',
-  minTtl: 100,
-  maxTtl: 24 * 3600 * 1000,
+  ...SQLITE_LEASES,
 }
 
 /** How long other processes may keep the file locked, in ms. */

@@ -7,6 +7,9 @@ export interface SqliteCoordinatorSpec {
   path: string
 }
 
+/** The shortest and the longest lease, in ms. */
+export const SQLITE_LEASES = { minTtl: 100, maxTtl: 24 * 3600 * 1000 } as const
+
 /** What a {@link SqliteCoordinatorSpec} may say. */
 export const SQLITE_COORDINATOR_OPTIONS: OptionTable<SqliteCoordinatorSpec> = {
   driver: { kind: 'choice', values: ['sqlite'], doc: 'this driver' },
