@@ -585,6 +585,21 @@ describe('an election', () => {
     await expect(b.handOver()).rejects.toMatchObject({ code: 'BANYAN_NO_CANDIDATE' })
   })
 
+  it('is handed over to nobody in particular by record', async () => {
+    const all = processes()
+    const [a, b] = (await candidates(all, ['a', 'b'], () => ({ algorithm: 'record' }))) as [
+      Election,
+      Election,
+    ]
+    await all.clock.advance('1s')
+    const [leading, other] = a.state.kind === 'leading' ? [a, 'b'] : [b, 'a']
+    await expect(leading.handOver({ to: other })).rejects.toMatchObject({
+      code: 'BANYAN_NO_CANDIDATE',
+      message: `"${other}" cannot be named to lead "x": with \`record\` nobody stands in line, and all race`,
+    })
+    await Promise.all([a.close(), b.close()])
+  })
+
   it('is handed over when an operator asks for it', async () => {
     const all = processes()
     const operator = all.open()
@@ -820,6 +835,12 @@ describe('an election', () => {
   it('refuses options that it does not know, and values that cannot be kept', () => {
     const coordinator = processes().open()
     expect(() => elect(coordinator, 'x', { prioritty: 1 } as object)).toThrow('did you mean `priority`')
+    for (const priority of [Infinity, -Infinity, NaN])
+      expect(() => elect(coordinator, 'x', { priority })).toThrow(/priority must be a (finite )?number/)
+    for (const given of [{ priority: 1 }, { zone: 'a' }, { preferZone: 'a' }, { preempt: true }])
+      expect(() => elect(coordinator, 'x', { algorithm: 'record', ...given })).toThrow(
+        'is not for the algorithm `record`, in which nobody stands in line',
+      )
     expect(() => elect(coordinator, '')).toThrow(expect.objectContaining({ code: 'BANYAN_INVALID_KEY' }))
     expect(() => elect(coordinator, 'x', { value: 'x'.repeat(300_000) })).toThrow(
       expect.objectContaining({ code: 'BANYAN_VALUE_TOO_LARGE' }),

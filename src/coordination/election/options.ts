@@ -101,8 +101,13 @@ export interface Settings extends Standing {
   readonly backoff: Growth
 }
 
-/** What could only change an order that is strict. */
-const AGAINST_LINE = ['priority', 'zone', 'preferZone', 'preempt', 'spread'] as const
+/** What says who comes first, for those who stand in a queue. */
+const ORDER = ['priority', 'zone', 'preferZone', 'preempt'] as const
+/** What other algorithms have no use for, and why. */
+const AGAINST = {
+  record: { options: ORDER, why: 'in which nobody stands in line' },
+  line: { options: [...ORDER, 'spread'] as const, why: 'in which who came first leads first' },
+}
 
 /**
  * Checks options and fills in what is missing.
@@ -114,13 +119,21 @@ export function settingsOf(name: string, options: ElectionOptions): Settings {
   const isNull = (options as ElectionOptions | null)?.value === null
   checkOptions('elect', OPTIONS, isNull ? { ...options, value: undefined } : options)
   checkJson('elect: `value`', options.value)
-  const unfit = AGAINST_LINE.find((option) => options.algorithm === 'line' && options[option] !== undefined)
+  const { algorithm = 'queue' } = options
+  const against = algorithm === 'queue' ? undefined : AGAINST[algorithm]
+  const unfit = against?.options.find((option) => options[option] !== undefined)
   if (unfit)
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
-      `elect: \`${unfit}\` is not for the algorithm \`line\`, in which who came first leads first`,
+      `elect: \`${unfit}\` is not for the algorithm \`${algorithm}\`, ${against!.why}`,
     )
-  const { onLead, algorithm = 'queue', holder = thisHolder(), value, priority = 0 } = options
+  // JSON cannot hold it.
+  if (options.priority !== undefined && !Number.isFinite(options.priority))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `elect: priority must be a finite number, got ${options.priority}`,
+    )
+  const { onLead, holder = thisHolder(), value, priority = 0 } = options
   const { zone, preferZone, preempt = false, spread = 0, once = false, backoff = {} } = options
   const { base = '1s', factor = 2, max = '1m' } = backoff
   return {

@@ -50,6 +50,11 @@ export async function askForHandOver(
   if (leader?.token === undefined || (token ?? leader.token) !== leader.token)
     throw coordinationError('BANYAN_NOT_LEADER', `nobody leads ${quoted} who could be asked`)
   const next = candidates.find((each) => to === undefined || each.holder === to)
+  if (!next && leader.algorithm === 'record' && to !== undefined)
+    throw coordinationError(
+      'BANYAN_NO_CANDIDATE',
+      `${JSON.stringify(to)} cannot be named to lead ${quoted}: with \`record\` nobody stands in line, and all race`,
+    )
   // Who races is not known.
   if (!next && (to !== undefined || leader.algorithm !== 'record')) {
     const others = candidates.map((each) => each.holder).join(', ') || 'nobody'
