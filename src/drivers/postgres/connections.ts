@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { Socket } from 'node:net'
 import type Pg from 'pg'
-import type { Client, CustomTypesConfig, Pool, PoolClient } from 'pg'
+import type { Client, ClientConfig, CustomTypesConfig, Pool, PoolClient } from 'pg'
 import { sleep, type Clock } from '../../core/clock.js'
 import { ConnectError, errorOf, faultOf, isReadOnly, type Fault } from './faults.js'
 import { placeOf } from './settings.js'
@@ -185,8 +185,8 @@ export class Connections {
   }
 
   #pool(max: number): Pool {
-    const stream = (): Socket => this.#socket()
-    const pool = new this.#pg.Pool({ ...this.#options(), stream, max, idleTimeoutMillis: IDLE_MS })
+    const Client = pooledClient(this.#pg, () => this.#socket())
+    const pool = new this.#pg.Pool({ ...this.#options(), Client, max, idleTimeoutMillis: IDLE_MS })
     // One that breaks while nobody uses it leaves the pool; whoever asks next gets another.
     pool.on('error', () => undefined)
     // One that breaks while it is used tells whoever uses it, and everybody: without a listener that ends the process.
@@ -210,6 +210,24 @@ export class Connections {
       keepAlive: true,
       connectionTimeoutMillis: Math.min(answerWithin, 10_000),
       query_timeout: answerWithin,
+    }
+  }
+}
+
+/** Closes its socket when it cannot connect: `pg` leaves it open where it fails itself, as without a password that it is asked for. */
+function pooledClient(pg: typeof Pg, socketOf: () => Socket): typeof Pg.Client {
+  return class extends pg.Client {
+    constructor(config?: string | ClientConfig) {
+      const socket = socketOf()
+      super({ ...(config as ClientConfig), stream: () => socket })
+      // A pool connects with a callback, and only so.
+      const connect = this.connect.bind(this) as (told: (error?: Error | null) => void) => void
+      const closing = (told: (error?: Error | null) => void): void =>
+        connect((error) => {
+          if (error) socket.destroy()
+          told(error)
+        })
+      this.connect = closing as Client['connect']
     }
   }
 }

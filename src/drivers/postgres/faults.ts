@@ -28,6 +28,8 @@ const READ_ONLY = '25006'
 const LOCK_NOT_AVAILABLE = '55P03'
 const DISK_FULL = '53100'
 const CORRUPT = new Set(['XX001', 'XX002'])
+/** How `pg` says that it has no password to answer with. */
+const NO_PASSWORD = 'client password must be a'
 /** Data that the server does not take, or that goes beyond its limits. */
 const UNFIT = /^(22|54)/
 
@@ -39,6 +41,7 @@ export function sqlState(error: unknown): string | undefined {
 
 export function faultOf(error: unknown): Fault {
   if (error instanceof ConnectError) {
+    if (error.message.includes(NO_PASSWORD)) return 'refused'
     const state = sqlState(error.cause)
     return state === undefined || ENDED.test(state) || state === TOO_MANY_CONNECTIONS ? 'unsent' : 'refused'
   }
@@ -96,6 +99,8 @@ export function toldBy(given: unknown, place: string): Told {
       kind: 'corrupt',
       text: `PostgreSQL at ${place} finds its data damaged: ${said}. Restore a backup`,
     }
+  if (state === '' && said.includes(NO_PASSWORD))
+    return { error, kind: 'other', text: `PostgreSQL at ${place} asks for a password, and the url has none` }
   const hint = (error as { hint?: unknown } | undefined)?.hint
   const what = state === '' ? 'cannot be reached' : 'refuses'
   const text = `PostgreSQL at ${place} ${what}: ${said}${typeof hint === 'string' ? `. ${hint}` : ''}`
