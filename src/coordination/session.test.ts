@@ -81,6 +81,30 @@ describe('the lease that a process shares', () => {
     })
   })
 
+  it('is not tried again, and nothing is told, once the coordinator is closed', async () => {
+    const all = processes()
+    const logged: string[] = []
+    let asked: () => void = () => undefined
+    let fail: (error: Error) => void = () => undefined
+    const waiting = new Promise<void>((resolve) => (asked = resolve))
+    const coordinator = all.open({
+      wrap: (driver) =>
+        wrapDriver(driver, {
+          grant: () => {
+            asked()
+            return new Promise((_, reject) => (fail = reject))
+          },
+        }),
+      telemetry: { ...noTelemetry, log: (level, message) => logged.push(`${level}: ${message}`) },
+    })
+    const acquiring = expect(lock(coordinator, 'x').acquire()).rejects.toThrow()
+    await waiting
+    const closed = coordinator.close()
+    fail(coordinationError('BANYAN_COORDINATOR_UNAVAILABLE', 'the engine is away'))
+    await all.clock.settle(Promise.all([closed, acquiring]))
+    expect(logged).toEqual([])
+  })
+
   it('is missed by elections, which say so until they have it', async () => {
     const all = processes()
     const { coordinator, engine } = slowly(all)

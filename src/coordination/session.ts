@@ -62,6 +62,7 @@ export class SharedSession implements Session {
         if (this.#closing.aborted) throw this.#closing.reason
         // A ttl that can never be was refused before: this one is too short for how slow the engine is at the moment.
         if (!isPassing(error) && !hasCode(error, 'BANYAN_LEASE_TTL')) throw error
+        this.#closing.throwIfAborted()
         this.#runtime.telemetry.log('warn', `no lease, tried again: ${error.message}`)
         for (const tell of [...this.#waiting]) tell(error)
         await sleep(
