@@ -1,3 +1,4 @@
+import { BanyanError } from '../../core/errors.js'
 import type { Entry } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
 import { KEYSPACE, nameOf, segment } from '../keyspace.js'
@@ -60,9 +61,9 @@ export function instanceKey(service: string, id: string): string {
   return `${servicePrefix(service)}${segment(id)}`
 }
 
-/** @throws `BANYAN_VALUE_TOO_LARGE` */
+/** @throws `BANYAN_VALUE_TOO_LARGE`, `BANYAN_INVALID_OPTIONS` if its metadata cannot be JSON */
 export function encodeInstance(instance: StoredInstance): string {
-  const text = JSON.stringify(instance)
+  const text = textIn(instance)
   const size = Buffer.byteLength(text)
   if (size > MAX_BYTES)
     throw coordinationError(
@@ -71,6 +72,16 @@ export function encodeInstance(instance: StoredInstance): string {
         'tags and metadata',
     )
   return text
+}
+
+function textIn(instance: StoredInstance): string {
+  try {
+    return JSON.stringify(instance)
+  } catch (error) {
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `metadata must be JSON: ${String(error)}`, {
+      cause: error,
+    })
+  }
 }
 
 /** What a key of the registry says; undefined if it is not one, or says what is no instance. */

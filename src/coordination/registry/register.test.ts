@@ -85,6 +85,12 @@ describe('register', () => {
     expect(() => register(coordinator, { ...ORDERS, adress: 'x' } as RegisterOptions)).toThrow(
       'did you mean `address`?',
     )
+    expect(() => register(coordinator, { ...ORDERS, health: { check: 'ftp://x' } })).toThrow(
+      'health.check must be a URL such as',
+    )
+    expect(() => register(coordinator, { ...ORDERS, metadata: { build: 12n } })).toThrow(
+      expect.objectContaining({ code: 'BANYAN_INVALID_OPTIONS' }),
+    )
     expect(() => register(coordinator, { ...ORDERS, metadata: { much: 'x'.repeat(20_000) } })).toThrow(
       'at most 16384 are kept',
     )

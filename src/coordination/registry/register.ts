@@ -110,6 +110,12 @@ export function register(coordinator: Coordinator, options: RegisterOptions): Re
   for (const name of ['service', 'address', 'id'] as const)
     if (options[name] === '' || (options[name] === undefined && name !== 'id'))
       throw new BanyanError('BANYAN_INVALID_OPTIONS', `register: ${name} must be given`)
+  const { check } = options.health ?? {}
+  if (typeof check === 'string' && !(/^https?:/.test(check) && URL.canParse(check)))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `register: health.check must be a URL such as http://127.0.0.1:4001/healthz, not ${JSON.stringify(check)}`,
+    )
   segment(options.service)
   return new KeptRegistration(coordinator, options)
 }

@@ -194,6 +194,10 @@ describe('checkLinearizability', () => {
       expect(() => checkLinearizability(register, [wrong])).toThrow(
         expect.objectContaining({ code: 'BANYAN_INVALID_HISTORY' }),
       )
+    for (const wrong of [null, {}, [{}], [null]])
+      expect(() => checkLinearizability(register, wrong as never)).toThrow(
+        expect.objectContaining({ code: 'BANYAN_INVALID_HISTORY' }),
+      )
     expect(() => checkLinearizability(register, [], { limits: 1 } as never)).toThrow('did you mean `limit`')
     expect(() => checkLinearizability(register, [], { limit: 0 })).toThrow('limit must be')
   })

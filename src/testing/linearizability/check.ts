@@ -4,6 +4,7 @@ import type { SequentialModel } from './model.js'
 import { narrow } from './narrow.js'
 import type { Operation } from './operation.js'
 import { searchOrder } from './search.js'
+import { checkHistory } from './timeline.js'
 
 /** Options of {@link checkLinearizability}. */
 export interface LinearizabilityOptions {
@@ -52,7 +53,7 @@ export type LinearizabilityVerdict<State, Input, Output> = {
  *
  * @param model - what the thing does when it is used by one caller at a time
  * @param history - in any order; what was refused before anything was done does not belong in it
- * @throws `BANYAN_INVALID_OPTIONS`; `BANYAN_INVALID_HISTORY` if an operation returned before it was called
+ * @throws `BANYAN_INVALID_OPTIONS`; `BANYAN_INVALID_HISTORY` if it is no list of operations, or one returned before it was called
  */
 export function checkLinearizability<State, Input, Output>(
   model: SequentialModel<State, Input, Output>,
@@ -60,6 +61,7 @@ export function checkLinearizability<State, Input, Output>(
   options: LinearizabilityOptions = {},
 ): LinearizabilityVerdict<State, Input, Output> {
   checkOptions('checkLinearizability', OPTIONS, options)
+  checkHistory(history)
   const { limit = LIMIT } = options
   const parts = Array.from(model.partition?.(history) ?? [['', history] as const])
   // Small parts first: what is wrong is best seen there, and each gets its share of what smaller ones have left.

@@ -16,15 +16,10 @@ export interface Timeline {
   readonly unanswered: Int32Array
 }
 
-/**
- * Lays out a history.
- *
- * @throws {@link BanyanError} `BANYAN_INVALID_HISTORY` if an operation returned before it was called, or a time is no number
- */
+/** Lays out a history that {@link checkHistory} has passed. */
 export function layOut(operations: readonly Operation<unknown, unknown>[]): Timeline {
   const order: { at: number; event: number }[] = []
   for (const [index, operation] of operations.entries()) {
-    checkTimes(operation)
     order.push({ at: operation.called, event: index })
     if (isAnswered(operation)) order.push({ at: operation.returned, event: ~index })
   }
@@ -46,10 +41,23 @@ export function layOut(operations: readonly Operation<unknown, unknown>[]): Time
   }
 }
 
+/** @throws {@link BanyanError} `BANYAN_INVALID_HISTORY` unless these are operations, called at some time and not returned before */
+export function checkHistory(history: unknown): void {
+  if (!Array.isArray(history)) throw invalid('a history is a list of operations')
+  for (const [index, operation] of history.entries()) {
+    if (typeof operation !== 'object' || operation === null)
+      throw invalid(`operation ${index} of the history is none`)
+    checkTimes(operation as Operation<unknown, unknown>)
+  }
+}
+
 function checkTimes({ process, called, returned }: Operation<unknown, unknown>): void {
   if (Number.isNaN(called) || typeof called !== 'number' || (returned !== undefined && !(returned >= called)))
-    throw new BanyanError(
-      'BANYAN_INVALID_HISTORY',
+    throw invalid(
       `an operation of ${process} was called at ${called} and returned at ${returned}; times are numbers of ms, and a return is not before its call`,
     )
+}
+
+function invalid(message: string): BanyanError {
+  return new BanyanError('BANYAN_INVALID_HISTORY', message)
 }
