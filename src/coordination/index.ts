@@ -67,7 +67,7 @@ export function coordinatorSchema(schema?: string): Promise<string> {
 }
 
 function isDriver(where: string | CoordinatorSpec | CoordinatorDriver): where is CoordinatorDriver {
-  return typeof where === 'object' && 'grant' in where
+  return typeof where === 'object' && (where as object | null) !== null && 'grant' in where
 }
 
 /**

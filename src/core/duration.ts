@@ -35,7 +35,7 @@ export function duration(value: Duration, name = 'duration'): number {
   if (ms === undefined) {
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
-      `${name} must be ${DURATION_HINT}, got ${JSON.stringify(value)}`,
+      `${name} must be ${DURATION_HINT}, got ${typeof value === 'number' ? value : JSON.stringify(value)}`,
     )
   }
   return ms

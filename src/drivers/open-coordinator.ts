@@ -77,6 +77,8 @@ export async function openCoordinatorDriver(
   context: CoordinatorContext,
 ): Promise<CoordinatorDriver> {
   const spec = typeof where === 'string' ? coordinatorSpecOf(where) : where
+  if (typeof (spec as Partial<CoordinatorSpec> | null | undefined)?.driver !== 'string')
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `openCoordinator: ${PLACES}, or with { driver }`)
   const open = DRIVERS[spec.driver] as
     ((spec: CoordinatorSpec, context: CoordinatorContext) => Promise<CoordinatorDriver>) | undefined
   if (!open) throw unknownDriver(spec.driver)
@@ -120,6 +122,8 @@ export function coordinatorSpecOf(url: string): CoordinatorSpec {
     case 'postgresql':
       return { driver: 'postgres', url }
     default:
+      if (COORDINATOR_DRIVERS.includes(url as CoordinatorSpec['driver']))
+        throw coordinationError('BANYAN_DRIVER_MISSING', `${url} is a driver without a place; ${PLACES}`)
       throw unknownDriver(scheme === '' ? url : scheme)
   }
 }

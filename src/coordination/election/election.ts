@@ -28,7 +28,7 @@ export interface Election extends AsyncDisposable {
   readonly state: ElectionState
   /** The present term, while this one leads. */
   readonly term: Term | undefined
-  /** Observes changes of state. */
+  /** Observes changes of state. What a listener throws is logged, and changes nothing. */
   on(event: 'change', listener: (state: ElectionState) => void): Unsubscribe
   /** Who leads, as the engine says now: this one or another. */
   leader(): Promise<Leader | undefined>
@@ -119,7 +119,17 @@ class RunningElection implements Election {
   }
 
   on(event: 'change', listener: (state: ElectionState) => void): Unsubscribe {
-    return this.#observers.on(event, listener)
+    return this.#observers.on(event, (state) => {
+      try {
+        listener(state)
+      } catch (error) {
+        const { telemetry } = this.#context.coordinator.runtime
+        telemetry.log(
+          'error',
+          `election ${JSON.stringify(this.name)}, a listener has failed: ${String(error)}`,
+        )
+      }
+    })
   }
 
   async leader(): Promise<Leader | undefined> {

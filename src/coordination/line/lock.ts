@@ -1,4 +1,5 @@
 import { duration, formatDuration, type Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Coordinator, Entry } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
@@ -125,6 +126,8 @@ export class LineLock implements Lock {
     work: (held: Held) => Result | Promise<Result>,
     options: AcquireOptions = {},
   ): Promise<Result> {
+    if (typeof work !== 'function')
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `${this.#what}, run: the work must be a function`)
     const held = await this.#acquire(options)
     try {
       const result = await work(held)

@@ -22,6 +22,9 @@ export interface HeldAll extends AsyncDisposable {
  * @param locks - of different names, of one kind
  */
 export async function lockAll(locks: readonly Lock[], options: AcquireOptions = {}): Promise<HeldAll> {
+  const given: unknown = locks
+  if (!Array.isArray(given) || !given.every(isLock))
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', 'lockAll: must be a list of locks, as `lock` makes them')
   const sorted = [...locks].sort((a, b) => (a.name < b.name ? -1 : 1))
   const twice = sorted.find(({ name }, index) => sorted[index + 1]?.name === name)
   if (twice)
@@ -34,6 +37,10 @@ export async function lockAll(locks: readonly Lock[], options: AcquireOptions = 
     if (Array.from(all.byName.values(), ({ held }) => held).every(Boolean)) return all
     await all.release()
   }
+}
+
+function isLock(value: unknown): boolean {
+  return typeof (value as Partial<Lock> | null | undefined)?.acquire === 'function'
 }
 
 async function acquireAll(locks: readonly Lock[], options: AcquireOptions): Promise<HeldAll> {
