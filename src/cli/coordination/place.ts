@@ -4,6 +4,7 @@ import type { CoordinatorSpec } from '../../coordination/index.js'
 import { coordinatorSpecOf } from '../../drivers/open-coordinator.js'
 import { DEFAULT_ADMIN } from '../../node/address.js'
 import { redact } from '../../node/config/redact.js'
+import { note } from '../output.js'
 import { UsageError } from '../usage-error.js'
 
 /** What a command was told of the coordinator it works on. */
@@ -58,7 +59,7 @@ function nameOf(spec: CoordinatorSpec): string {
 
 async function placeOfConfig(config: string | undefined): Promise<Place> {
   // Half of the time that a command takes to start, for who needs it.
-  const { loadConfig } = await import('../../node/config/load.js')
+  const { loadConfig, readConfig } = await import('../../node/config/load.js')
   const loaded = await loadConfig(config).catch((error: unknown) => {
     const isNone = error instanceof BanyanError && error.code === 'BANYAN_CONFIG_NOT_FOUND'
     if (config !== undefined || !isNone) throw error
@@ -66,7 +67,10 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
   })
   if (!loaded) return behind(DEFAULT_ADMIN, 'default')
   const by = loaded.file
-  if (!loaded.ok) {
+  const { coordinatorIn } = await import('../../node/config/coordinator-part.js')
+  const part = loaded.ok ? undefined : coordinatorIn((await readConfig(by)).source)
+  if (part) note(`${by} is not right, as banyan check tells; what it says of the coordinator is`)
+  if (!loaded.ok && !part) {
     const { reportProblems } = await import('../check.js')
     reportProblems(loaded.problems)
     throw new BanyanError(
@@ -74,7 +78,7 @@ async function placeOfConfig(config: string | undefined): Promise<Place> {
       `${by} is not right, so it does not say which coordinator; say it with --on, or ask the running node with -a`,
     )
   }
-  const { coordination, admin } = loaded.spec
+  const { coordination, admin } = loaded.ok ? loaded.spec : part!
   if (!coordination)
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
