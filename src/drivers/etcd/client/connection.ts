@@ -6,7 +6,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2'
 import type { Clock, Timer } from '../../../core/clock.js'
-import { EtcdError, errorOf, Status, type CallFailure } from './fault.js'
+import { EtcdError, errorOf, reasonOf, Status, type CallFailure } from './fault.js'
 import { frame, FrameReader, headersOf, statusOf } from './grpc.js'
 import type { Method } from './methods.js'
 import type { EtcdSettings } from './settings.js'
@@ -106,7 +106,7 @@ export class Connection {
       const failWith = (what: string): void => {
         stop()
         const cause = this.#failure
-        const why = cause instanceof Error ? `: ${cause.message}` : ''
+        const why = cause instanceof Error ? `: ${reasonOf(cause)}` : ''
         reject(new EtcdError('unavailable', `etcd at ${this.endpoint} ${what}${why}`, undefined, cause))
       }
       const fail = (): void => failWith('cannot be reached')

@@ -2,7 +2,7 @@ import { backoffWait, type Growth } from '../../../core/backoff.js'
 import { sleep } from '../../../core/clock.js'
 import type { Maybe } from '../../../core/maybe.js'
 import { Connection } from './connection.js'
-import { EtcdError } from './fault.js'
+import { EtcdError, reasonOf } from './fault.js'
 import type { EtcdSettings, Surroundings } from './settings.js'
 
 /** How long one endpoint may take to connect before the next one is tried. */
@@ -72,6 +72,14 @@ export class Endpoints {
     this.#current?.close()
   }
 
+  /** Why the last try failed, to append to a message. */
+  get #why(): string {
+    if (!(this.#lastError instanceof Error)) return ''
+    const { cause } = this.#lastError
+    // Without an error of the socket: which endpoint does not answer.
+    return `: ${reasonOf(cause instanceof Error ? cause : this.#lastError)}`
+  }
+
   async #wait(timeout: number, signal: AbortSignal | undefined): Promise<Connection> {
     signal?.throwIfAborted()
     this.#waiting++
@@ -82,7 +90,7 @@ export class Endpoints {
         reject(
           new EtcdError(
             'unavailable',
-            `etcd at ${this.place} cannot be reached within ${Math.round(timeout)} ms`,
+            `etcd at ${this.place} cannot be reached within ${Math.round(timeout)} ms${this.#why}`,
             undefined,
             this.#lastError,
           ),
@@ -108,6 +116,7 @@ export class Endpoints {
     // The endpoint that was lost may be there again at once; with more of them it is the last to be asked.
     this.#current?.close()
     this.#current = undefined
+    this.#lastError = undefined
     const { endpoints } = this.#settings
     for (let failures = 0; !this.closing.aborted && (failures === 0 || this.#waiting > 0);) {
       const endpoint = endpoints[this.#next % endpoints.length]!
@@ -128,7 +137,12 @@ export class Endpoints {
         await sleep(clock, wait, this.closing).catch(() => undefined)
       }
     }
-    throw new EtcdError('unavailable', `etcd at ${this.place} cannot be reached`, undefined, this.#lastError)
+    throw new EtcdError(
+      'unavailable',
+      `etcd at ${this.place} cannot be reached${this.#why}`,
+      undefined,
+      this.#lastError,
+    )
   }
 
   async #within<Result>(ms: number, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {

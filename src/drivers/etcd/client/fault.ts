@@ -139,3 +139,10 @@ export function isBetterElsewhere(error: unknown): boolean {
 export function isLeaseMissing(error: unknown): boolean {
   return error instanceof EtcdError && error.status === Status.notFound && error.message.includes('lease')
 }
+
+/** What an error of a connection says. */
+export function reasonOf(error: unknown): string {
+  // One error for each address that a name has.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join(', ')
+  return error instanceof Error ? error.message : String(error)
+}
