@@ -45,6 +45,8 @@ export interface NodeState extends GatewayState {
     version: string
     pid: number
     phase: NodePhase
+    /** Services that have no endpoint yet, while `/readyz` says that it waits for them; otherwise missing. */
+    waiting?: readonly string[]
     /** ISO 8601. */
     startedAt: string
     /** ms since the start. */
@@ -325,11 +327,14 @@ export class Node implements Running {
   }
 
   state(): NodeState {
+    const waiting = this.#waiting
     return {
       node: {
         version,
         pid: process.pid,
         phase: this.#phase,
+        // The supervisor answers `/readyz` by itself.
+        ...(waiting.length > 0 && !this.#isWorker && { waiting }),
         startedAt: new Date(this.#clock.wall() - (this.#clock.now() - this.#startedAt)).toISOString(),
         uptime: Math.round(this.#clock.now() - this.#startedAt),
         listen: this.#listeners.urls,

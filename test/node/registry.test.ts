@@ -196,6 +196,7 @@ test('a node whose registry cannot be reached starts, says so, and serves what i
   expect((await state()).services['orders']!.registry).toMatchObject({ known: false })
   const { stdout } = await run('status', '--once', '--admin', admin)
   expect(stdout).toContain('the registry has not answered')
+  expect(stdout).toContain('waiting for orders')
   expect(node.stderr + node.stdout).toContain('the coordinator cannot be reached')
 })
 

@@ -70,9 +70,10 @@ const PROBLEM_COLUMNS = [number('AGO'), 'WHERE', 'LAST PROBLEM']
 
 /** What runs where, on as many lines as it takes. */
 function headLines({ node, connections, workers, restarts = 0 }: NodeState, width: number): string[] {
+  const phase = node.phase === 'ready' && node.waiting ? `waiting for ${node.waiting.join(', ')}` : node.phase
   const parts = [
     `banyan ${node.version}`,
-    paint(node.phase === 'ready' ? 'green' : 'yellow', node.phase),
+    paint(phase === 'ready' ? 'green' : 'yellow', phase),
     ...node.listen,
     `up ${formatDuration(node.uptime)}`,
     `pid ${node.pid}`,
