@@ -156,6 +156,7 @@ describe('a file that is not in its place any more', () => {
     const lease = await coordinator.lease('100ms')
     const lost = new Promise((resolve) => lease.signal.addEventListener('abort', resolve))
     const watch = coordinator.watch('')[Symbol.asyncIterator]()
+    await watch.next()
     const next = errorOf(watch.next())
     displace(join(path, 'coordination.db'))
     expect(await errorOf(coordinator.get('k'))).toMatchObject({
