@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../core/random.js'
 import type { Candidate } from './candidate.js'
 import { consistentHash, type ConsistentHashOptions } from './consistent-hash.js'
-import { hashText } from './hashing/hash.js'
+import { hashText } from '../../core/hashing/hash.js'
 
 interface Node extends Candidate {
   active: number

@@ -1,9 +1,9 @@
 import type { Random } from '../../core/random.js'
 import type { Balancer, Candidate } from './candidate.js'
-import { hashText, mix } from './hashing/hash.js'
-import { maglev } from './hashing/maglev.js'
-import { ring } from './hashing/ring.js'
-import type { HashTable } from './hashing/table.js'
+import { hashText, mix } from '../../core/hashing/hash.js'
+import { maglev } from '../../core/hashing/maglev.js'
+import { ring } from '../../core/hashing/ring.js'
+import type { HashTable } from '../../core/hashing/table.js'
 import { leastRequest } from './least-request.js'
 
 /** How keys are given to endpoints. */
