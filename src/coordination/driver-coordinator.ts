@@ -114,11 +114,10 @@ export class DriverCoordinator implements Coordinator {
   watch(prefix: string, options: WatchOptions = {}): AsyncIterable<Changes> {
     checkPrefix(prefix)
     checkWatchOptions(options)
-    if (options.after !== undefined) checkRevision('after', options.after)
+    const { after, signal } = options
+    if (after !== undefined) checkRevision('after', after)
     const own = new AbortController()
-    const { signal } = options
     const ending = signal ? AbortSignal.any([signal, own.signal]) : own.signal
-    const { after } = options
     return this.#watch(own, ending, () =>
       after === undefined ? this.#watchNow(prefix, ending) : this.#driver.watch(prefix, after, ending),
     )

@@ -1,6 +1,6 @@
 import type { Coordinator, Lease } from '../coordinator.js'
 import { take, type Place } from '../line/line.js'
-import { onLoss } from '../line/losses.js'
+import { onAbort } from '../on-abort.js'
 import { leave, ownId } from '../line/own-key.js'
 import { Attempt } from './attempt.js'
 import type { ElectionKeys } from './keys.js'
@@ -64,7 +64,7 @@ export class Candidacy {
   async #winAs(id: string): Promise<Won | undefined> {
     const { coordinator, keys, outlook } = this.#context
     const attempt = new Attempt(coordinator, keys.leader, this.#lease, id)
-    const forget = onLoss(this.#lease, outlook.wake)
+    const forget = onAbort(this.#lease.signal, outlook.wake)
     let won: Won | undefined
     try {
       while (!won && this.#isUp()) {

@@ -2,7 +2,7 @@ import { formatDuration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Lease } from '../coordinator.js'
 import type { Place } from '../line/line.js'
-import { onLoss } from '../line/losses.js'
+import { onAbort } from '../on-abort.js'
 import type { ElectionOptions } from './options.js'
 import { RunningTerm, type TermEnd } from './term.js'
 import { isWorkOf, workFor } from './within.js'
@@ -72,7 +72,7 @@ export class Leadership {
   /** Works until the term is over, and the work has ended. */
   async run(onLead: ElectionOptions['onLead'], { clock, telemetry }: Runtime): Promise<void> {
     const { lease } = this.won
-    const forget = onLoss(lease, () => this.stop('lease lost', lease.signal.reason))
+    const forget = onAbort(lease.signal, () => this.stop('lease lost', lease.signal.reason))
     const work = onLead && this.#work(onLead)
     await this.#stopped
     const long = clock.schedule(clock.now() + lease.ttl, () => telemetry.log('warn', this.#overdue()))

@@ -3,7 +3,6 @@ import { formatDuration } from '../../core/duration.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Lease } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
-import { onLoss } from '../line/losses.js'
 import { onAbort } from '../on-abort.js'
 import type { JobContext } from './context.js'
 import type { JobSettings } from './options.js'
@@ -78,7 +77,7 @@ export async function execute(
     else if (clock.now() >= until) late()
     if (ending.signal.aborted) throw ending.signal.reason
   }
-  const forgets = [onAbort(stopped, interrupted), onLoss(lease, lost), onAbort(taken, deprived)]
+  const forgets = [onAbort(stopped, interrupted), onAbort(lease.signal, lost), onAbort(taken, deprived)]
   let failure: unknown
   let hasFailed = false
   try {

@@ -3,7 +3,7 @@ import type { Coordinator } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
 import { HeldWatch, type Watched } from './held-watch.js'
 import type { Place } from './line.js'
-import { onLoss } from './losses.js'
+import { onAbort } from '../on-abort.js'
 import { leave } from './own-key.js'
 
 /**
@@ -71,7 +71,7 @@ export class Hold implements Held, Watched {
       // Made for those who ask: most hold so shortly that it would be a good part of the cost.
       this.#signal = new AbortController()
       if (this.#lost || this.#release) this.#signal.abort(this.#lost ?? this.#released())
-      else this.#forget = onLoss(this.#place.lease, () => this.#lose())
+      else this.#forget = onAbort(this.#place.lease.signal, () => this.#lose())
     }
     return this.#signal.signal
   }

@@ -3,7 +3,7 @@ import type { Coordinator, Entry, Lease, Listing, Session } from '../coordinator
 import { hasCode, isPassing } from '../errors.js'
 import { RETRY } from '../patiently.js'
 import { pause, unless } from './limit.js'
-import { onLoss } from './losses.js'
+import { onAbort } from '../on-abort.js'
 import { leave, ownId, type OwnKey } from './own-key.js'
 import { whenGone } from './when-gone.js'
 
@@ -225,8 +225,7 @@ async function untilChanged(
 ): Promise<void> {
   const ending = new AbortController()
   const end = (): void => ending.abort()
-  const forget = onLoss(place.lease, end)
-  signal?.addEventListener('abort', end, { once: true })
+  const forgets = [onAbort(place.lease.signal, end), signal && onAbort(signal, end)]
   try {
     await Promise.race([
       whenGone(coordinator, keys, ending.signal, keys.length > 1 ? { prefix, may } : {}),
@@ -237,8 +236,7 @@ async function untilChanged(
     ])
   } finally {
     end()
-    forget()
-    signal?.removeEventListener('abort', end)
+    for (const forget of forgets) forget?.()
   }
 }
 

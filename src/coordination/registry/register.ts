@@ -10,7 +10,7 @@ import { coordinationError, hasCode, isPassing } from '../errors.js'
 import { remember } from '../history.js'
 import { thisHolder } from '../holder.js'
 import { segment } from '../keyspace.js'
-import { onLoss } from '../line/losses.js'
+import { onAbort } from '../on-abort.js'
 import { RETRY } from '../patiently.js'
 import { openView, type View } from '../view/view.js'
 import {
@@ -361,7 +361,7 @@ class KeptRegistration implements Registration {
       if (lease.signal.aborted) lost()
       else if (signal.aborted || this.#revision === undefined || this.#written !== this.#version) done()
       // Thousands of registrations share a lease.
-      else forget = onLoss(lease, lost)
+      else forget = onAbort(lease.signal, lost)
     })
   }
 
