@@ -206,3 +206,12 @@ export { removeElection } from './election/remove-election.js'
 export { requestHandOver } from './election/request.js'
 export type { ElectionState } from './election/state.js'
 export type { Term, TermEnd } from './election/term.js'
+export {
+  boundedPlacement,
+  type BoundedLoad,
+  type BoundedPlacement,
+  type BoundedPlacementOptions,
+  type KeyMove,
+} from './sharding/placement/bounded.js'
+export { placement, type Placement } from './sharding/placement/placement.js'
+export type { PlacementStrategy, Shard } from './sharding/placement/shards.js'

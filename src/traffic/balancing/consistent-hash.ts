@@ -1,5 +1,6 @@
 import type { Random } from '../../core/random.js'
 import type { Balancer, Candidate } from './candidate.js'
+import { boundOf } from '../../core/hashing/bound.js'
 import { hashText, mix } from '../../core/hashing/hash.js'
 import { maglev } from '../../core/hashing/maglev.js'
 import { ring } from '../../core/hashing/ring.js'
@@ -102,5 +103,5 @@ function bounds<C extends Candidate>(among: readonly C[], factor: number): (cand
     active += candidate.active
     weights += candidate.weight
   }
-  return ({ weight }) => Math.ceil((factor * active * weight) / weights)
+  return ({ weight }) => boundOf(factor, active, weight, weights)
 }
