@@ -28,6 +28,21 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SERVICE_UNKNOWN` | no service, or no instance of it, is registered under that name |
  * | `BANYAN_JOB_UNKNOWN` | no job of that name was ever scheduled |
  * | `BANYAN_JOB_STOPPED` | a run of a job was told to end: it took too long, or its scheduler is closed |
+ * | `BANYAN_SHARD_KEY_REQUIRED` | a shard key that is missing, empty or null, or a row that is inserted without one: not through the router |
+ * | `BANYAN_SHARD_KEY_MISMATCH` | a row whose shard key is not that of its transaction |
+ * | `BANYAN_SHARD_KEY_CHANGED` | an update that would take a row into another bucket: insert it there, and delete it here |
+ * | `BANYAN_SHARD_MOVED` | a database that does not own the bucket any more: read the map again; routers do |
+ * | `BANYAN_SHARD_BUSY` | a bucket that is being switched, or whose transactions do not end; nothing was done |
+ * | `BANYAN_SHARD_MOVING` | a bucket that is on its way already |
+ * | `BANYAN_SHARD_UNKNOWN` | no database of that name is among the shards |
+ * | `BANYAN_SHARD_UNFIT` | tables that cannot be sharded, or moved: no primary key, no key column, others than elsewhere |
+ * | `BANYAN_SHARD_STRAY` | a row in a database that does not own its bucket, or with a bucket that is not that of its key |
+ * | `BANYAN_SHARD_FOREIGN` | a database of another application, or of another shard |
+ * | `BANYAN_SHARD_UNAVAILABLE` | a database of a shard cannot be used: the engine, the file; nothing was done |
+ * | `BANYAN_SHARD_CLOSED` | the database of a shard was closed; nothing was done |
+ * | `BANYAN_SHARDS_UNKNOWN` | there are no data shards of that name |
+ * | `BANYAN_MOVE_UNKNOWN` | there is no move of that name |
+ * | `BANYAN_MOVE_STEP` | a move that is past, or not yet at, where that can be done |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
  * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
  * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
@@ -59,6 +74,21 @@ export type CoordinationErrorCode =
   | 'BANYAN_SERVICE_UNKNOWN'
   | 'BANYAN_JOB_UNKNOWN'
   | 'BANYAN_JOB_STOPPED'
+  | 'BANYAN_SHARD_KEY_REQUIRED'
+  | 'BANYAN_SHARD_KEY_MISMATCH'
+  | 'BANYAN_SHARD_KEY_CHANGED'
+  | 'BANYAN_SHARD_MOVED'
+  | 'BANYAN_SHARD_BUSY'
+  | 'BANYAN_SHARD_MOVING'
+  | 'BANYAN_SHARD_UNKNOWN'
+  | 'BANYAN_SHARD_UNFIT'
+  | 'BANYAN_SHARD_STRAY'
+  | 'BANYAN_SHARD_FOREIGN'
+  | 'BANYAN_SHARD_UNAVAILABLE'
+  | 'BANYAN_SHARD_CLOSED'
+  | 'BANYAN_SHARDS_UNKNOWN'
+  | 'BANYAN_MOVE_UNKNOWN'
+  | 'BANYAN_MOVE_STEP'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'
   | 'BANYAN_COORDINATOR_CLOSED'
   | 'BANYAN_COORDINATOR_FORMAT'

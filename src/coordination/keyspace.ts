@@ -12,6 +12,7 @@ import { checkKey } from './keys.js'
  * | `banyan/jobs-running/NAME` | who runs it at the moment |
  * | `banyan/services/NAME/` | the registered instances of a service |
  * | `banyan/fences/NAME` | the highest token that servers have seen |
+ * | `banyan/data-shards/NAME` | which database has which buckets, and what is on its way |
  * | `banyan/history/...` | what has happened to any of them |
  */
 export const KEYSPACE = {
@@ -22,6 +23,7 @@ export const KEYSPACE = {
   jobsRunning: 'banyan/jobs-running/',
   services: 'banyan/services/',
   fences: 'banyan/fences/',
+  dataShards: 'banyan/data-shards/',
   history: 'banyan/history/',
 } as const
 
