@@ -1,0 +1,153 @@
+import type { Coordinator, Entry } from '../../coordinator.js'
+import { coordinationError, isPassing } from '../../errors.js'
+import { KEYSPACE, segment } from '../../keyspace.js'
+
+/**
+ * Which shard has which bucket, and what is on its way: one value in the coordinator, changed by compare and set only. Routers
+ * follow it; what decides is in the databases themselves.
+ */
+export interface DataShardMap {
+  /** How many buckets there are, for ever. */
+  readonly buckets: number
+  /** Drawn when it was made: databases that were founded for another one are refused. */
+  readonly owner: string
+  /** Whether every database of the beginning has been told what it owns. */
+  readonly founded: boolean
+  /** Rises with every change. */
+  readonly version: number
+  /** Of the executor that changed it last: the highest fencing token. */
+  readonly token: number
+  readonly shards: Readonly<Record<string, DataShard>>
+  /** From, up to without, and whose: all buckets in order. */
+  readonly owners: readonly (readonly [from: number, to: number, shard: string])[]
+  readonly moves: readonly DataMove[]
+}
+
+/** A database that has rows. */
+export interface DataShard {
+  /** How much it should have beside others. */
+  readonly weight: number
+}
+
+/**
+ * What a move does at the moment:
+ *
+ * | step | what is done | back |
+ * |---|---|---|
+ * | `copy` | changes at the source are noted, and its rows staged in the target | abort |
+ * | `catch-up` | what has changed since is staged | abort |
+ * | `verify` | every row is compared | abort |
+ * | `diverged` | nothing: the copy is not what it should be, see `problem` | abort |
+ * | `switch` | the buckets are blocked, compared a last time, adopted by the target and retired at the source | abort, or reverse if the target has adopted them |
+ * | `switched` | the source is kept up to date, so that the move can be reversed | reverse |
+ * | `drop` | what the source has kept is removed | none |
+ */
+export type MoveStepName = 'copy' | 'catch-up' | 'verify' | 'diverged' | 'switch' | 'switched' | 'drop'
+
+/** Buckets on their way from a shard to another one. */
+export interface DataMove {
+  readonly id: string
+  readonly buckets: readonly number[]
+  readonly from: string
+  readonly to: string
+  readonly step: MoveStepName
+  /** Whether it goes back: to where it came from, after it had been switched. */
+  readonly reversed: boolean
+  /** Whether an operator has called it off. */
+  readonly aborted: boolean
+  readonly paused: boolean
+  /** When it was asked for, in ms since the epoch. */
+  readonly since: number
+  /** Rows that were staged by the copy, and how many there were about when it began. */
+  readonly rows: number
+  readonly estimate: number
+  /** What it waits for, or why it has diverged. */
+  readonly problem?: string
+}
+
+/** Where the map of a sharded application stands. */
+export function dataShardsKey(name: string): string {
+  return KEYSPACE.dataShards + segment(name)
+}
+
+/** Reads the map; undefined if there is none of that name. */
+export async function readDataShards(coordinator: Coordinator, name: string): Promise<DataShardMap | undefined> {
+  const entry = await coordinator.get(dataShardsKey(name))
+  return entry && decodeDataShards(entry)
+}
+
+/** @throws `BANYAN_COORDINATOR_CORRUPT` for what is no map */
+export function decodeDataShards({ key, value }: Pick<Entry, 'key' | 'value'>): DataShardMap {
+  try {
+    const map = JSON.parse(value) as DataShardMap
+    if (Number.isSafeInteger(map.buckets) && Array.isArray(map.owners) && Array.isArray(map.moves)) return map
+  } catch {
+    // The same as what is JSON, and no map.
+  }
+  throw coordinationError('BANYAN_COORDINATOR_CORRUPT', `the value of ${key} is no map of data shards`)
+}
+
+/** Whose a bucket is, as far as the map knows. */
+export function ownerIn({ owners }: DataShardMap, bucket: number): string {
+  let [low, high] = [0, owners.length - 1]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (owners[middle]![1] <= bucket) low = middle + 1
+    else high = middle
+  }
+  return owners[low]![2]
+}
+
+/**
+ * Changes the map in one step, whatever others do at the same time.
+ *
+ * @param step - says what is to stand there, or the same if nothing is to be done; asked again if something else came between
+ * @returns what stands there then
+ * @throws `BANYAN_SHARDS_UNKNOWN` if there is none; what the step throws; what the engine throws, if it is away for long
+ */
+export async function changeDataShards(
+  coordinator: Coordinator,
+  name: string,
+  step: (map: DataShardMap) => DataShardMap,
+): Promise<DataShardMap> {
+  const key = dataShardsKey(name)
+  for (;;) {
+    const entry = await coordinator.get(key)
+    if (!entry) throw shardsUnknown(name)
+    const before = decodeDataShards(entry)
+    const next = step(before)
+    if (next === before) return before
+    const map = { ...next, version: before.version + 1 }
+    try {
+      const result = await coordinator.put(key, JSON.stringify(map), { expected: entry.revision })
+      if (result.ok) return map
+    } catch (error) {
+      // It may have been done: the step is asked with what is there now.
+      if (!isPassing(error)) throw error
+      if (error.code !== 'BANYAN_OUTCOME_UNKNOWN') throw error
+    }
+  }
+}
+
+/** There is no sharded application of that name. */
+export function shardsUnknown(name: string): Error {
+  return coordinationError('BANYAN_SHARDS_UNKNOWN', `there are no data shards ${JSON.stringify(name)}: open them first`)
+}
+
+/** The same owners with some buckets at another shard, as few ranges as can be. */
+export function reowned(
+  owners: DataShardMap['owners'],
+  buckets: readonly number[],
+  shard: string,
+): DataShardMap['owners'] {
+  const moved = new Set(buckets)
+  const ranges: [number, number, string][] = []
+  for (const [from, to, owner] of owners)
+    for (let bucket = from; bucket < to; bucket++) {
+      const whose = moved.has(bucket) ? shard : owner
+      const last = ranges.at(-1)
+      if (last?.[2] === whose) last[1] = bucket + 1
+      else ranges.push([bucket, bucket + 1, whose])
+    }
+  return ranges
+}

@@ -1,0 +1,310 @@
+import type { Maybe } from '../../../core/maybe.js'
+import { coordinationError } from '../../errors.js'
+
+/**
+ * One database of a sharded application: what an engine has to bring so that rows are found by their bucket, and move while they
+ * are used.
+ *
+ * Laws, which every driver keeps (`shardStoreConformance` of `banyan/testing` checks them):
+ *
+ * 1. **The database knows what it owns.** Which buckets, and with which epoch, stands in it and changes only with its rows, in one
+ *    transaction. A transaction of {@link within} holds its bucket from beginning to end: a bucket cannot be blocked, taken or
+ *    given away under it.
+ * 2. **A table has the rows of buckets that its database has, and no others.** Rows of a bucket that is coming, or has gone and
+ *    may come back, are staged: in tables of ours beside. So plain SQL sees what belongs here.
+ * 3. **Nothing escapes a capture.** After {@link capture} has answered, every change of a row of its buckets is noted with the
+ *    change, whoever makes it, until {@link release}.
+ * 4. **Every step may be done again**, and does nothing then. A step with a lower token than the highest the database has seen is
+ *    refused with `BANYAN_STALE_TOKEN`, and the highest is raised in the same transaction.
+ */
+export interface ShardStore<Db> extends AsyncDisposable, MoveSource, MoveTarget {
+  /** Of the shard. */
+  readonly id: string
+  readonly engine: 'sqlite' | 'postgres'
+
+  /**
+   * Checks the tables, and adds to them what sharding needs: the column `banyan_bucket` with its index and triggers, and tables
+   * of ours. Rows that are there get their bucket. Does nothing if all of it is there.
+   *
+   * @throws `BANYAN_SHARD_UNFIT`, `BANYAN_SHARD_FOREIGN`, `BANYAN_SHARD_UNAVAILABLE`
+   */
+  prepare(): Promise<Prepared>
+
+  /**
+   * Says which buckets the database owns from the beginning, at epoch 1, if nobody has said so before.
+   *
+   * @param owner - drawn once for a sharded application: a database of another one is refused
+   * @throws `BANYAN_SHARD_FOREIGN`; `BANYAN_SHARD_STRAY` if it has rows of other buckets
+   */
+  found(owner: string, buckets: readonly BucketRange[]): Promise<void>
+
+  /** What it says of itself; undefined before {@link found}. */
+  identity(): Promise<ShardIdentity | undefined>
+
+  /**
+   * Works in one transaction, in which the database owns the bucket from beginning to end. Does not wait for a bucket that is
+   * blocked: the router does, and asks again.
+   *
+   * @param mode - `'write'` commits what is done through `db`, `'read'` sees one moment
+   * @throws `BANYAN_SHARD_MOVED` if it does not own the bucket, or not at `epoch`; `BANYAN_SHARD_BUSY` if the bucket is blocked;
+   *   `BANYAN_SHARD_KEY_MISMATCH`, `BANYAN_SHARD_KEY_CHANGED`, `BANYAN_SHARD_KEY_REQUIRED` for rows that are not of the key;
+   *   `BANYAN_SHARD_UNAVAILABLE`; what the work throws
+   */
+  within<Result>(
+    bucket: number,
+    mode: 'read' | 'write',
+    work: (db: Db) => Maybe<Result>,
+    options?: WithinOptions,
+  ): Promise<Result>
+
+  /** Works in a transaction without a bucket, for reference tables; rows of sharded tables cannot be inserted in it. */
+  transact<Result>(work: (db: Db) => Maybe<Result>): Promise<Result>
+
+  /** All rows of a query, and what the database owned in the same moment. */
+  query(sql: string, parameters: readonly unknown[], options?: QueryOptions): Promise<ShardRows>
+
+  /** The same, some rows at a time, of one moment. */
+  cursor(sql: string, parameters: readonly unknown[], options?: QueryOptions): Promise<ShardCursor>
+
+  owned(): Promise<OwnedBuckets>
+
+  /** Columns and primary keys of the sharded tables: moves need them to be the same everywhere. */
+  shapes(): Promise<Readonly<Record<string, TableShape>>>
+
+  close(): Promise<void>
+}
+
+/** What a database does that gives buckets away. */
+export interface MoveSource {
+  /** From the answer on changes of the buckets are noted. Waits for transactions that write to them. */
+  capture(step: MoveStep): Promise<void>
+  /** Rows of one bucket that the database has, in the order of their primary key. */
+  readPage(step: MoveStep, page: PageQuery): Promise<RowPage>
+  /** What was noted, and is not forgotten: which rows, and what is in them now. */
+  readChanges(step: MoveStep, limit: number): Promise<ChangeBatch>
+  /** After these changes were applied. */
+  forgetChanges(step: MoveStep, marks: readonly string[]): Promise<void>
+  /**
+   * Nobody reads or writes the buckets any more, and all who did have ended.
+   *
+   * @param wait - how long to wait for them, in ms
+   * @returns the epochs at which they are owned
+   * @throws `BANYAN_SHARD_BUSY`; then they are not blocked
+   */
+  block(step: MoveStep, wait: number): Promise<readonly BucketEpoch[]>
+  unblock(step: MoveStep): Promise<void>
+  /** Rows of blocked buckets are staged, and the buckets are not owned any more: after another database has adopted them. */
+  retire(step: MoveStep): Promise<void>
+  /** Changes are not noted any more, and forgotten. */
+  release(step: MoveStep): Promise<void>
+}
+
+/** What a database does that takes buckets. */
+export interface MoveTarget {
+  /** How far a copy has come. */
+  staged(step: MoveStep): Promise<Staged>
+  /** Stages rows of a page, and notes how far the copy has come, in one transaction. */
+  writePage(step: MoveStep, page: PageQuery, rows: RowPage): Promise<void>
+  /** Stages what rows have become. */
+  applyChanges(step: MoveStep, changes: readonly RowChange[]): Promise<void>
+  /** Staged rows come into the tables, and the buckets are owned, one epoch higher; their changes are noted from then on. */
+  adopt(step: MoveStep, epochs: readonly BucketEpoch[]): Promise<void>
+  /** Removes staged rows; those of buckets that were adopted are none. */
+  discard(step: MoveStep): Promise<void>
+  /** Of rows that it has, or that are staged. Of keys that are not there nothing comes back. */
+  digests(step: MoveStep, table: string, keys: readonly string[], where: RowPlace): Promise<DigestedRows>
+  count(step: MoveStep, table: string, where: RowPlace): Promise<number>
+}
+
+/** Where rows are: in the tables, or staged. */
+export type RowPlace = 'tables' | 'staged'
+
+/** For whom a step is done. */
+export interface MoveStep {
+  /** Of the move. */
+  readonly id: string
+  readonly buckets: readonly number[]
+  /** Of who does it: the fencing token. */
+  readonly token: number
+}
+
+/** What is to be sharded. */
+export interface ShardedTables {
+  /** The tables whose rows have a bucket, and the column that decides it. */
+  readonly tables: Readonly<Record<string, { readonly key: string }>>
+  /** Tables that are the same in every database, and never moved. */
+  readonly reference?: readonly string[]
+}
+
+/** What {@link ShardStore.prepare} has done. */
+export interface Prepared {
+  /** Whether anything was missing. */
+  readonly changed: boolean
+  /** How many rows have got their bucket. */
+  readonly filled: number
+}
+
+/** What a database says of itself. */
+export interface ShardIdentity {
+  /** Of the sharded application. */
+  readonly name: string
+  /** Drawn when it was founded. */
+  readonly owner: string
+  readonly shard: string
+  readonly buckets: number
+}
+
+/** Options of {@link ShardStore.within}. */
+export interface WithinOptions {
+  /** The key of the rows that may be inserted. */
+  readonly key?: string | undefined
+  /** What the router takes the bucket to be at. */
+  readonly epoch?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of {@link ShardStore.query}. */
+export interface QueryOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** From, and up to without. */
+export type BucketRange = readonly [from: number, to: number]
+/** From, up to without, and the epoch of all of them. */
+export type OwnedRange = readonly [from: number, to: number, epoch: number]
+/** A bucket and the epoch at which it is owned. */
+export type BucketEpoch = readonly [bucket: number, epoch: number]
+
+/** What a database owns at a moment. */
+export interface OwnedBuckets {
+  /** Rises with every change of it. */
+  readonly version: number
+  /** Buckets whose rows are in its tables, also blocked ones; in order, and as few ranges as can be. */
+  readonly ranges: readonly OwnedRange[]
+  /** Those that are blocked. */
+  readonly blocked: readonly number[]
+}
+
+export type Row = Record<string, unknown>
+
+/** What {@link ShardStore.query} answers. */
+export interface ShardRows {
+  readonly rows: Row[]
+  readonly owned: OwnedBuckets
+}
+
+/** Rows of a query as they are asked for. It holds a connection until it is closed, and closes itself when the signal aborts. */
+export interface ShardCursor {
+  readonly owned: OwnedBuckets
+  /** The next ones, up to so many; none behind the last. */
+  read(limit: number): Promise<Row[]>
+  close(): Promise<void>
+}
+
+/** What a table is made of. */
+export interface TableShape {
+  /** By name; without generated ones. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  /** Columns of the primary key, in its order. */
+  readonly primaryKey: readonly string[]
+}
+
+/** Which rows of a copy are asked for. */
+export interface PageQuery {
+  readonly table: string
+  readonly bucket: number
+  /** The primary key of the last one before; undefined from the first. */
+  readonly after: string | undefined
+  readonly limit: number
+}
+
+/** Some rows on their way. */
+export interface RowPage {
+  readonly rows: readonly MovedRow[]
+  /** Whether there are none behind it. */
+  readonly last: boolean
+}
+
+/** A row on its way. */
+export interface MovedRow {
+  /** Its primary key, as the driver writes it. */
+  readonly key: string
+  /** What decides its bucket, as text. */
+  readonly shardKey: string | null
+  readonly bucket: number
+  /** Of what is in it, for {@link MoveTarget.digests} to compare. */
+  readonly digest: string
+  /** About, in bytes. */
+  readonly size: number
+  /** For the driver of the same engine only. */
+  readonly image: unknown
+}
+
+/** A row that has changed. */
+export interface RowChange {
+  readonly table: string
+  readonly key: string
+  /** What is there now; undefined if nothing is. */
+  readonly row: MovedRow | undefined
+}
+
+/** What was noted. */
+export interface ChangeBatch {
+  /** Each row once. */
+  readonly changes: readonly RowChange[]
+  /** For {@link MoveSource.forgetChanges}. */
+  readonly marks: readonly string[]
+}
+
+/** What is staged in a database. */
+export interface Staged {
+  /** Whether it owns the buckets by now. */
+  readonly adopted: boolean
+  /** Of pages that were written: by table and bucket. */
+  readonly progress: readonly StagedProgress[]
+}
+
+/** How far the copy of one bucket of one table has come. */
+export interface StagedProgress {
+  readonly table: string
+  readonly bucket: number
+  readonly after: string | undefined
+  readonly last: boolean
+  readonly rows: number
+}
+
+/** Digests of rows by their primary key. */
+export type DigestedRows = ReadonlyMap<string, string>
+
+/** Of a bucket that another database owns, or will. */
+export function shardMoved(shard: string, bucket: number, epoch?: number): Error {
+  const at = epoch === undefined ? '' : ` at epoch ${epoch}`
+  return coordinationError(
+    'BANYAN_SHARD_MOVED',
+    `the shard ${JSON.stringify(shard)} does not own bucket ${bucket}${at}: read the map again`,
+  )
+}
+
+/** Of a bucket that is about to be switched. */
+export function shardBusy(shard: string, what: string, cause?: unknown): Error {
+  return coordinationError('BANYAN_SHARD_BUSY', `the shard ${JSON.stringify(shard)}: ${what}; nothing was done`, cause)
+}
+
+/** Of a step by who is not the one to do it any more. */
+export function staleStep(shard: string, { id, token }: MoveStep, highest: number): Error {
+  return coordinationError(
+    'BANYAN_STALE_TOKEN',
+    `the shard ${JSON.stringify(shard)} has seen token ${highest}, so a step of the move ${JSON.stringify(id)} with token ${token} is refused: somebody else has taken over`,
+  )
+}
+
+/** As few ranges as can be of buckets with their epochs, in order. */
+export function rangesOf(buckets: readonly BucketEpoch[]): OwnedRange[] {
+  const ranges: [number, number, number][] = []
+  for (const [bucket, epoch] of buckets) {
+    const last = ranges.at(-1)
+    if (last?.[1] === bucket && last[2] === epoch) last[1]++
+    else ranges.push([bucket, bucket + 1, epoch])
+  }
+  return ranges
+}
