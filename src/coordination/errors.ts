@@ -41,6 +41,10 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SHARD_UNAVAILABLE` | a database of a shard cannot be used: the engine, the file; nothing was done |
  * | `BANYAN_SHARD_CLOSED` | the database of a shard was closed; nothing was done |
  * | `BANYAN_SHARDS_UNKNOWN` | there are no data shards of that name |
+ * | `BANYAN_SHARDS_UNAVAILABLE` | a query over several databases, one of which did not answer |
+ * | `BANYAN_SHARDS_UNSETTLED` | databases whose answers had a bucket twice or not at all, for longer than a move takes; ask again |
+ * | `BANYAN_QUERY_NOT_MERGEABLE` | a query whose answers of several databases do not make that of one; says what to write instead |
+ * | `BANYAN_QUERY_TOO_LARGE` | a query with more rows or groups than may be kept in memory |
  * | `BANYAN_MOVE_UNKNOWN` | there is no move of that name |
  * | `BANYAN_MOVE_STEP` | a move that is past, or not yet at, where that can be done |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
@@ -87,6 +91,10 @@ export type CoordinationErrorCode =
   | 'BANYAN_SHARD_UNAVAILABLE'
   | 'BANYAN_SHARD_CLOSED'
   | 'BANYAN_SHARDS_UNKNOWN'
+  | 'BANYAN_SHARDS_UNAVAILABLE'
+  | 'BANYAN_SHARDS_UNSETTLED'
+  | 'BANYAN_QUERY_NOT_MERGEABLE'
+  | 'BANYAN_QUERY_TOO_LARGE'
   | 'BANYAN_MOVE_UNKNOWN'
   | 'BANYAN_MOVE_STEP'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'

@@ -185,16 +185,42 @@ export interface OwnedBuckets {
   readonly blocked: readonly number[]
 }
 
+/** By the names of the columns. */
 export type Row = Record<string, unknown>
+
+/** A column of an answer. */
+export interface Column {
+  readonly name: string
+  readonly kind: ColumnKind
+}
+
+/**
+ * What a column of an answer holds, as far as comparing and adding up go.
+ *
+ * | kind | values |
+ * |---|---|
+ * | `any` | each says by itself what it is, as in SQLite: null, number, text, bytes |
+ * | `integer` | numbers, bigints, or texts of digits |
+ * | `decimal` | texts of numbers with any number of digits |
+ * | `float` | numbers |
+ * | `text` | texts, whose order is a matter of a collation |
+ * | `boolean`, `uuid`, `bytes`, `time` | what their name says |
+ * | `other` | what only the engine can put in order |
+ */
+export type ColumnKind =
+  'any' | 'integer' | 'decimal' | 'float' | 'boolean' | 'text' | 'uuid' | 'bytes' | 'time' | 'other'
 
 /** What {@link ShardStore.query} answers. */
 export interface ShardRows {
+  /** Also if there are no rows. */
+  readonly columns: readonly Column[]
   readonly rows: Row[]
   readonly owned: OwnedBuckets
 }
 
 /** Rows of a query as they are asked for. It holds a connection until it is closed, and closes itself when the signal aborts. */
 export interface ShardCursor {
+  readonly columns: readonly Column[]
   readonly owned: OwnedBuckets
   /** The next ones, up to so many; none behind the last. */
   read(limit: number): Promise<Row[]>
@@ -287,7 +313,11 @@ export function shardMoved(shard: string, bucket: number, epoch?: number): Error
 
 /** Of a bucket that is about to be switched. */
 export function shardBusy(shard: string, what: string, cause?: unknown): Error {
-  return coordinationError('BANYAN_SHARD_BUSY', `the shard ${JSON.stringify(shard)}: ${what}; nothing was done`, cause)
+  return coordinationError(
+    'BANYAN_SHARD_BUSY',
+    `the shard ${JSON.stringify(shard)}: ${what}; nothing was done`,
+    cause,
+  )
 }
 
 /** Of a step by who is not the one to do it any more. */
