@@ -206,6 +206,10 @@ export { removeElection } from './election/remove-election.js'
 export { requestHandOver } from './election/request.js'
 export type { ElectionState } from './election/state.js'
 export type { Term, TermEnd } from './election/term.js'
+export { hotShards, type HotFinding, type HotShardsOptions } from './sharding/heat/hot-shards.js'
+export { mergeHeat } from './sharding/heat/merge.js'
+export { heatMeter, type HeatMeter, type HeatMeterOptions } from './sharding/heat/meter.js'
+export type { HeatSkew, HeatSnapshot, HotKey } from './sharding/heat/snapshot.js'
 export {
   boundedPlacement,
   type BoundedLoad,

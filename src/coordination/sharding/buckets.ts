@@ -5,5 +5,10 @@ import { hashText } from '../../core/hashing/hash.js'
  * two without touching the others.
  */
 export function bucketOf(key: string, buckets: number): number {
-  return Math.floor((hashText(key) * buckets) / 2 ** 32)
+  return bucketOfHash(hashText(key), buckets)
+}
+
+/** The same for who has the 32 bits of a key already. */
+export function bucketOfHash(hash: number, buckets: number): number {
+  return Math.floor((hash * buckets) / 2 ** 32)
 }
