@@ -371,6 +371,7 @@ export {
   verifyWebhook,
   type DeliveryGuarantee,
   type EventChannel,
+  type Fencing,
   type Guarantees,
   type HandleOptions,
   type Handler,
@@ -558,3 +559,4 @@ export type {
   TruncateResult,
   VerifyOptions,
 } from './log.js'
+export type { OwnedPart } from './owned-part.js'

@@ -198,7 +198,8 @@ export async function lanes(
         )
       const isHere = ({ id, stream, data }: RecordedEvent): boolean => {
         const { key } = data as Body
-        return partitionOf(key === undefined ? id : options.key ? key : stream, partitions) === partition
+        const lane = key === undefined ? id : options.key ? key : stream
+        return partitionOf(lane, partitions, { assignment: options.assignment }) === partition
       }
       for (const event of events.filter(isHere))
         if ((event.position <= state.cursor && !waits(event)) || state.settled.has(event.position))

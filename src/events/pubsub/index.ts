@@ -7,7 +7,7 @@
 export { pubSub, type EventChannel, type Interest, type PubSubOptions, type Topics } from './channel.js'
 export { deadLetter, type HandleOptions } from './consume.js'
 export type { Guarantees } from './guarantees.js'
-export type { Handler, HandlerContext, HandlerResult, Message, Middleware, Nack } from './message.js'
+export type { Fencing, Handler, HandlerContext, HandlerResult, Message, Middleware, Nack } from './message.js'
 export type { DeliveryGuarantee, SubscriptionOptions } from './options.js'
 export {
   push,

@@ -1,6 +1,14 @@
 import type { Duration } from '../../core/duration.js'
 import type { EventShape, Recorded, RecordedEvent, StreamAppend } from '../log.js'
 
+/** Under which fence something is done, and as which of its holders: what fences take as a claim. */
+export interface Fencing {
+  /** Of the fence: `orders/17` for the bucket 17 of the shard map `orders`. */
+  readonly name: string
+  /** The epoch of the owner, and `check`, which throws if it is lost by the clock. */
+  readonly token: { readonly token: number; check(): void }
+}
+
 /** What a handler is told besides the event. */
 export interface HandlerContext {
   /** What it is handled for. */
@@ -11,6 +19,11 @@ export interface HandlerContext {
   readonly key: string | undefined
   /** Aborts when the deadline has passed, or the subscription ends: whatever comes of it then does not count. */
   readonly signal: AbortSignal
+  /**
+   * As which owner of its bucket the message is handled, where a shard map assigns partitions: a claim for fences, so that
+   * what is guarded refuses whatever arrives late from an owner of before.
+   */
+  readonly fencing?: Fencing | undefined
   /**
    * Moves the deadline: there is so much time from now on.
    *

@@ -31,6 +31,12 @@ export interface SubscriptionOptions<Event extends EventShape = EventShape> {
   /** How many processes can work on it at the same time. For good, from the first time on. Default 4. */
   partitions?: number
   /**
+   * The name of a shard map, with as many buckets as there are `partitions`: this process works on the partitions that it was
+   * given with `Subscription.own`, and a key is in the partition of its bucket. For good, from the first time on. Default: those
+   * who take part share the partitions evenly.
+   */
+  assignment?: string
+  /**
    * `at-least-once` (default): again until it is acknowledged. `at-most-once`: acknowledged before it is handled.
    * `effectively-once`: at least once, and what the handler returns is appended to the log once for ever.
    */
@@ -74,6 +80,7 @@ export const subscriptionOptions: OptionTable<SubscriptionOptions> = {
     doc: 'where a new subscription begins',
   },
   partitions: { kind: 'number', min: 1, max: 256, integer: true, doc: 'processes that can work at once' },
+  assignment: { kind: 'string', doc: 'the shard map that says who works on which partition' },
   delivery: {
     kind: 'choice',
     values: ['at-most-once', 'at-least-once', 'effectively-once'],
@@ -109,6 +116,8 @@ export interface Settings {
   readonly key: ((event: RecordedEvent) => string | undefined) | undefined
   readonly from: Exclude<SubscriptionOptions['from'], undefined>
   readonly partitions: number | undefined
+  /** The shard map that says who works on which partition; undefined: those who take part share them evenly. */
+  readonly assignment: string | undefined
   readonly delivery: DeliveryGuarantee
   readonly deadline: number
   readonly attempts: number
@@ -156,6 +165,16 @@ export function settingsOf(options: SubscriptionOptions): Settings {
       'BANYAN_INVALID_OPTIONS',
       `the topic of subscription ${name} must not begin with $, as what does belongs to Banyan itself; got ${JSON.stringify(topic)}`,
     )
+  if (options.assignment === '')
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `assignment of subscription ${name} is the name of a shard map, got ""`,
+    )
+  if (options.assignment !== undefined && options.partitions === undefined)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `subscription ${name} needs partitions: as many as the shard map ${options.assignment} has buckets`,
+    )
   if (options.from !== undefined) checkPlace(`from of subscription ${name}`, options.from)
   return {
     name,
@@ -169,6 +188,7 @@ export function settingsOf(options: SubscriptionOptions): Settings {
     key,
     from: options.from ?? 'end',
     partitions: options.partitions,
+    assignment: options.assignment,
     delivery: options.delivery ?? 'at-least-once',
     deadline: duration(options.deadline ?? '30s', 'deadline'),
     attempts: options.attempts ?? 5,

@@ -3,6 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { eventError } from '../errors.js'
 import type { EventLog, EventShape } from '../log.js'
+import type { OwnedPart } from '../owned-part.js'
 import { HANDLE_OPTIONS, handleAll, messagesOf, takeSome, type HandleOptions } from './consume.js'
 import { checkHandling } from './handling.js'
 import type { Occupation } from './engine/occupation.js'
@@ -56,6 +57,18 @@ export interface Subscription<Event extends EventShape = EventShape> extends Asy
    * @throws `BANYAN_SUBSCRIPTION_DELETED`, `BANYAN_LOG_CLOSED`, `BANYAN_INVALID_OPTIONS`
    */
   pull(options?: PullOptions): Promise<readonly Message<Event>[]>
+  /**
+   * Works on a partition for as long as its bucket of a shard map is this process's, where `assignment` says so. To be called
+   * by `own` of the map's worker.
+   *
+   * @returns resolves when `part.signal` has aborted and the partition was given back: messages under way are waited for, up
+   *   to `drain`, and the rest is released. If the bucket was lost, they count no more and nothing is waited for. Resolves also
+   *   when this is closed
+   * @throws `BANYAN_INVALID_OPTIONS`; `BANYAN_LOG_CLOSED`, `BANYAN_SUBSCRIPTION_DELETED`, what has ended this
+   */
+  own(part: OwnedPart): Promise<void>
+  /** Messages of a bucket that have been read and are not settled: what waits for this process, up to `window`. The load for a shard map. */
+  load(bucket: string | number): number
   /** What it does in this process. */
   status(): LocalStatus
   /**
@@ -188,6 +201,15 @@ class GroupSubscription<Event extends EventShape> implements Subscription<Event>
     timer.cancel()
     if (taken.length === 0) this.#group.ended.throwIfAborted()
     return taken as unknown as readonly Message<Event>[]
+  }
+
+  async own(part: OwnedPart): Promise<void> {
+    this.#mustGoOn()
+    await this.#group.own(part)
+  }
+
+  load(bucket: string | number): number {
+    return this.#group.load(bucket)
   }
 
   status(): LocalStatus {

@@ -6,7 +6,7 @@ import { duration, type Duration } from '../../../core/duration.js'
 import { eventError } from '../../errors.js'
 import type { EventShape, Recorded } from '../../log.js'
 import type { Entry } from '../lanes/lane.js'
-import type { Message, Nack } from '../message.js'
+import type { Fencing, Message, Nack } from '../message.js'
 import type { Isolation } from './isolation.js'
 
 /** What became of a delivery. */
@@ -35,6 +35,7 @@ export interface DeliveryOwner {
   /** ms */
   readonly deadline: number
   readonly isolation: Isolation
+  readonly fencing: Fencing | undefined
   /**
    * @returns resolves when that is durable
    * @throws `BANYAN_DELIVERY_ENDED` if it never will be
@@ -77,6 +78,10 @@ export class Delivery implements Message {
 
   get subscription(): string {
     return this.#owner.subscription
+  }
+
+  get fencing(): Fencing | undefined {
+    return this.#owner.fencing
   }
 
   /** Made when somebody asks: most handlers do not, and it costs more than all else. */

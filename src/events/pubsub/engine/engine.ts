@@ -2,6 +2,7 @@ import { backoffWait } from '../../../core/backoff.js'
 import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import { isPassing } from '../../errors.js'
 import type { EventLog, Position, StreamAppend } from '../../log.js'
+import type { OwnedPart } from '../../owned-part.js'
 import { Fifo } from '../lanes/fifo.js'
 import type { Entry, Lane } from '../lanes/lane.js'
 import type { Partition } from '../lanes/partition.js'
@@ -16,6 +17,7 @@ import { Occupation } from './occupation.js'
 import { refill, type Hungry } from './refill.js'
 import { partitionOf, routeOf } from './route.js'
 import { Slot, type SlotOwner } from './slot.js'
+import { Tenure } from './tenure.js'
 
 /** Takes one message. */
 export type Taker = (delivery: Delivery) => void
@@ -131,6 +133,11 @@ export class Engine implements SlotOwner, Isolated {
     return held
   }
 
+  /** The same, of one partition. */
+  heldOf(index: number): number {
+    return this.#slots.get(index)?.partition.held ?? 0
+  }
+
   /** Lanes that do not simply go on. */
   get stalled(): number {
     let stalled = 0
@@ -147,10 +154,11 @@ export class Engine implements SlotOwner, Isolated {
    * Works on a partition that was claimed.
    *
    * @param isClean - the owner before has released it
+   * @param part - the bucket of a shard map that it is worked on for
    */
-  own(index: number, state: LedgerState, isClean: boolean): void {
+  own(index: number, state: LedgerState, isClean: boolean, part?: OwnedPart): void {
     const { ledgerOf, holdOf, member } = this.#context
-    const { window, hold, runtime, name, deadline, suspects } = this.#settings
+    const { window, hold, runtime, name, deadline, suspects, assignment } = this.#settings
     const slot = new Slot(index, this.#log, ledgerOf(index), state, this, {
       id: member(),
       hold: hold ? holdOf(index) : undefined,
@@ -158,6 +166,7 @@ export class Engine implements SlotOwner, Isolated {
       runtime,
       subscription: name,
       deadline,
+      tenure: part && new Tenure(`${assignment}/${index}`, part),
     })
     this.#slots.set(index, slot)
     slot.begin()
@@ -185,12 +194,14 @@ export class Engine implements SlotOwner, Isolated {
   }
 
   /**
-   * Gives all partitions up at once.
+   * Gives partitions up at once.
    *
    * @param why - told to who has something in flight
+   * @param index - only this one
    */
-  abandon(why: string): void {
+  abandon(why: string, index?: number): void {
     for (const slot of this.#slots.values()) {
+      if (index !== undefined && slot.index !== index) continue
       slot.drop(why)
       this.#remove(slot)
     }
@@ -215,7 +226,9 @@ export class Engine implements SlotOwner, Isolated {
    * @returns keeps the partition from being given up until it has left; undefined if this process does not work on it
    */
   occupy(key: string): Occupation | undefined {
-    const slot = this.#isPaused ? undefined : this.#slots.get(partitionOf(key, this.#context.partitions))
+    const slot = this.#isPaused
+      ? undefined
+      : this.#slots.get(partitionOf(key, this.#context.partitions, this.#settings))
     return slot?.isOpen ? new Occupation(slot) : undefined
   }
 
@@ -626,7 +639,7 @@ export class Engine implements SlotOwner, Isolated {
         )
       for (const event of events) {
         const route = routeOf(event, this.#settings)
-        const index = route && partitionOf(route.key ?? event.id, this.#context.partitions)
+        const index = route && partitionOf(route.key ?? event.id, this.#context.partitions, this.#settings)
         if (index !== undefined && this.#isFull && this.#slots.has(index)) await this.#room(true, signal)
         // A partition that has come meanwhile needs what this reader has passed: another one has begun.
         if (signal.aborted) return

@@ -77,7 +77,7 @@ export async function refill(
       : portions.get(
           nameOf({
             lane: laneName(route.key, event.position),
-            index: partitionOf(route.key ?? event.id, partitions),
+            index: partitionOf(route.key ?? event.id, partitions, settings),
           }),
         )
     if (portion && !portion.offer({ event, fault: route.fault })) open.delete(portion)

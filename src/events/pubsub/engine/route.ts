@@ -1,3 +1,5 @@
+import { bucketOf } from '../../../core/hashing/buckets.js'
+import { hashText } from '../../../core/hashing/hash.js'
 import type { RecordedEvent } from '../../log.js'
 import { categoryOf } from '../../names.js'
 import { isSystemStream } from '../../transform.js'
@@ -37,18 +39,15 @@ export function routeOf(event: RecordedEvent, { topic, where, key, faults }: Set
 }
 
 /**
- * The partition of a key, the same for ever. (FNV-1a, 32 bits, with the final mix of MurmurHash3, as FNV's low bits are
- * poor.)
+ * The partition of a key, the same for ever. With an assignment it is the key's bucket in that shard map; otherwise the remainder
+ * of its hash.
  */
-export function partitionOf(key: string, partitions: number): number {
+export function partitionOf(
+  key: string,
+  partitions: number,
+  { assignment }: Pick<Settings, 'assignment'>,
+): number {
   if (partitions === 1) return 0
-  let hash = 0x811c9dc5
-  for (let index = 0; index < key.length; index++) {
-    const unit = key.charCodeAt(index)
-    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193)
-    hash = Math.imul(hash ^ (unit >> 8), 0x01000193)
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return ((hash ^ (hash >>> 16)) >>> 0) % partitions
+  if (assignment !== undefined) return bucketOf(key, partitions)
+  return hashText(key) % partitions
 }

@@ -6,7 +6,9 @@ import type { Lane } from '../lanes/lane.js'
 import { Ledger, type LedgerOwner } from '../ledger/ledger.js'
 import type { Kept, LedgerEvent, LedgerState, Progress } from '../ledger/state.js'
 import type { Delivery, DeliveryOwner, Verdict } from './delivery.js'
+import type { Fencing } from '../message.js'
 import { Isolation } from './isolation.js'
+import type { Tenure } from './tenure.js'
 
 /** What a slot tells the engine. */
 export interface SlotOwner {
@@ -41,8 +43,6 @@ export class Slot implements LedgerOwner, DeliveryOwner {
   /** What is in flight. */
   readonly deliveries = new Set<InFlight>()
   partition: Partition
-  /** Deliveries are begun. */
-  isOpen = false
   /** So many deliveries are written down before they begin: the owner before did not end well. */
   wary: number
   /** How often an operator has moved it. */
@@ -50,6 +50,8 @@ export class Slot implements LedgerOwner, DeliveryOwner {
   /** It is being given up. */
   releasing: Promise<void> | undefined
   readonly #owner: SlotOwner
+  readonly #tenure: Tenure | undefined
+  #isOpen = false
   #isSeeking = false
   #emptied: (() => void) | undefined
 
@@ -67,6 +69,7 @@ export class Slot implements LedgerOwner, DeliveryOwner {
       runtime: Runtime
       subscription: string
       deadline: number
+      tenure: Tenure | undefined
     },
   ) {
     this.index = index
@@ -75,6 +78,7 @@ export class Slot implements LedgerOwner, DeliveryOwner {
     this.clock = options.runtime.clock
     this.isolation = Isolation.of(this.clock)
     this.#owner = owner
+    this.#tenure = options.tenure
     this.wary = options.wary
     this.partition = this.#partitionOf(state)
     this.ledger = new Ledger(log, stream, state, {
@@ -84,14 +88,23 @@ export class Slot implements LedgerOwner, DeliveryOwner {
     })
   }
 
+  /** Deliveries are begun. */
+  get isOpen(): boolean {
+    return this.#isOpen && (this.#tenure === undefined || this.#tenure.isHeld)
+  }
+
+  get fencing(): Fencing | undefined {
+    return this.#tenure
+  }
+
   begin(): void {
-    this.isOpen = true
+    this.#isOpen = true
     this.partition.begin()
   }
 
   /** Nothing more is delivered. Resolves when nothing is in flight any more. */
   async drained(): Promise<void> {
-    this.isOpen = false
+    this.#isOpen = false
     if (this.deliveries.size > 0) await new Promise<void>((resolve) => (this.#emptied = resolve))
   }
 
@@ -116,7 +129,7 @@ export class Slot implements LedgerOwner, DeliveryOwner {
 
   /** Ends without a word. */
   end(): void {
-    this.isOpen = false
+    this.#isOpen = false
     this.ledger.stop()
     this.partition.end()
   }

@@ -1,6 +1,7 @@
 import type { EventLog } from '../../log.js'
 import type { Engine } from '../engine/engine.js'
 import { heldFrom, readLedger } from '../ledger/ledger.js'
+import type { OwnedPart } from '../../owned-part.js'
 import type { Settings } from '../options.js'
 import { groupStream, holdName, ledgerStream } from './names.js'
 import type { GroupState } from './state.js'
@@ -11,6 +12,14 @@ export interface ClaimContext {
   /** Its name, which changes when it has to join anew. */
   readonly member: () => string
   readonly isClosing: () => boolean
+  /** Whether this process is to work on a partition. */
+  readonly isMine: (partition: number) => boolean
+  /** The bucket of a shard map that a partition is worked on for, if one is. */
+  readonly partOf: (partition: number) => OwnedPart | undefined
+  /** Whether another member has to be waited for: it says so when it has finished, or is found to be gone. */
+  readonly isWaitedFor: (owner: string) => boolean
+  /** A partition was taken from another member that has not given it back. */
+  readonly tookFrom: (owner: string) => void
   /** Something has to be looked at again, a moment later. */
   readonly again: () => void
   readonly warn: (error: unknown) => void
@@ -70,7 +79,7 @@ export class Claims {
     }
     this.#claiming.add(partition)
     try {
-      const isMine = this.#context.state().partitions[partition] === this.#context.member()
+      const isMine = this.#context.isMine(partition)
       if (!(await (isMine ? this.#take(partition) : this.#giveBack(partition)))) this.#context.again()
     } catch (error) {
       this.#context.warn(error)
@@ -88,17 +97,14 @@ export class Claims {
     const stream = ledgerStream(name, partition)
     const state = await readLedger(this.#log, stream, this.#context.state().from)
     const { owner, revision } = state
-    // It says so when it has finished, or is found to be gone.
-    if (
-      owner !== undefined &&
-      owner !== this.#context.member() &&
-      this.#context.state().members.includes(owner)
-    )
-      return true
+    const other = owner === this.#context.member() ? undefined : owner
+    if (other !== undefined && this.#context.isWaitedFor(other)) return true
     if (hold) {
       const position = heldFrom({ cursor: state.cursor, lanes: state.lanes.values() })
       await this.#log.hold(holdName(name, partition), position)
     }
+    // Whoever owns it by now has read the ledger later, and this claim comes too late then.
+    if (!this.#context.isMine(partition)) return false
     this.#doubtful.add(partition)
     const result = await this.#log.append({
       streams: [
@@ -111,9 +117,10 @@ export class Claims {
     })
     if (!result.ok || this.#context.isClosing()) return false
     state.revision = result.streams[0]!.revision
-    if (this.#context.state().partitions[partition] !== this.#context.member()) return false
+    if (!this.#context.isMine(partition)) return false
     this.#doubtful.delete(partition)
-    this.#engine.own(partition, state, owner === undefined)
+    this.#engine.own(partition, state, owner === undefined, this.#context.partOf(partition))
+    if (other !== undefined) this.#context.tookFrom(other)
     return true
   }
 

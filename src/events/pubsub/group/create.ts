@@ -55,13 +55,20 @@ export async function created(log: EventLog, settings: Settings): Promise<Found>
   }
 }
 
-function mustMatch(state: GroupState, { name, topic, partitions, key }: Settings): void {
+function mustMatch(state: GroupState, { name, topic, partitions, key, assignment }: Settings): void {
   if (state.topic !== topic)
     throw mismatch(name, `follows the topic ${state.topic}, not ${topic}`, 'a subscription of another name')
   if (partitions !== undefined && partitions !== state.partitions.length)
     throw mismatch(
       name,
       `has ${state.partitions.length} partitions, not ${partitions}`,
+      'a subscription of another name, as keys would change their partition and lose their order',
+    )
+  const assigned = state.terms?.assignment
+  if (assigned !== assignment)
+    throw mismatch(
+      name,
+      `has its partitions ${assignedBy(assigned)}, not ${assignedBy(assignment)}`,
       'a subscription of another name, as keys would change their partition and lose their order',
     )
   const own = key ? 'function' : 'stream'
@@ -71,6 +78,10 @@ function mustMatch(state: GroupState, { name, topic, partitions, key }: Settings
       `has its order by ${GOES_BY[state.terms.key]}, not by ${GOES_BY[own]}`,
       'a subscription of another name, as what waits in a lane would not be found any more',
     )
+}
+
+function assignedBy(map: string | undefined): string {
+  return map === undefined ? 'shared evenly' : `assigned by the shard map ${map}`
 }
 
 function mismatch(name: string, what: string, instead: string): Error {

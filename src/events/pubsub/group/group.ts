@@ -2,6 +2,7 @@ import { sleep, type Clock, type Timer } from '../../../core/clock.js'
 import { BanyanError } from '../../../core/errors.js'
 import { eventError, isPassing } from '../../errors.js'
 import type { EventLog, Position } from '../../log.js'
+import { firstPartOf, type OwnedPart } from '../../owned-part.js'
 import { newOwner, ownerLeft } from '../../owner.js'
 import { Engine } from '../engine/engine.js'
 import { TAKEN_OVER } from '../ledger/ledger.js'
@@ -11,6 +12,7 @@ import { Claims } from './claims.js'
 import { readGroup, type Found } from './create.js'
 import { groupStream, holdName, ledgerStream } from './names.js'
 import type { GroupEvent, GroupState } from './state.js'
+import { Parts } from './parts.js'
 import { Suspicion } from './suspicion.js'
 import { difference, termsOf } from './terms.js'
 
@@ -34,6 +36,8 @@ export class Group {
   readonly #ended = new AbortController()
   readonly #claims: Claims
   readonly #suspicion: Suspicion
+  /** Undefined: members share the partitions evenly. */
+  readonly #parts: Parts | undefined
   #state: GroupState
   #position: Position
   #member: string
@@ -72,8 +76,24 @@ export class Group {
       member: () => this.#member,
       isClosing: () => this.#closing.signal.aborted,
       again: () => this.#later(() => this.#reconcile()),
+      isMine: (partition) => this.#isMine(partition),
+      partOf: (partition) => this.#parts?.get(partition),
+      isWaitedFor: (owner) => !this.#parts && this.#state.members.includes(owner),
+      tookFrom: (owner) => {
+        if (!this.#state.members.includes(owner)) return
+        this.#ask([owner]).catch((error: unknown) => this.#warn(error))
+      },
       warn: (error) => this.#warn(error),
     })
+    if (settings.assignment !== undefined)
+      this.#parts = new Parts({
+        owner: `subscription ${name}`,
+        partitions: state.partitions.length,
+        closing: this.#closing.signal,
+        begin: (partition) => void this.#claims.claim(partition),
+        lost: (partition) => this.engine.abandon('its bucket of the shard map was lost', partition),
+        giveBack: (partition) => this.#giveBack(partition),
+      })
     this.#suspicion = new Suspicion(log, settings, (members) => this.#ask(members))
   }
 
@@ -104,6 +124,27 @@ export class Group {
   /** Aborts when the subscription was deleted, with the error that says so. */
   get ended(): AbortSignal {
     return this.#ended.signal
+  }
+
+  /**
+   * Works on the partition of a bucket until that is given up or lost.
+   *
+   * @throws what has ended the subscription
+   */
+  async own(part: OwnedPart): Promise<void> {
+    if (!this.#parts)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `those who take part in subscription ${this.#settings.name} share its partitions evenly; with assignment, the name of a shard map, they are given them`,
+      )
+    await this.#parts.own(part)
+    this.ended.throwIfAborted()
+  }
+
+  /** Messages of a bucket that are in memory and not settled. */
+  load(bucket: string | number): number {
+    const partition = firstPartOf(bucket)
+    return partition === undefined ? 0 : this.engine.heldOf(partition)
   }
 
   close(): Promise<void> {
@@ -199,7 +240,7 @@ export class Group {
 
   /** Makes what this process does what the state of the group says it should. */
   async #reconcile(): Promise<void> {
-    const { members, partitions, asked } = this.#state
+    const { members, asked } = this.#state
     if (this.#closing.signal.aborted) return
     if (!members.includes(this.#member)) {
       if (members.length > 0 || this.engine.partitions.length > 0) await this.#joinAnew()
@@ -207,15 +248,31 @@ export class Group {
     }
     if (asked.has(this.#member)) await this.#append([{ type: 'Answered', data: { member: this.#member } }])
     const owned = this.engine.partitions
-    for (const partition of owned)
-      if (partitions[partition] !== this.#member) void this.engine.release(partition)
-    for (const [partition, member] of partitions.entries())
-      if (member === this.#member && !owned.includes(partition)) void this.#claims.claim(partition)
+    for (const partition of owned) if (!this.#isMine(partition)) void this.engine.release(partition)
+    for (const partition of this.#mine) if (!owned.includes(partition)) void this.#claims.claim(partition)
     for (const partition of this.#claims.doubtful)
-      if (partitions[partition] !== this.#member) void this.#claims.claim(partition)
-    this.#suspicion.watch(this.#state, this.#member)
+      if (!this.#isMine(partition)) void this.#claims.claim(partition)
+    // Who has been given a partition by a shard map is looked after there.
+    if (!this.#parts) this.#suspicion.watch(this.#state, this.#member)
     this.#evictLater()
     if (this.#clock.now() - this.#keptAt > KEEP_MS) await this.#keep()
+  }
+
+  /** The partitions that this process is to work on. */
+  get #mine(): readonly number[] {
+    if (this.#parts) return this.#parts.partitions
+    return [...this.#state.partitions.keys()].filter((partition) => this.#isMine(partition))
+  }
+
+  #isMine(partition: number): boolean {
+    return this.#parts ? this.#parts.has(partition) : this.#state.partitions[partition] === this.#member
+  }
+
+  /** Resolves when nothing of a partition is in flight, and its ledger says so if it can be written. */
+  async #giveBack(partition: number): Promise<void> {
+    await this.#claims.ended()
+    await this.engine.release(partition)
+    if ([...this.#claims.doubtful].includes(partition)) await this.#claims.claim(partition)
   }
 
   async #joinAnew(): Promise<void> {

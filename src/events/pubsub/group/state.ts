@@ -44,7 +44,7 @@ export class GroupState {
   terms: Terms | undefined
   /** In the order in which they came. */
   members: string[] = []
-  /** Which member each partition is given to. */
+  /** Which member each partition is given to; undefined also if a shard map assigns them. */
   partitions: readonly (string | undefined)[] = []
   /** Members that have not answered yet, with the revision of the question. */
   readonly asked = new Map<string, number>()
@@ -72,14 +72,14 @@ export class GroupState {
         return
       case 'Joined':
         this.members.push(event.data.member)
-        this.partitions = balance(this.partitions, this.members)
+        this.#share()
         return
       case 'Left': {
         const index = this.members.indexOf(event.data.member)
         if (index === -1) return
         this.members.splice(index, 1)
         this.asked.delete(event.data.member)
-        this.partitions = balance(this.partitions, this.members)
+        this.#share()
         return
       }
       case 'Asked':
@@ -112,6 +112,11 @@ export class GroupState {
       case 'Freed':
       case 'Told':
     }
+  }
+
+  /** Shares partitions evenly, unless they are assigned. */
+  #share(): void {
+    if (this.terms?.assignment === undefined) this.partitions = balance(this.partitions, this.members)
   }
 
   kept(): KeptGroup {

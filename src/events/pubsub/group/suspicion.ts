@@ -94,7 +94,9 @@ export class Suspicion {
     const options = { from: state.cursor, limit: LOOK, faults: 'give' as const }
     for await (const event of this.#log.read(selector, options)) {
       const route = routeOf(event, this.#settings)
-      if (!route || partitionOf(route.key ?? event.id, this.#group.partitions.length) !== partition) continue
+      if (!route) continue
+      const index = partitionOf(route.key ?? event.id, this.#group.partitions.length, this.#settings)
+      if (index !== partition) continue
       if (!state.settled.has(event.position)) return true
     }
     return false

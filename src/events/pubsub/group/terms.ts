@@ -9,9 +9,11 @@ export interface Terms {
   readonly key: 'stream' | 'function'
   readonly delivery: Settings['delivery']
   readonly park: Settings['park']
+  /** The shard map that says who works on which partition; undefined: they are shared evenly. */
+  readonly assignment?: string
 }
 
-export function termsOf({ selector, where, key, delivery, park }: Settings): Terms {
+export function termsOf({ selector, where, key, delivery, park, assignment }: Settings): Terms {
   const { types, tags } = selector
   return {
     ...(types && { types: [...new Set(types)].sort() }),
@@ -20,6 +22,7 @@ export function termsOf({ selector, where, key, delivery, park }: Settings): Ter
     key: key ? 'function' : 'stream',
     delivery,
     park,
+    ...(assignment !== undefined && { assignment }),
   }
 }
 

@@ -53,7 +53,7 @@ export class LagCount {
     const settings = settingsOf({ name, topic: '*', ...(types && { types }), ...(tags && { tags }) })
     // That of a pattern may be in a category of Banyan's own, which is no topic for anybody else.
     const selector = { ...settings.selector, ...(topic !== '*' && { category: topic }) }
-    this.#settings = { ...settings, topic, selector }
+    this.#settings = { ...settings, topic, selector, assignment: group.terms?.assignment }
     this.#byStream = key !== 'function'
     this.#signal = signal ? { signal } : {}
   }
@@ -130,7 +130,8 @@ export class LagCount {
     const route = routeOf(event, this.#settings)
     if (!route) return false
     if (!this.#byStream) return !ledgers.some(({ settled }) => settled.has(position))
-    const { cursor, settled, lanes } = ledgers[partitionOf(route.key ?? event.id, ledgers.length)]!
+    const { cursor, settled, lanes } =
+      ledgers[partitionOf(route.key ?? event.id, ledgers.length, this.#settings)]!
     if (position <= cursor || settled.has(position)) return false
     const record = lanes.get(laneName(route.key, position))
     return record === undefined || (record.state !== 'parked' && position > record.after)

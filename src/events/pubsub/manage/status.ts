@@ -17,6 +17,8 @@ export interface SubscriptionInfo {
   readonly members: readonly string[]
   /** How many processes can work on it at the same time. */
   readonly partitions: number
+  /** The shard map that says who works on which; undefined: they are shared evenly. */
+  readonly assignment?: string
 }
 
 /** How far a subscription is. */
@@ -125,9 +127,20 @@ export async function statusOf(
   }
 }
 
-export function infoOf(name: string, { topic, isPaused, members, partitions }: GroupState): SubscriptionInfo {
+export function infoOf(
+  name: string,
+  { topic, isPaused, members, partitions, terms }: GroupState,
+): SubscriptionInfo {
   const present = members.filter((member) => !isGone(member))
-  return { name, topic, isPaused, members: present, partitions: partitions.length }
+  const assignment = terms?.assignment
+  return {
+    name,
+    topic,
+    isPaused,
+    members: present,
+    partitions: partitions.length,
+    ...(assignment !== undefined && { assignment }),
+  }
 }
 
 /** Lanes with a record, the most urgent first. */

@@ -14,7 +14,7 @@ export const topic = z.strictObject({
 })
 
 /** What a configuration says in its own way, and what it leaves to the node. */
-const ELSEWHERE = ['name', 'topic', 'from', 'key', 'delivery', 'drain']
+const ELSEWHERE = ['name', 'topic', 'from', 'key', 'delivery', 'drain', 'assignment']
 
 const pushed = z
   .strictObject({
