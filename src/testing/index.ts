@@ -47,6 +47,7 @@ export {
   type ReadModelSetup,
   type ReadModelStoreUnderTest,
 } from './read-models/index.js'
+export { shardStoreConformance, type ShardStoreSetup, type ShardStoresUnderTest } from './shards/index.js'
 export { memoryReadModels } from '../drivers/memory/read-models.js'
 export { memoryLog } from '../drivers/memory/log.js'
 export {

@@ -12,15 +12,17 @@ import { coordinationError } from '../../errors.js'
  *    given away under it.
  * 2. **A table has the rows of buckets that its database has, and no others.** Rows of a bucket that is coming, or has gone and
  *    may come back, are staged: in tables of ours beside. So plain SQL sees what belongs here.
- * 3. **Nothing escapes a capture.** After {@link capture} has answered, every change of a row of its buckets is noted with the
- *    change, whoever makes it, until {@link release}.
+ * 3. **Nothing escapes a capture.** After {@link ShardMoves.capture} has answered, every change of a row of its buckets is noted with the
+ *    change, whoever makes it, until {@link ShardMoves.release}.
  * 4. **Every step may be done again**, and does nothing then. A step with a lower token than the highest the database has seen is
  *    refused with `BANYAN_STALE_TOKEN`, and the highest is raised in the same transaction.
  */
-export interface ShardStore<Db> extends AsyncDisposable, MoveSource, MoveTarget {
+export interface ShardStore<Db> extends AsyncDisposable {
   /** Of the shard. */
   readonly id: string
   readonly engine: 'sqlite' | 'postgres'
+  /** What is done to move buckets. */
+  readonly moves: ShardMoves
 
   /**
    * Checks the tables, and adds to them what sharding needs: the column `banyan_bucket` with its index and triggers, and tables
@@ -74,8 +76,8 @@ export interface ShardStore<Db> extends AsyncDisposable, MoveSource, MoveTarget 
   close(): Promise<void>
 }
 
-/** What a database does that gives buckets away. */
-export interface MoveSource {
+/** The steps of moves: of the database that gives buckets away, and of the one that takes them. */
+export interface ShardMoves {
   /** From the answer on changes of the buckets are noted. Waits for transactions that write to them. */
   capture(step: MoveStep): Promise<void>
   /** Rows of one bucket that the database has, in the order of their primary key. */
@@ -97,10 +99,7 @@ export interface MoveSource {
   retire(step: MoveStep): Promise<void>
   /** Changes are not noted any more, and forgotten. */
   release(step: MoveStep): Promise<void>
-}
 
-/** What a database does that takes buckets. */
-export interface MoveTarget {
   /** How far a copy has come. */
   staged(step: MoveStep): Promise<Staged>
   /** Stages rows of a page, and notes how far the copy has come, in one transaction. */
@@ -111,6 +110,8 @@ export interface MoveTarget {
   adopt(step: MoveStep, epochs: readonly BucketEpoch[]): Promise<void>
   /** Removes staged rows; those of buckets that were adopted are none. */
   discard(step: MoveStep): Promise<void>
+  /** The primary key of a row that is staged, and there already: in another bucket. */
+  conflict(step: MoveStep, table: string): Promise<string | undefined>
   /** Of rows that it has, or that are staged. Of keys that are not there nothing comes back. */
   digests(step: MoveStep, table: string, keys: readonly string[], where: RowPlace): Promise<DigestedRows>
   count(step: MoveStep, table: string, where: RowPlace): Promise<number>
@@ -258,7 +259,7 @@ export interface MovedRow {
   /** What decides its bucket, as text. */
   readonly shardKey: string | null
   readonly bucket: number
-  /** Of what is in it, for {@link MoveTarget.digests} to compare. */
+  /** Of what is in it, for {@link ShardMoves.digests} to compare. */
   readonly digest: string
   /** About, in bytes. */
   readonly size: number
@@ -269,6 +270,7 @@ export interface MovedRow {
 /** A row that has changed. */
 export interface RowChange {
   readonly table: string
+  readonly bucket: number
   readonly key: string
   /** What is there now; undefined if nothing is. */
   readonly row: MovedRow | undefined
@@ -278,7 +280,7 @@ export interface RowChange {
 export interface ChangeBatch {
   /** Each row once. */
   readonly changes: readonly RowChange[]
-  /** For {@link MoveSource.forgetChanges}. */
+  /** For {@link ShardMoves.forgetChanges}. */
   readonly marks: readonly string[]
 }
 
@@ -301,6 +303,16 @@ export interface StagedProgress {
 
 /** Digests of rows by their primary key. */
 export type DigestedRows = ReadonlyMap<string, string>
+
+/** What is told when a database is opened as a shard. */
+export interface ShardSpec extends ShardedTables {
+  /** Of the sharded application. */
+  readonly name: string
+  /** Of the shard. */
+  readonly id: string
+  /** How many there are, for ever. */
+  readonly buckets: number
+}
 
 /** Of a bucket that another database owns, or will. */
 export function shardMoved(shard: string, bucket: number, epoch?: number): Error {
@@ -326,6 +338,49 @@ export function staleStep(shard: string, { id, token }: MoveStep, highest: numbe
     'BANYAN_STALE_TOKEN',
     `the shard ${JSON.stringify(shard)} has seen token ${highest}, so a step of the move ${JSON.stringify(id)} with token ${token} is refused: somebody else has taken over`,
   )
+}
+
+/** Of tables that cannot be sharded as they are. */
+export function unfit(shard: string, problem: string, cause?: unknown): Error {
+  return coordinationError('BANYAN_SHARD_UNFIT', `the shard ${JSON.stringify(shard)}: ${problem}`, cause)
+}
+
+/**
+ * The error of ours that the text of a database's begins with, as its triggers say it: `BANYAN_SHARD_KEY_CHANGED: ...`.
+ *
+ * @returns undefined if it is none of ours
+ */
+export function saidByTrigger(shard: string, error: unknown): Error | undefined {
+  const said = error instanceof Error ? /(BANYAN_SHARD_[A-Z_]+): (.*)/s.exec(error.message) : null
+  if (!said || !isTriggerCode(said[1]!)) return undefined
+  return coordinationError(said[1], `the shard ${JSON.stringify(shard)}: ${said[2]}`, error)
+}
+
+const TRIGGER_CODES = [
+  'BANYAN_SHARD_KEY_REQUIRED',
+  'BANYAN_SHARD_KEY_MISMATCH',
+  'BANYAN_SHARD_KEY_CHANGED',
+  'BANYAN_SHARD_MOVED',
+  'BANYAN_SHARD_BUSY',
+  'BANYAN_SHARD_UNFIT',
+] as const
+
+function isTriggerCode(code: string): code is (typeof TRIGGER_CODES)[number] {
+  return (TRIGGER_CODES as readonly string[]).includes(code)
+}
+
+/** Tables in an order in which those that are referred to come first, as far as there is one. */
+export function parentsFirst(tables: ReadonlyMap<string, readonly string[]>): string[] {
+  const order: string[] = []
+  const seen = new Set<string>()
+  const visit = (table: string): void => {
+    if (seen.has(table)) return
+    seen.add(table)
+    for (const parent of tables.get(table) ?? []) if (tables.has(parent)) visit(parent)
+    order.push(table)
+  }
+  for (const table of tables.keys()) visit(table)
+  return order
 }
 
 /** As few ranges as can be of buckets with their epochs, in order. */

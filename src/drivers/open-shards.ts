@@ -1,0 +1,23 @@
+import { coordinationError } from '../coordination/errors.js'
+import type { ShardSpec, ShardStore } from '../coordination/sharding/data/store.js'
+import { systemRuntime, type Runtime } from '../core/runtime.js'
+import { openApplication, type ApplicationPlace } from './open-application.js'
+
+/**
+ * Opens a database of an application as a shard; its module, and the package it needs, is loaded only then.
+ *
+ * @param where - `sqlite:./app.db`, `postgres://...`, a `Database` of better-sqlite3, a `Pool` of pg
+ * @param options.migrate - whether to make the tables of a shard if they are not there
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_SHARD_UNAVAILABLE`
+ */
+export function openShardStore(
+  where: ApplicationPlace,
+  spec: ShardSpec,
+  { runtime: { clock } = systemRuntime, migrate = true }: { runtime?: Runtime; migrate?: boolean } = {},
+): Promise<ShardStore<unknown>> {
+  return openApplication<ShardStore<unknown>>('a shard', where, {
+    sqlite: async (place) =>
+      (await import('./sqlite/sharding/store.js')).openSqliteShard(place, spec, { clock, migrate }),
+    postgres: () => Promise.reject(coordinationError('BANYAN_UNSUPPORTED', 'PostgreSQL is no shard yet')),
+  })
+}

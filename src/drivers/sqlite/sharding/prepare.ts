@@ -1,0 +1,121 @@
+import type { Database } from 'better-sqlite3'
+import { bucketOf } from '../../../coordination/sharding/buckets.js'
+import { unfit, type Prepared, type ShardSpec } from '../../../coordination/sharding/data/store.js'
+import { BUCKET, catalogOf, columnsOf, quoted, stagedName, type ShardTable } from './catalog.js'
+import type { StoredValue } from './rows.js'
+import { triggersOf } from './triggers.js'
+
+/** Rows that get their bucket in one transaction. */
+const FILL = 5000
+
+/**
+ * Adds to the tables what is missing, in a transaction of the caller's.
+ *
+ * @returns whether anything was
+ * @throws `BANYAN_SHARD_UNFIT`
+ */
+export function prepareTables(database: Database, spec: ShardSpec): boolean {
+  let changed = false
+  const make = (sql: string): void => {
+    database.exec(sql)
+    changed = true
+  }
+  for (const name of Object.keys(spec.tables))
+    if (
+      !columnsOf(database, name).some((column) => column.name === BUCKET) &&
+      columnsOf(database, name).length > 0
+    )
+      make(`ALTER TABLE ${quoted(name)} ADD COLUMN ${BUCKET} INTEGER`)
+  for (const table of catalogOf(database, spec).values()) {
+    const { name, primaryKey } = table
+    const index = `banyan_bucket_${name}`
+    if (!isThere(database, 'index', index))
+      make(
+        `CREATE INDEX ${quoted(index)} ON ${quoted(name)} (${[BUCKET, ...primaryKey.map(quoted)].join(', ')})`,
+      )
+    for (const [trigger, sql] of triggersOf(table)) {
+      const found = sqlOf(database, trigger)
+      if (found === sql) continue
+      if (found !== undefined) make(`DROP TRIGGER ${quoted(trigger)}`)
+      make(sql)
+    }
+    if (stage(database, spec.id, table)) changed = true
+  }
+  for (const name of spec.reference ?? [])
+    if (!isThere(database, 'table', name))
+      throw unfit(spec.id, `the reference table ${JSON.stringify(name)} is not there`)
+  return changed
+}
+
+/** Whether rows can be staged that have the columns of the table as it is now. */
+export function isStagedAs(database: Database, table: ShardTable): boolean {
+  return sqlOf(database, stagedName(table.name)) === stagedSql(table)
+}
+
+function stagedSql({ name, columns: all, primaryKey }: ShardTable): string {
+  const columns = all.map((column) => `${quoted(column.name)} ${column.type}`)
+  return `CREATE TABLE ${quoted(stagedName(name))} (${columns.join(', ')}, PRIMARY KEY (${[...primaryKey.map(quoted), BUCKET].join(', ')}))`
+}
+
+/** Makes the table where rows are staged, or makes it anew if the columns have changed. */
+function stage(database: Database, shard: string, table: ShardTable): boolean {
+  const name = stagedName(table.name)
+  const sql = stagedSql(table)
+  const found = sqlOf(database, name)
+  if (found === sql) return false
+  if (found !== undefined) {
+    if (database.prepare(`SELECT 1 FROM ${quoted(name)} LIMIT 1`).get() !== undefined)
+      throw unfit(
+        shard,
+        `the table ${JSON.stringify(table.name)} was changed while rows of it are on their way: undo that, finish or abort its moves, and change it then`,
+      )
+    database.exec(`DROP TABLE ${quoted(name)}`)
+  }
+  database.exec(`${sql}; CREATE INDEX ${quoted(`${name}_bucket`)} ON ${quoted(name)} (${BUCKET})`)
+  return true
+}
+
+/**
+ * Gives some of the rows that have no bucket theirs, in a transaction of the caller's.
+ *
+ * @returns how many; 0 if all have one
+ * @throws `BANYAN_SHARD_UNFIT` for rows whose key cannot be one
+ */
+export function fillBuckets(database: Database, spec: ShardSpec, table: ShardTable): Prepared['filled'] {
+  const key = quoted(table.shardKey)
+  const where = table.primaryKey.map((column) => `${quoted(column)} = ?`).join(' AND ')
+  const rows = database
+    .prepare<[number], StoredValue[]>(
+      `SELECT CAST(${key} AS TEXT), typeof(${key}) IN ('text', 'integer'), ${table.primaryKey.map(quoted).join(', ')}
+       FROM ${quoted(table.name)} WHERE ${BUCKET} IS NULL LIMIT ?`,
+    )
+    .raw()
+    .safeIntegers()
+    .all(FILL)
+  if (rows.length === 0) return 0
+  const update = database.prepare(`UPDATE ${quoted(table.name)} SET ${BUCKET} = ? WHERE ${where}`)
+  for (const [text, fits, ...primaryKey] of rows) {
+    if (fits !== 1n || text === '' || primaryKey.includes(null))
+      throw unfit(
+        spec.id,
+        `a row of ${JSON.stringify(table.name)} (${table.primaryKey.join(', ')}: ${primaryKey.map(String).join(', ')}) has ${
+          primaryKey.includes(null)
+            ? 'no primary key'
+            : `no text or whole number as its ${table.shardKey}, which is to decide its bucket`
+        }`,
+      )
+    update.run(bucketOf(text as string, spec.buckets), ...primaryKey)
+  }
+  return rows.length
+}
+
+function isThere(database: Database, type: string, name: string): boolean {
+  return (
+    database.prepare('SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?').get(type, name) !== undefined
+  )
+}
+
+function sqlOf(database: Database, name: string): string | undefined {
+  return database.prepare('SELECT sql FROM sqlite_schema WHERE name = ?').pluck().get(name) as
+    string | undefined
+}

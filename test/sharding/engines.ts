@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import type { ShardSpec, ShardStore } from '../../src/coordination/sharding/data/store.js'
+import type { SqliteTables } from '../../src/drivers/sqlite/read-models/tables.js'
+import { openShardStore } from '../../src/drivers/open-shards.js'
+
+/** What tests shard. */
+export const TABLES = { items: { key: 'owner' }, parts: { key: 'owner' } }
+
+const SCHEMA = `
+  CREATE TABLE items (id TEXT NOT NULL PRIMARY KEY, owner TEXT, amount INTEGER NOT NULL);
+  CREATE TABLE parts (item TEXT NOT NULL REFERENCES items ON DELETE CASCADE, number INTEGER NOT NULL, owner TEXT NOT NULL,
+    note TEXT, PRIMARY KEY (item, number));
+`
+
+type Values = readonly (string | number | null)[]
+
+/** Databases of an engine, for a test. */
+export interface ShardEngine {
+  readonly name: string
+  /** Where fresh databases are; with the tables, unless told otherwise. */
+  places(count: number, schema?: string): Promise<{ urls: string[]; clean: () => Promise<void> }>
+  run(db: unknown, sql: string, values: Values): Promise<readonly object[]>
+  outside(url: string, sql: string): Promise<void>
+}
+
+export const sqlite: ShardEngine = {
+  name: 'sqlite',
+  async places(count, schema = SCHEMA) {
+    const directory = await mkdtemp(join(tmpdir(), 'banyan-shards-'))
+    const files = Array.from({ length: count }, (_, index) => join(directory, `${index}.db`))
+    for (const file of files) {
+      const database = new Sqlite(file)
+      database.pragma('journal_mode = WAL')
+      database.exec(schema)
+      database.close()
+    }
+    return {
+      urls: files.map((file) => `sqlite:${file}`),
+      clean: () => rm(directory, { recursive: true, force: true }),
+    }
+  },
+  run: (db, sql, values) => {
+    const tables = db as SqliteTables
+    if (/^SELECT/i.test(sql)) return Promise.resolve(tables.all<object>(sql, ...values))
+    tables.run(sql, ...values)
+    return Promise.resolve([])
+  },
+  outside: (url, sql) =>
+    new Promise((resolve) => {
+      const database = new Sqlite(url.slice('sqlite:'.length))
+      try {
+        database.exec(sql)
+      } finally {
+        database.close()
+      }
+      resolve()
+    }),
+}
+
+/** Opens a place as a shard. */
+export function openShard(
+  url: string,
+  spec: Partial<ShardSpec> & { id: string },
+): Promise<ShardStore<unknown>> {
+  return openShardStore(url, { name: 'conformance', buckets: 8, tables: TABLES, ...spec })
+}
