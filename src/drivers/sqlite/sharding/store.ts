@@ -1,4 +1,4 @@
-import type { Database } from 'better-sqlite3'
+import type { Database, Statement } from 'better-sqlite3'
 import { coordinationError } from '../../../coordination/errors.js'
 import {
   rangesOf,
@@ -8,6 +8,7 @@ import {
   unfit,
   type BucketEpoch,
   type BucketRange,
+  type Column,
   type OwnedBuckets,
   type Prepared,
   type QueryOptions,
@@ -168,10 +169,12 @@ class SqliteShard implements ShardStore<SqliteTables> {
     { signal }: QueryOptions = {},
   ): Promise<ShardRows> {
     signal?.throwIfAborted()
-    return this.#read((connection) => ({
-      owned: this.#ownedIn(connection.database),
-      rows: connection.prepared(sql).all(...(parameters as SqliteValue[])) as Row[],
-    }))
+    return this.#read((connection) => {
+      const statement = connection.prepared(sql)
+      const owned = this.#ownedIn(connection.database)
+      const rows = statement.all(...(parameters as SqliteValue[])) as Row[]
+      return { columns: columnsOfAnswer(statement), rows, owned }
+    })
   }
 
   async cursor(
@@ -181,7 +184,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
   ): Promise<ShardCursor> {
     signal?.throwIfAborted()
     const connection = await this.#takeReader()
-    let rows: IterableIterator<unknown> | undefined
+    let rows: IterableIterator<Row> | undefined
     const end = (): void => {
       signal?.removeEventListener('abort', end)
       if (!rows) return
@@ -192,9 +195,11 @@ class SqliteShard implements ShardStore<SqliteTables> {
     try {
       const owned = this.#ownedIn(connection.database)
       // Not the statement that is kept: another cursor of this connection may come to it.
-      rows = connection.database.prepare(sql).iterate(...parameters)
+      const statement = connection.database.prepare(sql)
+      rows = statement.iterate(...parameters) as IterableIterator<Row>
       signal?.addEventListener('abort', end)
       return {
+        columns: columnsOfAnswer(statement),
         owned,
         read: async (limit) => this.#some(rows, limit, signal),
         close: () => {
@@ -233,7 +238,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
   }
 
   #some(
-    rows: IterableIterator<unknown> | undefined,
+    rows: IterableIterator<Row> | undefined,
     limit: number,
     signal: AbortSignal | undefined,
   ): Promise<Row[]> {
@@ -244,7 +249,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
       while (some.length < limit) {
         const next = rows.next()
         if (next.done) break
-        some.push(next.value as Row)
+        some.push(next.value)
       }
     } catch (error) {
       throw this.#errorOf(error)
@@ -390,6 +395,11 @@ class SqliteShard implements ShardStore<SqliteTables> {
     this.#catalogs.set(database, { version, catalog })
     return catalog
   }
+}
+
+/** Values of SQLite say themselves what they are. */
+function columnsOfAnswer(statement: Statement): Column[] {
+  return statement.columns().map(({ name }) => ({ name, kind: 'any' }))
 }
 
 function identityIn(database: Database): ShardIdentity | undefined {
