@@ -441,6 +441,7 @@ export {
   type RebuildOptions,
   type Redriven,
   type InlineOptions,
+  type RunFence,
   type RunOptions,
   type StoreTransaction,
   type StoreView,
