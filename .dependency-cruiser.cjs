@@ -58,7 +58,7 @@ module.exports = {
         pathNot: [
           '^src/core/',
           '^src/drivers/',
-          '^src/events/(log|driver|errors|position|checksum)\\.ts$',
+          '^src/events/(log|driver|replica|names|errors|position|checksum)\\.ts$',
           '^src/events/personal-data/keys\\.ts$',
           '^src/events/event-sourcing/snapshots\\.ts$',
           '^src/events/projections/store\\.ts$',

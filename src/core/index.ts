@@ -6,6 +6,7 @@
 export { systemClock, sleep, type Clock, type Timer } from './clock.js'
 export { duration, formatDuration, parseDuration, type Duration } from './duration.js'
 export { BanyanError, type BanyanErrorOptions } from './errors.js'
+export { nodeListener, type NodeListenerOptions } from './node-listener.js'
 export type { Unsubscribe } from './observers.js'
 export { seededRandom, systemRandom, type Random } from './random.js'
 export { systemRuntime, type Runtime } from './runtime.js'

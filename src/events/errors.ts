@@ -64,6 +64,14 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SUBJECT_FORGOTTEN` | personal data of somebody whose key was deleted; nothing was appended |
  * | `BANYAN_SUBJECT_KEY_UNAVAILABLE` | the store of keys does not have the key that is needed, or no master key that was given unwraps it |
  * | `BANYAN_PERSONAL_DATA_CORRUPT` | an encrypted field was changed, or belongs to another event |
+ * | `BANYAN_READ_ONLY` | the log is a copy that follows another one; nothing was done. Append to the leader |
+ * | `BANYAN_LOG_FENCED` | the log was the leader, and another took its place; nothing was done |
+ * | `BANYAN_FOLLOWER_FOREIGN` | a follower and what it is to follow are not copies of one log |
+ * | `BANYAN_FOLLOWER_DIVERGED` | a follower has events that its leader never had, or has others in their place |
+ * | `BANYAN_FOLLOWER_AHEAD` | a follower has events that its leader has lost: the leader was restored from a backup |
+ * | `BANYAN_FOLLOWER_GAP` | the leader has removed events before they were shipped: the follower has to start anew |
+ * | `BANYAN_FOLLOWER_BEHIND` | a follower has not become as new as a read needs it, in the time it had |
+ * | `BANYAN_PROMOTION_REFUSED` | a follower cannot be promoted as it was asked for; the message says what would be lost |
  * | `BANYAN_UNSUPPORTED` | the driver does not promise this; see its capabilities |
  * | `BANYAN_DRIVER_MISSING` | the driver is unknown, or the package it needs is not installed |
  */
@@ -127,6 +135,14 @@ export type EventErrorCode =
   | 'BANYAN_SUBJECT_FORGOTTEN'
   | 'BANYAN_SUBJECT_KEY_UNAVAILABLE'
   | 'BANYAN_PERSONAL_DATA_CORRUPT'
+  | 'BANYAN_READ_ONLY'
+  | 'BANYAN_LOG_FENCED'
+  | 'BANYAN_FOLLOWER_FOREIGN'
+  | 'BANYAN_FOLLOWER_DIVERGED'
+  | 'BANYAN_FOLLOWER_AHEAD'
+  | 'BANYAN_FOLLOWER_GAP'
+  | 'BANYAN_FOLLOWER_BEHIND'
+  | 'BANYAN_PROMOTION_REFUSED'
   | 'BANYAN_UNSUPPORTED'
   | 'BANYAN_DRIVER_MISSING'
 

@@ -5,6 +5,7 @@ import { systemRuntime, type Runtime } from '../core/runtime.js'
 import { decodeEvent } from './decode.js'
 import type { EncodedCommit, LogDriver, Outcome, Page } from './driver.js'
 import { encodeCommit, type Limits } from './encode.js'
+import { keepEngine } from './engine.js'
 import { eventError, isPassing } from './errors.js'
 import { GroupCommit } from './group-commit.js'
 import { LogInstruments } from './instruments.js'
@@ -121,6 +122,7 @@ export class DriverLog implements EventLog {
   constructor(driver: LogDriver, options: LogOptions = {}) {
     checkOptions('openLog', OPTIONS, options)
     this.#driver = driver
+    keepEngine(this, driver)
     this.capabilities = driver.capabilities
     this.#runtime = options.runtime ?? systemRuntime
     this.#transforms = options.transforms ?? []

@@ -18,6 +18,13 @@ import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
 import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
 import { captureSettings, RunningCapture, type CaptureOptions, type ChangeCapture } from './cdc/index.js'
 import type { LogDriver } from './driver.js'
+import {
+  leaderAt,
+  LogFollower,
+  type Follower,
+  type FollowerOptions,
+  type Leader,
+} from './replication/index.js'
 import { DriverLog, type LogOptions } from './event-log.js'
 import type { Snapshots } from './event-sourcing/index.js'
 import { checkInboxOptions, StoredInbox, type Inbox, type InboxOptions } from './inbox/index.js'
@@ -53,6 +60,29 @@ export async function openLog(
 ): Promise<EventLog> {
   const driver = isDriver(where) ? where : await openDriver(where, options.runtime)
   return new DriverLog(driver, options)
+}
+
+/**
+ * Keeps a copy of a log, and serves reads from it.
+ *
+ * @param leader - where its `followersOverHttp` is mounted, or anything that answers as it does
+ * @param to - the copy: `'sqlite:./copy'`, `'memory:'`, or a driver; made if it is not there. One that followed before goes on
+ * @throws `BANYAN_UNSUPPORTED` for an engine that has replication of its own; `BANYAN_FOLLOWER_DIVERGED` if what is at `to` is a
+ *   log of its own; what opening a log throws
+ */
+export async function followLog(
+  leader: string | URL | Leader,
+  to: string | LogSpec | LogDriver,
+  options: FollowerOptions = {},
+): Promise<Follower> {
+  const source = typeof leader === 'string' || leader instanceof URL ? leaderAt(leader) : leader
+  const driver = isDriver(to) ? to : await openDriver(to, options.runtime)
+  try {
+    return await LogFollower.start(driver, source, options)
+  } catch (error) {
+    if (driver !== to) await driver.close()
+    throw error
+  }
 }
 
 function isDriver(where: string | LogSpec | LogDriver | null): where is LogDriver {
@@ -222,6 +252,23 @@ export type {
   SyncTransaction,
 } from './outbox/index.js'
 export { causedBy } from './caused-by.js'
+export {
+  followersOverHttp,
+  leaderAt,
+  leaderOf,
+  type Follower,
+  type FollowerOptions,
+  type FollowersHttpOptions,
+  type FollowerStatus,
+  type Freshness,
+  type GiveWayRequest,
+  type Leader,
+  type LeaderOptions,
+  type Pulled,
+  type PullRequest,
+  type Token,
+} from './replication/index.js'
+export type { Epoch, KnownOutcome, ReplicaState, Role, ShippedCommit, StreamTruncation } from './replica.js'
 export {
   changeOf,
   foldChange,

@@ -1,13 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { formatPosition, parsePosition, START } from '../../events/position.js'
-import type {
-  EncodedCommit,
-  EncodedStream,
-  LogDriver,
-  Outcome,
-  Page,
-  Query,
-  StoredEvent,
-} from '../../events/driver.js'
+import type { EncodedCommit, EncodedStream, Outcome, Page, Query, StoredEvent } from '../../events/driver.js'
 import type {
   Capabilities,
   Expected,
@@ -17,6 +10,19 @@ import type {
   Truncation,
   TruncateResult,
 } from '../../events/log.js'
+import { categoryOf } from '../../events/names.js'
+import {
+  epochOf,
+  notLeader,
+  type KnownOutcome,
+  type Replica,
+  type ReplicaState,
+  type ReplicatedDriver,
+  type Role,
+  type RoleChange,
+  type Shipment,
+  type StreamTruncation,
+} from '../../events/replica.js'
 
 const CAPABILITIES: Capabilities = {
   driver: 'memory',
@@ -45,14 +51,15 @@ interface Known {
 }
 
 /** An event log in the memory of one process: for tests, and for what may be forgotten. */
-export function memoryLog(): LogDriver {
+export function memoryLog(): ReplicatedDriver {
   return new MemoryLog()
 }
 
-class MemoryLog implements LogDriver {
+class MemoryLog implements ReplicatedDriver, Replica {
   readonly capabilities = CAPABILITIES
   readonly parallel = 1
   readonly consecutive = true
+  readonly replica = this
   /** The event at place p stands at p - 1; truncated ones leave a hole. */
   readonly #events: (StoredEvent | undefined)[] = []
   readonly #streams = new Map<string, Stream>()
@@ -67,12 +74,19 @@ class MemoryLog implements LogDriver {
   #bytes = 0
   #commits = 0
   #waiting = new Set<() => void>()
+  #role: Pick<ReplicaState, 'log' | 'role' | 'epochs' | 'leader' | 'fencedBy'> = {
+    log: randomUUID(),
+    role: 'leader',
+    epochs: [{ epoch: 1, after: START, id: randomUUID() }],
+  }
+  /** Of each stream its last truncation, the last of all at the end. */
+  readonly #truncations = new Map<string, { number: number; forget: boolean }>()
+  #truncation = 0
 
   append(group: readonly EncodedCommit[]): Promise<Outcome[]> {
+    if (this.#role.role !== 'leader') return Promise.reject(notLeader(this.#role))
     const outcomes = group.map((commit) => this.#append(commit))
-    const waiting = this.#waiting
-    this.#waiting = new Set()
-    for (const wake of waiting) wake()
+    this.#wake()
     return Promise.resolve(outcomes)
   }
 
@@ -160,6 +174,7 @@ class MemoryLog implements LogDriver {
   }
 
   truncate(what: Truncation): Promise<TruncateResult> {
+    if (this.#role.role !== 'leader') return Promise.reject(notLeader(this.#role))
     const limit = 'stream' in what ? Infinity : parsePosition(what.upTo)
     const forget = 'stream' in what && (what.forget ?? false)
     const hold = forget ? undefined : [...this.#holds].sort(([, a], [, b]) => (a < b ? -1 : 1))[0]
@@ -180,16 +195,19 @@ class MemoryLog implements LogDriver {
         else this.#remove(place, stream)
       stream.firstRevision += count
       removed += count
+      if (count > 0) this.#noteTruncation(name, ++this.#truncation, forget)
     }
     return Promise.resolve({ removed, ...(kept && { heldBy: hold![0] }) })
   }
 
   hold(name: string, position: Position): Promise<void> {
+    if (this.#role.role !== 'leader') return Promise.reject(notLeader(this.#role))
     this.#holds.set(name, formatPosition(parsePosition(position)))
     return Promise.resolve()
   }
 
   release(name: string): Promise<void> {
+    if (this.#role.role !== 'leader') return Promise.reject(notLeader(this.#role))
     this.#holds.delete(name)
     return Promise.resolve()
   }
@@ -216,6 +234,106 @@ class MemoryLog implements LogDriver {
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+
+  state(): Promise<ReplicaState> {
+    return Promise.resolve({
+      ...this.#role,
+      head: formatPosition(this.#events.length),
+      truncation: this.#truncation,
+      holds: [...this.#holds].map(([name, position]) => ({ name, position })),
+    })
+  }
+
+  outcomes(ids: readonly string[]): Promise<KnownOutcome[]> {
+    const known = ids.map((id) => ({ id, ...this.#ids.get(id) }))
+    return Promise.resolve(known.filter((each): each is KnownOutcome => each.digest !== undefined))
+  }
+
+  truncations(after: number, limit: number): Promise<StreamTruncation[]> {
+    const found: StreamTruncation[] = []
+    for (const [stream, { number, forget }] of this.#truncations) {
+      if (number <= after) continue
+      const { category, firstRevision } = this.#streams.get(stream)!
+      if (found.push({ number, stream, category, firstRevision, forget }) === limit) break
+    }
+    return Promise.resolve(found)
+  }
+
+  apply(shipment: Shipment): Promise<boolean> {
+    if (this.#role.role !== 'follower') return Promise.reject(new Error('the log is no follower'))
+    if (formatPosition(this.#events.length) !== shipment.after) return Promise.resolve(false)
+    for (const { id, digest, outcome, events } of shipment.commits) {
+      for (const event of events) this.#place(event)
+      const last = new Map(events.map(({ stream, revision }) => [stream, revision]))
+      const { position, revisions } = outcome ?? {
+        position: events.at(-1)!.position,
+        revisions: [...last.values()],
+      }
+      this.#ids.set(id, { digest, position, revisions })
+      this.#commits++
+    }
+    for (const { stream, category, firstRevision, number, forget } of shipment.truncations) {
+      this.#cut(stream, category, firstRevision, forget)
+      this.#noteTruncation(stream, number, forget)
+      this.#truncation = number
+    }
+    this.#events.length = parsePosition(shipment.upTo)
+    this.#holds.clear()
+    for (const { name, position } of shipment.holds) this.#holds.set(name, position)
+    this.#role = { ...this.#role, epochs: shipment.epochs }
+    this.#wake()
+    return Promise.resolve(true)
+  }
+
+  become(change: RoleChange, from: { role: Role; epoch: number }): Promise<ReplicaState> {
+    if (this.#role.role === from.role && epochOf(this.#role) === from.epoch) {
+      const { log, epochs } = this.#role
+      this.#role = { log, epochs, ...change }
+    }
+    return this.state()
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = new Set()
+    for (const wake of waiting) wake()
+  }
+
+  #noteTruncation(stream: string, number: number, forget: boolean): void {
+    this.#truncations.delete(stream)
+    this.#truncations.set(stream, { number, forget })
+  }
+
+  /** An event of a leader, at its own place. */
+  #place(event: StoredEvent): void {
+    const { stream: name, revision, tags, id, commit } = event
+    const place = parsePosition(event.position)
+    const category = categoryOf(name)
+    // Where revisions are missing, all before them have been removed.
+    const stream = this.#cut(name, category, revision, true, lastRevisionOf(this.#streams.get(name)) + 1)
+    this.#events.length = place - 1
+    this.#events.push(event)
+    this.#recorded = Math.max(this.#recorded, event.recorded)
+    stream.places.push(place)
+    indexUnder(this.#categories, stream.category, place)
+    for (const tag of tags) indexUnder(this.#tags, tag, place)
+    if (id !== undefined && id !== commit) this.#ids.set(id, undefined)
+  }
+
+  /** Removes what is below a revision, which may be behind the end of the stream; nothing if the stream goes on there. */
+  #cut(name: string, category: string, first: number, forget: boolean, goesOn?: number): Stream {
+    let stream = this.#streams.get(name)
+    if (!stream) {
+      stream = { category, places: [], firstRevision: 0, truncated: 0 }
+      this.#streams.set(name, stream)
+    }
+    if (first === goesOn || first <= stream.firstRevision) return stream
+    for (const place of stream.places.splice(0, first - stream.firstRevision))
+      if (forget) this.#forget(place, stream)
+      else this.#remove(place, stream)
+    stream.firstRevision = first
+    return stream
   }
 
   #append(commit: EncodedCommit): Outcome {
@@ -358,6 +476,10 @@ function indexUnder(indexes: Map<string, Index>, name: string, place: number): v
   let index = indexes.get(name)
   if (!index) indexes.set(name, (index = new Index()))
   index.places.push(place)
+}
+
+function lastRevisionOf(stream: Stream | undefined): number {
+  return stream ? lastRevision(stream) : -1
 }
 
 function lastRevision(stream: Stream): number {

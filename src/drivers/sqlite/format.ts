@@ -2,7 +2,8 @@ import type { Database } from 'better-sqlite3'
 import { isDeepStrictEqual } from 'node:util'
 import { eventError } from '../../events/errors.js'
 import { logRow, sealRow } from './rows.js'
-import { SCHEMA } from './schema.js'
+import { newReplicaState, writeReplica } from './replica-table.js'
+import { REPLICA_SCHEMA, SCHEMA } from './schema.js'
 
 /** "Bnyn": what tells a log from any other SQLite file (`PRAGMA application_id`). */
 const APPLICATION_ID = 0x426e796e
@@ -19,6 +20,13 @@ const MIGRATIONS: readonly ((db: Database) => void)[] = [
       `INSERT INTO log (one, head, recorded, indexed, events, commits, truncated, missed, checksum)
        VALUES (1, @head, @recorded, @indexed, @events, @commits, @truncated, @missed, @checksum)`,
     ).run(sealRow(logRow, empty))
+  },
+  (db) => {
+    db.exec(REPLICA_SCHEMA)
+    writeReplica(db, newReplicaState())
+    // Streams of patterns are truncated by themselves only, and forget.
+    db.exec(`INSERT INTO truncations
+      SELECT id, row_number() OVER (ORDER BY id), substr(name, 1, 1) = '$' FROM streams WHERE first > 0`)
   },
 ]
 

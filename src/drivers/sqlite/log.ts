@@ -15,6 +15,16 @@ import type {
   TruncateResult,
 } from '../../events/log.js'
 import { formatPosition, parsePosition } from '../../events/position.js'
+import type {
+  KnownOutcome,
+  Replica,
+  ReplicaState,
+  ReplicatedDriver,
+  Role,
+  RoleChange,
+  Shipment,
+  StreamTruncation,
+} from '../../events/replica.js'
 import { connectReader, fileOf, loadSqlite, type Sqlite } from './connect.js'
 import { faultOf, isBusy } from './faults.js'
 import type { Problem } from './maintenance/problems.js'
@@ -23,6 +33,7 @@ import type { NameQuery } from './names.js'
 import { readPage } from './reader/page.js'
 import { FarReader } from './reader/far.js'
 import { Reader } from './reader/reader.js'
+import { readOutcomes, readReplicaState, readTruncations } from './reader/replica.js'
 import { revisionOf } from './reader/revisions.js'
 import { positionAt, readStats, readStreams } from './reader/state.js'
 import type { SqliteLogSpec } from './spec.js'
@@ -78,11 +89,12 @@ export async function openSqliteLog(spec: SqliteLogSpec, { clock }: DriverContex
  * One file, two ways into it: a thread that writes, one transaction for each group, and a connection on the event loop
  * that reads, one page at a time.
  */
-class SqliteLog implements LogDriver {
+class SqliteLog implements ReplicatedDriver, Replica {
   readonly capabilities = CAPABILITIES
   /** While the disk is waited for, the next group is put together. */
   readonly parallel = 2
   readonly consecutive = true
+  readonly replica = this
   readonly #file: string
   readonly #clock: Clock
   readonly #lockWait: number
@@ -169,6 +181,29 @@ class SqliteLog implements LogDriver {
   async backup(to: string): Promise<void> {
     const task = { kind: 'backup', file: this.#file, to: resolve(to) } as const
     for await (const { message } of run(task, this.#closing.signal)) throw new Error(message)
+  }
+
+  state(): Promise<ReplicaState> {
+    return this.#read((reader) => readReplicaState(reader))
+  }
+
+  outcomes(ids: readonly string[]): Promise<KnownOutcome[]> {
+    return this.#read((reader) => readOutcomes(reader, ids))
+  }
+
+  truncations(after: number, limit: number): Promise<StreamTruncation[]> {
+    return this.#read((reader) => readTruncations(reader, after, limit))
+  }
+
+  async apply(shipment: Shipment): Promise<boolean> {
+    const { applied, head } = await this.#write((thread) => thread.call('apply', shipment))
+    this.#wakeups.reached(head)
+    return applied
+  }
+
+  async become(change: RoleChange, from: { role: Role; epoch: number }): Promise<ReplicaState> {
+    await this.#write((thread) => thread.call('become', change, from))
+    return this.state()
   }
 
   async close(): Promise<void> {

@@ -101,3 +101,20 @@ CREATE TABLE holds (
   position INTEGER NOT NULL             -- what comes after it is not removed
 ) STRICT, WITHOUT ROWID;
 `
+
+/** What format 2 adds: logs that are copies of each other. */
+export const REPLICA_SCHEMA = `
+-- One row: what the log is.
+CREATE TABLE replica (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  state TEXT NOT NULL,                  -- JSON: id, role, epochs
+  checksum INTEGER NOT NULL             -- CRC-32 of it
+) STRICT;
+
+-- Streams of which events were removed, in the order in which that was done last.
+CREATE TABLE truncations (
+  stream INTEGER PRIMARY KEY REFERENCES streams,
+  number INTEGER NOT NULL UNIQUE,
+  forget INTEGER NOT NULL               -- 1: ids were forgotten along with the events
+) STRICT;
+`

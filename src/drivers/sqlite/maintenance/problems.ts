@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3'
 import { formatPosition } from '../../../events/position.js'
 import { LogTable } from '../log-table.js'
 import { categoryNames, streamNames, tagNames } from '../names.js'
+import { readReplica } from '../replica-table.js'
 
 /** Something that is wrong with the file. */
 export interface Problem {
@@ -37,6 +38,8 @@ const TABLES = [
   'id_index',
   'truncated_commits',
   'holds',
+  'replica',
+  'truncations',
 ]
 
 interface Check {
@@ -173,6 +176,12 @@ const CHECKS: readonly Check[] = [
         <> s.last - s.first + 1`,
   },
   {
+    message: 'of the stream % events were removed, or none, other than the log of truncations says',
+    sql: `SELECT NULL AS position, s.name AS what FROM streams s LEFT JOIN truncations t ON t.stream = s.id
+      WHERE (s.first > 0) <> (t.stream IS NOT NULL)
+      UNION ALL SELECT NULL, t.stream FROM truncations t WHERE t.stream NOT IN (SELECT id FROM streams)`,
+  },
+  {
     message: 'the last event of the category % is not the last in its index',
     sql: `SELECT c.last AS position, c.name AS what FROM categories c
       WHERE c.last > c.truncated
@@ -193,11 +202,12 @@ function* structureOf(db: Database, table: string): Generator<Problem, void, und
 }
 
 function* damagedRows(db: Database, file: string): Generator<Problem, void, undefined> {
-  try {
-    new LogTable(db, file).read()
-  } catch (error) {
-    yield { message: messageOf(error) }
-  }
+  for (const read of [() => new LogTable(db, file).read(), () => readReplica(db, file)])
+    try {
+      read()
+    } catch (error) {
+      yield { message: messageOf(error) }
+    }
   for (const names of [categoryNames(db, file), tagNames(db, file), streamNames(db, file)])
     for (const error of names.damaged()) yield { message: messageOf(error) }
 }

@@ -56,9 +56,6 @@ export function readStreams(reader: Reader, query: NameQuery): StreamInfo[] {
 export function readStats(reader: Reader): Omit<LogStats, 'bytes'> {
   return reader.transaction(() => {
     const log = reader.log()
-    const holds = reader.rows<{ name: string; position: number }>(
-      'SELECT name, position FROM holds ORDER BY name',
-    )
     return {
       driver: 'sqlite',
       events: log.events,
@@ -67,7 +64,14 @@ export function readStats(reader: Reader): Omit<LogStats, 'bytes'> {
       head: formatPosition(log.head),
       first: formatPosition(firstFrom(reader, 1) ?? 0),
       format: reader.value<number>('PRAGMA user_version')!,
-      holds: holds.map(({ name, position }) => ({ name, position: formatPosition(position) })),
+      holds: readHolds(reader),
     }
   })
+}
+
+/** By name. */
+export function readHolds(reader: Reader): LogStats['holds'] {
+  return reader
+    .rows<{ name: string; position: number }>('SELECT name, position FROM holds ORDER BY name')
+    .map(({ name, position }) => ({ name, position: formatPosition(position) }))
 }

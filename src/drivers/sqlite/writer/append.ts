@@ -1,6 +1,10 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { EncodedCommit, EncodedStream } from '../../../events/driver.js'
+import type { EncodedCommit, EncodedEvent, EncodedStream } from '../../../events/driver.js'
 import type { Expected } from '../../../events/log.js'
+import { categoryOf } from '../../../events/names.js'
+import { parsePosition } from '../../../events/position.js'
+import { notLeader, type ShippedCommit } from '../../../events/replica.js'
+import { readReplica, type KeptState } from '../replica-table.js'
 import { seal } from '../seal.js'
 import type { WriterOutcome } from '../wire.js'
 import type { LogTable } from '../log-table.js'
@@ -20,11 +24,15 @@ export class Appending {
   readonly #ids: Ids
   readonly #chains: Chains
   readonly #table: LogTable
+  readonly #readReplica: () => KeptState
+  readonly #insertOutcome: Statement<[string, number, number, string]>
+  readonly #insertId: Statement<[string, number]>
   readonly #dataVersion: Statement<[], number>
   readonly #insertPlain: Statement
   readonly #insert: Statement
   /** What `PRAGMA data_version` said when all that is remembered was right; it changes when another connection writes. */
   #version: number | undefined
+  #replica: KeptState | undefined
   #log: LogRow = { head: 0, recorded: 0, indexed: 0, events: 0, commits: 0, truncated: 0, missed: 0 }
 
   constructor(db: Database, file: string, log: LogTable) {
@@ -33,6 +41,9 @@ export class Appending {
     this.#ids = new Ids(db, this.#tail)
     this.#chains = new Chains(db, file, this.#tail)
     this.#table = log
+    this.#readReplica = () => readReplica(db, file)
+    this.#insertOutcome = db.prepare('INSERT INTO truncated_commits VALUES (?, ?, ?, ?)')
+    this.#insertId = db.prepare('INSERT INTO id_index VALUES (?, ?)')
     this.#dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck()
     const columns = `position, stream, revision, category, category_previous, commit_id, ordinal, digest, type,
       schema_version, time, recorded, checksum, data`
@@ -57,12 +68,72 @@ export class Appending {
 
   /** Appends each commit of a group, in order. If it throws, the transaction must be rolled back. */
   appendAll(group: readonly EncodedCommit[]): WriterOutcome[] {
-    this.#refresh()
+    this.mustLead()
     this.#ids.findAll(group)
     const before = this.#log.head
     const outcomes = group.map((commit) => this.#append(commit))
     if (this.#log.head > before) this.#table.write(this.#log)
     return outcomes
+  }
+
+  /**
+   * In a transaction that is to change what is the leader's to change.
+   *
+   * @throws `BANYAN_READ_ONLY`, `BANYAN_LOG_FENCED`
+   */
+  mustLead(): void {
+    this.#refresh()
+    if (this.#replica!.role !== 'leader') throw notLeader(this.#replica!)
+  }
+
+  /** What the log is, in a transaction. */
+  replica(): KeptState {
+    this.#refresh()
+    return this.#replica!
+  }
+
+  /** The revision that a stream goes on with. */
+  nextRevision(stream: string): number {
+    return (this.#heads.find(stream)?.revision ?? -1) + 1
+  }
+
+  /** Adds a stream without events, if it is not there. */
+  addStream(stream: string, category: string): void {
+    if (!this.#heads.find(stream)) this.#heads.add(stream, category)
+  }
+
+  /** Writes a commit to the places that it has at a leader. Revisions go on where their streams end. */
+  place({ id, digest, outcome, events }: ShippedCommit): void {
+    const log = this.#log
+    const first = parsePosition(events[0]!.position)
+    this.#tail.takeForCommit(id, first)
+    for (const event of events) {
+      const { stream, revision, recorded } = event
+      const head = this.#heads.find(stream) ?? this.#heads.add(stream, categoryOf(stream))
+      this.#leaveOut(parsePosition(event.position) - 1)
+      log.head++
+      log.events++
+      log.recorded = recorded
+      head.revision = revision
+      this.#insertEvent({ id, digest }, event, head, recorded)
+    }
+    log.commits++
+    if (!outcome) return
+    this.#insertOutcome.run(id, digest, parsePosition(outcome.position), JSON.stringify(outcome.revisions))
+    // The index is filled by the first events of commits.
+    if (events[0]!.ordinal !== 0) this.#insertId.run(id, first)
+  }
+
+  /** The log goes on behind a position; what would be before it was removed. */
+  endAt(position: number): void {
+    this.#leaveOut(position)
+    this.#table.write(this.#log)
+  }
+
+  #leaveOut(upTo: number): void {
+    if (upTo <= this.#log.head) return
+    this.#log.head = upTo
+    this.#log.truncated = upTo
   }
 
   /** To be called when what was written was rolled back, or was changed by other means than this. */
@@ -100,6 +171,7 @@ export class Appending {
       this.#tail.load(now.indexed, () => undefined)
     }
     this.#log = now
+    this.#replica = this.#readReplica()
     this.#version = version
   }
 
@@ -158,57 +230,67 @@ export class Appending {
   #writeStream(commit: EncodedCommit, { events }: EncodedStream, head: Head): void {
     const log = this.#log
     const { recorded } = log
-    for (const { id, ordinal, type, schemaVersion, time, tags, metadata, data, checksum } of events) {
-      const position = ++log.head
-      const revision = ++head.revision
-      const { id: stream, category } = head
-      const previous = this.#chains.lastOfCategory(category)
-      const digest = ordinal === 0 ? commit.digest : null
-      const sealed = seal(checksum, position, revision, recorded)
-      const content = data ?? null
-      if (id === undefined && metadata === '' && tags.length === 0)
-        this.#insertPlain.run(
-          position,
-          stream,
-          revision,
-          category,
-          previous,
-          commit.id,
-          ordinal,
-          digest,
-          type,
-          schemaVersion,
-          time,
-          recorded,
-          sealed,
-          content,
-        )
-      else {
-        const tagged = tags.length > 0
-        this.#insert.run(
-          position,
-          stream,
-          revision,
-          category,
-          previous,
-          commit.id,
-          ordinal,
-          digest,
-          type,
-          schemaVersion,
-          time,
-          recorded,
-          sealed,
-          content,
-          id ?? null,
-          tagged ? JSON.stringify(tags) : null,
-          tagged ? JSON.stringify(tags.map((tag) => this.#chains.lastOfTag(tag))) : null,
-          metadata || null,
-        )
-        if (id !== undefined && id !== commit.id) this.#tail.takeForEvent(id, position)
-      }
-      this.#tail.add({ position, stream, revision, category, tags })
+    for (const event of events) {
+      log.head++
+      head.revision++
+      this.#insertEvent(commit, event, head, recorded)
     }
+  }
+
+  /** Where the log and the stream end now. */
+  #insertEvent(
+    commit: { readonly id: string; readonly digest: number },
+    { id, ordinal, type, schemaVersion, time, tags, metadata, data, checksum }: EncodedEvent,
+    { id: stream, category, revision }: Head,
+    recorded: number,
+  ): void {
+    const position = this.#log.head
+    const previous = this.#chains.lastOfCategory(category)
+    const digest = ordinal === 0 ? commit.digest : null
+    const sealed = seal(checksum, position, revision, recorded)
+    const content = data ?? null
+    if (id === undefined && metadata === '' && tags.length === 0)
+      this.#insertPlain.run(
+        position,
+        stream,
+        revision,
+        category,
+        previous,
+        commit.id,
+        ordinal,
+        digest,
+        type,
+        schemaVersion,
+        time,
+        recorded,
+        sealed,
+        content,
+      )
+    else {
+      const tagged = tags.length > 0
+      this.#insert.run(
+        position,
+        stream,
+        revision,
+        category,
+        previous,
+        commit.id,
+        ordinal,
+        digest,
+        type,
+        schemaVersion,
+        time,
+        recorded,
+        sealed,
+        content,
+        id ?? null,
+        tagged ? JSON.stringify(tags) : null,
+        tagged ? JSON.stringify(tags.map((tag) => this.#chains.lastOfTag(tag))) : null,
+        metadata || null,
+      )
+      if (id !== undefined && id !== commit.id) this.#tail.takeForEvent(id, position)
+    }
+    this.#tail.add({ position, stream, revision, category, tags })
   }
 }
 

@@ -39,7 +39,28 @@ interface Hold {
  */
 export function truncateSlice(db: Database, file: string, what: Truncation): Slice {
   const forget = 'stream' in what && (what.forget ?? false)
-  const hold = forget ? undefined : firstHold(db)
+  const slice = removeSlice(db, file, what, forget ? undefined : firstHold(db))
+  if (slice.streams.size > 0) number(db, slice.streams, forget)
+  return slice
+}
+
+/**
+ * Removes the first events of a stream that a leader has removed, holds or not.
+ *
+ * @returns whether nothing is left to remove
+ */
+export function truncateCopy(db: Database, file: string, what: Truncation & { stream: string }): boolean {
+  return removeSlice(db, file, what, undefined).end
+}
+
+/** @param hold - what it may not remove */
+function removeSlice(
+  db: Database,
+  file: string,
+  what: Truncation,
+  hold: Hold | undefined,
+): Slice & { streams: ReadonlySet<number> } {
+  const forget = 'stream' in what && (what.forget ?? false)
   const rows = firstOf(db, what)
   const free = hold ? rows.filter(({ position }) => position <= hold.position) : rows
   if (free.length > 0) {
@@ -47,8 +68,19 @@ export function truncateSlice(db: Database, file: string, what: Truncation): Sli
     remove(db, free)
     mark(db, file, free, { forget, forgotten })
   }
-  if (hold && free.length < rows.length) return { removed: free.length, end: true, heldBy: hold.name }
-  return { removed: free.length, end: rows.length < EVENTS }
+  const streams = new Set(free.map(({ stream }) => stream))
+  if (hold && free.length < rows.length)
+    return { removed: free.length, end: true, heldBy: hold.name, streams }
+  return { removed: free.length, end: rows.length < EVENTS, streams }
+}
+
+/** Notes for followers of which streams something was removed. */
+function number(db: Database, streams: ReadonlySet<number>, forget: boolean): void {
+  const insert = db.prepare(
+    `INSERT INTO truncations SELECT ?, coalesce(max(number), 0) + 1, ? FROM truncations WHERE true
+     ON CONFLICT (stream) DO UPDATE SET number = excluded.number, forget = excluded.forget`,
+  )
+  for (const stream of streams) insert.run(stream, forget ? 1 : 0)
 }
 
 function firstHold(db: Database): Hold | undefined {

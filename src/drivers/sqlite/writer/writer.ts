@@ -3,6 +3,7 @@ import { BanyanError } from '../../../core/errors.js'
 import { eventError } from '../../../events/errors.js'
 import type { Truncation, TruncateResult } from '../../../events/log.js'
 import { parsePosition } from '../../../events/position.js'
+import { epochOf, type Role, type RoleChange, type Shipment } from '../../../events/replica.js'
 import { connectWriter, patiently, type Sqlite } from '../connect.js'
 import { faultOf, isSqliteError } from '../faults.js'
 import { HeadFile } from '../head-file.js'
@@ -10,7 +11,9 @@ import { LogTable } from '../log-table.js'
 import { Reader } from '../reader/reader.js'
 import { logWithTail } from '../reader/tail.js'
 import { packOutcomes, unpackGroup, type PackedGroup, type PackedOutcomes } from '../wire.js'
+import { writeReplica } from '../replica-table.js'
 import { Appending } from './append.js'
+import { applyShipment } from './apply.js'
 import { Checkpoints } from './checkpoint.js'
 import { Indexing } from './indexing.js'
 import { truncateSlice, type Slice } from './truncate.js'
@@ -86,8 +89,29 @@ export class Writer {
     }
   }
 
+  /** See `Replica.apply`. @returns also where the log ends then */
+  apply(shipment: Shipment): { applied: boolean; head: number } {
+    if (this.#damage) throw this.#damage
+    const applied = this.#transaction(() => applyShipment(this.#open, this.#file, shipment))
+    const { head } = this.#open.appending
+    this.#headFile.write(head)
+    return { applied, head }
+  }
+
+  /** See `Replica.become`. */
+  become(change: RoleChange, from: { role: Role; epoch: number }): void {
+    this.#transaction(() => {
+      const { db, appending } = this.#open
+      const { log, epochs, role } = appending.replica()
+      if (role !== from.role || epochOf({ epochs }) !== from.epoch) return
+      writeReplica(db, { log, epochs, ...change })
+      appending.forget()
+    })
+  }
+
   hold(name: string, position: string): void {
     this.#transaction(() => {
+      this.#open.appending.mustLead()
       this.#open.db
         .prepare(
           'INSERT INTO holds VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position',
@@ -98,6 +122,7 @@ export class Writer {
 
   release(name: string): void {
     this.#transaction(() => {
+      this.#open.appending.mustLead()
       this.#open.db.prepare('DELETE FROM holds WHERE name = ?').run(name)
     })
   }
@@ -107,6 +132,7 @@ export class Writer {
     for (;;) {
       const slice: Slice = this.#transaction(() => {
         const { appending, indexing } = this.#open
+        appending.mustLead()
         indexing.run(appending.tail())
         appending.forget()
         return truncateSlice(this.#open.db, this.#file, what)
