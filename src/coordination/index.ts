@@ -13,7 +13,7 @@ import {
   type CoordinatorSpec,
 } from '../drivers/open-coordinator.js'
 import { openFenceStore } from '../drivers/open-fences.js'
-import { openReplicaNode } from '../drivers/open-replicas.js'
+import { openShardStore } from '../drivers/open-shards.js'
 import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
 import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
 import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
@@ -27,9 +27,9 @@ import {
   type Fences,
   type FencesOptions,
 } from './fencing/fences.js'
-import type { ReplicaNode } from './replication/node.js'
-import { settingsOf as replicasSettings, type ReplicasOptions } from './replication/options.js'
-import { Router, type Replicas } from './replication/replicas.js'
+import { openShardsWith } from './sharding/data/router/open.js'
+import type { ShardsOptions } from './sharding/data/router/options.js'
+import type { Shards } from './sharding/data/router/shards.js'
 
 /**
  * Opens a coordinator.
@@ -70,21 +70,6 @@ export function coordinatorSchema(schema?: string): Promise<string> {
   return coordinatorSchemaOf(schema)
 }
 
-/**
- * Opens the servers of a replicated database; see {@link Replicas}. Returns at once: they are looked at from then on.
- *
- * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING`
- */
-export async function openReplicas(
-  options: ReplicasOptions<string | PostgresPool>,
-): Promise<Replicas<PostgresTables>> {
-  const settings = replicasSettings(options)
-  const nodes = new Map<string, ReplicaNode<PostgresTables>>()
-  for (const [name, where] of Object.entries(options.nodes))
-    nodes.set(name, await openReplicaNode(where, { ...settings, clock: settings.runtime.clock }))
-  return new Router(nodes, settings)
-}
-
 function isDriver(where: string | CoordinatorSpec | CoordinatorDriver): where is CoordinatorDriver {
   return typeof where === 'object' && (where as object | null) !== null && 'grant' in where
 }
@@ -111,6 +96,44 @@ export async function openFences(
 ): Promise<Fences<unknown>> {
   checkFencesOptions(options)
   return new StoredFences(await openFenceStore(where, { ...options, wait: fencesWait(options) }), options)
+}
+
+/**
+ * Opens tables that are spread over several databases by a key. What sharding needs in them is made if it is not there; which database has
+ * which keys is kept in the coordinator, under that name.
+ *
+ * @param name - of the sharded application: the same in all its processes
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING`; `BANYAN_SHARD_UNAVAILABLE`; `BANYAN_SHARD_UNFIT` for tables that cannot be
+ *   sharded, `BANYAN_SHARD_FOREIGN` for a database of another application, `BANYAN_SHARD_STRAY` for one with rows that are not to be
+ *   there; `BANYAN_SHARD_UNKNOWN`, `BANYAN_NAME_CLASH` if others have opened it with other databases or buckets
+ */
+export function openShards(
+  coordinator: Coordinator,
+  name: string,
+  options: ShardsOptions<`sqlite:${string}` | SqliteHandle>,
+): Promise<Shards<SqliteTables>>
+export function openShards(
+  coordinator: Coordinator,
+  name: string,
+  options: ShardsOptions<`postgres:${string}` | `postgresql:${string}` | PostgresPool>,
+): Promise<Shards<PostgresTables>>
+export function openShards<Db>(
+  coordinator: Coordinator,
+  name: string,
+  options: ShardsOptions<string>,
+): Promise<Shards<Db>>
+export function openShards(
+  coordinator: Coordinator,
+  name: string,
+  options: ShardsOptions<ApplicationPlace>,
+): Promise<Shards<unknown>> {
+  const { runtime } = coordinator
+  return openShardsWith(coordinator, name, options, (where, spec) =>
+    openShardStore(where, spec, {
+      runtime,
+      ...(options.migrate !== undefined && { migrate: options.migrate }),
+    }),
+  )
 }
 
 export { fencesSchema } from '../drivers/open-fences.js'
@@ -191,12 +214,6 @@ export {
   type SchedulerEvents,
   type SchedulerOptions,
 } from './jobs/index.js'
-export type { Role as ReplicaRole } from './replication/judge.js'
-export type { ReplicaReadOptions, ReplicasOptions, ReplicaWriteOptions } from './replication/options.js'
-export type { ReplicaReadResult } from './replication/reading.js'
-export type { Replicas } from './replication/replicas.js'
-export type { ReplicasState, ReplicaState } from './replication/state.js'
-export type { ReplicaWriteResult } from './replication/writing.js'
 export { discover } from './registry/discover.js'
 export type {
   DiscoverOptions,
@@ -247,3 +264,13 @@ export {
 } from './sharding/placement/bounded.js'
 export { placement, type Placement } from './sharding/placement/placement.js'
 export type { PlacementStrategy, Shard } from './sharding/placement/shards.js'
+export type { KeyRecorder, ShardsOptions } from './sharding/data/router/options.js'
+export type { KeyedStatement } from './sharding/data/router/read-many.js'
+export type { ShardKey } from './sharding/data/router/shard-key.js'
+export type { RoutedOptions, Shards } from './sharding/data/router/shards.js'
+export type { MissingShard } from './sharding/data/scatter/exact.js'
+export type { Extreme, MergeOptions } from './sharding/data/scatter/merge-options.js'
+export type { ShardQueryOptions, ShardStreamOptions } from './sharding/data/scatter/options.js'
+export type { OrderBy } from './sharding/data/scatter/order.js'
+export type { ShardAnswer } from './sharding/data/scatter/query.js'
+export type { ShardStream } from './sharding/data/scatter/stream.js'

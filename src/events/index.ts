@@ -488,7 +488,6 @@ export {
   type RebuildOptions,
   type Redriven,
   type InlineOptions,
-  type RunFence,
   type RunOptions,
   type StoreTransaction,
   type StoreView,
