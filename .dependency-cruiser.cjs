@@ -67,6 +67,7 @@ module.exports = {
           '^src/coordination/(coordinator|driver|errors|feed)\\.ts$',
           '^src/coordination/fencing/store\\.ts$',
           '^src/coordination/sharding/(buckets|data/store)\\.ts$',
+          '^src/coordination/replication/node\\.ts$',
         ],
       },
     },

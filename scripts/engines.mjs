@@ -28,7 +28,7 @@ import { delimiter, dirname, join } from 'node:path'
  * @property {() => string[]} [places] where its command may be besides the usual places
  * @property {string} [user] account of the package to run it under if we are root, as it refuses to be that
  * @property {NodeJS.Signals} [end] what ends it with everything that it has started; default SIGKILL
- * @property {(path: string, directory: string, run: (command: string, ...args: string[]) => void) => void} [prepare]
+ * @property {(path: string, directory: string, run: (command: string, ...args: string[]) => void, options: Record<string, string>) => void} [prepare]
  *   what has to be done in a new directory before the first start
  * @property {(directory: string, pid: number, said: string) => boolean} [ready] whether it serves, besides accepting
  *   connections; `said` is what it has written since this start
@@ -117,13 +117,20 @@ const ENGINES = {
     user: 'postgres',
     // Immediate shutdown: no checkpoint, as after a crash, but it takes its processes and shared memory along.
     end: 'SIGQUIT',
-    prepare: (path, directory, run) =>
-      run(
-        join(dirname(path), 'initdb'),
-        ...['-D', join(directory, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8'],
-        ...['--no-locale', '--no-sync', '--no-instructions'],
-      ),
-    start: (directory, port, options) => ({
+    // A standby begins as a copy of the server that it follows.
+    prepare: (path, directory, run, { standbyOf }) =>
+      standbyOf === undefined
+        ? run(
+            join(dirname(path), 'initdb'),
+            ...['-D', join(directory, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8'],
+            ...['--no-locale', '--no-sync', '--no-instructions'],
+          )
+        : run(
+            join(dirname(path), 'pg_basebackup'),
+            ...['-D', join(directory, 'data'), '-h', '127.0.0.1', '-p', standbyOf, '-U', 'postgres'],
+            ...['--write-recovery-conf', '--checkpoint=fast', '--no-sync'],
+          ),
+    start: (directory, port, { standbyOf: _, ...options }) => ({
       files: {},
       args: [
         ...['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', ''],
@@ -284,7 +291,7 @@ function guard({ user, end = 'SIGKILL' }) {
  *
  * @param {string} name
  * @param {Record<string, string>} [options] of the engine: `server` and `http` of nginx, `application` of gunicorn,
- *   settings of postgres and redis, `server` (a port) and `settings` of pgbouncer, flags of etcd, where `peer` (a port)
+ *   settings of postgres and redis, `standbyOf` (a port) of postgres, `server` (a port) and `settings` of pgbouncer, flags of etcd, where `peer` (a port)
  *   and `members` (`a=http://127.0.0.1:1,b=...`) make it `name` of a cluster
  * @param {{ port?: number, directory?: string, files?: Record<string, string | Buffer>, wrap?: string[] }} [more]
  *   a port instead of a free one; a directory of an earlier start, to go on with its data; files to put into its
@@ -304,10 +311,11 @@ export async function start(name, options = {}, more = {}) {
   const guarded = guard(engine)
   if (!more.directory) {
     if (engine.user && process.getuid?.() === 0) execFileSync('chown', ['-R', engine.user, directory])
-    engine.prepare?.(path, directory, (command, ...rest) => {
+    const run = (/** @type {string} */ command, /** @type {string[]} */ ...rest) => {
       const [program = command, ...all] = [...guarded, command, ...rest]
       execFileSync(program, all, { stdio: ['ignore', 'ignore', 'inherit'], cwd: directory })
-    })
+    }
+    engine.prepare?.(path, directory, run, options)
   }
   const [program = path, ...rest] = [...guarded, ...(more.wrap ?? []), path, ...args]
   const log = join(directory, OUTPUT)

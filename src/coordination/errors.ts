@@ -47,6 +47,14 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_QUERY_TOO_LARGE` | a query with more rows or groups than may be kept in memory |
  * | `BANYAN_MOVE_UNKNOWN` | there is no move of that name |
  * | `BANYAN_MOVE_STEP` | a move that is past, or not yet at, where that can be done |
+ * | `BANYAN_INVALID_TOKEN` | what is no consistency token |
+ * | `BANYAN_TOKEN_FOREIGN` | a consistency token of another cluster |
+ * | `BANYAN_TOKEN_LOST` | what a consistency token stands for was lost when the leader changed, or nobody can tell that it was not |
+ * | `BANYAN_FOLLOWER_BEHIND` | no follower is as fresh as a read asks for |
+ * | `BANYAN_LEADER_UNKNOWN` | no server takes writes: none leads, or two do, or the coordinator does not say which; nothing was done |
+ * | `BANYAN_REPLICA_LOST` | the server of a transaction was lost, or leads no more, before the commit; nothing was done |
+ * | `BANYAN_REPLICAS_CLOSED` | the replicas were closed; nothing was done |
+ * | `BANYAN_PROMOTION_REFUSED` | a follower was not promoted, and why |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
  * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
  * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
@@ -97,6 +105,14 @@ export type CoordinationErrorCode =
   | 'BANYAN_QUERY_TOO_LARGE'
   | 'BANYAN_MOVE_UNKNOWN'
   | 'BANYAN_MOVE_STEP'
+  | 'BANYAN_INVALID_TOKEN'
+  | 'BANYAN_TOKEN_FOREIGN'
+  | 'BANYAN_TOKEN_LOST'
+  | 'BANYAN_FOLLOWER_BEHIND'
+  | 'BANYAN_LEADER_UNKNOWN'
+  | 'BANYAN_REPLICA_LOST'
+  | 'BANYAN_REPLICAS_CLOSED'
+  | 'BANYAN_PROMOTION_REFUSED'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'
   | 'BANYAN_COORDINATOR_CLOSED'
   | 'BANYAN_COORDINATOR_FORMAT'

@@ -13,6 +13,7 @@ import {
   type CoordinatorSpec,
 } from '../drivers/open-coordinator.js'
 import { openFenceStore } from '../drivers/open-fences.js'
+import { openReplicaNode } from '../drivers/open-replicas.js'
 import { openShardStore } from '../drivers/open-shards.js'
 import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
 import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
@@ -27,6 +28,9 @@ import {
   type Fences,
   type FencesOptions,
 } from './fencing/fences.js'
+import type { ReplicaNode } from './replication/node.js'
+import { settingsOf as replicasSettings, type ReplicasOptions } from './replication/options.js'
+import { Router, type Replicas } from './replication/replicas.js'
 import { openShardsWith } from './sharding/data/router/open.js'
 import type { ShardsOptions } from './sharding/data/router/options.js'
 import type { Shards } from './sharding/data/router/shards.js'
@@ -68,6 +72,21 @@ export function migrateCoordinator(where: string | CoordinatorSpec): Promise<Coo
  */
 export function coordinatorSchema(schema?: string): Promise<string> {
   return coordinatorSchemaOf(schema)
+}
+
+/**
+ * Opens the servers of a replicated database; see {@link Replicas}. Returns at once: they are looked at from then on.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING`
+ */
+export async function openReplicas(
+  options: ReplicasOptions<string | PostgresPool>,
+): Promise<Replicas<PostgresTables>> {
+  const settings = replicasSettings(options)
+  const nodes = new Map<string, ReplicaNode<PostgresTables>>()
+  for (const [name, where] of Object.entries(options.nodes))
+    nodes.set(name, await openReplicaNode(where, { ...settings, clock: settings.runtime.clock }))
+  return new Router(nodes, settings)
 }
 
 function isDriver(where: string | CoordinatorSpec | CoordinatorDriver): where is CoordinatorDriver {
@@ -214,6 +233,12 @@ export {
   type SchedulerEvents,
   type SchedulerOptions,
 } from './jobs/index.js'
+export type { Role as ReplicaRole } from './replication/judge.js'
+export type { ReplicaReadOptions, ReplicasOptions, ReplicaWriteOptions } from './replication/options.js'
+export type { ReplicaReadResult } from './replication/reading.js'
+export type { Replicas } from './replication/replicas.js'
+export type { ReplicasState, ReplicaState } from './replication/state.js'
+export type { ReplicaWriteResult } from './replication/writing.js'
 export { discover } from './registry/discover.js'
 export type {
   DiscoverOptions,

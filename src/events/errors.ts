@@ -43,6 +43,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_PROJECTION_FAILED` | a projection has stopped at an event that its handler does not take; the message says which |
  * | `BANYAN_PROJECTION_UNKNOWN` | the store has no such projection, or not this version of it |
  * | `BANYAN_PROJECTION_BEHIND` | a version that would show readers older data than the one that is read |
+ * | `BANYAN_STALE_TOKEN` | a projection that was run under a higher token since, or whose holder is it no more; nothing was done |
  * | `BANYAN_READ_TOO_OLD` | a read model has not become as new as a query needs it, in the time it had |
  * | `BANYAN_READ_INCOMPLETE` | a read model lacks events that a query may rely on, as they were parked |
  * | `BANYAN_READ_MODEL_CORRUPT` | tables or checkpoint of a read model are not as its projection has left them, or of another log |
@@ -113,6 +114,7 @@ export type EventErrorCode =
   | 'BANYAN_PROJECTION_FAILED'
   | 'BANYAN_PROJECTION_UNKNOWN'
   | 'BANYAN_PROJECTION_BEHIND'
+  | 'BANYAN_STALE_TOKEN'
   | 'BANYAN_READ_TOO_OLD'
   | 'BANYAN_READ_INCOMPLETE'
   | 'BANYAN_READ_MODEL_CORRUPT'

@@ -488,6 +488,7 @@ export {
   type RebuildOptions,
   type Redriven,
   type InlineOptions,
+  type RunFence,
   type RunOptions,
   type StoreTransaction,
   type StoreView,

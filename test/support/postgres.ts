@@ -39,6 +39,15 @@ export class PostgresServer implements AsyncDisposable {
     return new PostgresServer(await start('postgres', settings), settings)
   }
 
+  /**
+   * A server that follows this one by streaming replication; it begins as a copy of it.
+   *
+   * @param settings - of `postgresql.conf`
+   */
+  standby(settings: Record<string, string> = {}): Promise<PostgresServer> {
+    return PostgresServer.start({ ...this.#settings, ...settings, standbyOf: String(this.port) })
+  }
+
   get port(): number {
     return this.#engine.port
   }

@@ -77,6 +77,7 @@ const PROBLEMS: Readonly<Record<EventErrorCode, readonly [status: number, kind: 
   BANYAN_PROJECTION_FAILED: [500, 'projection-failed', 'A read model has stopped.'],
   BANYAN_PROJECTION_UNKNOWN: [404, 'projection-unknown'],
   BANYAN_PROJECTION_BEHIND: [409, 'projection-behind'],
+  BANYAN_STALE_TOKEN: [412, 'stale-token'],
   // Not of 5xx: nothing is broken, and who comes too early must not open breakers for everybody else.
   BANYAN_READ_TOO_OLD: [409, 'read-too-old', 'The read model is not as new as was asked for yet.'],
   BANYAN_READ_INCOMPLETE: [503, 'read-incomplete', 'The read model lacks events that could not be handled.'],

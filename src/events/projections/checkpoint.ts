@@ -28,6 +28,8 @@ export interface CheckpointDetails {
   readonly inlined?: number
   /** The version that was active before. */
   readonly before?: number
+  /** The highest token under which it was run; undefined if it was run without one since. */
+  readonly fence?: number
   /** What has stopped it, or stops its side effects. */
   readonly error?: string
 }
@@ -85,6 +87,14 @@ export function changed(
 /** What to call a row in messages. */
 export function describeVersion({ name, version }: { name: string; version: number }): string {
   return version === 0 ? `the side effects of ${name}` : `${name} version ${version}`
+}
+
+/** Details with a fence, or without any. */
+export function withFence(details: CheckpointDetails, fence: number | undefined): CheckpointDetails {
+  const changed: { -readonly [Name in keyof CheckpointDetails]: CheckpointDetails[Name] } = { ...details }
+  delete changed.fence
+  if (fence !== undefined) changed.fence = fence
+  return changed
 }
 
 /** Details with an error, or without any. */

@@ -1,8 +1,9 @@
 import { BanyanError } from '../../core/errors.js'
 import { eventError } from '../errors.js'
 import type { Position } from '../log.js'
-import { describeVersion } from './checkpoint.js'
+import { describeVersion, type Checkpoint } from './checkpoint.js'
 import { HandlerError, reasonOf } from './handling.js'
+import type { RunFence } from './options.js'
 
 interface Version {
   readonly name: string
@@ -23,6 +24,7 @@ const FINAL = new Set([
   'BANYAN_HISTORY_TRUNCATED',
   'BANYAN_INVALID_OPTIONS',
   'BANYAN_INVALID_SELECTOR',
+  'BANYAN_STALE_TOKEN',
 ])
 const CLOSED = new Set(['BANYAN_LOG_CLOSED', 'BANYAN_READ_MODEL_CLOSED'])
 
@@ -76,6 +78,52 @@ export function droppedError(version: Version): Error {
   return eventError(
     'BANYAN_PROJECTION_UNKNOWN',
     `${describeVersion(version)} was dropped while it ran; it is made anew when it is started again`,
+  )
+}
+
+/** Somebody else has taken over, or may do so any moment: nothing is wrong with the projection. */
+export function isStale(error: unknown): boolean {
+  return error instanceof BanyanError && error.code === 'BANYAN_STALE_TOKEN'
+}
+
+/** Whether it is still the holder's to run, by the clock. */
+export function holds(fence: RunFence | undefined): boolean {
+  try {
+    fence?.check?.()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Refuses to run as who is not the holder any more.
+ *
+ * @throws `BANYAN_STALE_TOKEN`
+ */
+export function mustHold(version: Version, fence: RunFence | undefined): void {
+  try {
+    fence?.check?.()
+  } catch (error) {
+    throw eventError(
+      'BANYAN_STALE_TOKEN',
+      `${describeVersion(version)} is not run any more under token ${fence!.token}: ${reasonOf(error)}`,
+      error,
+    )
+  }
+}
+
+/**
+ * Refuses a row that was run under a higher token.
+ *
+ * @throws `BANYAN_STALE_TOKEN`
+ */
+export function mustNotBeFenced(row: Checkpoint, fence: RunFence | undefined): void {
+  const seen = row.details.fence ?? 0
+  if (!fence || fence.token >= seen) return
+  throw eventError(
+    'BANYAN_STALE_TOKEN',
+    `token ${fence.token} of ${describeVersion(row)} is stale: it was run under token ${seen} since. Nothing was done`,
   )
 }
 

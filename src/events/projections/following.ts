@@ -3,7 +3,7 @@ import type { Batch, EventLog, Position, RecordedEvent } from '../log.js'
 import { isSystemStream } from '../transform.js'
 import { Ahead } from './ahead.js'
 import { changed, describeVersion, fromRow, toRow, type Checkpoint } from './checkpoint.js'
-import { CarefulError, isPassing, truncatedError } from './failures.js'
+import { CarefulError, isPassing, isStale, mustHold, truncatedError } from './failures.js'
 import { HandlerError, reasonOf, type Handling } from './handling.js'
 import type { ProjectionInstruments } from './instruments.js'
 import type { RunSettings } from './options.js'
@@ -121,7 +121,7 @@ export class Following<Db> {
       if (next !== this.row) this.#moveTo(next)
       return count
     } catch (error) {
-      if (error instanceof MovedError || isPassing(error)) throw error
+      if (error instanceof MovedError || isPassing(error) || isStale(error)) throw error
       if (events.length > 1) {
         this.#carefulUntil = events.at(-1)!.position
         throw new CarefulError()
@@ -142,6 +142,7 @@ export class Following<Db> {
   ): Promise<{ count: number; next: Checkpoint }> {
     const { store, runtime } = this.#context
     const until = runtime.clock.now() + this.#settings.transactionTime
+    mustHold(this.#projection, this.#settings.fence)
     return store.write(async (transaction) => {
       const row = await this.#lock(transaction)
       const ahead = new Ahead(row)

@@ -6,7 +6,7 @@
  */
 export { atLeastOnce, type CheckpointStore } from './at-least-once.js'
 export type { InlineOptions } from './inline/options.js'
-export type { RunOptions } from './options.js'
+export type { RunFence, RunOptions } from './options.js'
 export {
   projection,
   type AnyProjection,

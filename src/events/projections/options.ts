@@ -1,4 +1,5 @@
 import { duration, type Duration } from '../../core/duration.js'
+import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 
 /** How a projection runs. */
@@ -24,8 +25,24 @@ export interface RunOptions {
   transactionTime?: Duration
   /** Whether to go on where events were truncated before they were read. Default false. */
   allowTruncated?: boolean
+  /**
+   * As whose holder it runs: the term of an election, a bucket of a shard map, anything with a token that rises. Who has a higher
+   * one takes the projection over at once; who has a lower one ends with `BANYAN_STALE_TOKEN`, and has changed nothing. A run
+   * without a fence is as good as any other, and takes the fence away.
+   */
+  fence?: RunFence
   /** Closes the projector. */
   signal?: AbortSignal
+}
+
+/** What is held by who runs a projection. */
+export interface RunFence {
+  /** Higher than that of every holder before: a whole number of at least 1. */
+  readonly token: number
+  /** Closes the projector. */
+  readonly signal?: AbortSignal
+  /** Asked before each transaction and each side effect. @throws if it is over, by the clock */
+  check?(): void
 }
 
 const OPTIONS: OptionTable<RunOptions> = {
@@ -36,6 +53,7 @@ const OPTIONS: OptionTable<RunOptions> = {
   batch: { kind: 'number', min: 1, integer: true, doc: 'events of one transaction' },
   transactionTime: { kind: 'duration', doc: 'after how long a transaction begins no further event' },
   allowTruncated: { kind: 'boolean', doc: 'whether to go on where events were truncated' },
+  fence: { kind: 'code', type: 'object', doc: 'what is held by who runs it' },
   signal: { kind: 'code', type: 'object', doc: 'closes the projector' },
 }
 
@@ -48,12 +66,19 @@ export interface RunSettings {
   readonly batch: number
   readonly transactionTime: number
   readonly allowTruncated: boolean
+  readonly fence: RunFence | undefined
   readonly signal: AbortSignal | undefined
 }
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function runSettings(owner: string, options: RunOptions): RunSettings {
   checkOptions(owner, OPTIONS, options)
+  const { fence } = options
+  if (fence && !(Number.isSafeInteger(fence.token) && fence.token >= 1))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `${owner}: the token of the fence must be a whole number of at least 1, got ${String(fence.token)}`,
+    )
   return {
     onError: options.onError ?? 'stop',
     attempts: options.attempts ?? 5,
@@ -62,6 +87,7 @@ export function runSettings(owner: string, options: RunOptions): RunSettings {
     batch: options.batch ?? 2000,
     transactionTime: duration(options.transactionTime ?? '10ms'),
     allowTruncated: options.allowTruncated ?? false,
+    fence,
     signal: options.signal,
   }
 }

@@ -1,7 +1,15 @@
 import { sleep } from '../../core/clock.js'
 import type { Position } from '../log.js'
 import { newOwner, ownerLeft } from '../owner.js'
-import { changed, describeVersion, fromRow, toRow, withError, type Checkpoint } from './checkpoint.js'
+import {
+  changed,
+  describeVersion,
+  fromRow,
+  toRow,
+  withError,
+  withFence,
+  type Checkpoint,
+} from './checkpoint.js'
 import { Effects } from './effects.js'
 import {
   CarefulError,
@@ -10,6 +18,10 @@ import {
   isClosed,
   isFinal,
   isPassing,
+  holds,
+  isStale,
+  mustHold,
+  mustNotBeFenced,
   stoppedBy,
 } from './failures.js'
 import { Following, type ProjectorContext } from './following.js'
@@ -91,7 +103,7 @@ export class RunningProjector<Db> implements Projector {
     if (projection.effects)
       this.#effects = new Effects(projection, store, log, runtime, handling, {
         count: this.#instruments.effects,
-        isRunner: (row) => row.active && row.owner === this.#id,
+        isRunner: (row) => row.active && row.owner === this.#id && holds(settings.fence),
         signal,
       })
     this.ended = this.#live()
@@ -132,14 +144,16 @@ export class RunningProjector<Db> implements Projector {
   }
 
   async #live(): Promise<void> {
-    const { signal } = this.#settings
+    const { signal, fence } = this.#settings
+    const signals = [signal, fence?.signal].filter((each) => each !== undefined)
     const onAbort = (): void => this.#closing.abort()
-    if (signal?.aborted) onAbort()
-    else signal?.addEventListener('abort', onAbort, { once: true })
+    for (const each of signals)
+      if (each.aborted) onAbort()
+      else each.addEventListener('abort', onAbort, { once: true })
     try {
       await Promise.all([this.#run(), this.#effects?.run()])
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      for (const each of signals) each.removeEventListener('abort', onAbort)
       ownerLeft(this.#id)
       this.#instruments.close()
     }
@@ -177,11 +191,14 @@ export class RunningProjector<Db> implements Projector {
   async #claim(isNew: boolean): Promise<Checkpoint> {
     const { store, log, runtime } = this.#context
     const { signal } = this.#closing
+    const { fence } = this.#settings
     for (;;) {
       signal.throwIfAborted()
       const row = await this.#rowOrSetUp()
       let free: Checkpoint | undefined = row
-      if (row.owner !== this.#id && !isFree(row, isNew)) {
+      const isHigher = fence !== undefined && fence.token > (row.details.fence ?? 0)
+      if (row.owner !== this.#id && !isHigher && !isFree(row, isNew)) {
+        mustNotBeFenced(row, fence)
         this.#state = 'standby'
         const { takeover } = this.#settings
         const look = (): Promise<Sight | undefined> => this.#see()
@@ -192,9 +209,12 @@ export class RunningProjector<Db> implements Projector {
         const why = isRun(free) ? `has not moved for ${takeover} ms` : 'was run by a process that has ended,'
         runtime.telemetry.log('warn', `${version} ${why} and is taken over`)
       }
+      mustNotBeFenced(free, fence)
       await verify(free, this.#projection, store, log)
+      mustHold(this, fence)
       const state = free.details.built ? 'running' : 'rebuilding'
-      return await this.#write(free, { owner: this.#id, state, details: withError(free.details, undefined) })
+      const details = withError(withFence(free.details, fence?.token), undefined)
+      return await this.#write(free, { owner: this.#id, state, details })
     }
   }
 
@@ -223,6 +243,12 @@ export class RunningProjector<Db> implements Projector {
     this.#instruments.failures.add(1)
     this.#error = reasonOf(error)
     const count = this.#following.fail()
+    if (isStale(error)) {
+      this.#state = 'closed'
+      telemetry.log('warn', this.#error)
+      await this.#release({})
+      throw error
+    }
     if (isFinal(error) || (!isPassing(error) && count >= this.#settings.attempts)) {
       this.#state = 'failed'
       const stopped = stoppedBy(this, error, this.#settings.onError)

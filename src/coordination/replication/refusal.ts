@@ -1,0 +1,2 @@
+/** A server was found to be other than thought, before anything was begun there. */
+export class Refusal extends Error {}

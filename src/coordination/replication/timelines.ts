@@ -1,0 +1,41 @@
+import type { Ancestor } from './node.js'
+import type { Place } from './token.js'
+
+/**
+ * What is known of how timelines have come from each other. What is not known is taken for lost: an end that is too low makes
+ * that something is refused which was good, one that is too high would hide a loss.
+ */
+export class Timelines {
+  readonly #ends = new Map<number, Map<number, bigint>>()
+
+  /**
+   * Takes in that a timeline has what an older one has, up to some position at least.
+   */
+  learn(timeline: number, { timeline: ancestor, end }: Ancestor): void {
+    if (ancestor >= timeline) return
+    const ends = this.#ends.get(timeline) ?? new Map<number, bigint>()
+    this.#ends.set(timeline, ends)
+    const known = ends.get(ancestor)
+    if (known === undefined || known < end) ends.set(ancestor, end)
+    // And so of what that one has of others.
+    for (const [older, olderEnd] of this.#ends.get(ancestor) ?? [])
+      this.learn(timeline, { timeline: older, end: olderEnd < end ? olderEnd : end })
+  }
+
+  /** Up to where a timeline has surely what an older one has; undefined if nothing is known. */
+  shared(timeline: number, ancestor: number): bigint | undefined {
+    return this.#ends.get(timeline)?.get(ancestor)
+  }
+
+  /** What is known of the ancestors of a timeline. */
+  ancestors(timeline: number): Ancestor[] {
+    return Array.from(this.#ends.get(timeline) ?? [], ([ancestor, end]) => ({ timeline: ancestor, end }))
+  }
+
+  /** Whether a place is surely in the history of a timeline. */
+  has(timeline: number, place: Pick<Place, 'timeline' | 'position'>): boolean {
+    if (place.timeline === timeline) return true
+    const end = this.shared(timeline, place.timeline)
+    return end !== undefined && place.position <= end
+  }
+}

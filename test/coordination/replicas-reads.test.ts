@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasCode } from '../../src/coordination/errors.js'
+import { openReplicas, type Replicas, type ReplicasOptions } from '../../src/coordination/index.js'
+import type { PostgresTables } from '../../src/drivers/postgres/read-models/client.js'
+import { times } from '../support/effort.js'
+import { postgresMissing, PostgresServer } from '../support/postgres.js'
+
+describe.skipIf(postgresMissing())('reads from streaming standbys of PostgreSQL', () => {
+  let a: PostgresServer
+  let b: PostgresServer
+  let c: PostgresServer
+
+  beforeAll(async () => {
+    a = await PostgresServer.start({ fsync: 'off' })
+    await a.query('CREATE TABLE counters (id int PRIMARY KEY, value int NOT NULL)')
+    ;[b, c] = await Promise.all([a.standby(), a.standby()])
+  })
+  afterAll(() => Promise.all([a, b, c].map((server) => server.stop())))
+
+  const open = (options: Partial<ReplicasOptions> = {}): Promise<Replicas<PostgresTables>> =>
+    openReplicas({ nodes: { a: a.url(), b: b.url(), c: c.url() }, interval: '50ms', ...options })
+
+  /** Waits for a state, without asking for it again and again. */
+  const reach = async (
+    replicas: Replicas<PostgresTables>,
+    isIt: (state: Replicas<PostgresTables>['state']) => boolean,
+  ): Promise<void> => {
+    if (isIt(replicas.state)) return
+    await new Promise<void>((resolve) => {
+      const stop = replicas.on('change', (state) => {
+        if (!isIt(state)) return
+        stop()
+        resolve()
+      })
+    })
+  }
+
+  test('says who leads, who follows, and how far behind', async () => {
+    await using replicas = await open()
+    await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+    expect(replicas.state).toMatchObject({
+      name: 'main',
+      leader: 'a',
+      timeline: 1,
+      nodes: [
+        { node: 'a', role: 'leader', healthy: true },
+        { node: 'b', role: 'follower', healthy: true, timeline: 1 },
+        { node: 'c', role: 'follower', healthy: true, timeline: 1 },
+      ],
+    })
+    expect(JSON.parse(JSON.stringify(replicas.state))).toEqual(replicas.state)
+  })
+
+  test('a read after the token of a write sees it, whoever serves it, also while replay stands still', async () => {
+    await using replicas = await open({ wait: '100ms' })
+    await a.query('INSERT INTO counters SELECT id, 0 FROM generate_series(1, 4) AS id')
+    const served = new Map<string, number>()
+    const load = new AbortController()
+    // One of them stands still now and then.
+    const pausing = (async () => {
+      while (!load.signal.aborted) {
+        await b.query('SELECT pg_wal_replay_pause()')
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        await b.query('SELECT pg_wal_replay_resume()')
+        await new Promise((resolve) => setTimeout(resolve, 30))
+      }
+    })()
+    await Promise.all(
+      [1, 2, 3, 4].map(async (id) => {
+        for (let round = 0; round < times(40); round++) {
+          const { result: written, token } = await replicas.write(async (db) => {
+            const sql = 'UPDATE counters SET value = value + 1 WHERE id = $1 RETURNING value'
+            return (await db.query<{ value: number }>(sql, [id])).rows[0]!.value
+          })
+          const reads = [1, 2, 3].map(() =>
+            replicas.read(
+              async (db) => {
+                const { rows } = await db.query<{ value: number }>(
+                  'SELECT value FROM counters WHERE id = $1',
+                  [id],
+                )
+                return rows[0]!.value
+              },
+              { after: token },
+            ),
+          )
+          for (const { result, node } of await Promise.all(reads)) {
+            expect(result).toBeGreaterThanOrEqual(written)
+            served.set(node, (served.get(node) ?? 0) + 1)
+          }
+        }
+      }),
+    )
+    load.abort()
+    await pausing
+    expect(served.get('b')! + served.get('c')!).toBeGreaterThan(served.get('a') ?? 0)
+  })
+
+  test('a follower that does not come to a token in time is passed over, or said to be behind', async () => {
+    await using replicas = await open({ nodes: { a: a.url(), b: b.url() }, wait: '30ms' })
+    await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+    await b.query('SELECT pg_wal_replay_pause()')
+    try {
+      const { token } = await replicas.write((db) => db.query('INSERT INTO counters VALUES (10, 1)'))
+      const count = (db: PostgresTables) => db.query('SELECT FROM counters WHERE id = 10')
+      const { node, role, staleness, result } = await replicas.read(count, { after: token })
+      expect({ node, role, staleness, rows: result.rowCount }).toEqual({
+        node: 'a',
+        role: 'leader',
+        staleness: 0,
+        rows: 1,
+      })
+      await expect(replicas.read(count, { after: token, fallback: 'refuse' })).rejects.toSatisfy((error) =>
+        hasCode(error, 'BANYAN_FOLLOWER_BEHIND'),
+      )
+      // Whoever asks for nothing gets what it has, and hears how old that may be.
+      const old = await replicas.read(count)
+      expect(old).toMatchObject({ node: 'b', role: 'follower', result: { rowCount: 0 } })
+      const waiting = replicas.read(count, { after: token, wait: '20s', fallback: 'refuse' })
+      await b.query('SELECT pg_wal_replay_resume()')
+      expect(await waiting).toMatchObject({ node: 'b', result: { rowCount: 1 } })
+    } finally {
+      await b.query('SELECT pg_wal_replay_resume()')
+    }
+  })
+
+  test('a read that must not be older than that is served by nobody who is', async () => {
+    await using replicas = await open({ nodes: { a: a.url(), b: b.url() }, interval: '10ms', wait: 0 })
+    await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+    const one = (db: PostgresTables) => db.query('SELECT 1')
+    // Nothing is written, and yet it is known to be fresh.
+    const fresh = await replicas.read(one, { maxStaleness: '5s' })
+    expect(fresh).toMatchObject({ node: 'b' })
+    expect(fresh.staleness).toBeLessThan(5000)
+    await b.query('SELECT pg_wal_replay_pause()')
+    try {
+      const { token } = await replicas.write((db) => db.query('INSERT INTO counters VALUES (20, 1)'))
+      // Until the leader was looked at behind that.
+      await replicas.read(one, { after: token, wait: '100ms' })
+      expect(await replicas.read(one, { maxStaleness: '20ms' })).toMatchObject({ node: 'a', staleness: 0 })
+      expect(await replicas.read(one, { maxStaleness: '1h' })).toMatchObject({ node: 'b' })
+    } finally {
+      await b.query('SELECT pg_wal_replay_resume()')
+    }
+  })
+
+  test('tokens of other clusters and what is no token are refused', async () => {
+    await using replicas = await open()
+    const one = (db: PostgresTables) => db.query('SELECT 1')
+    const token = await replicas.token()
+    expect(await replicas.read(one, { after: token })).toBeDefined()
+    const foreign = token.replace(/^\d+/, '12345')
+    await expect(replicas.read(one, { after: foreign })).rejects.toMatchObject({
+      code: 'BANYAN_TOKEN_FOREIGN',
+    })
+    await expect(replicas.read(one, { after: 'x' })).rejects.toMatchObject({ code: 'BANYAN_INVALID_TOKEN' })
+    const ahead = `${token}fffff`
+    await expect(replicas.read(one, { after: ahead, wait: 0 })).rejects.toMatchObject({
+      code: 'BANYAN_TOKEN_LOST',
+    })
+  })
+
+  test('a transaction commits what it does, unless it throws; one that reads writes nothing', async () => {
+    await using replicas = await open()
+    const failing = replicas.write(async (db) => {
+      await db.query('INSERT INTO counters VALUES (30, 1)')
+      throw new Error('changed my mind')
+    })
+    await expect(failing).rejects.toThrow('changed my mind')
+    const swallowing = replicas.write(async (db) => {
+      await db.query('INSERT INTO nowhere VALUES (1)').catch(() => undefined)
+    })
+    await expect(swallowing).rejects.toThrow('a statement in it had failed')
+    await expect(replicas.write((db) => db.query('COMMIT'))).rejects.toThrow('must not say COMMIT')
+    const writing = replicas.read((db) => db.query('INSERT INTO counters VALUES (30, 1)'), {
+      prefer: 'leader',
+    })
+    await expect(writing).rejects.toMatchObject({ code: '25006' })
+    expect(await a.query('SELECT FROM counters WHERE id = 30')).toEqual([])
+  })
+
+  test('a server of another cluster is never used', async () => {
+    await using other = await PostgresServer.start({ fsync: 'off' })
+    await using replicas = await open({ nodes: { a: a.url(), b: b.url(), x: other.url() } })
+    await reach(replicas, ({ nodes }) => nodes.filter(({ healthy }) => healthy).length === 2)
+    expect(replicas.state.nodes[2]).toMatchObject({ node: 'x', role: 'foreign', healthy: false })
+    expect(replicas.state.leader).toBe('a')
+  })
+
+  test('without pg_monitor a role reads from followers, but not after a token', async () => {
+    await a.query('CREATE ROLE plain LOGIN; GRANT SELECT, INSERT ON counters TO plain')
+    const plain = (server: PostgresServer): string => server.url().replace('postgres@', 'plain@')
+    await using replicas = await open({ nodes: { a: plain(a), b: plain(b) }, wait: '20ms' })
+    const { token } = await replicas.write((db) => db.query('INSERT INTO counters VALUES (40, 1)'))
+    const one = (db: PostgresTables) => db.query('SELECT 1')
+    await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+    expect(await replicas.read(one)).toMatchObject({ node: 'b' })
+    expect(await replicas.read(one, { after: token })).toMatchObject({ node: 'a' })
+    expect(replicas.state.nodes[1]!.problem).toContain('GRANT pg_monitor')
+    await a.query('GRANT pg_monitor TO plain')
+    await using monitor = await open({ nodes: { a: plain(a), b: plain(b) }, wait: '20s' })
+    expect(await monitor.read(one, { after: await monitor.token(), fallback: 'refuse' })).toMatchObject({
+      node: 'b',
+    })
+  })
+})
