@@ -3,8 +3,10 @@ import type { HashTable, Owner } from './table.js'
 
 /** Points of an owner of weight 1. More are more even, and more memory: a load differs by about 1/sqrt of it. */
 const POINTS = 256
-/** Bounds of all points together; outside of them everybody gets twice or half as many, again and again. */
-const LEAST = 1_024
+/**
+ * Most points of all together. Where there would be more, everybody gets half as many, again and again; and twice as many where all weights
+ * together are below 1. At such a step keys of others move as well: between a weight of 1 and of 4,096 there is none.
+ */
 const MOST = 1 << 20
 
 /**
@@ -51,7 +53,7 @@ function sectorsOf(hashes: Uint32Array): { begins: Uint32Array; shift: number } 
 function sortedPoints(owners: readonly Owner[], perWeight: number): Float64Array {
   let scale = perWeight
   const total = perWeight * owners.reduce((sum, { weight }) => sum + weight, 0)
-  for (let all = total; all > 0 && all < LEAST; all *= 2) scale *= 2
+  for (let all = total; all > 0 && all < perWeight; all *= 2) scale *= 2
   for (let all = total; all > MOST; all /= 2) scale /= 2
   const points: number[] = []
   for (const [index, { id, weight }] of owners.entries()) {

@@ -25,13 +25,14 @@ export interface Placement {
  */
 export function placement(strategy: PlacementStrategy, shards: readonly (string | Shard)[]): Placement {
   const all = shardsOf(strategy, shards)
+  const ids = all.map(({ id }) => id)
   const rule = RULES[strategy](all)
   return {
     strategy,
     shards: all,
-    shardOf: (key) => all[rule.first(hashText(key))]!.id,
+    shardOf: (key) => ids[rule.first(hashText(key))]!,
     *order(key) {
-      for (const index of rule.all(hashText(key))) yield all[index]!.id
+      for (const index of rule.all(hashText(key))) yield ids[index]!
     },
   }
 }

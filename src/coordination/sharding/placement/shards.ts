@@ -6,7 +6,7 @@ import { BanyanError } from '../../../core/errors.js'
  * | strategy | memory | one comes or goes | loads |
  * |---|---|---|---|
  * | `ring` | 256 points a shard | only its keys move | differ by about 1/16 |
- * | `maglev` | one table of 65,537 places, or 655,373 | its keys, and one in a hundred others | differ by less than 1/100 |
+ * | `maglev` | one table of 65,537 places, or 655,373 | its keys, and less than one in a hundred others | differ by less than 1/100 |
  * | `jump` | none | only its keys move, but only the last one can go; no weights | as chance has it |
  * | `rendezvous` | none; time grows with the shards | only its keys move | as chance has it |
  */
