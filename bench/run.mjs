@@ -18,6 +18,7 @@ const parts = {
   coordination: async () => (await import('./coordination.mjs')).coordination(),
   etcd: async () => (await import('./etcd.mjs')).etcd(),
   registry: async () => (await import('./registry.mjs')).registry(),
+  hashing: async () => (await import('./hashing.mjs')).hashing(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)
