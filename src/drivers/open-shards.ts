@@ -1,4 +1,3 @@
-import { coordinationError } from '../coordination/errors.js'
 import type { ShardSpec, ShardStore } from '../coordination/sharding/data/store.js'
 import { systemRuntime, type Runtime } from '../core/runtime.js'
 import { openApplication, type ApplicationPlace } from './open-application.js'
@@ -18,6 +17,7 @@ export function openShardStore(
   return openApplication<ShardStore<unknown>>('a shard', where, {
     sqlite: async (place) =>
       (await import('./sqlite/sharding/store.js')).openSqliteShard(place, spec, { clock, migrate }),
-    postgres: () => Promise.reject(coordinationError('BANYAN_UNSUPPORTED', 'PostgreSQL is no shard yet')),
+    postgres: async (place) =>
+      (await import('./postgres/sharding/store.js')).openPostgresShard(place, spec, { migrate }),
   })
 }

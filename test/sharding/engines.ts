@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import type { ShardSpec, ShardStore } from '../../src/coordination/sharding/data/store.js'
 import type { SqliteTables } from '../../src/drivers/sqlite/read-models/tables.js'
+import type { PostgresTables } from '../../src/drivers/postgres/read-models/client.js'
 import { openShardStore } from '../../src/drivers/open-shards.js'
+
+import type { PostgresServer } from '../support/postgres.js'
 
 /** What tests shard. */
 export const TABLES = { items: { key: 'owner' }, parts: { key: 'owner' } }
@@ -58,6 +61,33 @@ export const sqlite: ShardEngine = {
       }
       resolve()
     }),
+}
+
+/** @param server - asked when it is needed first */
+export function postgres(server: () => PostgresServer): ShardEngine {
+  return {
+    name: 'postgres',
+    async places(count, schema = SCHEMA) {
+      const urls: string[] = []
+      for (let index = 0; index < count; index++) {
+        const url = await server().database()
+        await server().query(schema, [], url)
+        urls.push(url)
+      }
+      return { urls, clean: () => Promise.resolve() }
+    },
+    run: async (db, sql, values) => {
+      let count = 0
+      const { rows } = await (db as PostgresTables).query(
+        sql.replaceAll('?', () => `$${++count}`),
+        values,
+      )
+      return rows
+    },
+    outside: async (url, sql) => {
+      await server().query(sql, [], url)
+    },
+  }
 }
 
 /** Opens a place as a shard. */

@@ -1,8 +1,18 @@
-import { describe, it } from 'vitest'
+import { afterAll, beforeAll, describe, it } from 'vitest'
 import { shardStoreConformance } from '../../src/testing/index.js'
-import { openShard, sqlite } from './engines.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
+import { openShard, postgres, sqlite } from './engines.js'
 
-describe.each([sqlite])('a shard in $name', (engine) => {
+const missing = postgresMissing()
+let server: PostgresServer
+beforeAll(async () => {
+  if (!missing) server = await PostgresServer.start()
+})
+afterAll(async () => {
+  if (!missing) await server.stop()
+})
+
+describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('a shard in $name', (engine) => {
   const cases = shardStoreConformance<unknown>({
     open: async () => {
       const { urls, clean } = await engine.places(2)

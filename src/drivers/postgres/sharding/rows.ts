@@ -1,0 +1,52 @@
+import type { MovedRow } from '../../../coordination/sharding/data/store.js'
+import { BUCKET, quoted, type ShardTable } from './catalog.js'
+
+/** The primary key of a row as text, in SQL: what its values are as text, as JSON. */
+export function keySql({ primaryKey }: ShardTable, row: string): string {
+  return `json_build_array(${primaryKey.map((column) => `${row}.${quoted(column)}::text`).join(', ')})::text`
+}
+
+/** The values of a primary key that was written by {@link keySql}, in SQL. */
+export function keyValuesSql({ keyTypes }: ShardTable, key: string): string[] {
+  return keyTypes.map((type, index) => `(${key}::json ->> ${index})::${type}`)
+}
+
+/** That a row has a primary key, in SQL. */
+export function hasKeySql(table: ShardTable, row: string, key: string): string {
+  const values = keyValuesSql(table, key)
+  return table.primaryKey.map((column, index) => `${row}.${quoted(column)} = ${values[index]}`).join(' AND ')
+}
+
+/** A whole row as text, in SQL: what `unnest` of an array of rows of the staging table takes. */
+function imageSql({ names }: ShardTable, row: string): string {
+  return `ROW(${names.map((name) => `${row}.${quoted(name)}`).join(', ')})::text`
+}
+
+/** What tells whether two rows are the same, in SQL: whatever the encodings of their databases. */
+export function digestSql(table: ShardTable, row: string): string {
+  return `md5(convert_to(${imageSql(table, row)}, 'UTF8'))`
+}
+
+/** What is selected to make rows of: {@link rowOf} takes it. */
+export function selectedSql(table: ShardTable, row: string): string {
+  return `${keySql(table, row)} AS key, ${row}.${quoted(table.shardKey)}::text AS shard_key, ${row}.${BUCKET} AS bucket,
+    ${imageSql(table, row)} AS image, ${digestSql(table, row)} AS digest`
+}
+
+/** A row that was selected by {@link selectedSql}. */
+export interface SelectedRow {
+  readonly key: string
+  readonly shard_key: string | null
+  readonly bucket: number
+  readonly image: string
+  readonly digest: string
+}
+
+export function rowOf({ key, shard_key, bucket, image, digest }: SelectedRow): MovedRow {
+  return { key, shardKey: shard_key, bucket, digest, size: image.length, image }
+}
+
+/** That texts of values are the same in every database. */
+export const SAME_TEXTS = `SELECT set_config('DateStyle', 'ISO', true), set_config('IntervalStyle', 'postgres', true),
+  set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true),
+  set_config('bytea_output', 'hex', true), set_config('lc_monetary', 'C', true)`
