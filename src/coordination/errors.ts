@@ -55,6 +55,11 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_REPLICA_LOST` | the server of a transaction was lost, or leads no more, before the commit; nothing was done |
  * | `BANYAN_REPLICAS_CLOSED` | the replicas were closed; nothing was done |
  * | `BANYAN_PROMOTION_REFUSED` | a follower was not promoted, and why |
+ * | `BANYAN_SHARD_NOT_OWNED` | a bucket that this worker does not have, or not any more |
+ * | `BANYAN_SHARD_MAP_UNKNOWN` | nobody has made a shard map of that name |
+ * | `BANYAN_SHARD_MAP_BUSY` | a shard map that workers take part in |
+ * | `BANYAN_BUCKET_UNKNOWN` | no such bucket in a shard map, or it is split |
+ * | `BANYAN_WORKER_UNKNOWN` | no worker of that name takes part in a shard map, or it gives away what it has |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
  * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
  * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
@@ -113,6 +118,11 @@ export type CoordinationErrorCode =
   | 'BANYAN_REPLICA_LOST'
   | 'BANYAN_REPLICAS_CLOSED'
   | 'BANYAN_PROMOTION_REFUSED'
+  | 'BANYAN_SHARD_NOT_OWNED'
+  | 'BANYAN_SHARD_MAP_UNKNOWN'
+  | 'BANYAN_SHARD_MAP_BUSY'
+  | 'BANYAN_BUCKET_UNKNOWN'
+  | 'BANYAN_WORKER_UNKNOWN'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'
   | 'BANYAN_COORDINATOR_CLOSED'
   | 'BANYAN_COORDINATOR_FORMAT'

@@ -1,33 +1,46 @@
 import type { Coordinator } from './coordinator.js'
 import { KEYSPACE } from './keyspace.js'
 
-/** How many are kept. */
+/** How many are kept, unless said otherwise. */
 const KEPT = 20
 /** How often it is tried while others write the same history. */
 const TRIES = 5
 
 /**
- * Adds to what has happened to something, for operators: the last 20 are kept. Best effort: it never fails, and what cannot be
+ * Adds to what has happened to something, for operators: the last 20 are kept, unless said otherwise. Best effort: it never fails, and what cannot be
  * written now is left out.
  *
  * @param path - below `banyan/history/`: `elections/NAME`
  * @param happening - JSON
+ * @param kept - how many
  */
-export function remember(coordinator: Coordinator, path: string, happening: object): Promise<void> {
-  return rewriteHistory(coordinator, path, (happenings) => [...happenings, happening].slice(-KEPT))
+export function remember(
+  coordinator: Coordinator,
+  path: string,
+  happening: object,
+  kept = KEPT,
+): Promise<void> {
+  return rewriteHistory(coordinator, path, (happenings) => [...happenings, happening].slice(-kept), kept)
 }
 
 /**
  * Changes what has happened to something, such as how it ended. Best effort, as {@link remember}.
  *
  * @param change - asked again if others write the same history
+ * @param kept - how many
  */
-export function rewriteHistory(coordinator: Coordinator, path: string, change: Rewrite): Promise<void> {
+export function rewriteHistory(
+  coordinator: Coordinator,
+  path: string,
+  change: Rewrite,
+  kept = KEPT,
+): Promise<void> {
   let writers = writersOf.get(coordinator)
   if (!writers) writersOf.set(coordinator, (writers = new Map<string, HistoryWriter>()))
   const key = KEYSPACE.history + path
   let writer = writers.get(key)
-  if (!writer) writers.set(key, (writer = new HistoryWriter(coordinator, key, () => writers.delete(key))))
+  if (!writer)
+    writers.set(key, (writer = new HistoryWriter(coordinator, key, kept, () => writers.delete(key))))
   return writer.write(change)
 }
 
@@ -42,15 +55,17 @@ const writersOf = new WeakMap<Coordinator, Map<string, HistoryWriter>>()
 class HistoryWriter {
   readonly #coordinator: Coordinator
   readonly #key: string
+  readonly #kept: number
   readonly #idle: () => void
   #waiting: Rewrite[] = []
   /** Of those that wait; undefined if nobody does. */
   #turn: Promise<void> | undefined
   #before: Promise<void> = Promise.resolve()
 
-  constructor(coordinator: Coordinator, key: string, idle: () => void) {
+  constructor(coordinator: Coordinator, key: string, kept: number, idle: () => void) {
     this.#coordinator = coordinator
     this.#key = key
+    this.#kept = kept
     this.#idle = idle
   }
 
@@ -73,7 +88,7 @@ class HistoryWriter {
       for (let tries = 0; tries < TRIES; tries++) {
         const entry = await this.#coordinator.get(this.#key)
         const happenings = changes.reduce((found, change) => change(found), happeningsIn(entry?.value))
-        const value = JSON.stringify(happenings.slice(-KEPT))
+        const value = JSON.stringify(happenings.slice(-this.#kept))
         const expected = entry?.revision ?? 'absent'
         const result = await this.#coordinator.put(this.#key, value, { expected })
         if (result.ok) return

@@ -260,6 +260,49 @@ export type { RegisteredService, RegistryHappening } from './registry/read.js'
 export { register } from './registry/register.js'
 export { requestDrain } from './registry/request-drain.js'
 export type { Registration, RegistrationEvents } from './registry/register.js'
+export type { OwnedBucket, OwnershipEnd } from './sharding/map/owned-bucket.js'
+export type { ShardHappening } from './sharding/map/history.js'
+export type { MadeMove } from './sharding/map/next-plan.js'
+export {
+  drainWorker,
+  mergeShard,
+  moveShard,
+  pauseShards,
+  removeShards,
+  resumeShards,
+  splitShard,
+  unpinShard,
+  type DrainWorkerOptions,
+  type MoveShardOptions,
+  type ShardOperatorOptions,
+} from './sharding/map/operate.js'
+export type { JoinShardsOptions } from './sharding/map/options.js'
+export {
+  planShards,
+  type ShardChanges,
+  type ShardForecast,
+  type WorkerShare,
+} from './sharding/map/plan-shards.js'
+export {
+  readShards,
+  type BucketPicture,
+  type ShardMapPicture,
+  type ShardPlanPicture,
+  type ShardWorkerPicture,
+} from './sharding/map/read-shards.js'
+export type { MoveReason, Pin, PlannedMove, PlanRules } from './sharding/map/records.js'
+export {
+  openShardMap,
+  type BucketOwner,
+  type ShardMap,
+  type ShardMapChange,
+} from './sharding/map/shard-map.js'
+export {
+  joinShards,
+  type ShardWorker,
+  type ShardWorkerChange,
+  type ShardWorkerState,
+} from './sharding/map/worker.js'
 export type { Outage } from './view/pulse.js'
 export { openView } from './view/view.js'
 export type { View, ViewChange, ViewChanges, ViewEvents } from './view/view.js'

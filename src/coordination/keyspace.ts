@@ -11,6 +11,7 @@ import { checkKey } from './keys.js'
  * | `banyan/jobs/NAME` | a scheduled job: its plan, and what is decided about its times |
  * | `banyan/jobs-running/NAME` | who runs it at the moment |
  * | `banyan/services/NAME/` | the registered instances of a service |
+ * | `banyan/shards/NAME/` | a shard map: its workers, who owns each bucket, the plan, and what operators ask for |
  * | `banyan/fences/NAME` | the highest token that servers have seen |
  * | `banyan/data-shards/NAME` | which database has which buckets, and what is on its way |
  * | `banyan/history/...` | what has happened to any of them |
@@ -22,6 +23,7 @@ export const KEYSPACE = {
   jobs: 'banyan/jobs/',
   jobsRunning: 'banyan/jobs-running/',
   services: 'banyan/services/',
+  shards: 'banyan/shards/',
   fences: 'banyan/fences/',
   dataShards: 'banyan/data-shards/',
   history: 'banyan/history/',

@@ -16,6 +16,8 @@ export interface Balancing {
   readonly workers: readonly Required<Shard>[]
   /** What each bucket costs whoever has it; default 1 each. */
   readonly loads?: readonly number[] | undefined
+  /** Which ones stay where they are, although they count; default none. */
+  readonly fixed?: ReadonlySet<number> | undefined
   /** How far a worker may be from its part before anything moves for that, as a part of it: 0.1 is a tenth. */
   readonly tolerance: number
 }
@@ -30,14 +32,20 @@ export interface Balancing {
  *
  * @returns in the order in which they are to be made; a bucket moves once at most
  */
-export function* balance({ owners, workers, loads, tolerance }: Balancing): Generator<Move, void, undefined> {
+export function* balance({
+  owners,
+  workers,
+  loads,
+  fixed,
+  tolerance,
+}: Balancing): Generator<Move, void, undefined> {
   if (workers.length === 0) return
   const loadOf = (bucket: number): number => loads?.[bucket] ?? 1
   const parts = new Map(workers.map((worker) => [worker.id, new Part(worker)]))
   const nobodys: number[] = []
   for (const [bucket, owner] of owners.entries()) {
     const part = owner === undefined ? undefined : parts.get(owner)
-    if (part) part.take(loadOf(bucket), bucket)
+    if (part) part.take(loadOf(bucket), fixed?.has(bucket) ? undefined : bucket)
     else nobodys.push(bucket)
   }
   const all = [...parts.values()]

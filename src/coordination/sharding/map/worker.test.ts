@@ -1,0 +1,220 @@
+import { describe, expect, it } from 'vitest'
+import { ShardCluster } from '../../../../test/support/shards.js'
+import { bucketOf } from '../buckets.js'
+import { openShardMap, type OwnedBucket } from '../../index.js'
+
+describe('workers of a shard map', () => {
+  it('have a part of the buckets each, every bucket one of them', async () => {
+    const cluster = new ShardCluster()
+    for (const name of ['a', 'b', 'c', 'd']) cluster.join(name, { buckets: 64 })
+    await cluster.advance('5s')
+    expect(cluster.owners().size).toBe(64)
+    expect(cluster.counts()).toEqual({ a: 16, b: 16, c: 16, d: 16 })
+  })
+
+  it('have as much as their weights say', async () => {
+    const cluster = new ShardCluster()
+    cluster.join('small', { buckets: 60 })
+    cluster.join('large', { weight: 2 })
+    await cluster.advance('5s')
+    expect(cluster.counts()).toEqual({ small: 20, large: 40 })
+  })
+
+  it('give a newcomer its part, and nothing else moves', async () => {
+    const cluster = new ShardCluster()
+    for (const name of ['a', 'b', 'c']) cluster.join(name, { buckets: 60, movesAtOnce: 2 })
+    await cluster.advance('5s')
+    const before = cluster.owners()
+    cluster.join('d')
+    await cluster.advance('20s')
+    const after = cluster.owners()
+    const moved = [...after].filter(([bucket, owner]) => before.get(bucket) !== owner)
+    expect(moved).toHaveLength(15)
+    expect(new Set(moved.map(([, owner]) => owner))).toEqual(new Set(['d']))
+  })
+
+  it('move no more than a few buckets at the same time', async () => {
+    const cluster = new ShardCluster()
+    const options = { buckets: 60, movesAtOnce: 4, own: cluster.work(500) }
+    let ending = 0
+    let most = 0
+    for (const name of ['a', 'b', 'c'])
+      cluster.join(name, options).on('change', ({ kind }) => {
+        ending += kind === 'ending' ? 1 : kind === 'ended' ? -1 : 0
+        most = Math.max(most, ending)
+      })
+    await cluster.advance('5s')
+    cluster.join('d', options)
+    await cluster.advance('30s')
+    expect(cluster.counts()).toEqual({ a: 15, b: 15, c: 15, d: 15 })
+    expect(most).toBe(4)
+  })
+
+  it('take over what a worker had whose process is gone, when its lease is over, with higher epochs', async () => {
+    const cluster = new ShardCluster()
+    const lost: OwnedBucket[] = []
+    const dead = cluster.coordinator()
+    cluster.join('a', { buckets: 20 })
+    const worker = cluster.join('b', {}, dead)
+    await cluster.advance('5s')
+    lost.push(...worker.owned)
+    expect(lost).toHaveLength(10)
+    // It vanishes: nothing of it reaches the engine any more, and its lease ends there.
+    await dead.close()
+    expect(lost.every(({ held }) => held)).toBe(false)
+    await cluster.advance('5s')
+    expect(cluster.workers.get('a')!.owned).toHaveLength(20)
+    const now = new Map(cluster.workers.get('a')!.owned.map((owned) => [owned.bucket, owned.epoch]))
+    for (const { bucket, epoch } of lost) expect(now.get(bucket)).toBeGreaterThan(epoch)
+  })
+
+  it('end their work before the next one begins', async () => {
+    const cluster = new ShardCluster()
+    const working = new Map<string, string>()
+    const own =
+      (name: string) =>
+      async (owned: OwnedBucket): Promise<void> => {
+        expect(working.get(owned.bucket)).toBeUndefined()
+        working.set(owned.bucket, name)
+        await cluster.work(700)(owned)
+        expect(working.get(owned.bucket)).toBe(name)
+        working.delete(owned.bucket)
+      }
+    for (const name of ['a', 'b', 'c']) cluster.join(name, { buckets: 12, own: own(name) })
+    await cluster.advance('5s')
+    const closed = cluster.workers.get('b')!.close()
+    cluster.workers.delete('b')
+    await cluster.runtime.clock.settle(closed)
+    cluster.join('d', { own: own('d') })
+    await cluster.advance('20s')
+    expect(cluster.counts()).toEqual({ a: 4, c: 4, d: 4 })
+    expect(working.size).toBe(12)
+  })
+
+  it('keep a bucket whose work does not end, and say so', async () => {
+    const cluster = new ShardCluster()
+    cluster.join('stuck', { buckets: 4, own: () => new Promise(() => undefined) })
+    await cluster.advance('5s')
+    cluster.join('b')
+    await cluster.advance('20s')
+    const { owned, state } = cluster.workers.get('stuck')!
+    expect(owned).toHaveLength(3)
+    expect(Object.keys(state.releasing)).toHaveLength(1)
+    expect(cluster.workers.get('b')!.owned).toEqual([])
+    expect(cluster.logged.join()).toContain('has not ended; nobody has it meanwhile')
+  })
+
+  it('are told which keys are theirs', async () => {
+    const cluster = new ShardCluster()
+    cluster.join('a')
+    cluster.join('b')
+    await cluster.advance('5s')
+    for (const key of ['x', 'y', 'z', 'order-1']) {
+      const holders = [...cluster.workers.values()].flatMap((worker) => worker.holds(key) ?? [])
+      expect(holders.map(({ bucket }) => bucket)).toEqual([String(bucketOf(key, 256))])
+    }
+  })
+
+  it('get the same buckets after a restart that is faster than `settle`', async () => {
+    const cluster = new ShardCluster()
+    for (const name of ['a', 'b']) cluster.join(name, { buckets: 10, settle: '1m' })
+    await cluster.advance('70s')
+    const before = cluster.owners()
+    await cluster.runtime.clock.settle(cluster.workers.get('b')!.close())
+    await cluster.advance('30s')
+    expect(cluster.counts()).toEqual({ a: 5, b: 0 })
+    cluster.join('b', { settle: '1m' })
+    await cluster.advance('5s')
+    expect(cluster.owners()).toEqual(before)
+  })
+
+  it('leave without a gap when they drain', async () => {
+    const cluster = new ShardCluster()
+    for (const name of ['a', 'b']) cluster.join(name, { buckets: 10 })
+    await cluster.advance('5s')
+    const leaving = cluster.workers.get('b')!
+    await cluster.runtime.clock.settle(leaving.drain())
+    expect(leaving.state.kind).toBe('draining')
+    await cluster.runtime.clock.settle(leaving.close())
+    expect(leaving.state.kind).toBe('closed')
+    await cluster.advance('1s')
+    expect(cluster.counts()).toEqual({ a: 10, b: 0 })
+  })
+
+  it('refuse another number of buckets than the map was made with', async () => {
+    const cluster = new ShardCluster()
+    const first = cluster.join('a', { buckets: 8 })
+    await cluster.runtime.clock.settle(first.ready)
+    const other = cluster.join('b', { buckets: 16 })
+    await expect(cluster.runtime.clock.settle(other.ready)).rejects.toMatchObject({
+      code: 'BANYAN_NAME_CLASH',
+      message: 'the shard map "orders" was made with 8 buckets, not 16; that stays so until it is removed',
+    })
+    await cluster.advance('1s')
+    expect(other.state.kind).toBe('closed')
+  })
+
+  it('wait until a process of the same name is gone', async () => {
+    const cluster = new ShardCluster()
+    const first = cluster.join('a', { buckets: 4 })
+    await cluster.advance('5s')
+    const second = cluster.join('a')
+    await cluster.advance('5s')
+    expect(second.state).toMatchObject({ kind: 'joining', failure: { code: 'BANYAN_NAME_CLASH' } })
+    await cluster.runtime.clock.settle(first.close())
+    await cluster.advance('5s')
+    expect(second.owned).toHaveLength(4)
+  })
+
+  it('call work that has failed again', async () => {
+    const cluster = new ShardCluster()
+    let calls = 0
+    cluster.join('a', {
+      buckets: 1,
+      own: () => {
+        if (++calls < 3) throw new Error('no')
+      },
+    })
+    await cluster.advance('10s')
+    expect(calls).toBe(3)
+    expect(cluster.logged.filter((line) => line.includes('the work of bucket 0 has failed'))).toHaveLength(2)
+  })
+
+  it('lose a bucket whose key somebody deletes, and have it anew', async () => {
+    const cluster = new ShardCluster()
+    const ended: string[] = []
+    const worker = cluster.join('a', { buckets: 2 })
+    worker.on('change', ({ kind, bucket, why }) => {
+      if (kind === 'ended') ended.push(`${bucket} ${why}`)
+    })
+    await cluster.advance('5s')
+    const [before] = worker.owned
+    await cluster.coordinator().delete('banyan/shards/orders/owned/0/')
+    await cluster.advance('5s')
+    expect(ended).toEqual(['0 taken away'])
+    expect(() => before!.check()).toThrow('taken away')
+    expect(worker.holds('x') ?? worker.owned).toBeDefined()
+    expect(worker.owned).toHaveLength(2)
+  })
+})
+
+describe('a map that is read', () => {
+  it('says who has a key, with what that worker tells of itself', async () => {
+    const cluster = new ShardCluster()
+    const map = openShardMap(cluster.coordinator(), 'orders')
+    const owner = map.waitForOwner('x')
+    cluster.join('a', { metadata: { address: 'http://a' } })
+    cluster.join('b', { metadata: { address: 'http://b' } })
+    const first = await cluster.runtime.clock.settle(owner)
+    await cluster.advance('5s')
+    const { worker, epoch, bucket, metadata, state } = map.ownerOf('x')!
+    expect(first).toMatchObject({ worker, bucket })
+    expect({ bucket, state, metadata }).toEqual({
+      bucket: String(bucketOf('x', 256)),
+      state: 'owned',
+      metadata: { address: `http://${worker}` },
+    })
+    expect(cluster.workers.get(worker!)!.holds('x')).toMatchObject({ epoch, held: true })
+    await map.close()
+  })
+})

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+import { simulate } from '../../src/testing/index.js'
+import { times } from '../support/effort.js'
+import { sharing, type Bustle } from './shards-scenario.js'
+
+const KINDS: readonly [what: Bustle, seeds: number][] = [
+  ['nothing else', 15],
+  ['loads that change', 10],
+  ['an operator', 15],
+]
+
+describe('workers of a shard map with clocks of their own, over an engine that fails', () => {
+  it.each(KINDS)(
+    'never believe that two of them have a key, and have all of them in the end: %s',
+    { timeout: 300_000 },
+    async (what, count) => {
+      const { seeds } = await simulate({
+        seeds: times(count),
+        faults: { stallTime: '4s', crash: 0.005, stall: 0.01 },
+        run: (world) => sharing(world, what),
+        stepLimit: 1_000_000,
+      })
+      if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(count))
+    },
+  )
+})
