@@ -16,10 +16,10 @@ export class SpaceSaving {
   readonly #capacity: number
   readonly #keys: string[] = []
   readonly #hashes: Int32Array
-  readonly #counts: Float64Array
   readonly #errors: Float64Array
-  /** Counters, the least first; and where in it each is. */
+  /** Counters, the least first; their counts, at the same places; and where in them each is. */
   readonly #heap: Int32Array
+  readonly #counts: Float64Array
   readonly #places: Int32Array
   /** For each slot a counter and one, 0 where none is: open addressing, a run of slots has no holes. */
   readonly #slots: Int32Array
@@ -40,7 +40,7 @@ export class SpaceSaving {
 
   /** A key that is not among the counted ones has been counted no more than this. */
   get floor(): number {
-    return this.#keys.length < this.#capacity ? 0 : this.#counts[this.#heap[0]!]!
+    return this.#keys.length < this.#capacity ? 0 : this.#counts[0]!
   }
 
   /** @param hash - of the key, 32 bits */
@@ -50,8 +50,8 @@ export class SpaceSaving {
     for (let entry = this.#slots[slot]!; entry !== 0; entry = this.#slots[slot]!) {
       const counter = entry - 1
       if (this.#hashes[counter] === bits && this.#keys[counter] === key) {
-        this.#counts[counter]! += weight
-        this.#sink(this.#places[counter]!)
+        const place = this.#places[counter]!
+        this.#sink(place, this.#counts[place]! + weight)
         return
       }
       slot = (slot + 1) & this.#mask
@@ -60,19 +60,16 @@ export class SpaceSaving {
       const counter = this.#keys.length
       this.#keys.push(key)
       this.#name(counter, bits)
-      this.#counts[counter] = weight
-      this.#heap[counter] = counter
-      this.#places[counter] = counter
-      this.#rise(counter)
+      this.#rise(counter, weight)
       return
     }
     const counter = this.#heap[0]!
     this.#unname(counter)
     this.#keys[counter] = key
     this.#name(counter, bits)
-    this.#errors[counter] = this.#counts[counter]!
-    this.#counts[counter]! += weight
-    this.#sink(0)
+    const least = this.#counts[0]!
+    this.#errors[counter] = least
+    this.#sink(0, least + weight)
   }
 
   /** All counts times a factor, as time goes by. */
@@ -86,7 +83,7 @@ export class SpaceSaving {
   /** The most counted first. */
   list(): Counted[] {
     return this.#keys
-      .map((key, counter) => ({ key, count: this.#counts[counter]!, error: this.#errors[counter]! }))
+      .map((key, counter) => ({ key, count: this.#counts[this.#places[counter]!]!, error: this.#errors[counter]! }))
       .sort((a, b) => b.count - a.count)
   }
 
@@ -111,37 +108,37 @@ export class SpaceSaving {
     slots[hole] = 0
   }
 
-  #sink(from: number): void {
+  /** Gives the counter of a place a higher count. */
+  #sink(from: number, count: number): void {
     const heap = this.#heap
     const counts = this.#counts
     const size = this.#keys.length
     const counter = heap[from]!
-    const count = counts[counter]!
     let place = from
     for (let child = 2 * place + 1; child < size; child = 2 * place + 1) {
-      if (child + 1 < size && counts[heap[child + 1]!]! < counts[heap[child]!]!) child++
-      const least = heap[child]!
-      if (counts[least]! >= count) break
-      heap[place] = least
-      this.#places[least] = place
+      if (child + 1 < size && counts[child + 1]! < counts[child]!) child++
+      if (counts[child]! >= count) break
+      this.#put(place, heap[child]!, counts[child]!)
       place = child
     }
-    heap[place] = counter
-    this.#places[counter] = place
+    this.#put(place, counter, count)
   }
 
-  #rise(from: number): void {
-    const counter = this.#heap[from]!
-    let place = from
+  /** Adds the last counter. */
+  #rise(counter: number, count: number): void {
+    let place = counter
     while (place > 0) {
       const parent = (place - 1) >> 1
-      const above = this.#heap[parent]!
-      if (this.#counts[above]! <= this.#counts[counter]!) break
-      this.#heap[place] = above
-      this.#places[above] = place
+      if (this.#counts[parent]! <= count) break
+      this.#put(place, this.#heap[parent]!, this.#counts[parent]!)
       place = parent
     }
+    this.#put(place, counter, count)
+  }
+
+  #put(place: number, counter: number, count: number): void {
     this.#heap[place] = counter
+    this.#counts[place] = count
     this.#places[counter] = place
   }
 }
