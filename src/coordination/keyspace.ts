@@ -14,6 +14,7 @@ import { checkKey } from './keys.js'
  * | `banyan/shards/NAME/` | a shard map: its workers, who owns each bucket, the plan, and what operators ask for |
  * | `banyan/fences/NAME` | the highest token that servers have seen |
  * | `banyan/data-shards/NAME` | which database has which buckets, and what is on its way |
+ * | `banyan/logs/ID/` | who leads an event log with followers (`leader`), and in which epoch (`epoch`) |
  * | `banyan/history/...` | what has happened to any of them |
  */
 export const KEYSPACE = {

@@ -253,9 +253,15 @@ export type {
 } from './outbox/index.js'
 export { causedBy } from './caused-by.js'
 export {
+  fenceLeader,
   followersOverHttp,
   leaderAt,
   leaderOf,
+  leadLog,
+  promoteFollower,
+  reinstateLeader,
+  tokenOf,
+  type FenceOptions,
   type Follower,
   type FollowerOptions,
   type FollowersHttpOptions,
@@ -264,6 +270,10 @@ export {
   type GiveWayRequest,
   type Leader,
   type LeaderOptions,
+  type LeadOptions,
+  type LogLead,
+  type PromoteOptions,
+  type Promotion,
   type Pulled,
   type PullRequest,
   type Token,

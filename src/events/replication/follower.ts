@@ -109,11 +109,11 @@ export interface Follower extends AsyncDisposable {
 
 export class LogFollower implements Follower {
   readonly log: EventLog
+  readonly leader: Leader
+  readonly runtime: Runtime
   readonly reads = { here: 0, leader: 0 }
   readonly #shipping: Shipping
   readonly #leader: EventLog
-  readonly #name: string
-  readonly #runtime: Runtime
   readonly #fallback: 'leader' | 'none'
 
   /**
@@ -128,7 +128,7 @@ export class LogFollower implements Follower {
         'BANYAN_UNSUPPORTED',
         `a ${driver.capabilities.driver} log is no follower of this kind; use the replication of its engine`,
       )
-    return new LogFollower(driver, leader, await madeFollower(driver, leader.name), options)
+    return new LogFollower(driver, leader, await madeFollower(driver, leader), options)
   }
 
   private constructor(
@@ -137,13 +137,13 @@ export class LogFollower implements Follower {
     local: ReplicaState,
     { transforms = [], heartbeat = '1s', batch = 1000, fallback = 'leader', runtime }: FollowerOptions,
   ) {
-    this.#runtime = runtime ?? systemRuntime
+    this.runtime = runtime ?? systemRuntime
     this.#fallback = fallback
-    this.#name = leader.name
-    this.log = new DriverLog(driver, { transforms, runtime: this.#runtime })
-    this.#leader = remoteLog(leader, { transforms, runtime: this.#runtime })
+    this.leader = leader
+    this.log = new DriverLog(driver, { transforms, runtime: this.runtime })
+    this.#leader = remoteLog(leader, { transforms, runtime: this.runtime })
     const settings = { wait: duration(heartbeat, 'heartbeat'), batch }
-    this.#shipping = new Shipping(driver, leader, local, this.#runtime, settings)
+    this.#shipping = new Shipping(driver, leader, local, this.runtime, settings)
   }
 
   status(): FollowerStatus {
@@ -170,7 +170,7 @@ export class LogFollower implements Follower {
   async fresh(options: Freshness = {}): Promise<EventLog> {
     checkOptions('a read of a follower', FRESHNESS, options)
     const { wait = WAIT, fallback = this.#fallback, signal } = options
-    const { clock } = this.#runtime
+    const { clock } = this.runtime
     const until = clock.now() + duration(wait, 'wait')
     for (;;) {
       signal?.throwIfAborted()
@@ -188,6 +188,21 @@ export class LogFollower implements Follower {
       }
       await this.#shipping.moved(left, signal)
     }
+  }
+
+  /** What the copy was when it last changed. */
+  state(): ReplicaState {
+    return this.#shipping.local
+  }
+
+  /** See `Shipping.moved`. */
+  moved(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#shipping.moved(ms, signal)
+  }
+
+  /** Takes over nothing more. */
+  stopFollowing(): Promise<void> {
+    return this.#shipping.end()
   }
 
   async close(): Promise<void> {
@@ -226,7 +241,7 @@ export class LogFollower implements Follower {
     const { state, problem } = this.status()
     return eventError(
       'BANYAN_FOLLOWER_BEHIND',
-      `the follower of ${this.#name} ${missing}; it is ${state}` +
+      `the follower of ${this.leader.name} ${missing}; it is ${state}` +
         (problem ? `: ${problem.message}` : '. Wait longer, or read from the leader'),
     )
   }
@@ -234,18 +249,26 @@ export class LogFollower implements Follower {
 
 /**
  * @returns what the log is then
- * @throws `BANYAN_FOLLOWER_DIVERGED`
+ * @throws `BANYAN_FOLLOWER_DIVERGED`; what the leader throws, if only it can tell
  */
-async function madeFollower(driver: ReplicatedDriver, leader: string): Promise<ReplicaState> {
+async function madeFollower(driver: ReplicatedDriver, leader: Leader): Promise<ReplicaState> {
   const state = await driver.replica.state()
   const { role, log, epochs, head } = state
-  if (role === 'follower' && state.leader === leader) return state
-  if (role === 'leader' && head !== START)
-    throw eventError(
-      'BANYAN_FOLLOWER_DIVERGED',
-      `the log that is to follow ${leader} takes appends itself, and has events up to position ${head}; nothing was changed. Name another place, or fence it first (fenceLog)`,
-    )
-  return driver.replica.become({ role: 'follower', log, epochs, leader }, { role, epoch: epochOf(state) })
+  if (role === 'follower' && state.leader === leader.name) return state
+  if (role === 'leader' && head !== START) {
+    const theirs = await leader.state(new AbortController().signal)
+    // An old leader that has not heard of its successor yet.
+    if (theirs.log !== log || epochOf(theirs) <= epochOf(state)) throw isLeader(leader.name, head)
+  }
+  const change = { role: 'follower', log, epochs, leader: leader.name } as const
+  return driver.replica.become(change, { role, epoch: epochOf(state) })
+}
+
+function isLeader(leader: string, head: Position): Error {
+  return eventError(
+    'BANYAN_FOLLOWER_DIVERGED',
+    `the log that is to follow ${leader} takes appends itself, and has events up to position ${head}; nothing was changed. Name another place`,
+  )
 }
 
 function lost(position: Position, epoch: number, next: number): Error {
