@@ -277,7 +277,7 @@ afterAll(async () => {
 })
 afterEach(closeLogs)
 
-const ENGINES: readonly Engine[] = ['sqlite']
+const ENGINES: readonly Engine[] = ['sqlite', 'postgres']
 
 describe.each(ENGINES)('queries over three databases of %s', (engine) => {
   it.skipIf(engine === 'postgres' && missing)('answer what one database with all rows answers', async () => {
