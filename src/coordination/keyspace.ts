@@ -12,6 +12,7 @@ import { checkKey } from './keys.js'
  * | `banyan/jobs-running/NAME` | who runs it at the moment |
  * | `banyan/services/NAME/` | the registered instances of a service |
  * | `banyan/shards/NAME/` | a shard map: its workers, who owns each bucket, the plan, and what operators ask for |
+ * | `banyan/replication/NAME/leader` | which server of a replicated database leads |
  * | `banyan/fences/NAME` | the highest token that servers have seen |
  * | `banyan/data-shards/NAME` | which database has which buckets, and what is on its way |
  * | `banyan/logs/ID/` | who leads an event log with followers (`leader`), and in which epoch (`epoch`) |
@@ -25,6 +26,7 @@ export const KEYSPACE = {
   jobsRunning: 'banyan/jobs-running/',
   services: 'banyan/services/',
   shards: 'banyan/shards/',
+  replication: 'banyan/replication/',
   fences: 'banyan/fences/',
   dataShards: 'banyan/data-shards/',
   history: 'banyan/history/',

@@ -3,7 +3,7 @@ import { Observers, type Unsubscribe } from '../../core/observers.js'
 import { onAbort } from '../on-abort.js'
 import { judge, type Judgement } from './judge.js'
 import { Monitor } from './monitor.js'
-import type { Look, ReplicaNode } from './node.js'
+import type { Ancestor, Look, ReplicaNode } from './node.js'
 import type { Settings } from './options.js'
 import { Samples } from './samples.js'
 import { isSameState, type ReplicasState, type ReplicaState } from './state.js'
@@ -92,9 +92,19 @@ export class Fleet<Db> {
   }
 
   /** Somebody else knows of a newer timeline, or of the ancestors of one. */
-  tell({ cluster, timeline }: { cluster: string; timeline: number }): void {
+  tell({
+    cluster,
+    timeline,
+    ancestors,
+  }: {
+    cluster: string
+    timeline: number
+    ancestors: readonly Ancestor[]
+  }): void {
     const known = this.#judgement
     if (known.cluster !== undefined && known.cluster !== cluster) return
+    for (const ancestor of ancestors) this.timelines.learn(timeline, ancestor)
+    if (known.cluster !== undefined && known.timeline >= timeline) return
     this.#judgement = { ...known, cluster, timeline: Math.max(known.timeline, timeline) }
     this.#judge()
   }

@@ -2,6 +2,7 @@ import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
+import type { Coordinator } from '../coordinator.js'
 import { segment } from '../keyspace.js'
 
 /** Options of {@link openReplicas}. */
@@ -10,6 +11,8 @@ export interface ReplicasOptions<Place = string> {
   nodes: Readonly<Record<string, Place>>
   /** What routers and operators of the same servers call them. Default `'main'`. */
   name?: string
+  /** Where it is agreed who leads. Without it a router knows only what the servers say. */
+  coordinator?: Coordinator
   /** The system identifier of the cluster; default that of most servers when it is opened. */
   cluster?: string
   /** How often each server is looked at, in ms. Default `'200ms'`. */
@@ -24,6 +27,8 @@ export interface ReplicasOptions<Place = string> {
   failover?: Duration
   /** How many writes wait for a leader at once, at most; others fail at once. Default 1000. */
   buffer?: number
+  /** For half of this after the coordinator was last heard writes go on, in ms; the same for all. Default `'10s'`. */
+  ttl?: Duration
   /** Whether an old leader that comes back is made to only read. Default true. */
   fence?: boolean
   /** How many connections to each server, at most, where URLs are given. Default 10. */
@@ -34,6 +39,7 @@ export interface ReplicasOptions<Place = string> {
 const OPTIONS: OptionTable<ReplicasOptions> = {
   nodes: { kind: 'code', type: 'object', doc: 'the servers by name' },
   name: { kind: 'string', doc: 'what routers and operators call them' },
+  coordinator: { kind: 'code', type: 'object', doc: 'where it is agreed who leads' },
   cluster: { kind: 'string', doc: 'the system identifier of the cluster' },
   interval: { kind: 'duration', min: 1, doc: 'how often each server is looked at' },
   answerWithin: { kind: 'duration', min: 1, doc: 'when a server that does not answer is away' },
@@ -41,6 +47,7 @@ const OPTIONS: OptionTable<ReplicasOptions> = {
   wait: { kind: 'duration', doc: 'how long a read waits for a follower' },
   failover: { kind: 'duration', doc: 'how long a write waits for a leader' },
   buffer: { kind: 'number', min: 0, integer: true, doc: 'how many writes wait for a leader' },
+  ttl: { kind: 'duration', min: 100, doc: 'how long the word of the coordinator counts, twice' },
   fence: { kind: 'boolean', doc: 'whether an old leader is made to only read' },
   connections: { kind: 'number', min: 1, max: 1000, integer: true, doc: 'to each server, at most' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance, telemetry' },
@@ -49,6 +56,7 @@ const OPTIONS: OptionTable<ReplicasOptions> = {
 /** {@link ReplicasOptions} with defaults; times in ms. */
 export interface Settings {
   readonly name: string
+  readonly coordinator: Coordinator | undefined
   readonly cluster: string | undefined
   readonly interval: number
   readonly answerWithin: number
@@ -56,6 +64,7 @@ export interface Settings {
   readonly wait: number
   readonly failover: number
   readonly buffer: number
+  readonly ttl: number
   readonly fence: boolean
   readonly connections: number
   readonly runtime: Runtime
@@ -64,12 +73,13 @@ export interface Settings {
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function settingsOf(options: ReplicasOptions<unknown>): Settings {
   checkOptions('openReplicas', OPTIONS, options as ReplicasOptions)
-  const { name = 'main', nodes } = options
+  const { name = 'main', coordinator, nodes } = options
   segment(name)
   if ((nodes as unknown) === undefined || Object.keys(nodes).length === 0)
     throw new BanyanError('BANYAN_INVALID_OPTIONS', 'openReplicas: nodes must name at least one server')
   return {
     name,
+    coordinator,
     cluster: options.cluster,
     interval: duration(options.interval ?? '200ms'),
     answerWithin: duration(options.answerWithin ?? '2s'),
@@ -77,9 +87,10 @@ export function settingsOf(options: ReplicasOptions<unknown>): Settings {
     wait: duration(options.wait ?? '500ms'),
     failover: duration(options.failover ?? '10s'),
     buffer: options.buffer ?? 1000,
+    ttl: duration(options.ttl ?? '10s'),
     fence: options.fence ?? true,
     connections: options.connections ?? 10,
-    runtime: options.runtime ?? systemRuntime,
+    runtime: options.runtime ?? coordinator?.runtime ?? systemRuntime,
   }
 }
 

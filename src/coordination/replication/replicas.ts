@@ -1,6 +1,8 @@
 import { duration } from '../../core/duration.js'
 import type { Unsubscribe } from '../../core/observers.js'
+import { BanyanError } from '../../core/errors.js'
 import { coordinationError } from '../errors.js'
+import { Belief } from './belief.js'
 import { Fleet } from './fleet.js'
 import type { ReplicaNode } from './node.js'
 import {
@@ -26,7 +28,7 @@ import { Writing, type ReplicaWriteResult } from './writing.js'
  * - **How old a read is at most** is measured on this router's monotonic clock, from positions that it has seen the leader have; it
  *   takes no clocks of servers, and nothing needs to be written for it.
  *
- * Who is promoted, and when, is decided by others: an operator, or software such as Patroni. It is seen and
+ * Who is promoted, and when, is decided by others: an operator with `promoteReplica`, or software such as Patroni. It is seen and
  * followed.
  */
 export interface Replicas<Db> extends AsyncDisposable {
@@ -69,6 +71,26 @@ export interface Replicas<Db> extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** What operators need of a router. */
+interface Inside {
+  readonly fleet: Fleet<unknown>
+  readonly settings: Settings
+}
+
+const insides = new WeakMap<object, Inside>()
+
+/**
+ * What is inside a router that `openReplicas` has opened.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS` for anything else
+ */
+export function insideOf(replicas: Replicas<unknown>): Inside {
+  const inside = insides.get(replicas)
+  if (!inside)
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', 'replicas must be what openReplicas has opened')
+  return inside
+}
+
 /** Routes to nodes. */
 export class Router<Db> implements Replicas<Db> {
   readonly name: string
@@ -76,6 +98,7 @@ export class Router<Db> implements Replicas<Db> {
   readonly #settings: Settings
   readonly #reading: Reading<Db>
   readonly #writing: Writing<Db>
+  readonly #belief: Belief<Db> | undefined
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -86,6 +109,8 @@ export class Router<Db> implements Replicas<Db> {
     this.#fleet = new Fleet(nodes, settings)
     this.#reading = new Reading(this.#fleet, settings)
     this.#writing = new Writing(this.#fleet, settings)
+    insides.set(this, { fleet: this.#fleet as unknown as Fleet<unknown>, settings })
+    if (settings.coordinator) this.#belief = new Belief(settings.coordinator, this.#fleet, settings)
     this.#fleet.start()
   }
 
@@ -145,6 +170,7 @@ export class Router<Db> implements Replicas<Db> {
 
   async #close(): Promise<void> {
     this.#closing.abort(coordinationError('BANYAN_REPLICAS_CLOSED', 'the replicas were closed'))
+    this.#belief?.close()
     this.#fleet.close()
     await Promise.allSettled(this.#underWay)
     await Promise.all([...this.#fleet.monitors.values()].map(({ node }) => node.close()))
