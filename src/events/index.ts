@@ -486,6 +486,7 @@ export {
   type ProjectionDefinition,
   type ProjectionHandlers,
   type ProjectionState,
+  type PartStatus,
   type ProjectionStatus,
   type Projector,
   type ProjectorState,

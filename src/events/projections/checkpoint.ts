@@ -28,6 +28,10 @@ export interface CheckpointDetails {
   readonly inlined?: number
   /** The version that was active before. */
   readonly before?: number
+  /** Into how many buckets it is divided, each with a row of its own. */
+  readonly buckets?: number
+  /** Of one with buckets: whether a function says what the key of an event is. */
+  readonly keyed?: boolean
   /** The highest token under which it was run; undefined if it was run without one since. */
   readonly fence?: number
   /** What has stopped it, or stops its side effects. */

@@ -1,3 +1,4 @@
+import type { Timer } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Batch, EventLog, Position, RecordedEvent } from '../log.js'
 import { isSystemStream } from '../transform.js'
@@ -8,8 +9,12 @@ import { HandlerError, reasonOf, type Handling } from './handling.js'
 import type { ProjectionInstruments } from './instruments.js'
 import type { RunSettings } from './options.js'
 import { Parking } from './parking.js'
+import { bucketOfEvent, wholeName } from './parts.js'
 import type { AnyProjection } from './projection.js'
 import { MovedError, type ReadModelStore, type StoreTransaction } from './store.js'
+
+/** How often the position of a bucket is written that has passed only what is for others. */
+const PASSED_MS = 1000
 
 /** What a projector works with. */
 export interface ProjectorContext<Db> {
@@ -41,6 +46,12 @@ export class Following<Db> {
   #tries: { readonly at: Position | undefined; readonly count: number } = { at: undefined, count: 0 }
   /** Up to here every event has a transaction of its own, so that it is known which one fails. */
   #carefulUntil: Position = ''
+  /** When, on the monotonic clock, the row was written. */
+  #writtenAt = 0
+  /** What was passed since then, with the last event of it. */
+  #passed: { readonly batch: Batch; readonly last: RecordedEvent | undefined } | undefined
+  #passing: Timer | undefined
+  #turn: Promise<void> = Promise.resolve()
   /** When the first event was appended that is not in the read model, in ms since the epoch. */
   #behindSince: number | undefined
 
@@ -78,14 +89,33 @@ export class Following<Db> {
     // What a transform cannot show fails where it is handled, as what a handler cannot take does.
     const { batch: most } = this.#settings
     const options = { from: row.position, batch: most, signal: this.#signal, faults: 'give' } as const
-    for await (const batch of log.follow(this.#projection.select, options)) {
-      if (batch.truncated && !this.#settings.allowTruncated)
-        throw truncatedError(this.#projection, this.row.position)
-      // What patterns of Banyan keep in the log is nobody else's business.
-      const events = batch.events.filter(({ stream }) => !isSystemStream(stream))
-      await this.#take(batch, events, instruments)
-      this.#behindSince = batch.caughtUp ? undefined : batch.events.at(-1)?.recorded
+    try {
+      for await (const batch of log.follow(this.#projection.select, options)) {
+        if (batch.truncated && !this.#settings.allowTruncated)
+          throw truncatedError(this.#projection, this.row.position)
+        // What patterns of Banyan keep in the log is nobody else's business.
+        const events = batch.events.filter(({ stream }) => !isSystemStream(stream))
+        if (this.#projection.part) await this.#inTurn(() => this.#takeOrPass(batch, events, instruments))
+        else await this.#take(batch, events, instruments)
+        this.#behindSince = batch.caughtUp ? undefined : batch.events.at(-1)?.recorded
+      }
+    } finally {
+      this.#passing?.cancel()
+      this.#passing = undefined
+      this.#passed = undefined
+      await this.#turn
     }
+  }
+
+  async #takeOrPass(
+    batch: Batch,
+    events: readonly RecordedEvent[],
+    instruments: ProjectionInstruments,
+  ): Promise<void> {
+    if (this.#mayPass(batch, events)) return
+    const last = this.#passed?.last
+    // The row says which event is the last up to its position, also if that was for another bucket.
+    await this.#take(batch, events.length === 0 && last ? [last] : events, instruments)
   }
 
   /** A batch, in as many transactions as its time needs. */
@@ -109,6 +139,48 @@ export class Following<Db> {
     } while (done < events.length)
   }
 
+  /**
+   * Passes a batch that has nothing for the bucket that this runs for: its position is written now and then, as every bucket
+   * would write for every event otherwise.
+   */
+  #mayPass(batch: Batch, events: readonly RecordedEvent[]): boolean {
+    if (!this.#projection.part || events.some((event) => this.#isMine(event))) return false
+    if (batch.caughtUp && this.row!.state !== 'running') return false
+    const { clock } = this.#context.runtime
+    if (clock.now() - this.#writtenAt >= PASSED_MS) return false
+    this.#passed = { batch, last: events.at(-1) ?? this.#passed?.last }
+    this.#passing ??= clock.schedule(this.#writtenAt + PASSED_MS, () => {
+      this.#passing = undefined
+      // Whatever is wrong is found with the next batch, too.
+      this.#inTurn(() => this.#writePassed()).catch(() => undefined)
+    })
+    return true
+  }
+
+  async #writePassed(): Promise<void> {
+    const passed = this.#passed
+    if (!passed || this.#signal.aborted) return
+    const { next } = await this.#transact(passed.batch, passed.last ? [passed.last] : [], true)
+    this.#moveTo(next)
+  }
+
+  /** One thing after the other, whichever fails. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  #isMine(event: RecordedEvent): boolean {
+    const { part, key } = this.#projection
+    if (!part) return true
+    try {
+      return bucketOfEvent(event, key, part.buckets) === part.bucket
+    } catch (error) {
+      throw new HandlerError(event, error)
+    }
+  }
+
   /** @returns how many events are dealt with */
   async #tryTo(
     batch: Batch,
@@ -126,7 +198,7 @@ export class Following<Db> {
         this.#carefulUntil = events.at(-1)!.position
         throw new CarefulError()
       }
-      if (!(error instanceof HandlerError && this.#mayPark())) throw error
+      if (!(error instanceof HandlerError && (await this.#mayPark()))) throw error
       await this.#park(error, isLast && batch.caughtUp)
       instruments.failures.add(1)
       instruments.parked.add(1)
@@ -146,7 +218,9 @@ export class Following<Db> {
     return store.write(async (transaction) => {
       const row = await this.#lock(transaction)
       const ahead = new Ahead(row)
-      const fresh = ahead.without(events).filter(({ position }) => position > row.position)
+      const fresh = ahead
+        .without(events)
+        .filter((event) => event.position > row.position && this.#isMine(event))
       const kept = fresh.filter((event) => !this.#parking.isBehind(event))
       const handled = kept.length === 0 ? 0 : await this.#handling.handle(transaction.db, kept, until)
       const count = handled === kept.length ? events.length : events.indexOf(kept[handled]!)
@@ -193,15 +267,19 @@ export class Following<Db> {
   }
 
   /** What is built beside the version that is read never goes on without an event. */
-  #mayPark(): boolean {
+  async #mayPark(): Promise<boolean> {
     const { onError, attempts } = this.#settings
-    const { active, details } = this.row!
-    return (
-      onError === 'park' &&
-      (active || details.built === true) &&
-      !this.#signal.aborted &&
-      this.tries + 1 >= attempts
-    )
+    const { details } = this.row!
+    if (onError !== 'park' || this.#signal.aborted || this.tries + 1 < attempts) return false
+    return details.built === true || (await this.#isRead())
+  }
+
+  /** Whether this is the version that is read. */
+  async #isRead(): Promise<boolean> {
+    const { name, version, active } = this.row!
+    if (!this.#projection.part) return active
+    const rows = await this.#context.store.read((view) => view.rows(wholeName(name)))
+    return rows.some((row) => row.version === version && row.active)
   }
 
   /** @param atEnd - whether nothing is behind it */
@@ -230,6 +308,10 @@ export class Following<Db> {
 
   #moveTo(row: Checkpoint): void {
     this.row = row
+    this.#writtenAt = this.#context.runtime.clock.now()
+    this.#passed = undefined
+    this.#passing?.cancel()
+    this.#passing = undefined
     this.#tries = { at: undefined, count: 0 }
     this.#context.moved(row.name)
   }

@@ -4,6 +4,7 @@ import { eventError } from '../errors.js'
 import type { EventLog, RecordedEvent } from '../log.js'
 import { describeEvent } from './pending.js'
 import { tableOf, type AnyProjection, type ProjectionContext } from './projection.js'
+import { wholeName } from './parts.js'
 import { isPromise, type Maybe } from './store.js'
 
 /** How often it is looked at the clock, in events: handlers that answer at once take microseconds. */
@@ -161,7 +162,7 @@ export function tablesOf({ name, version }: { name: string; version: number }): 
   const known = new Map<string, string>()
   return (table) => {
     let full = known.get(table)
-    if (full === undefined) known.set(table, (full = tableOf(name, version, table)))
+    if (full === undefined) known.set(table, (full = tableOf(wholeName(name), version, table)))
     return full
   }
 }

@@ -20,7 +20,7 @@ export type { Projector, ProjectorState, ProjectorStatus } from './projector.js'
 export { readModels, type ReadModels, type ReadModelsOptions, type RebuildOptions } from './read-models.js'
 export type { QueryContext, QueryOptions } from './reading.js'
 export type { Redriven } from './redrive.js'
-export type { ProjectionStatus } from './status.js'
+export type { PartStatus, ProjectionStatus } from './status.js'
 export type {
   CheckpointRow,
   ParkedQuery,

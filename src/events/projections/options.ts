@@ -1,6 +1,7 @@
 import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
+import type { OwnedPart } from '../owned-part.js'
 
 /** How a projection runs. */
 export interface RunOptions {
@@ -31,6 +32,11 @@ export interface RunOptions {
    * without a fence is as good as any other, and takes the fence away.
    */
   fence?: RunFence
+  /**
+   * Of a projection with `buckets`: for which of them it runs, and until when; what `own` of the worker of a shard map is given.
+   * It is the fence, too.
+   */
+  part?: OwnedPart
   /** Closes the projector. */
   signal?: AbortSignal
 }
@@ -54,6 +60,7 @@ const OPTIONS: OptionTable<RunOptions> = {
   transactionTime: { kind: 'duration', doc: 'after how long a transaction begins no further event' },
   allowTruncated: { kind: 'boolean', doc: 'whether to go on where events were truncated' },
   fence: { kind: 'code', type: 'object', doc: 'what is held by who runs it' },
+  part: { kind: 'code', type: 'object', doc: 'for which bucket it runs' },
   signal: { kind: 'code', type: 'object', doc: 'closes the projector' },
 }
 
@@ -70,10 +77,22 @@ export interface RunSettings {
   readonly signal: AbortSignal | undefined
 }
 
+function fenceOf(part: OwnedPart): RunFence {
+  return {
+    token: part.epoch,
+    signal: part.signal,
+    check: () => {
+      if (!part.held) throw new Error(`the bucket ${part.bucket} is not this process's any more`)
+    },
+  }
+}
+
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function runSettings(owner: string, options: RunOptions): RunSettings {
   checkOptions(owner, OPTIONS, options)
-  const { fence } = options
+  if (options.part && options.fence)
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: a part is its own fence; leave out fence`)
+  const fence = options.part ? fenceOf(options.part) : options.fence
   if (fence && !(Number.isSafeInteger(fence.token) && fence.token >= 1))
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Position, RecordedEvent } from '../log.js'
 import type { AnyProjection } from './projection.js'
+import { namesOfRows } from './parts.js'
 import type { ParkedRow, ReadModelStore, StoreTransaction } from './store.js'
 
 /** How many rows are read at once. */
@@ -77,6 +78,16 @@ export async function* parkedRows(
     if (rows.length < PAGE) return
     after = rows.at(-1)!.position
   }
+}
+
+/** The same of a version with buckets, too: one bucket after the other. */
+export async function* parkedOf(
+  store: ReadModelStore<unknown>,
+  name: string,
+  version: number,
+  options?: { after?: Position },
+): AsyncGenerator<ParkedRow, void, undefined> {
+  for (const each of await namesOfRows(store, name, version)) yield* parkedRows(store, each, version, options)
 }
 
 /** How many are parked of a version. */

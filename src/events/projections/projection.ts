@@ -51,8 +51,13 @@ export interface ProjectionDefinition<Event extends EventShape, Db> {
   /** The newest `schemaVersion` of each type that the handlers take; others are an error. Default what
    * the log makes of it when it is read (`upcasters`, `eventTypes`), otherwise 1. */
   schemaVersions?: Readonly<Record<string, number>>
-  /** What must stay in order where events are parked; default the stream. */
+  /** What must stay in order where events are parked, and is in one bucket; default the stream. */
   key?: (event: RecordedEvent) => string
+  /**
+   * Into how many parts it is divided, each with a position of its own: as many as the shard map has buckets whose workers run
+   * it, 2 to 256. An event belongs to the bucket of its `key`. Default: it is not divided.
+   */
+  buckets?: number
 }
 
 const OPTIONS: OptionTable<ProjectionDefinition<EventShape, unknown>> = {
@@ -66,11 +71,20 @@ const OPTIONS: OptionTable<ProjectionDefinition<EventShape, unknown>> = {
   effectsFrom: { kind: 'choice', values: ['start', 'end'], doc: 'where side effects begin' },
   schemaVersions: { kind: 'code', type: 'object', doc: 'the newest versions that handlers take' },
   key: { kind: 'code', type: 'function', doc: 'what must stay in order' },
+  buckets: { kind: 'number', min: 2, max: 256, integer: true, doc: 'into how many parts it is divided' },
+}
+
+/** Which of how many buckets a projection is run for. */
+interface PartOfProjection {
+  readonly bucket: number
+  readonly buckets: number
 }
 
 /** A definition that was checked. */
 export interface Projection<Event extends EventShape, Db> extends Readonly<ProjectionDefinition<Event, Db>> {
   readonly select: Selector
+  /** Which of its buckets it runs for, if it has some. */
+  readonly part?: PartOfProjection
   /** For the compiler. */
   readonly event?: Event
 }
@@ -110,6 +124,10 @@ export function projection<Event extends EventShape, Db>(
   for (const type of withEffects)
     if (select.types && !select.types.includes(type))
       throw invalid(`${name}: effects.${type} would never run, as select.types lacks ${type}`)
+  if (definition.buckets !== undefined && withEffects.length > 0)
+    throw invalid(
+      `${name}: effects run in the order of the log, which buckets do not have; have a subscription do what they do`,
+    )
   // What has no handler is not read at all.
   if (!types || select.types) return { ...definition, select }
   return { ...definition, select: { ...select, types: [...new Set([...types, ...withEffects])] } }

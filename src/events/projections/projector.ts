@@ -30,7 +30,7 @@ import { ProjectionInstruments } from './instruments.js'
 import type { RunSettings } from './options.js'
 import { isBehind, isFree, isRun, standBy, type Sight } from './ownership.js'
 import type { AnyProjection } from './projection.js'
-import { EFFECTS, setUp } from './setup.js'
+import { EFFECTS, setUp, setUpPart } from './setup.js'
 import { MovedError } from './store.js'
 import { verify } from './verification.js'
 
@@ -220,7 +220,8 @@ export class RunningProjector<Db> implements Projector {
 
   async #rowOrSetUp(): Promise<Checkpoint> {
     const { store, log, runtime } = this.#context
-    const row = this.#wasThere ? await this.#look() : await setUp(this.#projection, store, log, runtime.clock)
+    const make = this.#projection.part ? setUpPart : setUp
+    const row = this.#wasThere ? await this.#look() : await make(this.#projection, store, log, runtime.clock)
     if (!row) throw droppedError(this)
     this.#wasThere = true
     return row

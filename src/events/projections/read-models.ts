@@ -1,15 +1,18 @@
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
+import { BanyanError } from '../../core/errors.js'
 import { eventError } from '../errors.js'
 import type { EventLog, Position } from '../log.js'
+import { numberOfPart, type OwnedPart } from '../owned-part.js'
 import { InlineLog } from './inline/inline-log.js'
 import { inlineSettings, type InlineOptions } from './inline/options.js'
 import { runSettings, type RunOptions } from './options.js'
-import { parkedRows } from './parking.js'
+import { parkedOf } from './parking.js'
+import { partOf, wholeName, type KeyOf } from './parts.js'
 import type { AnyProjection } from './projection.js'
 import { RunningProjector, type Projector } from './projector.js'
 import { Reading, type QueryContext, type QueryOptions } from './reading.js'
-import { redrive, type Redriven } from './redrive.js'
+import { redriveAll, type Redriven } from './redrive.js'
 import { statusesOf, type ProjectionStatus } from './status.js'
 import type { Maybe, ParkedRow, ReadModelStore } from './store.js'
 import { Versions, type Switched, type SwitchOptions } from './versions.js'
@@ -169,7 +172,7 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     this.#runtime = runtime
     this.#waiting = new Waiting(runtime.clock)
     const isRun = (name: string): boolean =>
-      [...this.#projectors].some((projector) => projector.name === name)
+      [...this.#projectors].some((projector) => wholeName(projector.name) === name)
     this.#reading = new Reading(store, log, runtime, this.#waiting, isRun)
     this.#versions = new Versions(store, runtime.clock, this.#waiting.moved)
   }
@@ -177,15 +180,15 @@ class StoredReadModels<Db> implements ReadModels<Db> {
   run(projection: AnyProjection<Db>, options: RunOptions = {}): Projector {
     const settings = runSettings('run', options)
     if (this.#closed) throw eventError('BANYAN_READ_MODEL_CLOSED', 'the read models are closed')
+    const run = options.part || projection.buckets ? toRun(projection, options.part) : projection
     const projector = new RunningProjector(
-      projection,
+      run,
       {
         store: this.#store,
         log: this.#log,
         runtime: this.#runtime,
-        moved: this.#waiting.moved,
-        reachHead: (signal) =>
-          this.#reading.reachHead(projection.name, projection.version, projection.select, signal),
+        moved: (name) => this.#waiting.moved(wholeName(name)),
+        reachHead: (signal) => this.#reading.reachHead(run, signal),
       },
       settings,
     )
@@ -209,6 +212,12 @@ class StoredReadModels<Db> implements ReadModels<Db> {
           'Run the projection, and query it after the position that the append returns: that reads what was written too',
       )
     const list = 'name' in projections ? [projections] : projections
+    for (const { name, buckets } of list)
+      if (buckets !== undefined)
+        throw eventError(
+          'BANYAN_UNSUPPORTED',
+          `${name} has buckets, which an append does not wait for; leave out buckets to have it inline`,
+        )
     return new InlineLog(list, this.#store, this.#log, this.#runtime, settings)
   }
 
@@ -230,7 +239,8 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     work: (context: QueryContext<Db>) => Maybe<Result>,
     options: QueryOptions = {},
   ): Promise<Result> {
-    return this.#reading.query(nameOf(projection), options, work)
+    const key = typeof projection === 'object' && 'key' in projection ? (projection.key as KeyOf) : undefined
+    return this.#reading.query({ name: nameOf(projection), key }, options, work)
   }
 
   wait(projection: string | { readonly name: string }, options: QueryOptions): Promise<Position> {
@@ -254,7 +264,7 @@ class StoredReadModels<Db> implements ReadModels<Db> {
   }
 
   parked(name: string, version: number, options?: { after?: Position }): AsyncIterable<ParkedRow> {
-    return parkedRows(this.#store, name, version, options)
+    return parkedOf(this.#store, name, version, options)
   }
 
   retryParked(
@@ -262,7 +272,7 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     { key, ...options }: Pick<RunOptions, 'timeout' | 'signal'> & { key?: string } = {},
   ): Promise<Redriven> {
     const settings = runSettings('retryParked', options)
-    return redrive(projection, this.#store, this.#log, this.#runtime, settings, key)
+    return redriveAll(projection, this.#store, this.#log, this.#runtime, settings, key)
   }
 
   close(): Promise<void> {
@@ -278,6 +288,25 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     await Promise.all([...this.#projectors].map((projector) => projector.close()))
     await this.#store.close()
   }
+}
+
+/** @throws `BANYAN_INVALID_OPTIONS` */
+function toRun<Db>(projection: AnyProjection<Db>, part: OwnedPart | undefined): AnyProjection<Db> {
+  const { name, buckets } = projection
+  if (!part || buckets === undefined)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      part
+        ? `run: ${name} is not divided; say into how many buckets, or run it without a part`
+        : `run: ${name} is divided into ${buckets} buckets; say for which it is run (part), as a shard map gives it`,
+    )
+  const bucket = numberOfPart(name, part, buckets)
+  if (bucket === undefined || String(part.bucket).includes('/'))
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      `run: ${part.bucket} is a part of a bucket that was split, and what ${name} has of it cannot be divided; merge it again`,
+    )
+  return partOf(projection, bucket)
 }
 
 function nameOf(projection: string | { readonly name: string }): string {

@@ -1,3 +1,4 @@
+import { bucketOf } from '../../core/hashing/buckets.js'
 import { duration, formatDuration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
@@ -10,6 +11,8 @@ import { Ahead } from './ahead.js'
 import { describeVersion, fromRow, type Checkpoint } from './checkpoint.js'
 import { tablesOf } from './handling.js'
 import { isRun } from './ownership.js'
+import { PartGoal, partName, partsOf, wholeName, type KeyOf } from './parts.js'
+import type { AnyProjection } from './projection.js'
 import type { Maybe, ReadModelStore, StoreView } from './store.js'
 import { mustBeOf } from './verification.js'
 import type { Waiting } from './waiting.js'
@@ -23,6 +26,11 @@ export interface QueryOptions {
   consistency?: 'eventual' | 'strong'
   /** Read your writes: everything up to this position, of an append or of a command. */
   after?: Position
+  /**
+   * Of a projection with buckets: what is asked for is of this key alone, so only its bucket is waited for. Default: all are.
+   * For one without it means nothing.
+   */
+  key?: string
   /** How long to wait for it. Default `'2s'`. */
   timeout?: Duration
   /** Whether a read model will do that lacks events which were parked. Default false, as they may be the ones. */
@@ -34,6 +42,7 @@ export interface QueryOptions {
 const OPTIONS: OptionTable<QueryOptions> = {
   consistency: { kind: 'choice', values: ['eventual', 'strong'], doc: 'what a query may rely on' },
   after: { kind: 'string', doc: 'the position that the read model must have reached' },
+  key: { kind: 'string', doc: 'the key whose bucket is waited for' },
   timeout: { kind: 'duration', doc: 'how long to wait for it' },
   allowParked: { kind: 'boolean', doc: 'whether parked events may be missing' },
   signal: { kind: 'code', type: 'object', doc: 'ends the wait' },
@@ -44,7 +53,7 @@ export interface QueryContext<Db> {
   readonly db: Db
   /** The name that a table of the active version has in the store. */
   readonly table: (name: string) => string
-  /** Everything up to here is in what the query sees. */
+  /** Everything up to here is in what the query sees: of all buckets, or of that of the key that was asked for. */
   readonly position: Position
   readonly version: number
 }
@@ -61,6 +70,14 @@ interface Goal {
   needed: Position | undefined
   /** A version in which inline appends have put everything up to there, from this position on. */
   ahead?: { readonly version: number; readonly position: Position }
+  /** Of versions with buckets. */
+  readonly parts: Map<number, PartGoal>
+}
+
+/** What is asked for: a projection by its name, and what gives the key of its events. */
+export interface Asked {
+  readonly name: string
+  readonly key: KeyOf
 }
 
 /** Reads read models, as new as each reader needs them. */
@@ -89,11 +106,12 @@ export class Reading<Db> {
 
   /** Runs a query on a moment that is new enough: the checkpoint is read in the same moment. */
   async query<Result>(
-    name: string,
+    asked: Asked,
     options: QueryOptions,
     work: (context: QueryContext<Db>) => Maybe<Result>,
   ): Promise<Result> {
     checkOptions('query', OPTIONS, options)
+    const { name } = asked
     const { consistency, after, allowParked = false, signal } = options
     if (consistency === 'eventual' && after !== undefined)
       throw new BanyanError(
@@ -118,6 +136,13 @@ export class Reading<Db> {
         const seen = await this.#store.read(async (view) => {
           const row = await activeRow(view, name)
           if (!row) return {}
+          if (row.details.buckets !== undefined) {
+            const parts = new PartsSight(row, await partsOf(view, row), options.key)
+            if (goal && !parts.areReached(goal.parts.get(row.version))) return { row, parts }
+            if (goal && !allowParked) await parts.mustBeComplete(view, goal)
+            const result = await work({ ...contextOf(view, row), position: parts.position(goal?.after) })
+            return { row: parts.newest ?? row, result }
+          }
           if (goal && !isReached(row, goal)) return { row }
           if (goal && !allowParked) await mustBeComplete(view, row, goal)
           return { row, result: await work(contextOf(view, row)) }
@@ -132,6 +157,14 @@ export class Reading<Db> {
         if ('result' in seen) {
           if (goal) await mustBeOf(seen.row, this.#log)
           return seen.result
+        }
+        if (seen.parts) {
+          const open = await this.#openOf(seen.row, seen.parts, asked, goal!)
+          if (!open) continue
+          if (open.part?.state === 'failed') throw stopped(open.part)
+          if (left <= 0) throw tooOld(open.part ?? { ...seen.row, name: open.name }, goal!, timeout)
+          await moved.within(Math.min(pause, left), signal)
+          continue
         }
         if (goal!.needed === undefined) {
           goal!.needed = await this.#neededFor(
@@ -169,17 +202,50 @@ export class Reading<Db> {
     return look
   }
 
-  /** Waits until a version has everything that is in the log now, however long that takes. */
-  async reachHead(name: string, version: number, select: Selector, signal: AbortSignal): Promise<void> {
+  /** A bucket that has not come to the goal, one that has failed before others; undefined if all have. */
+  async #openOf(
+    row: Checkpoint,
+    parts: PartsSight,
+    { key }: Asked,
+    goal: Goal,
+  ): Promise<OpenPart | undefined> {
+    const { version, details } = row
+    let partGoal = goal.parts.get(version)
+    if (!partGoal) {
+      if (details.keyed && !key)
+        throw new BanyanError(
+          'BANYAN_INVALID_OPTIONS',
+          `query: which bucket an event of ${row.name} is in, its key function says: give the projection, and not its name`,
+        )
+      const select = JSON.parse(details.select) as Selector
+      // A position that is none of this log is refused here.
+      await this.#lastSelected(select, goal.after)
+      const keyOf = details.keyed ? key : undefined
+      partGoal = new PartGoal(this.#log, select, details.buckets!, keyOf, goal.after)
+      goal.parts.set(version, partGoal)
+    }
+    await partGoal.look(parts.positions)
+    return parts.firstOpen(partGoal)
+  }
+
+  /** Waits until a version, or the bucket of one, has everything that is in the log now, however long that takes. */
+  async reachHead(
+    { name, version, select, part, key }: AnyProjection<Db>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const head = await this.#log.head()
     let needed: Position | undefined
+    const goal = part && new PartGoal(this.#log, select, part.buckets, key, head)
     for (let pause = LOOK_FIRST_MS; !signal.aborted; pause = Math.min(pause * 2, LOOK_LAST_MS)) {
-      const moved = this.#waiting.begin(name)
+      const moved = this.#waiting.begin(wholeName(name))
       try {
         const rows = await this.#store.read((view) => view.rows(name))
         const row = rows.find((known) => known.version === version)
-        if (row) needed ??= await this.#neededFor(fromRow(row).position, select, head)
-        if (row?.state === 'running' && row.position >= needed!) return
+        if (row && goal) {
+          await goal.look(new Map([[part.bucket, row.position]]))
+          if (row.state === 'running' && goal.isReached(part.bucket, row.position)) return
+        } else if (row) needed ??= await this.#neededFor(fromRow(row).position, select, head)
+        if (!goal && row?.state === 'running' && row.position >= needed!) return
         await moved.within(pause, signal)
       } finally {
         moved.end()
@@ -190,7 +256,11 @@ export class Reading<Db> {
   async #goalOf(consistency: string | undefined, after: Position | undefined): Promise<Goal | undefined> {
     if (consistency === 'strong') {
       const head = await this.#log.head()
-      return { after: after !== undefined && after > head ? after : head, needed: undefined }
+      return {
+        after: after !== undefined && after > head ? after : head,
+        needed: undefined,
+        parts: new Map(),
+      }
     }
     if (after === '')
       throw eventError(
@@ -203,7 +273,7 @@ export class Reading<Db> {
         'BANYAN_UNSUPPORTED',
         `the ${this.#log.capabilities.driver} driver does not deliver all events in the order of their positions: a position says nothing of what is in a read model`,
       )
-    return { after, needed: undefined }
+    return { after, needed: undefined, parts: new Map() }
   }
 
   /** Whether inline appends have brought everything that is missing up to the goal. */
@@ -273,6 +343,62 @@ function contextOf<Db>({ db }: StoreView<Db>, row: Checkpoint): QueryContext<Db>
 
 function isReached({ version, position }: Checkpoint, { after, needed, ahead }: Goal): boolean {
   return position >= (needed ?? after) || (version === ahead?.version && position >= ahead.position)
+}
+
+/** A bucket that others wait for. */
+interface OpenPart {
+  readonly name: string
+  /** Undefined if it was never run. */
+  readonly part: Checkpoint | undefined
+}
+
+/** The buckets that a query is about, as they are at one moment. */
+class PartsSight {
+  readonly #row: Checkpoint
+  readonly #parts: ReadonlyMap<number, Checkpoint | undefined>
+
+  /** @param key - only its bucket; undefined: all */
+  constructor(row: Checkpoint, all: readonly (Checkpoint | undefined)[], key: string | undefined) {
+    this.#row = row
+    const only = key === undefined ? undefined : bucketOf(key, all.length)
+    this.#parts = new Map([...all.entries()].filter(([bucket]) => only === undefined || bucket === only))
+  }
+
+  get positions(): ReadonlyMap<number, Position> {
+    return new Map([...this.#parts].map(([bucket, part]) => [bucket, part?.position ?? START]))
+  }
+
+  /** The one that is furthest. */
+  get newest(): Checkpoint | undefined {
+    let newest: Checkpoint | undefined
+    for (const part of this.#parts.values())
+      if (part && (!newest || part.position > newest.position)) newest = part
+    return newest
+  }
+
+  /** @param reached - what all of them have come to */
+  position(reached: Position = START): Position {
+    let least = [...this.positions.values()][0]!
+    for (const position of this.positions.values()) if (position < least) least = position
+    return least > reached ? least : reached
+  }
+
+  areReached(goal: PartGoal | undefined): boolean {
+    return goal !== undefined && this.firstOpen(goal) === undefined
+  }
+
+  firstOpen(goal: PartGoal): OpenPart | undefined {
+    let first: OpenPart | undefined
+    for (const [bucket, part] of this.#parts) {
+      if (goal.isReached(bucket, part?.position ?? START)) continue
+      if (!first || part?.state === 'failed') first = { name: partName(this.#row.name, bucket), part }
+    }
+    return first
+  }
+
+  async mustBeComplete(view: StoreView<unknown>, goal: Goal): Promise<void> {
+    for (const part of this.#parts.values()) if (part) await mustBeComplete(view, part, goal)
+  }
 }
 
 async function mustBeComplete(view: StoreView<unknown>, row: Checkpoint, { after }: Goal): Promise<void> {

@@ -5,6 +5,7 @@ import { changed, describeVersion, fromRow, toRow } from './checkpoint.js'
 import { Handling, reasonOf } from './handling.js'
 import type { RunSettings } from './options.js'
 import { countParked, parkedRows } from './parking.js'
+import { namesOfRows } from './parts.js'
 import type { AnyProjection } from './projection.js'
 import { MovedError, type ParkedRow, type ReadModelStore } from './store.js'
 
@@ -22,7 +23,7 @@ export interface Redriven {
  * Tries parked events again, those of a key in their order; at the first that fails, its key stays parked. Each goes into
  * the read model and out of the parked ones in one transaction, while the projection runs, here or elsewhere.
  */
-export async function redrive<Db>(
+async function redrive<Db>(
   projection: AnyProjection<Db>,
   store: ReadModelStore<Db>,
   log: EventLog,
@@ -54,6 +55,19 @@ export async function redrive<Db>(
   }
   const left = await countParked(store, name, version)
   return { handled, left, failures: [...failures].map(([key, reason]) => ({ key, reason })) }
+}
+
+/** The same of a projection with buckets, too: one bucket after the other. */
+export async function redriveAll<Db>(...given: Parameters<typeof redrive<Db>>): Promise<Redriven> {
+  const [projection, store, ...rest] = given
+  const all = []
+  for (const name of await namesOfRows(store, projection.name, projection.version))
+    all.push(await redrive({ ...projection, name }, store, ...rest))
+  return {
+    handled: all.reduce((sum, { handled }) => sum + handled, 0),
+    left: all.reduce((sum, { left }) => sum + left, 0),
+    failures: all.flatMap(({ failures }) => failures),
+  }
 }
 
 /**

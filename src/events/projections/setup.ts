@@ -3,7 +3,8 @@ import type { EventLog } from '../log.js'
 import { START } from '../position.js'
 import { changed, fromRow, newDetails, toRow, type Checkpoint } from './checkpoint.js'
 import { checkTableName, tableOf, viewOf, type AnyProjection } from './projection.js'
-import type { ReadModelStore, StoreTransaction } from './store.js'
+import { mustHaveBuckets, wholeName } from './parts.js'
+import { MovedError, type ReadModelStore, type StoreTransaction } from './store.js'
 import { selectionOf } from './verification.js'
 
 /** The version that stands for the side effects of all. */
@@ -38,7 +39,13 @@ export async function setUp<Db>(
       state: 'running',
       owner: '',
       updated: clock.wall(),
-      details: newDetails(selectionOf(projection)),
+      details: {
+        ...newDetails(selectionOf(projection)),
+        ...(projection.buckets !== undefined && {
+          buckets: projection.buckets,
+          keyed: projection.key !== undefined,
+        }),
+      },
     })
     if (hasEffects && !rows.some((known) => known.version === EFFECTS))
       await transaction.put(toRow({ ...row(EFFECTS), position: begin }), undefined)
@@ -55,6 +62,40 @@ export async function setUp<Db>(
     if (active) await transaction.publish(viewsOf(made), [])
     await transaction.put(toRow(made), begun.revision)
     return made
+  })
+}
+
+/**
+ * Makes the row of a bucket, and what all buckets share, if they are not there.
+ *
+ * @throws {@link MovedError} if another process does the same; `BANYAN_READ_MODEL_CORRUPT`
+ */
+export async function setUpPart<Db>(
+  projection: AnyProjection<Db>,
+  store: ReadModelStore<Db>,
+  log: EventLog,
+  clock: Clock,
+): Promise<Checkpoint> {
+  const whole = await setUp({ ...projection, name: wholeName(projection.name) }, store, log, clock)
+  mustHaveBuckets(whole, projection)
+  const { name, version } = projection
+  const present = (await store.read((view) => view.rows(name))).find((row) => row.version === version)
+  if (present) return fromRow(present)
+  const row: Checkpoint = {
+    ...whole,
+    name,
+    revision: 0,
+    position: START,
+    active: false,
+    state: 'rebuilding',
+    owner: '',
+    updated: clock.wall(),
+  }
+  return store.write(async (transaction) => {
+    // It may have been dropped meanwhile, and then nobody removes this row.
+    if (!(await transaction.lock(whole.name, version))) throw new MovedError()
+    await transaction.put(toRow(row), undefined)
+    return row
   })
 }
 

@@ -5,6 +5,7 @@ import { Ahead } from './ahead.js'
 import { fromDamagedRow, fromRow, type Checkpoint } from './checkpoint.js'
 import { isRun } from './ownership.js'
 import { countParked } from './parking.js'
+import { partName, partsIn, wholeName, wholeOf } from './parts.js'
 import { EFFECTS } from './setup.js'
 import type { CheckpointRow, ProjectionState, ReadModelStore } from './store.js'
 
@@ -19,14 +20,25 @@ export interface ProjectionStatus {
   readonly running: boolean
   /** When its checkpoint was moved, in ms since the epoch. */
   readonly updated: number
-  /** Selected events that it does not have yet, counted up to 10,000; undefined if its row or the log is damaged. */
+  /**
+   * Selected events that it does not have yet, counted up to 10,000; with buckets those behind the last of them, which other
+   * buckets may have; undefined if its row or the log is damaged.
+   */
   readonly lag: number | undefined
   /** Events that are parked. */
   readonly parked: number
   /** What has stopped it, or why not all of this is known. */
   readonly error: string | undefined
+  /** Of one that is divided: how its buckets are, by their number; those that were never run are left out. */
+  readonly parts?: readonly PartStatus[]
   /** How far side effects are, which are those of the active version. */
   readonly effects: { readonly position: Position; readonly error: string | undefined } | undefined
+}
+
+/** A bucket of a projection. */
+export interface PartStatus extends Pick<ProjectionStatus, 'state' | 'position' | 'running' | 'updated'> {
+  readonly bucket: number
+  readonly error?: string
 }
 
 /** How far a lag is counted. */
@@ -47,17 +59,21 @@ export async function statusesOf(store: ReadModelStore<unknown>, log: EventLog):
   const effects = new Map(rows.filter(({ version }) => version === EFFECTS).map((row) => [row.name, row]))
   const found: ProjectionStatus[] = []
   for (const row of rows)
-    if (row.version !== EFFECTS) found.push(await statusOf(row, effects.get(row.name), store, log))
+    if (row.version !== EFFECTS && row.name === wholeName(row.name))
+      found.push(await statusOf(row, rows, effects.get(row.name), store, log))
   return found
 }
 
 async function statusOf(
   row: CheckpointRow,
+  rows: readonly CheckpointRow[],
   effectsRow: CheckpointRow | undefined,
   store: ReadModelStore<unknown>,
   log: EventLog,
 ): Promise<ProjectionStatus> {
-  const { checkpoint, damage } = checkpointOf(row)
+  const { checkpoint: own, damage } = checkpointOf(row)
+  const parts = partsIn(rows, own, (part) => checkpointOf(part).checkpoint)
+  const checkpoint = wholeOf(own, parts)
   const { name, version, active, state, position, updated, details } = checkpoint
   const lag = damage === undefined ? await told(() => lagOf(log, checkpoint)) : undefined
   const error = damage ?? (typeof lag === 'string' ? lag : details.error)
@@ -68,16 +84,36 @@ async function statusOf(
     active,
     state: damage === undefined ? state : 'failed',
     position,
-    running: isRun(checkpoint),
+    running: parts.length === 0 ? isRun(own) : parts.every((part) => part !== undefined && isRun(part)),
+    ...(parts.length > 0 && {
+      parts: parts.flatMap((part, bucket) => (part ? [partStatus(part, bucket)] : [])),
+    }),
     updated,
     lag: typeof lag === 'string' ? undefined : lag,
-    parked: await countParked(store, name, version),
+    parked: await countAllParked(store, own),
     error,
     effects: effects && {
       position: effects.checkpoint.position,
       error: effects.damage ?? effects.checkpoint.details.error,
     },
   }
+}
+
+function partStatus(part: Checkpoint, bucket: number): PartStatus {
+  const { state, position, updated, details } = part
+  const { error } = details
+  return { bucket, state, position, running: isRun(part), updated, ...(error !== undefined && { error }) }
+}
+
+async function countAllParked(
+  store: ReadModelStore<unknown>,
+  { name, version, details: { buckets } }: Checkpoint,
+): Promise<number> {
+  if (buckets === undefined) return countParked(store, name, version)
+  let count = 0
+  for (let bucket = 0; bucket < buckets; bucket++)
+    count += await countParked(store, partName(name, bucket), version)
+  return count
 }
 
 /** What a row says, and why that is not to be relied on. */

@@ -3,6 +3,7 @@ import type { EventLog, Position, RecordedEvent, Selector } from '../log.js'
 import { START } from '../position.js'
 import { isSystemStream } from '../transform.js'
 import { describeVersion, type Checkpoint } from './checkpoint.js'
+import { mustHaveBuckets } from './parts.js'
 import type { AnyProjection } from './projection.js'
 import type { ReadModelStore } from './store.js'
 import { tablesOf } from './handling.js'
@@ -30,6 +31,7 @@ export async function verify(
   log: EventLog,
 ): Promise<void> {
   mustSelectTheSame(checkpoint, projection)
+  mustHaveBuckets(checkpoint, projection)
   await mustHaveTables(checkpoint, store)
   await mustBeOf(checkpoint, log)
 }

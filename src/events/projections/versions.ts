@@ -5,6 +5,7 @@ import { eventError } from '../errors.js'
 import type { Position } from '../log.js'
 import { changed, describeVersion, fromDamagedRow, fromRow, toRow, type Checkpoint } from './checkpoint.js'
 import { isRun } from './ownership.js'
+import { partsIn, wholeName, wholeOf } from './parts.js'
 import { tableOf, viewOf } from './projection.js'
 import { EFFECTS, viewsOf } from './setup.js'
 import { MovedError, type CheckpointRow, type ReadModelStore, type StoreTransaction } from './store.js'
@@ -105,6 +106,9 @@ export class Versions<Db> {
         )
       await transaction.drop(tables)
       await transaction.remove(name, version, row.revision)
+      for (const part of await transaction.rows())
+        if (part.version === version && part.name !== name && wholeName(part.name) === name)
+          await transaction.remove(part.name, version, part.revision)
       const effects = rows.find((known) => known.version === EFFECTS)
       if (effects && rows.length === 2) await transaction.remove(name, EFFECTS, effects.revision)
     })
@@ -117,11 +121,15 @@ export class Versions<Db> {
     next: Checkpoint,
     force: boolean,
   ): Promise<Switched | { behind: Checkpoint; active: Checkpoint | undefined }> {
-    const { name, version, position } = next
+    const { name, version } = next
     const active = rows.find((row) => row.active)
+    const all = await transaction.rows()
+    const whole = wholeOf(next, partsIn(all, next))
+    const read = active && wholeOf(active, partsIn(all, active))
+    const { position } = whole
     if (active?.version === version) return { name, version, before: active.details.before, position }
-    const isBehind = next.state !== 'running' || (active !== undefined && position < active.position)
-    if (isBehind && !force) return { behind: next, active }
+    const isBehind = whole.state !== 'running' || (read !== undefined && position < read.position)
+    if (isBehind && !force) return { behind: whole, active: read }
     const time = this.#clock.wall()
     if (active) await transaction.put(toRow(changed(active, time, { active: false })), active.revision)
     const details = active ? { ...next.details, before: active.version } : next.details
