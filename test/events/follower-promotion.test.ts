@@ -229,6 +229,43 @@ describe('what a follower finds', () => {
     await put(log, 'a')
   })
 
+  test('a gap, after which it starts anew from a backup', async () => {
+    const log = await newLog('sqlite')
+    await log.append({ id: 'first', streams: [{ stream: 'b', events: [{ type: 'A' }] }] })
+    await log.truncate({ stream: 'b', beforeRevision: 1 })
+    await put(log, 'a', 30)
+    await log.truncate({ stream: 'a', beforeRevision: 10 })
+    const fresh = await follow(leaderOf(log, systemClock), `sqlite:${newDirectory()}`)
+    await state(fresh)
+    expect(fresh.status().problem?.code).toBe('BANYAN_FOLLOWER_GAP')
+    const directory = newDirectory()
+    await log.backup(`${directory}/events.db`)
+    await put(log, 'a', 5)
+    await expect(follow(leaderOf(log, systemClock), `sqlite:${directory}`)).rejects.toMatchObject({
+      code: 'BANYAN_FOLLOWER_DIVERGED',
+    })
+    const follower = await follow(leaderOf(log, systemClock), `sqlite:${directory}`, { fromBackup: true })
+    await follower.fresh({ after: await log.head(), wait: '5s' })
+    expect(await collect(follower.log.read())).toEqual(await collect(log.read()))
+    await promoteFollower(follower)
+    // The ids of what was removed before are known to it, too.
+    const events = [{ type: 'A' }]
+    expect(await follower.log.append({ id: 'first', streams: [{ stream: 'b', events }] })).toMatchObject({
+      duplicate: true,
+    })
+  })
+
+  test('that its leader is itself', async () => {
+    const path = `sqlite:${newDirectory()}`
+    const log = await openLog(path)
+    open.push(() => log.close())
+    await put(log, 'a')
+    await expect(follow(leaderOf(log, systemClock), path, { fromBackup: true })).rejects.toMatchObject({
+      code: 'BANYAN_FOLLOWER_DIVERGED',
+    })
+    await put(log, 'a')
+  })
+
   test('that it has a log of its own', async () => {
     const log = await newLog('memory')
     const path = `sqlite:${newDirectory()}`

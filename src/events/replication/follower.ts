@@ -16,6 +16,11 @@ import type { Leader } from './source.js'
 export interface FollowerOptions {
   /** Between application and log, as those of the leader; default none. */
   transforms?: LogOptions['transforms']
+  /**
+   * Whether what is at the place of the copy is a restored backup of the leader: how a follower starts anew after a gap. Such a
+   * log takes appends, as the leader does, until it is made a follower. Default false.
+   */
+  fromBackup?: boolean
   /** How long the leader keeps a request open while there is nothing new; default 1 s. So old is what is known at most. */
   heartbeat?: Duration
   /** Events that are asked for at once, about; default 1000. */
@@ -32,6 +37,7 @@ const OPTIONS: OptionTable<FollowerOptions> = {
     of: { kind: 'code', type: 'object', doc: 'a transform' },
     doc: 'between application and log',
   },
+  fromBackup: { kind: 'boolean', doc: 'whether the copy is a restored backup of the leader' },
   heartbeat: { kind: 'duration', min: 1, doc: 'how long a request is kept open while there is nothing new' },
   batch: { kind: 'number', min: 1, max: 10_000, integer: true, doc: 'events that are asked for at once' },
   fallback: {
@@ -128,7 +134,7 @@ export class LogFollower implements Follower {
         'BANYAN_UNSUPPORTED',
         `a ${driver.capabilities.driver} log is no follower of this kind; use the replication of its engine`,
       )
-    return new LogFollower(driver, leader, await madeFollower(driver, leader), options)
+    return new LogFollower(driver, leader, await madeFollower(driver, leader, options), options)
   }
 
   private constructor(
@@ -251,23 +257,34 @@ export class LogFollower implements Follower {
  * @returns what the log is then
  * @throws `BANYAN_FOLLOWER_DIVERGED`; what the leader throws, if only it can tell
  */
-async function madeFollower(driver: ReplicatedDriver, leader: Leader): Promise<ReplicaState> {
-  const state = await driver.replica.state()
+async function madeFollower(
+  driver: ReplicatedDriver,
+  leader: Leader,
+  { fromBackup = false }: FollowerOptions,
+): Promise<ReplicaState> {
+  const { replica } = driver
+  const state = await replica.state()
   const { role, log, epochs, head } = state
+  const epoch = epochOf(state)
   if (role === 'follower' && state.leader === leader.name) return state
-  if (role === 'leader' && head !== START) {
-    const theirs = await leader.state(new AbortController().signal)
-    // An old leader that has not heard of its successor yet.
-    if (theirs.log !== log || epochOf(theirs) <= epochOf(state)) throw isLeader(leader.name, head)
-  }
-  const change = { role: 'follower', log, epochs, leader: leader.name } as const
-  return driver.replica.become(change, { role, epoch: epochOf(state) })
+  const made = { role: 'follower', log, epochs, leader: leader.name } as const
+  if (role !== 'leader' || head === START) return replica.become(made, { role, epoch })
+  const ask = (): Promise<ReplicaState> => leader.state(new AbortController().signal)
+  const theirs = await ask()
+  // An old leader that has not heard of its successor yet, or a copy of this one.
+  const isCopy = theirs.log === log && (epochOf(theirs) > epoch || (fromBackup && epochOf(theirs) === epoch))
+  if (!isCopy) throw isLeader(leader.name, head)
+  const follower = await replica.become(made, { role, epoch })
+  if ((await ask()).role !== 'follower') return follower
+  // It is the leader itself.
+  await replica.become({ role: 'leader' }, { role: 'follower', epoch })
+  throw isLeader(leader.name, head)
 }
 
 function isLeader(leader: string, head: Position): Error {
   return eventError(
     'BANYAN_FOLLOWER_DIVERGED',
-    `the log that is to follow ${leader} takes appends itself, and has events up to position ${head}; nothing was changed. Name another place`,
+    `the log that is to follow ${leader} takes appends itself, and has events up to position ${head}; nothing was changed. Name another place; a restored backup of the leader is followed with fromBackup`,
   )
 }
 

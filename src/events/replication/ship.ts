@@ -104,6 +104,6 @@ function digestOfEvents(id: string, events: readonly StoredEvent[]): number {
 function gap(after: Position): Error {
   return eventError(
     'BANYAN_FOLLOWER_GAP',
-    `events behind position ${after}, up to which the follower has them, were truncated. Start it anew from a snapshot`,
+    `events behind position ${after}, up to which the follower has them, were truncated. Start it anew, from a backup of the leader (fromBackup)`,
   )
 }
