@@ -75,7 +75,7 @@ async function put(log: Pick<EventLog, 'append'>, stream: string, count = 1): Pr
 }
 
 const state = (follower: Follower): Promise<unknown> =>
-  expect.poll(() => follower.status().state, { interval: 5 }).toBe('stopped')
+  expect.poll(() => follower.status().state, { timeout: 10_000, interval: 5 }).toBe('stopped')
 
 describe.each(['memory', 'sqlite'])('a follower in %s', (driver) => {
   const place = (): string => (driver === 'memory' ? 'memory:' : `sqlite:${newDirectory()}`)
@@ -311,7 +311,7 @@ describe('a read', () => {
     const position = await put(log, 'a', 3)
     await follower.fresh({ after: position, maxStaleness: '1m', wait: '5s' })
     leader.cut = true
-    await expect.poll(() => follower.status().state, { interval: 5 }).toBe('away')
+    await expect.poll(() => follower.status().state, { timeout: 10_000, interval: 5 }).toBe('away')
     expect(await collect(follower.read())).toHaveLength(3)
     const { staleness, problem } = follower.status()
     expect(staleness).toBeGreaterThan(0)

@@ -129,7 +129,9 @@ test(
     let reads = 0
     for (let kill = 0; kill < times(6); kill++) {
       const before = leader.acknowledged.length
-      await expect.poll(() => leader.acknowledged.length, { interval: 2 }).toBeGreaterThan(before + 5)
+      await expect
+        .poll(() => leader.acknowledged.length, { timeout: 30_000, interval: 2 })
+        .toBeGreaterThan(before + 5)
       const reader = random.pick(followers)
       const { id, position } = leader.acknowledged.at(-1)!
       const read = reader.ask<string>('read', { position }).then(
@@ -164,23 +166,23 @@ test(
     const first = await Replica.start()
     const second = await Replica.start(first)
     await first.ask('write')
-    await expect.poll(() => first.acknowledged.length).toBeGreaterThan(50)
+    await expect.poll(() => first.acknowledged.length, { timeout: 30_000, interval: 5 }).toBeGreaterThan(50)
     const planned = await second.ask<Promotion>('promote')
     expect(planned).toMatchObject({ kind: 'planned', epoch: 2 })
-    await expect.poll(() => first.refused).toBe('BANYAN_LOG_FENCED')
+    await expect.poll(() => first.refused, { timeout: 30_000, interval: 5 }).toBe('BANYAN_LOG_FENCED')
     expect(first.acknowledged.every(({ position }) => position <= planned.position)).toBe(true)
     // Also after a restart.
     await first.kill()
     first.refused = undefined
     await first.start()
     await first.ask('write')
-    await expect.poll(() => first.refused).toBe('BANYAN_LOG_FENCED')
+    await expect.poll(() => first.refused, { timeout: 30_000, interval: 5 }).toBe('BANYAN_LOG_FENCED')
 
     await first.kill()
     first.leader = second.url
     await first.start()
     await second.ask('write')
-    await expect.poll(() => second.acknowledged.length).toBeGreaterThan(50)
+    await expect.poll(() => second.acknowledged.length, { timeout: 30_000, interval: 5 }).toBeGreaterThan(50)
     await second.kill()
     await expect(first.ask('promote', { wait: 500 })).rejects.toMatchObject({
       code: 'BANYAN_PROMOTION_REFUSED',
@@ -191,7 +193,7 @@ test(
     await second.start()
     await first.ask('fence', { at: second.url })
     await second.ask('write')
-    await expect.poll(() => second.refused).toBe('BANYAN_LOG_FENCED')
+    await expect.poll(() => second.refused, { timeout: 30_000, interval: 5 }).toBe('BANYAN_LOG_FENCED')
     for (const replica of [first, second]) await replica.kill()
     const kept = await first.events()
     const all = await second.events()
