@@ -3,28 +3,38 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { blockOf } from '../support/example.js'
 
-/** The examples of docs/coordination/operating.md, run one after the other beside the program that stands there. */
+/** The examples of pages for operators, run one after the other beside the program that stands there. */
 
-const PAGE = 'coordination/operating.md'
+const PAGES = ['coordination/operating.md', 'coordination/sharding-operating.md']
 const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname
-const folder = mkdtempSync(join(tmpdir(), 'banyan-operating-docs-'))
-mkdirSync(join(folder, 'node_modules'))
-symlinkSync(process.cwd(), join(folder, 'node_modules/banyan'))
-writeFileSync(join(folder, 'application.mjs'), blockOf(PAGE, 'js'))
 
-const application = spawn(process.execPath, ['application.mjs'], {
-  cwd: folder,
-  stdio: ['ignore', 'pipe', 'inherit'],
+const ending: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const end of ending.splice(0)) await end()
 })
-afterAll(async () => {
-  const ended = new Promise((resolve) => application.once('close', resolve))
-  application.kill('SIGKILL')
-  await ended
-  rmSync(folder, { recursive: true })
-})
+
+/** Runs the program of a page in a folder of its own. */
+async function start(page: string): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'banyan-operating-docs-'))
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(process.cwd(), join(folder, 'node_modules/banyan'))
+  writeFileSync(join(folder, 'application.mjs'), blockOf(page, 'js'))
+  const application = spawn(process.execPath, ['application.mjs'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  ending.push(async () => {
+    const ended = new Promise((resolve) => application.once('close', resolve))
+    application.kill('SIGKILL')
+    await ended
+    rmSync(folder, { recursive: true })
+  })
+  for await (const line of createInterface({ input: application.stdout })) if (line === 'ready') break
+  return folder
+}
 
 /** What differs each time: numbers, times, and so how wide columns are. */
 function general(text: string): string {
@@ -34,7 +44,7 @@ function general(text: string): string {
     .replace(/ +/g, ' ')
 }
 
-function run(command: string): Promise<string> {
+function run(command: string, folder: string): Promise<string> {
   const shim = `banyan() { "${process.execPath}" "${MAIN}" "$@" 2>&1; }\n`
   const env = { ...process.env, NO_COLOR: '1', BANYAN_COORDINATOR: 'sqlite:./data' }
   const child = spawn('bash', ['-c', shim + command], {
@@ -47,15 +57,19 @@ function run(command: string): Promise<string> {
   return new Promise((resolve) => child.once('close', () => resolve(output)))
 }
 
-test('every example of the page prints what it says', async () => {
-  for await (const line of createInterface({ input: application.stdout })) if (line === 'ready') break
-  const page = readFileSync(`docs/${PAGE}`, 'utf8')
-  const blocks = Array.from(page.matchAll(/^```console\n([^]*?)^```$/gm), ([, block]) => block!)
-  const examples = blocks.flatMap((block) => block.split(/^(?=\$ )/m))
-  expect(examples.length).toBeGreaterThan(8)
-  for (const example of examples) {
-    const end = example.indexOf('\n')
-    const command = example.slice(2, end)
-    expect(general(`$ ${command}\n${await run(command)}`)).toBe(general(example))
-  }
-}, 60_000)
+test.each(PAGES)(
+  'every example of %s prints what it says',
+  async (name) => {
+    const folder = await start(name)
+    const page = readFileSync(`docs/${name}`, 'utf8')
+    const blocks = Array.from(page.matchAll(/^```console\n([^]*?)^```$/gm), ([, block]) => block!)
+    const examples = blocks.flatMap((block) => block.split(/^(?=\$ )/m))
+    expect(examples.length).toBeGreaterThan(8)
+    for (const example of examples) {
+      const end = example.indexOf('\n')
+      const command = example.slice(2, end)
+      expect(general(`$ ${command}\n${await run(command, folder)}`)).toBe(general(example))
+    }
+  },
+  60_000,
+)

@@ -1,22 +1,18 @@
 import type { Command } from 'commander'
+import { ACTOR, group, listing, placed } from './commands.js'
 import type { LookOptions } from './look.js'
 import type { PlaceOptions } from './place.js'
+import { registerShards } from './shards/index.js'
 
 type Options = PlaceOptions & { json?: true; actor?: string }
 
-const ACTOR = ['--actor <name>', 'who asks (default: your user name)'] as const
-const PLACE_HELP = `
-Which coordinator, the first of these that is there: --on, -c, -a; BANYAN_COORDINATOR, as --on;
-the \`coordination\` of the banyan.yaml in this folder; the node at 127.0.0.1:8081.
-
-Exit codes: 0 fine; 1 a problem; 2 wrong usage.`
-
-/** `banyan leaders`, `locks`, `semaphores`, `jobs` and `registry`: what is on a coordinator, and what operators do about it. */
+/** `banyan leaders`, `locks`, `semaphores`, `jobs`, `registry` and `shards`: what is on a coordinator, and what operators do about it. */
 export function registerCoordination(program: Command): void {
   registerLeaders(program)
   registerLocks(program)
   registerJobs(program)
   registerRegistry(program)
+  registerShards(program)
 }
 
 function registerLeaders(program: Command): void {
@@ -150,29 +146,4 @@ Examples:
     .action(async (service: string, id: string, options: Options & { for?: string }) =>
       (await import('./steer.js')).drain(service, id, options),
     )
-}
-
-function group(program: Command, name: string, description: string, examples: string): Command {
-  return program
-    .command(name)
-    .description(description)
-    .helpCommand(false)
-    .addHelpText('after', `${examples}${examples === '' ? '' : '\n'}${PLACE_HELP}`)
-}
-
-function listing(parent: Command, description: string): Command {
-  const command = parent
-    .command('list', { isDefault: true })
-    .description(description)
-    .argument('[name]', 'only this one, with its past')
-    .option('-w, --watch', 'go on until Ctrl-C, live; with --json a line each time something has changed')
-  return placed(command)
-}
-
-function placed(command: Command): Command {
-  return command
-    .option('--on <url>', 'the coordinator: sqlite:./data, postgres://host/database or etcd://host:2379')
-    .option('-c, --config <file>', 'configuration whose `coordination` it is')
-    .option('-a, --admin <url>', 'that of the node with this admin address')
-    .option('--json', 'print JSON')
 }

@@ -57,7 +57,7 @@ export async function look<Name extends ViewName>(
 }
 
 /** Whenever something has changed, below what was said before. */
-async function lines<Status>(
+export async function lines<Status>(
   seen: AsyncIterable<Seen<Status>>,
   text: (statuses: readonly Status[]) => string,
   output: Output,
@@ -74,7 +74,7 @@ async function lines<Status>(
 }
 
 /** In the place of what was said before, also when only time has passed. */
-async function redrawn<Status>(
+export async function redrawn<Status>(
   seen: AsyncIterable<Seen<Status>>,
   text: (statuses: readonly Status[]) => string,
   signal: AbortSignal,

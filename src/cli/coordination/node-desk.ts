@@ -3,6 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import type { Leader } from '../../coordination/election/picture.js'
 import type { Member } from '../../coordination/line/member.js'
 import type { Instance } from '../../coordination/registry/instance.js'
+import type { ShardForecast } from '../../coordination/sharding/map/plan-shards.js'
 import type { ViewName, Views } from '../../node/coordination/views.js'
 import { fetchAdmin, requestAdmin } from '../admin-client.js'
 import { serverSentEvents } from '../events/node-log/server-sent-events.js'
@@ -44,6 +45,12 @@ export function nodeDesk(admin: string): Desk {
     async drain(service, id, options) {
       const path = `${pathOf('registry', service)}/${encodeURIComponent(id)}/drain`
       return ((await ask(path, options)) as { asked: Instance }).asked
+    },
+    async planShards(name, changes) {
+      return (await ask(`${pathOf('shards', name)}/plan`, changes)) as ShardForecast
+    },
+    async steerShards(name, { do: what, ...wish }, { by }) {
+      await ask(`${pathOf('shards', name)}/${what}`, { ...wish, by })
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }

@@ -11,7 +11,7 @@ import { record } from './text.js'
 type Options = PlaceOptions & { json?: true }
 
 /** Whoever asks is whoever is logged in, unless they say otherwise. */
-function asker(actor: string | undefined): string {
+export function asker(actor: string | undefined): string {
   return actor ?? userName() ?? 'an operator'
 }
 

@@ -42,7 +42,11 @@ export function page(title: string, rows: readonly [string, string][], tables: r
 }
 
 /** Names of times, in ms since the epoch. */
-const TIMES = new Set([...['since', 'until', 'next', 'started', 'ended', 'scheduledFor', 'at', 'anchor']])
+const TIMES = new Set([
+  ...['since', 'unownedSince', 'until', 'next', 'started', 'ended', 'scheduledFor', 'at', 'anchor'],
+])
+/** Times by names of something. */
+const TIMES_BY_NAME = new Set(['releasing'])
 /** What is of users stays as it is, and so do counts. */
 const NO_TIMES = new Set(['value', 'metadata', 'counts'])
 
@@ -53,6 +57,11 @@ export function record(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, each]: [string, unknown]) => {
       if (NO_TIMES.has(name)) return [name, each]
+      if (TIMES_BY_NAME.has(name) && typeof each === 'object' && each !== null)
+        return [
+          name,
+          Object.fromEntries(Object.entries(each).map(([key, at]) => [key, timeText(at as number)])),
+        ]
       if (!TIMES.has(name) || typeof each !== 'number') return [name, record(each)]
       return [name, each === 0 ? null : timeText(each)]
     }),

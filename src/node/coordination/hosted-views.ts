@@ -74,6 +74,8 @@ function isUnknown(error: unknown): boolean {
     hasCode(error, 'BANYAN_ELECTION_UNKNOWN') ||
     hasCode(error, 'BANYAN_LOCK_UNKNOWN') ||
     hasCode(error, 'BANYAN_JOB_UNKNOWN') ||
-    hasCode(error, 'BANYAN_SERVICE_UNKNOWN')
+    hasCode(error, 'BANYAN_SERVICE_UNKNOWN') ||
+    hasCode(error, 'BANYAN_SHARD_MAP_UNKNOWN') ||
+    hasCode(error, 'BANYAN_SHARDS_UNKNOWN')
   )
 }

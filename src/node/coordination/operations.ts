@@ -8,13 +8,14 @@ import type { Member } from '../../coordination/line/member.js'
 import { forceUnlock } from '../../coordination/lock/read-locks.js'
 import type { Instance } from '../../coordination/registry/instance.js'
 import { requestDrain } from '../../coordination/registry/request-drain.js'
+import { shardActionsOn, type ShardActions } from './shard-operations.js'
 import { detailOf, hintOf } from './views.js'
 
 /** What an operator can do to a job. */
 export type JobAction = 'run' | 'pause' | 'resume'
 
 /** What operators do, wherever the coordinator is. */
-export interface CoordinationActions {
+export interface CoordinationActions extends ShardActions {
   /**
    * Asks who leads to hand over.
    *
@@ -42,6 +43,7 @@ export interface CoordinationActions {
 /** What operators do, on a coordinator. */
 export function actionsOn(coordinator: Coordinator): CoordinationActions {
   return {
+    ...shardActionsOn(coordinator),
     async handOver(name, { to, by }) {
       await detailOf('elections', name, coordinator)
       return requestHandOver(coordinator, name, { ...(to !== undefined && { to }), by })

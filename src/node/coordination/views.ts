@@ -4,7 +4,7 @@ import { readElections, type ElectionPicture } from '../../coordination/election
 import { coordinationError, hasCode, type CoordinationErrorCode } from '../../coordination/errors.js'
 import { readJob, readJobs, type JobStatus } from '../../coordination/jobs/read.js'
 import { JOBS_PREFIX } from '../../coordination/jobs/store.js'
-import { KEYSPACE } from '../../coordination/keyspace.js'
+import { KEYSPACE, segment } from '../../coordination/keyspace.js'
 import { readLocks, type LockState } from '../../coordination/lock/read-locks.js'
 import type { Instance } from '../../coordination/registry/instance.js'
 import {
@@ -12,7 +12,18 @@ import {
   readRegistryHistory,
   type RegistryHappening,
 } from '../../coordination/registry/read.js'
+import { plannerOf } from '../../coordination/sharding/map/keys.js'
+import { readShards, type ShardMapPicture } from '../../coordination/sharding/map/read-shards.js'
 import { readSemaphores, type SemaphoreState } from '../../coordination/semaphore/read-semaphores.js'
+
+import {
+  listDataShards,
+  listShardMaps,
+  showDataShards,
+  type DataShardsDetail,
+  type DataShardsStatus,
+  type ShardMapStatus,
+} from './shard-views.js'
 
 /** An election, without its past. */
 export type ElectionStatus = Omit<ElectionPicture, 'history'>
@@ -36,6 +47,8 @@ export interface Views {
     status: ServiceStatus
     detail: ServiceStatus & { readonly history: readonly RegistryHappening[] }
   }
+  shards: { status: ShardMapStatus; detail: ShardMapPicture }
+  'data-shards': { status: DataShardsStatus; detail: DataShardsDetail }
 }
 
 /** The name of a view. */
@@ -52,6 +65,9 @@ interface Reader<Name extends ViewName> {
   /** Undefined if there is none of that name. */
   show(coordinator: Coordinator, name: string): Promise<Views[Name]['detail'] | undefined>
 }
+
+/** Of the elections of who plans shard maps. */
+const PLANNERS = `${KEYSPACE.elections}${segment(plannerOf(''))}`
 
 const VIEWS: { readonly [Name in ViewName]: Reader<Name> } = {
   elections: {
@@ -102,6 +118,24 @@ const VIEWS: { readonly [Name in ViewName]: Reader<Name> } = {
       if (!service && history.length === 0) return undefined
       return { name, instances: service?.instances ?? [], history }
     },
+  },
+  shards: {
+    one: 'shard map',
+    unknown: 'BANYAN_SHARD_MAP_UNKNOWN',
+    prefixes: [KEYSPACE.shards, `${KEYSPACE.history}shards/`, PLANNERS],
+    list: listShardMaps,
+    show: (coordinator, name) =>
+      readShards(coordinator, name).catch((error: unknown) => {
+        if (hasCode(error, 'BANYAN_SHARD_MAP_UNKNOWN')) return undefined
+        throw error
+      }),
+  },
+  'data-shards': {
+    one: 'sharded application',
+    unknown: 'BANYAN_SHARDS_UNKNOWN',
+    prefixes: [KEYSPACE.dataShards],
+    list: listDataShards,
+    show: showDataShards,
   },
 }
 
