@@ -334,6 +334,27 @@ export {
 } from './sharding/placement/bounded.js'
 export { placement, type Placement } from './sharding/placement/placement.js'
 export type { PlacementStrategy, Shard } from './sharding/placement/shards.js'
+export {
+  readDataShards,
+  type DataMove,
+  type DataShard,
+  type DataShardMap,
+  type MoveStepName,
+} from './sharding/data/map.js'
+export {
+  abortMove,
+  finishMove,
+  pauseMove,
+  planDataMoves,
+  readMoves,
+  resumeMove,
+  reverseMove,
+  startMoves,
+  type PlanDataMovesOptions,
+  type PlannedMove,
+} from './sharding/data/moves/operate.js'
+export type { RunMovesOptions } from './sharding/data/moves/options.js'
+export { runMoves, type MoveRunner } from './sharding/data/moves/run.js'
 export type { KeyRecorder, ShardsOptions } from './sharding/data/router/options.js'
 export type { KeyedStatement } from './sharding/data/router/read-many.js'
 export type { ShardKey } from './sharding/data/router/shard-key.js'

@@ -71,7 +71,10 @@ export function dataShardsKey(name: string): string {
 }
 
 /** Reads the map; undefined if there is none of that name. */
-export async function readDataShards(coordinator: Coordinator, name: string): Promise<DataShardMap | undefined> {
+export async function readDataShards(
+  coordinator: Coordinator,
+  name: string,
+): Promise<DataShardMap | undefined> {
   const entry = await coordinator.get(dataShardsKey(name))
   return entry && decodeDataShards(entry)
 }
@@ -131,7 +134,10 @@ export async function changeDataShards(
 
 /** There is no sharded application of that name. */
 export function shardsUnknown(name: string): Error {
-  return coordinationError('BANYAN_SHARDS_UNKNOWN', `there are no data shards ${JSON.stringify(name)}: open them first`)
+  return coordinationError(
+    'BANYAN_SHARDS_UNKNOWN',
+    `there are no data shards ${JSON.stringify(name)}: open them first`,
+  )
 }
 
 /** The same owners with some buckets at another shard, as few ranges as can be. */

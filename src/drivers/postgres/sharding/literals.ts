@@ -38,7 +38,5 @@ function elementOf(value: unknown): string {
 function textOf(value: unknown): string {
   if (value instanceof Date) return value.toISOString()
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`
-  return typeof value === 'object'
-    ? JSON.stringify(value)
-    : String(value as string | number | boolean | bigint)
+  return typeof value === 'string' || typeof value === 'bigint' ? value.toString() : JSON.stringify(value)
 }

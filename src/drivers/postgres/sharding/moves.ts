@@ -249,6 +249,8 @@ export class PostgresMoves implements ShardMoves {
 
   adopt(step: MoveStep, epochs: readonly BucketEpoch[]): Promise<void> {
     return this.#step(step, async (client) => {
+      // Whatever comes after waits for how this ends, also if its connection is lost in between.
+      await client.query('SELECT token FROM banyan_shard_token FOR UPDATE')
       const { rows } = await client.query(
         'SELECT bucket FROM banyan_shard_buckets WHERE bucket = ANY ($1) FOR UPDATE',
         [step.buckets],

@@ -22,6 +22,8 @@ import { shardKeyText, type ShardKey } from './shard-key.js'
 export interface Shards<Db> extends AsyncDisposable {
   readonly name: string
   readonly engine: 'sqlite' | 'postgres'
+  /** The databases by the names of their shards, for `runMoves`. */
+  readonly stores: ReadonlyMap<string, ShardStore<Db>>
   /** Which database has which buckets, as far as this process knows. */
   readonly map: DataShardMap
   /** Which bucket a key is in: for ever the same. */
@@ -103,7 +105,7 @@ export class RoutedShards<Db> implements Shards<Db> {
   readonly name: string
   readonly engine: 'sqlite' | 'postgres'
   readonly #coordinator: Coordinator
-  readonly #stores: ReadonlyMap<string, ShardStore<Db>>
+  readonly stores: ReadonlyMap<string, ShardStore<Db>>
   readonly #followed: FollowedMap
   readonly #meter: RouterMeter
   readonly #heat: ShardsOptions<unknown>['heat']
@@ -125,7 +127,7 @@ export class RoutedShards<Db> implements Shards<Db> {
     this.name = name
     this.engine = stores[0]!.engine
     this.#coordinator = coordinator
-    this.#stores = new Map(stores.map((store) => [store.id, store]))
+    this.stores = new Map(stores.map((store) => [store.id, store]))
     this.#followed = new FollowedMap(coordinator, name, map)
     this.#meter = new RouterMeter(coordinator.runtime, name)
     this.#heat = heat
@@ -190,12 +192,12 @@ export class RoutedShards<Db> implements Shards<Db> {
     { signal = NEVER }: RoutedOptions = {},
   ): Promise<Map<string, Result>> {
     const results = new Map<string, Result>()
-    for (const [shard, store] of this.#stores) {
+    for (const [shard, store] of this.stores) {
       try {
         signal.throwIfAborted()
         results.set(shard, await store.transact((db) => work(db, shard)))
       } catch (error) {
-        const left = [...this.#stores.keys()].filter((other) => !results.has(other))
+        const left = [...this.stores.keys()].filter((other) => !results.has(other))
         throw coordinationError(
           'BANYAN_SHARDS_UNAVAILABLE',
           `writeAll failed in ${shard}: ${error instanceof Error ? error.message : String(error)}. It was done in ${[...results.keys()].join(', ') || 'none'}, not in ${left.join(', ')}: do it again`,
@@ -228,7 +230,7 @@ export class RoutedShards<Db> implements Shards<Db> {
 
   async close(): Promise<void> {
     await this.#followed.close()
-    await Promise.all(Array.from(this.#stores.values(), (store) => store.close()))
+    await Promise.all(Array.from(this.stores.values(), (store) => store.close()))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -296,7 +298,7 @@ export class RoutedShards<Db> implements Shards<Db> {
     await this.#refresh(signal)
     if (this.#followed.ownerOf(bucket) !== before) return true
     // The map is the last to change in a switch, and the coordinator may be away.
-    for (const [shard, store] of this.#stores) {
+    for (const [shard, store] of this.stores) {
       if (shard === before) continue
       const owned = await store.owned().catch(() => undefined)
       if (!owned?.ranges.some(([from, to]) => from <= bucket && bucket < to)) continue
@@ -321,14 +323,14 @@ export class RoutedShards<Db> implements Shards<Db> {
   }
 
   #storeOf(shard: string): ShardStore<Db> {
-    const store = this.#stores.get(shard)
+    const store = this.stores.get(shard)
     if (store) return store
     throw this.#unknown(shard)
   }
 
   /** A query must not leave out what is in a database that came later. */
   #mustHaveAll(): void {
-    for (const [, , shard] of this.map.owners) if (!this.#stores.has(shard)) throw this.#unknown(shard)
+    for (const [, , shard] of this.map.owners) if (!this.stores.has(shard)) throw this.#unknown(shard)
   }
 
   #unknown(shard: string): Error {
@@ -344,7 +346,7 @@ export class RoutedShards<Db> implements Shards<Db> {
       known,
       runtime: this.#coordinator.runtime,
       waitMs: this.#waitMs,
-      stores: () => [...this.#stores.values()],
+      stores: () => [...this.stores.values()],
       map: () => this.map,
       refresh: (signal) => this.#refresh(signal),
       asked: (width) => this.#meter.asked(width),
