@@ -351,7 +351,7 @@ export {
   reverseMove,
   startMoves,
   type PlanDataMovesOptions,
-  type PlannedMove,
+  type PlannedDataMove,
 } from './sharding/data/moves/operate.js'
 export type { RunMovesOptions } from './sharding/data/moves/options.js'
 export { runMoves, type MoveRunner } from './sharding/data/moves/run.js'

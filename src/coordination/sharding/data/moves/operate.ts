@@ -8,7 +8,7 @@ import { changeDataShards, ownerIn, readDataShards, shardsUnknown, type DataMove
 import { backward, begun, replaced, withProblem } from './transitions.js'
 
 /** Buckets that are to go from a shard to another one. */
-export interface PlannedMove {
+export interface PlannedDataMove {
   readonly buckets: readonly number[]
   readonly from: string
   readonly to: string
@@ -43,7 +43,7 @@ export async function planDataMoves(
   coordinator: Coordinator,
   name: string,
   options: PlanDataMovesOptions = {},
-): Promise<PlannedMove[]> {
+): Promise<PlannedDataMove[]> {
   checkOptions('planDataMoves', PLAN, options)
   const { group = 1, tolerance = 0.05, loads, drain = [] } = options
   const map = await readDataShards(coordinator, name)
@@ -61,7 +61,7 @@ export async function planDataMoves(
   const workers = Object.entries(map.shards)
     .filter(([id, { weight }]) => weight > 0 && !drain.includes(id))
     .map(([id, { weight }]) => ({ id, weight }))
-  const pairs = new Map<string, PlannedMove & { buckets: number[] }>()
+  const pairs = new Map<string, PlannedDataMove & { buckets: number[] }>()
   for (const { bucket, to } of balance({ owners, workers, loads, tolerance })) {
     const from = owners[bucket]!
     if (moving.has(bucket) || from === to) continue
@@ -72,7 +72,7 @@ export async function planDataMoves(
   }
   return [...pairs.values()].flatMap(({ buckets, from, to }) => {
     buckets.sort((a, b) => a - b)
-    const groups: PlannedMove[] = []
+    const groups: PlannedDataMove[] = []
     for (let at = 0; at < buckets.length; at += group)
       groups.push({ buckets: buckets.slice(at, at + group), from, to })
     return groups
@@ -90,7 +90,7 @@ export async function planDataMoves(
 export async function startMoves(
   coordinator: Coordinator,
   name: string,
-  planned: readonly PlannedMove[],
+  planned: readonly PlannedDataMove[],
 ): Promise<string[]> {
   const since = coordinator.runtime.clock.wall()
   const moves = planned.map(({ buckets, from, to }): DataMove => ({
