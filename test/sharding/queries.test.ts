@@ -49,7 +49,7 @@ const COLUMNS: readonly Drawn[] = [
   },
   {
     name: 'note',
-    type: { sqlite: 'TEXT', postgres: 'text' },
+    type: { sqlite: 'TEXT', postgres: 'text COLLATE "en-x-icu"' },
     draw: (random) => orNull(random, random.pick(TEXTS)),
   },
   {

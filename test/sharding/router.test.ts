@@ -175,6 +175,26 @@ describe('a bucket that has moved', () => {
     expect(await clock.settle(read(shards, customer))).toEqual([1, 3])
   })
 
+  it('is not read where it was, when the database that has it now may be ahead', async () => {
+    const { shards, faulty, clock } = await setUp()
+    const { customer, bucket } = someoneOf(shards, 'a')
+    await add(shards, 1, customer)
+    const move = faulty.move(bucket, 'a', 'b')
+    await move.copy()
+    await move.block()
+    await move.adopt()
+    await faulty.stores
+      .get('b')!
+      .within(bucket, 'write', (db) => db.run('UPDATE orders SET status = ?', 'new'), { key: customer })
+    const reads = [
+      shards.readMany([customer], () => ['SELECT status FROM orders', []]),
+      shards.read(customer, (db) => db.all('SELECT status FROM orders')),
+    ]
+    await clock.advance('1s')
+    await move.retire()
+    for (const reading of reads) expect(await clock.settle(reading)).toEqual([{ status: 'new' }])
+  })
+
   it('is not waited for by work that has begun: what it says of others is its own error', async () => {
     const { shards } = await setUp()
     let times = 0
