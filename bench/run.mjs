@@ -19,6 +19,7 @@ const parts = {
   etcd: async () => (await import('./etcd.mjs')).etcd(),
   registry: async () => (await import('./registry.mjs')).registry(),
   hashing: async () => (await import('./hashing.mjs')).hashing(),
+  scatter: async () => (await import('./scatter.mjs')).scatter(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)
