@@ -9,11 +9,11 @@ import { openCoordinator, openShards } from '../dist/coordination/index.js'
 import { start } from '../scripts/engines.mjs'
 import { spread, table } from './measure.mjs'
 
-const ROWS = 20_000
-const CUSTOMERS = 500
-const ROUNDS = 3
+const ROWS = 40_000
+const CUSTOMERS = 1000
+const ROUNDS = 5
 /** Keyed reads and writes of a round, one after the other. */
-const CALLS = 100
+const CALLS = 300
 const STATES = ['open', 'paid', 'sent', 'lost']
 const SCHEMA =
   'CREATE TABLE orders (id integer PRIMARY KEY, customer text NOT NULL, status text NOT NULL, total integer NOT NULL, note text)'
@@ -52,7 +52,7 @@ export async function scatter() {
   try {
     return [
       `## Data sharding: ${ROWS.toLocaleString('en')} rows of ${CUSTOMERS.toLocaleString('en')} customers`,
-      `Median of ${ROUNDS} rounds (lowest – highest). A read is one \`SELECT\` by the indexed key, a write one \`UPDATE\` of a row of the key, each in a transaction, one after the other, in µs. Groups are \`count\` and \`sum\` by status, the first 100 are by \`total DESC, id\`, all rows are put in order by \`id\` and read as a stream; in ms. SQLite is read in the one thread of this process, so several files bring nothing there but their own locks; the databases of PostgreSQL are of one server, which shares the cores of the machine with this process.`,
+      `Median of ${ROUNDS} rounds (lowest – highest). A read is one \`SELECT\` by the indexed key, a write one \`UPDATE\` of a row of the key, each in a transaction, one after the other, in µs. Groups are \`count\` and \`sum\` by status, the first 100 are by \`total DESC, id\`, all rows are put in order by \`id\` and read as a stream (by pg alone: all at once); in ms. SQLite is read in the one thread of this process, so several files bring nothing there but their own locks; the databases of PostgreSQL are of one server, which shares the cores of the machine with this process.`,
       await compared('SQLite', [
         sqliteAlone(directory),
         await sqliteShards(directory, 1),
@@ -153,6 +153,7 @@ async function sqliteShards(/** @type {string} */ directory, /** @type {number} 
   for (let shard = 0; shard < count; shard++) {
     const file = join(directory, `${count}-${shard}.db`)
     const database = new SQLite(file)
+    database.pragma('journal_mode = WAL')
     database.exec(`${SCHEMA}; ${INDEX}`)
     database.close()
     databases[`s${shard}`] = `sqlite:${file}`
