@@ -36,7 +36,7 @@ describe.skipIf(postgresMissing())('a leader that changes', () => {
   const open = (options: Partial<ReplicasOptions> = {}): Promise<Replicas<PostgresTables>> =>
     openReplicas({
       nodes: { a: a.url(), b: b.url(), c: c.url() },
-      ...{ coordinator, interval: '30ms', wait: '100ms', ttl: '1s', failover: '20s' },
+      ...{ coordinator, interval: '30ms', wait: '100ms', ttl: '1s', failover: '20s', answerWithin: '500ms' },
       ...options,
     })
 
@@ -125,7 +125,7 @@ describe.skipIf(postgresMissing())('a leader that changes', () => {
     ])
   })
 
-  test('after a crash, by force: what was lost is said, and no read is stale', async () => {
+  test('that does not answer, by force: what was lost is said, and no read is stale', async () => {
     await using replicas = await open()
     await using operator = await open()
     await reach(replicas, ({ leader, nodes }) => leader === 'b' && nodes[2]!.healthy)
@@ -140,11 +140,21 @@ describe.skipIf(postgresMissing())('a leader that changes', () => {
     await reach(replicas, ({ nodes }) => nodes[2]!.problem?.startsWith('it is not connected') === true)
     const lost = await bump(replicas, 9)
     await expect.poll(() => operator.state.nodes[2]!.lagBytes).toBeGreaterThan(0)
-    await b.crash()
+    let begun: () => void
+    const beginning = new Promise<void>((resolve) => (begun = resolve))
+    const caught = replicas.write(async (db) => {
+      begun()
+      await db.query('SELECT pg_sleep(60)')
+    })
+    const outcome = caught.catch((error: unknown) => error)
+    await beginning
+    b.freeze()
     await expect(promoteReplica(coordinator, operator, { to: 'c' })).rejects.toThrow(/`force`/)
     const promotion = await promoteReplica(coordinator, operator, { to: 'c', force: true })
     expect(promotion).toMatchObject({ from: 'b', to: 'c', timeline: 3, planned: false })
     expect(promotion.lostBytes).toBeGreaterThan(0)
+    expect(await outcome).toMatchObject({ code: 'BANYAN_REPLICA_LOST' })
+    await b.crash()
     expect((await bump(replicas, 8)).node).toBe('c')
     await running.stop()
     expect(await replicas.read(value(9), { after: kept.token })).toMatchObject({

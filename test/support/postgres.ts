@@ -112,6 +112,12 @@ export class PostgresServer implements AsyncDisposable {
     return pooler.port
   }
 
+  /** Stops all of its processes where they are: it keeps its connections, and does not answer. */
+  freeze(): void {
+    process.kill(this.pid, 'SIGSTOP')
+    for (const child of childrenOf(this.pid)) process.kill(child, 'SIGSTOP')
+  }
+
   /** Kills all of its processes with SIGKILL, as if at one moment. */
   async crash(): Promise<void> {
     process.kill(this.pid, 'SIGSTOP')

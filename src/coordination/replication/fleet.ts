@@ -287,6 +287,8 @@ export class Fleet<Db> {
     const { look, away, name } = monitor
     const role = this.#judgement.roles.get(name)
     const isOld = role === 'old leader' && this.leader !== undefined
+    // Whoever waits for its answer would do so for as long as the network does.
+    if (isOld && away) monitor.node.abandon()
     if (!isOld || look?.readOnly) this.#unfenced.delete(monitor)
     if (!this.#settings.fence || away || !look || this.#fencing.has(monitor)) return
     const follows = role === 'follower' && look.timeline === this.#judgement.timeline

@@ -55,6 +55,9 @@ export interface ReplicaNode<Db> {
   /** Makes a leader of a follower; resolves when it is. */
   promote(): Promise<void>
 
+  /** Gives up transactions that are under way, and waits for no answer: somebody else leads, and it does not answer. */
+  abandon(): void
+
   close(): Promise<void>
 }
 

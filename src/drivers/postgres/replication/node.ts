@@ -33,6 +33,9 @@ const OVER = /^(57P|08|58|XX)/
 const ABORTED = '25P02'
 const NO_FILE = '58P01'
 
+/** A client of `pg` has the socket of its connection. */
+type Breakable = PostgresClient & { readonly connection?: { readonly stream?: { destroy(): void } } }
+
 type Row = Record<string, string | null>
 type SeenRow = Record<'cluster' | 'reads' | 'file' | 'position', string> & {
   readonly follows: boolean
@@ -95,6 +98,8 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
   readonly #settings: ReplicaSettings
   /** What it is looked at with: a pool whose connections are all in use says nothing of the server. */
   #looker: Promise<{ client: Client; monitors: boolean }> | undefined
+  /** Connections with transactions under way. */
+  readonly #inUse = new Set<PostgresClient>()
   #closed = false
 
   constructor(
@@ -234,6 +239,10 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
     })
   }
 
+  abandon(): void {
+    for (const client of this.#inUse) (client as Breakable).connection?.stream?.destroy()
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
@@ -272,6 +281,7 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
   ): Promise<Outcome> {
     const client = await this.#take()
     client.on('error', lost)
+    this.#inUse.add(client)
     const db = new Statements(client)
     let isOver = false
     let begun = false
@@ -297,6 +307,7 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
       throw error
     } finally {
       client.off('error', lost)
+      this.#inUse.delete(client)
       client.release(isOver)
     }
   }

@@ -54,7 +54,7 @@ export const UNCONNECTED = `SELECT
 
 /** How to read the history of a timeline: whoever may not read files can be lent a function that does. */
 export const HOW_TO_READ = `SELECT CASE
-  WHEN to_regprocedure('banyan_timeline_history(int)') IS NOT NULL THEN 'SELECT banyan_timeline_history($1::int) AS history'
+  WHEN has_function_privilege(to_regprocedure('banyan_timeline_history(int)'), 'execute') THEN 'SELECT banyan_timeline_history($1::int) AS history'
   WHEN has_function_privilege('pg_read_file(text)', 'execute')
     THEN 'SELECT pg_read_file(format(''pg_wal/%s.history'', lpad(upper(to_hex($1::int)), 8, ''0''))) AS history'
   END AS how`
