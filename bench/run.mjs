@@ -17,6 +17,7 @@ const parts = {
   cdc: async () => (await import('./cdc.mjs')).cdc(),
   coordination: async () => (await import('./coordination.mjs')).coordination(),
   etcd: async () => (await import('./etcd.mjs')).etcd(),
+  replicas: async () => (await import('./replicas.mjs')).replicas(),
   registry: async () => (await import('./registry.mjs')).registry(),
   hashing: async () => (await import('./hashing.mjs')).hashing(),
   scatter: async () => (await import('./scatter.mjs')).scatter(),
