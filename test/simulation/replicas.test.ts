@@ -199,8 +199,8 @@ describe('routing to replicas, on virtual time', () => {
     const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
     let looks = 0
     const b = world.get('b')
-    const { look } = b
-    b.look = () => (looks++, look.call(b))
+    const look = b.look.bind(b)
+    b.look = () => (looks++, look())
     await using router = routerOf(world, runtime)
     const { token } = await runtime.clock.settle(router.write((db) => db.add('x')))
     looks = 0
@@ -289,10 +289,10 @@ describe('who promotes by force, on virtual time', () => {
       await clock.advance(random.next() * 3000)
       ear.isDeaf = true
       await clock.advance(random.next() * 500)
-      const { promote } = world.get('b')
+      const promote = world.get('b').promote.bind(world.get('b'))
       world.get('b').promote = () => {
         promotedAt = clock.now()
-        return promote.call(world.get('b'))
+        return promote()
       }
       const promotion = await clock.settle(promoteReplica(coordinator, operator, { to: 'b', force: true }))
       await clock.settle(writing)

@@ -4,15 +4,15 @@ export const RIGHTS = `SELECT pg_has_role('pg_read_all_stats', 'usage')
 
 /**
  * What a transaction sees of its server. A leader's timeline is that of the file it writes. One that follows has come at most to
- * the timeline that it receives.
+ * the timeline that it receives. Functions and not views of them, as this is planned for each transaction.
  */
 const SEEN = `
   pg_is_in_recovery() AS follows,
-  (SELECT system_identifier::text FROM pg_control_system()) AS cluster,
+  (pg_control_system()).system_identifier::text AS cluster,
   current_setting('transaction_read_only') AS reads,
   CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_walfile_name(pg_current_wal_insert_lsn()) END AS file,
   CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text AS position,
-  (SELECT received_tli FROM pg_stat_wal_receiver) AS received_timeline`
+  CASE WHEN pg_is_in_recovery() THEN (pg_stat_get_wal_receiver()).received_tli END AS received_timeline`
 
 /** Each statement sees what there is when it begins: not less than what was looked at. */
 export const BEGIN_READ = `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SELECT ${SEEN}`
