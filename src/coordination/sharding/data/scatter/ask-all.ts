@@ -53,17 +53,18 @@ export async function askAll<Answer>(
       }
     }
   }
+  const workers = Array.from({ length: Math.min(concurrency, stores.length) }, () =>
+    work().catch((error: unknown) => {
+      stop.abort(error)
+      throw error
+    }),
+  )
   try {
-    await Promise.all(
-      Array.from({ length: Math.min(concurrency, stores.length) }, () =>
-        work().catch((error: unknown) => {
-          stop.abort(error)
-          throw error
-        }),
-      ),
-    )
+    await Promise.all(workers)
     signal.throwIfAborted()
   } catch (error) {
+    // An answer may just be on its way into the list.
+    await Promise.allSettled(workers)
     for (const given of answers) if (given) dispose(given.answer)
     throw signal.aborted ? signal.reason : error
   } finally {
