@@ -4,6 +4,7 @@ import {
   subscriptions,
   topic,
   type EventLog,
+  type Fencing,
   type RecordedEvent,
   type Subscription,
   type SubscriptionOptions,
@@ -11,7 +12,8 @@ import {
 import { partitionOf } from '../../src/events/pubsub/engine/route.js'
 import { readLedger } from '../../src/events/pubsub/ledger/ledger.js'
 import { ledgerStream } from '../../src/events/pubsub/group/names.js'
-import type { SimulatedNode, World } from '../../src/testing/index.js'
+import { joinShards, type ShardWorker } from '../../src/coordination/index.js'
+import type { NodeHandle, SimulatedCoordination, SimulatedNode, World } from '../../src/testing/index.js'
 
 const PUBLISHERS = 2
 const MESSAGES = 12
@@ -83,10 +85,16 @@ function keyOf(event: RecordedEvent): string | undefined {
   return (event.data as Body).key
 }
 
+/** Options of a subscription, and of what else happens. */
+export interface LanesOptions extends Partial<SubscriptionOptions> {
+  /** An operator redrives, seeks and pauses. */
+  operated?: boolean
+}
+
 /** Publishers and consumers over a log that fails, on machines that crash; some messages cannot be handled. */
 export async function lanes(
   world: World,
-  { operated = false, ...options }: Partial<SubscriptionOptions> & { operated?: boolean } = {},
+  { operated = false, ...options }: LanesOptions = {},
 ): Promise<void> {
   const log = world.log()
   // Who has looked into what fails has repaired it in the end.
@@ -135,14 +143,25 @@ export async function lanes(
     })
   }
 
-  for (let consumer = 0; consumer < CONSUMERS; consumer++)
-    world.node(`consumer-${consumer}`, async (node) => {
+  const engine = world.coordination()
+  /** Of what was begun on whatever node, whether it may still go on, by the clock there. */
+  const flying = new Map<string, () => boolean>()
+  const handles = new Map<string, NodeHandle>()
+  const starts = new Map<string, number>()
+  for (let consumer = 0; consumer < CONSUMERS; consumer++) {
+    const handle = world.node(`consumer-${consumer}`, async (node) => {
       const busy = new Map<string, AbortSignal>()
+      starts.set(node.name, node.starts)
+      const isUp = (): boolean =>
+        starts.get(node.name) === node.starts && handles.get(node.name)!.state === 'up'
       const subscription = await subscribe(node.open(log), { ...settings, runtime: node.runtime })
       running.set(node.name, subscription)
       subscription.handle(
-        async (event, { attempt, signal }) => {
+        async (event, { attempt, signal, fencing }) => {
           if (keyOf(event) !== undefined) {
+            if (fencing && flying.get(event.stream)?.())
+              witness.violated(`two processes have a message of ${event.stream} in flight`)
+            flying.set(event.stream, () => isUp() && !signal.aborted && isHeld(fencing))
             if (busy.get(event.stream)?.aborted === false)
               witness.violated(`two messages of ${event.stream} are in flight`)
             busy.set(event.stream, signal)
@@ -154,6 +173,7 @@ export async function lanes(
           if (kind === 'hangs' && attempt === 1) await new Promise(() => undefined)
           if (signal.aborted) return
           busy.delete(event.stream)
+          flying.delete(event.stream)
           if (kind === 'flaky' && attempt === 1) throw new Error('flaky')
           if (kind === 'poison' && !isRepaired) throw new Error('poison')
           witness.ended(event)
@@ -163,15 +183,20 @@ export async function lanes(
         },
         { concurrency: 4 },
       )
+      const worker =
+        options.assignment === undefined ? undefined : share(node, engine, subscription, partitions)
       // It comes and goes.
       await node.sleep(world.random.below(5000))
       if (world.random.chance(0.3)) {
         node.note('closes its subscription')
+        await worker?.close()
         await subscription.close()
         throw new BanyanError('BANYAN_LOG_UNAVAILABLE', 'it is started again')
       }
       await new Promise(() => undefined)
     })
+    handles.set(handle.name, handle)
+  }
 
   if (operated) world.node('operator', (node) => operate(node, world, node.open(log)))
   await world.storm(`${1 + world.random.below(10)}s`)
@@ -237,6 +262,34 @@ export async function lanes(
   for (const { id, stream } of await everything())
     if (!effects.includes(id) && !parked.has(id) && !parked.has(stream))
       throw new Error(`${id} was handled, and has no effect`)
+}
+
+/** Whether the bucket of a message is not lost, by the clock. */
+function isHeld(fencing: Fencing | undefined): boolean {
+  try {
+    fencing?.token.check()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Has partitions as a shard map says, which an operator now and then changes. */
+function share(
+  node: SimulatedNode,
+  engine: SimulatedCoordination,
+  subscription: Subscription,
+  buckets: number,
+): ShardWorker {
+  return joinShards(node.coordinate(engine, { cut: 0.01, cutTime: '2s' }), 'orders', {
+    buckets,
+    worker: node.name,
+    ttl: '1s',
+    settle: '200ms',
+    load: (bucket) => subscription.load(bucket),
+    reportEvery: '500ms',
+    own: (owned) => subscription.own(owned),
+  })
 }
 
 /** Redrives, moves and stops a subscription while everything goes wrong. */

@@ -1,19 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import type { SubscriptionOptions } from '../../src/events/index.js'
 import { simulate } from '../../src/testing/index.js'
 import { times } from '../support/effort.js'
-import { lanes } from './lanes-scenario.js'
+import { lanes, type LanesOptions } from './lanes-scenario.js'
 
-const KINDS: readonly (readonly [
-  what: string,
-  seeds: number,
-  options: Partial<SubscriptionOptions> & { operated?: boolean },
-])[] = [
+const KINDS: readonly (readonly [what: string, seeds: number, options: LanesOptions])[] = [
   ['by stream', 75, {}],
   ['by a key function', 40, { key: ({ data }) => (data as { key?: string }).key }],
   ['parking single messages', 30, { park: 'message' }],
   ['with effects in the log', 40, { delivery: 'effectively-once' }],
   ['with an operator who redrives, seeks and pauses', 50, { operated: true }],
+  ['as a shard map says', 15, { assignment: 'orders' }],
   ['acknowledged before', 30, { delivery: 'at-most-once' }],
 ]
 

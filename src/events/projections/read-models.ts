@@ -5,6 +5,7 @@ import { eventError } from '../errors.js'
 import type { EventLog, Position } from '../log.js'
 import { numberOfPart, type OwnedPart } from '../owned-part.js'
 import { InlineLog } from './inline/inline-log.js'
+import { idleProjector } from './idle.js'
 import { inlineSettings, type InlineOptions } from './inline/options.js'
 import { runSettings, type RunOptions } from './options.js'
 import { parkedOf } from './parking.js'
@@ -181,6 +182,7 @@ class StoredReadModels<Db> implements ReadModels<Db> {
     const settings = runSettings('run', options)
     if (this.#closed) throw eventError('BANYAN_READ_MODEL_CLOSED', 'the read models are closed')
     const run = options.part || projection.buckets ? toRun(projection, options.part) : projection
+    if (!run) return idleProjector(projection, settings)
     const projector = new RunningProjector(
       run,
       {
@@ -290,8 +292,16 @@ class StoredReadModels<Db> implements ReadModels<Db> {
   }
 }
 
-/** @throws `BANYAN_INVALID_OPTIONS` */
-function toRun<Db>(projection: AnyProjection<Db>, part: OwnedPart | undefined): AnyProjection<Db> {
+/**
+ * A projection as it is run for a bucket.
+ *
+ * @returns undefined for all but the first part of a bucket that was split: that one has all of it
+ * @throws `BANYAN_INVALID_OPTIONS`
+ */
+function toRun<Db>(
+  projection: AnyProjection<Db>,
+  part: OwnedPart | undefined,
+): AnyProjection<Db> | undefined {
   const { name, buckets } = projection
   if (!part || buckets === undefined)
     throw new BanyanError(
@@ -301,12 +311,7 @@ function toRun<Db>(projection: AnyProjection<Db>, part: OwnedPart | undefined): 
         : `run: ${name} is divided into ${buckets} buckets; say for which it is run (part), as a shard map gives it`,
     )
   const bucket = numberOfPart(name, part, buckets)
-  if (bucket === undefined || String(part.bucket).includes('/'))
-    throw new BanyanError(
-      'BANYAN_INVALID_OPTIONS',
-      `run: ${part.bucket} is a part of a bucket that was split, and what ${name} has of it cannot be divided; merge it again`,
-    )
-  return partOf(projection, bucket)
+  return bucket === undefined ? undefined : partOf(projection, bucket)
 }
 
 function nameOf(projection: string | { readonly name: string }): string {

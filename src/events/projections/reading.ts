@@ -31,6 +31,8 @@ export interface QueryOptions {
    * For one without it means nothing.
    */
   key?: string
+  /** The same for a bucket by its number. */
+  bucket?: number
   /** How long to wait for it. Default `'2s'`. */
   timeout?: Duration
   /** Whether a read model will do that lacks events which were parked. Default false, as they may be the ones. */
@@ -43,6 +45,7 @@ const OPTIONS: OptionTable<QueryOptions> = {
   consistency: { kind: 'choice', values: ['eventual', 'strong'], doc: 'what a query may rely on' },
   after: { kind: 'string', doc: 'the position that the read model must have reached' },
   key: { kind: 'string', doc: 'the key whose bucket is waited for' },
+  bucket: { kind: 'number', min: 0, integer: true, doc: 'the bucket that is waited for' },
   timeout: { kind: 'duration', doc: 'how long to wait for it' },
   allowParked: { kind: 'boolean', doc: 'whether parked events may be missing' },
   signal: { kind: 'code', type: 'object', doc: 'ends the wait' },
@@ -137,7 +140,7 @@ export class Reading<Db> {
           const row = await activeRow(view, name)
           if (!row) return {}
           if (row.details.buckets !== undefined) {
-            const parts = new PartsSight(row, await partsOf(view, row), options.key)
+            const parts = new PartsSight(row, await partsOf(view, row), options)
             if (goal && !parts.areReached(goal.parts.get(row.version))) return { row, parts }
             if (goal && !allowParked) await parts.mustBeComplete(view, goal)
             const result = await work({ ...contextOf(view, row), position: parts.position(goal?.after) })
@@ -357,10 +360,19 @@ class PartsSight {
   readonly #row: Checkpoint
   readonly #parts: ReadonlyMap<number, Checkpoint | undefined>
 
-  /** @param key - only its bucket; undefined: all */
-  constructor(row: Checkpoint, all: readonly (Checkpoint | undefined)[], key: string | undefined) {
+  /** @param options - only one bucket, or all */
+  constructor(
+    row: Checkpoint,
+    all: readonly (Checkpoint | undefined)[],
+    { key, bucket }: Pick<QueryOptions, 'key' | 'bucket'>,
+  ) {
     this.#row = row
-    const only = key === undefined ? undefined : bucketOf(key, all.length)
+    const only = key === undefined ? bucket : bucketOf(key, all.length)
+    if (only !== undefined && only >= all.length)
+      throw new BanyanError(
+        'BANYAN_INVALID_OPTIONS',
+        `query: ${describeVersion(row)} has the buckets 0 to ${all.length - 1}, and not ${only}`,
+      )
     this.#parts = new Map([...all.entries()].filter(([bucket]) => only === undefined || bucket === only))
   }
 
