@@ -18,3 +18,12 @@ export {
   type Query,
   type StoredEvent,
 } from './driver.js'
+export {
+  epochOf,
+  notLeader,
+  type Replica,
+  type ReplicaState,
+  type ReplicatedDriver,
+  type RoleChange,
+  type Shipment,
+} from './replica.js'

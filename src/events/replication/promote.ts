@@ -37,6 +37,9 @@ const OPTIONS: OptionTable<PromoteOptions> = {
   signal: { kind: 'code', type: 'object', doc: 'ends it' },
 }
 
+/** What stops a follower whose place in the history others have taken: another epoch of the same number would begin. */
+const OTHERS = new Set(['BANYAN_FOLLOWER_FOREIGN', 'BANYAN_FOLLOWER_DIVERGED', 'BANYAN_LOG_FENCED'])
+
 /** What {@link promoteFollower} did. */
 export interface Promotion {
   /** `planned`: the leader has handed over, nothing is lost. `emergency`: without it. */
@@ -127,11 +130,12 @@ class Promoting {
   /** @returns whether the leader has handed everything over */
   async #handOver(to: number): Promise<boolean> {
     const { force = false } = this.#options
+    const { state, problem } = this.#follower.status()
+    if (state === 'stopped' && OTHERS.has(problem!.code))
+      throw refusedPromotion(`${problem!.message}. That cannot be forced`)
+    // A leader that gives way to nobody is worse than one that is not asked.
+    if (state === 'stopped' && !force) throw refusedPromotion(`it has stopped: ${problem!.message}`)
     try {
-      const { state, problem } = this.#follower.status()
-      // A leader that gives way to nobody is worse than one that is not asked.
-      if (state === 'stopped')
-        throw eventError('BANYAN_FOLLOWER_BEHIND', `it has stopped: ${problem!.message}`)
       const { log, epochs } = this.#follower.state()
       const given = await this.#within((signal) =>
         this.#leader.giveWay({ log, epoch: epochOf({ epochs }), to }, signal),

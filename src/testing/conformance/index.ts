@@ -14,6 +14,7 @@ import { idCases } from './ids.js'
 import { modelCases } from './model-cases.js'
 import { positionCases } from './positions.js'
 import { readCases } from './read.js'
+import { replicaCases } from './replica.js'
 import type { ConformanceCase, LogSetup } from './setup.js'
 import { transactionCases } from './transactions.js'
 import { truncationCases } from './truncation.js'
@@ -42,6 +43,7 @@ export function logConformance(setup: LogSetup): ConformanceCase[] {
     ...closeCases,
     ...transactionCases,
     ...driverCases,
+    ...replicaCases,
     ...modelCases,
   ])
 }
