@@ -139,7 +139,7 @@ describe.skipIf(postgresMissing())('a leader that changes', () => {
     await follow(c)
     await reach(replicas, ({ nodes }) => nodes[2]!.problem?.startsWith('it is not connected') === true)
     const lost = await bump(replicas, 9)
-    await expect.poll(() => operator.state.nodes[2]!.lagBytes).toBeGreaterThan(0)
+    await expect.poll(() => operator.state.nodes[2]!.lagBytes, { timeout: 20_000 }).toBeGreaterThan(0)
     let begun: () => void
     const beginning = new Promise<void>((resolve) => (begun = resolve))
     const caught = replicas.write(async (db) => {

@@ -52,7 +52,7 @@ describe.skipIf(postgresMissing())('reads from streaming standbys of PostgreSQL'
   })
 
   test('a read after the token of a write sees it, whoever serves it, also while replay stands still', async () => {
-    await using replicas = await open({ wait: '100ms' })
+    await using replicas = await open({ wait: '20s' })
     await a.query('INSERT INTO counters SELECT id, 0 FROM generate_series(1, 4) AS id')
     const served = new Map<string, number>()
     const load = new AbortController()
@@ -93,7 +93,8 @@ describe.skipIf(postgresMissing())('reads from streaming standbys of PostgreSQL'
     )
     load.abort()
     await pausing
-    expect(served.get('b')! + served.get('c')!).toBeGreaterThan(served.get('a') ?? 0)
+    // Nobody had to fall back on the leader.
+    expect([...served.keys()].sort()).toEqual(['b', 'c'])
   })
 
   test('a follower that does not come to a token in time is passed over, or said to be behind', async () => {
