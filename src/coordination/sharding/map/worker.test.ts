@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { wrapDriver } from '../../../testing/coordination/kit.js'
 import { ShardCluster } from '../../../../test/support/shards.js'
 import { bucketOf } from '../buckets.js'
 import { openShardMap, type OwnedBucket } from '../../index.js'
@@ -53,16 +54,22 @@ describe('workers of a shard map', () => {
   it('take over what a worker had whose process is gone, when its lease is over, with higher epochs', async () => {
     const cluster = new ShardCluster()
     const lost: OwnedBucket[] = []
-    const dead = cluster.coordinator()
+    let isGone = false
+    const driver = wrapDriver(cluster.store.connect(), {
+      renew: (leases) => (isGone ? new Promise(() => undefined) : cluster.store.connect().renew(leases, 0)),
+    })
     cluster.join('a', { buckets: 20 })
-    const worker = cluster.join('b', {}, dead)
+    const worker = cluster.join('b', {}, cluster.coordinator(driver))
     await cluster.advance('5s')
     lost.push(...worker.owned)
     expect(lost).toHaveLength(10)
-    // It vanishes: nothing of it reaches the engine any more, and its lease ends there.
-    await dead.close()
+    isGone = true
+    // It has stopped to believe in its lease, and the engine keeps that for others.
+    await cluster.advance('7s')
     expect(lost.every(({ held }) => held)).toBe(false)
-    await cluster.advance('5s')
+    expect(cluster.counts()).toEqual({ a: 10, b: 0 })
+    await worker.close()
+    await cluster.advance('10s')
     expect(cluster.workers.get('a')!.owned).toHaveLength(20)
     const now = new Map(cluster.workers.get('a')!.owned.map((owned) => [owned.bucket, owned.epoch]))
     for (const { bucket, epoch } of lost) expect(now.get(bucket)).toBeGreaterThan(epoch)
