@@ -48,9 +48,12 @@ test(`workers that are killed or stopped lose their buckets to others, no two ha
   const shared = async (among: readonly Child[]): Promise<void> => {
     const names = new Set(among.map((child) => `w${all.indexOf(child)}`))
     const watching = new AbortController()
-    for await (const _ of coordinator.watch('banyan/shards/orders/', { signal: watching.signal })) {
+    for await (const { revision } of coordinator.watch('banyan/shards/orders/', {
+      signal: watching.signal,
+    })) {
       const [map] = await readShards(coordinator)
-      if (map?.owners.every(({ worker }) => worker !== undefined && names.has(worker))) watching.abort()
+      if (revision > 0 && map?.owners.every(({ worker }) => worker !== undefined && names.has(worker)))
+        watching.abort()
     }
   }
   const choices = new Choices(SEED)

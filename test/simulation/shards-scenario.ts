@@ -13,6 +13,9 @@ import {
 } from '../../src/coordination/index.js'
 import { isExpected } from '../../src/coordination/driver.js'
 import type { Entry } from '../../src/coordination/coordinator.js'
+import { BucketClaim } from '../../src/coordination/sharding/map/claim.js'
+import { shardKeys } from '../../src/coordination/sharding/map/keys.js'
+import { Ownership } from '../../src/coordination/sharding/map/owned-bucket.js'
 import { overlap } from '../../src/coordination/sharding/map/layout.js'
 import { BanyanError } from '../../src/core/errors.js'
 import { memoryCoordinator } from '../../src/drivers/memory/coordinator.js'
@@ -172,6 +175,47 @@ export async function sharing(world: World, bustle: Bustle): Promise<void> {
   }, '1m')
 }
 
+/**
+ * Nodes that claim a bucket and parts of it without any plan, as those might who follow plans of different times: no key has two
+ * owners all the same.
+ */
+export async function claiming(world: World): Promise<void> {
+  const { random } = world
+  const engine = world.coordination()
+  const keys = shardKeys('x')
+  let violation: Error | undefined
+  const ground = new Ground((problem) => (violation ??= new Error(problem)))
+  let [isCalm, taken] = [false, 0]
+  const done = new Set<string>()
+  for (let number = 0; number < NODES; number++)
+    world.node(`node-${number}`, async (node) => {
+      ground.crashed(node.name)
+      const coordinator = node.coordinate(engine, { cut: random.pick([0, 0.02]), cutTime: '1s' })
+      while (!isCalm) {
+        const lease = await coordinator.session(TTL).lease()
+        const bucket = random.pick(['1', '1/0', '1/1', '1/1/0', '10'])
+        const claim = new BucketClaim(coordinator, keys, node.name, bucket, lease)
+        const epoch = await claim.take(lease.signal, () => false)
+        if (epoch !== undefined && lease.held) {
+          taken++
+          ground.believes(node.name, new Ownership('x', bucket, epoch, 0, lease))
+          await node.sleep(random.below(100))
+          ground.gone(epoch)
+        }
+        await claim.release()
+        if (random.chance(0.5)) await node.sleep(random.below(20))
+      }
+      await coordinator.close()
+      done.add(node.name)
+    })
+  await world.storm('10s')
+  isCalm = true
+  await world.calm(() => done.size === NODES)
+  if (violation) throw violation
+  if (taken < 10) throw new Error(`only ${taken} claims have come to something`)
+  await world.calm(async () => (await engine.truth.list(keys.prefix)).entries.length === 0)
+}
+
 const isAtTarget = ({
   worker,
   target,
@@ -217,6 +261,11 @@ class Ground {
 
   goes(owned: OwnedBucket): void {
     this.#working.delete(owned.epoch)
+  }
+
+  /** It is given back, before its key is. */
+  gone(epoch: number): void {
+    for (const owned of this.#believers.keys()) if (owned.epoch === epoch) this.#believers.delete(owned)
   }
 
   /** The key of that epoch is deleted: its work must have ended. */

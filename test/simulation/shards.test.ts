@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { simulate } from '../../src/testing/index.js'
 import { times } from '../support/effort.js'
-import { sharing, type Bustle } from './shards-scenario.js'
+import { claiming, sharing, type Bustle } from './shards-scenario.js'
 
 const KINDS: readonly [what: Bustle, seeds: number][] = [
   ['nothing else', 15],
@@ -23,4 +23,14 @@ describe('workers of a shard map with clocks of their own, over an engine that f
       if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(count))
     },
   )
+
+  it('never have a bucket and a part of it at once, whatever they try', { timeout: 300_000 }, async () => {
+    const { seeds } = await simulate({
+      seeds: times(10),
+      faults: { stallTime: '4s', crash: 0.002, stall: 0.01 },
+      run: claiming,
+      stepLimit: 1_000_000,
+    })
+    if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(10))
+  })
 })
