@@ -47,14 +47,13 @@ test(`workers that are killed or stopped lose their buckets to others, no two ha
   /** Waits until these, and nobody else, have all buckets. */
   const shared = async (among: readonly Child[]): Promise<void> => {
     const names = new Set(among.map((child) => `w${all.indexOf(child)}`))
-    const watching = new AbortController()
-    for await (const { revision } of coordinator.watch('banyan/shards/orders/', {
-      signal: watching.signal,
-    })) {
+    const changes = coordinator.watch('banyan/shards/orders/')[Symbol.asyncIterator]()
+    for (let isShared = false; !isShared;) {
+      await changes.next()
       const [map] = await readShards(coordinator)
-      if (revision > 0 && map?.owners.every(({ worker }) => worker !== undefined && names.has(worker)))
-        watching.abort()
+      isShared = map?.owners.every(({ worker }) => worker !== undefined && names.has(worker)) ?? false
     }
+    await changes.return?.()
   }
   const choices = new Choices(SEED)
   for (let count = WORKERS; count > 0; count--) start()

@@ -4,9 +4,9 @@ import { times } from '../support/effort.js'
 import { claiming, sharing, type Bustle } from './shards-scenario.js'
 
 const KINDS: readonly [what: Bustle, seeds: number][] = [
-  ['nothing else', 15],
+  ['nothing else', 14],
   ['loads that change', 10],
-  ['an operator', 15],
+  ['an operator', 12],
 ]
 
 describe('workers of a shard map with clocks of their own, over an engine that fails', () => {
@@ -26,11 +26,11 @@ describe('workers of a shard map with clocks of their own, over an engine that f
 
   it('never have a bucket and a part of it at once, whatever they try', { timeout: 300_000 }, async () => {
     const { seeds } = await simulate({
-      seeds: times(10),
+      seeds: times(5),
       faults: { stallTime: '4s', crash: 0.002, stall: 0.01 },
       run: claiming,
       stepLimit: 1_000_000,
     })
-    if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(10))
+    if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(5))
   })
 })
