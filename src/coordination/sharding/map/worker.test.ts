@@ -135,6 +135,19 @@ describe('workers of a shard map', () => {
     expect(cluster.owners()).toEqual(before)
   })
 
+  it('begin at once where the map is known in the process already', async () => {
+    const cluster = new ShardCluster()
+    const coordinator = cluster.coordinator()
+    const map = openShardMap(coordinator, 'orders')
+    cluster.join('a', { buckets: 4, settle: '1m' }, coordinator)
+    await cluster.advance('70s')
+    await cluster.runtime.clock.settle(cluster.workers.get('a')!.close())
+    cluster.join('a', { settle: '1m' }, coordinator)
+    await cluster.advance('5s')
+    expect(cluster.counts()).toEqual({ a: 4 })
+    await map.close()
+  })
+
   it('leave without a gap when they drain', async () => {
     const cluster = new ShardCluster()
     for (const name of ['a', 'b']) cluster.join(name, { buckets: 10 })

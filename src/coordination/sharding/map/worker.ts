@@ -161,6 +161,7 @@ class RunningShardWorker implements ShardWorker {
     // Whoever never asks never hears of it.
     this.ready.catch(() => undefined)
     this.#board = Board.open(coordinator, name)
+    this.#wanted = this.#board.facts.wantedOf(this.worker)
     this.#forget.push(this.#board.on((change) => this.#look(change)))
     this.#meter = new ShardMeter(coordinator.runtime, name, this.worker, () => this.owned.length)
     void this.#start()
@@ -203,8 +204,10 @@ class RunningShardWorker implements ShardWorker {
     this.#isDraining = true
     await new Promise<void>((resolve, reject) => {
       const look = (): void => {
+        const { facts } = this.#board
         const isEmpty = this.#slots.size === 0 && this.#wanted.size === 0
-        if (!this.#isClosed && !(isEmpty && this.#board.facts.plan)) return
+        // Before others know that it drains, it may still be given something.
+        if (!this.#isClosed && !(isEmpty && facts.plan && facts.isDraining(this.worker))) return
         end()
         resolve()
       }
