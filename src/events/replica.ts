@@ -68,6 +68,8 @@ export interface ReplicaState {
   readonly epochs: readonly Epoch[]
   /** The higher epoch for which it gave way, if it is fenced and knows. */
   readonly fencedBy?: number
+  /** Id of that epoch. */
+  readonly fencedFor?: string
   /** Whom a follower follows. */
   readonly leader?: string
   readonly head: Position
@@ -83,6 +85,7 @@ export interface RoleChange {
   readonly log?: string
   readonly leader?: string
   readonly fencedBy?: number
+  readonly fencedFor?: string
 }
 
 /** What was answered to a commit. */

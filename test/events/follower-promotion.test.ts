@@ -173,7 +173,7 @@ test('a handover that was begun can be taken back', async () => {
   await put(log, 'a')
   const leader = leaderOf(log, systemClock)
   const { log: id } = await leader.state(new AbortController().signal)
-  await leader.giveWay({ log: id, epoch: 1, to: 2 }, new AbortController().signal)
+  await leader.giveWay({ log: id, epoch: 1, to: 2, id: 'x' }, new AbortController().signal)
   await expect(put(log, 'a')).rejects.toMatchObject({ code: 'BANYAN_LOG_FENCED' })
   expect(await reinstateLeader(log)).toEqual({ epoch: 3 })
   await put(log, 'a')

@@ -74,7 +74,7 @@ class MemoryLog implements ReplicatedDriver, Replica {
   #bytes = 0
   #commits = 0
   #waiting = new Set<() => void>()
-  #role: Pick<ReplicaState, 'log' | 'role' | 'epochs' | 'leader' | 'fencedBy'> = {
+  #role: Pick<ReplicaState, 'log' | 'role' | 'epochs' | 'leader' | 'fencedBy' | 'fencedFor'> = {
     log: randomUUID(),
     role: 'leader',
     epochs: [{ epoch: 1, after: START, id: randomUUID() }],

@@ -6,7 +6,7 @@ import { START } from '../../events/position.js'
 import type { ReplicaState } from '../../events/replica.js'
 
 /** What is kept of it; the rest stands in other tables. */
-export type KeptState = Pick<ReplicaState, 'log' | 'role' | 'epochs' | 'leader' | 'fencedBy'>
+export type KeptState = Pick<ReplicaState, 'log' | 'role' | 'epochs' | 'leader' | 'fencedBy' | 'fencedFor'>
 
 /** Of a log that is nobody's copy. */
 export function newReplicaState(): KeptState {
@@ -28,8 +28,11 @@ export function readReplica(db: Database, file: string): KeptState {
   )
 }
 
-export function writeReplica(db: Database, { log, role, epochs, leader, fencedBy }: KeptState): void {
-  const state = JSON.stringify({ log, role, epochs, leader, fencedBy })
+export function writeReplica(
+  db: Database,
+  { log, role, epochs, leader, fencedBy, fencedFor }: KeptState,
+): void {
+  const state = JSON.stringify({ log, role, epochs, leader, fencedBy, fencedFor })
   db.prepare(
     'INSERT INTO replica VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET state = excluded.state, checksum = excluded.checksum',
   ).run(state, crc32(state))

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { duration, type Duration } from '../../core/duration.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
@@ -117,6 +118,8 @@ export class LogFollower implements Follower {
   readonly log: EventLog
   readonly leader: Leader
   readonly runtime: Runtime
+  /** Id of the epoch that begins if this is promoted. */
+  readonly nextEpoch = randomUUID()
   readonly reads = { here: 0, leader: 0 }
   readonly #shipping: Shipping
   readonly #leader: EventLog

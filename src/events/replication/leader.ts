@@ -58,11 +58,14 @@ class LocalLeader implements Leader {
     return this.#driver.read(query)
   }
 
-  async giveWay({ log, epoch, to }: GiveWayRequest): Promise<ReplicaState> {
+  async giveWay({ log, epoch, to, id }: GiveWayRequest): Promise<ReplicaState> {
     const state = await this.state()
     if (state.log !== log) throw foreign(state, log)
     if (state.role !== 'leader' || epochOf(state) !== epoch || to <= epoch) return state
-    return this.#driver.replica.become({ role: 'fenced', fencedBy: to }, { role: 'leader', epoch })
+    return this.#driver.replica.become(
+      { role: 'fenced', fencedBy: to, fencedFor: id },
+      { role: 'leader', epoch },
+    )
   }
 
   async pull(request: PullRequest, signal: AbortSignal): Promise<Pulled> {
@@ -93,7 +96,14 @@ class LocalLeader implements Leader {
     const theirs = request.epochs.at(-1)?.epoch ?? 0
     checkEpochs(request, state)
     if (theirs > epochOf(state))
-      throw notLeader(await this.giveWay({ log: state.log, epoch: epochOf(state), to: theirs }))
+      throw notLeader(
+        await this.giveWay({
+          log: state.log,
+          epoch: epochOf(state),
+          to: theirs,
+          id: request.epochs.at(-1)!.id,
+        }),
+      )
     if (request.after > state.head)
       throw eventError(
         'BANYAN_FOLLOWER_AHEAD',

@@ -74,7 +74,7 @@ async function answer(request: HandlerRequest, leader: Leader, closing: AbortSig
     case '/read':
       return json(packPage(await leader.read(await bodyOf<Query>(request, ['after', 'limit']), signal)))
     case '/give-way': {
-      const asked = await bodyOf<GiveWayRequest>(request, ['log', 'epoch', 'to'])
+      const asked = await bodyOf<GiveWayRequest>(request, ['log', 'epoch', 'to', 'id'])
       return json(JSON.stringify(await leader.giveWay(asked, signal)))
     }
   }

@@ -138,17 +138,19 @@ class Promoting {
     try {
       const { log, epochs } = this.#follower.state()
       const given = await this.#within((signal) =>
-        this.#leader.giveWay({ log, epoch: epochOf({ epochs }), to }, signal),
+        this.#leader.giveWay({ log, epoch: epochOf({ epochs }), to, id: this.#follower.nextEpoch }, signal),
       )
       if (given.role === 'leader')
         throw refusedPromotion(
           `the leader is in epoch ${epochOf(given)}, of which the follower knows nothing`,
         )
+      if (given.fencedFor !== this.#follower.nextEpoch) throw gaveWayToAnother(given)
       await this.#catchUp(given)
       return true
     } catch (error) {
       this.#options.signal?.throwIfAborted()
       if (!(error instanceof BanyanError)) throw error
+      if (error.code === 'BANYAN_LOG_FENCED') throw refusedPromotion(error.message, error)
       if (!force) throw refusedPromotion(`${error.message}. ${told(this.#follower.status())}`, error)
       return false
     }
@@ -180,7 +182,7 @@ class Promoting {
     const { replica } = replicatedEngineOf(this.#follower.log)
     const before = await replica.state()
     const { epochs, head } = before
-    const next = { epoch: to, after: head, id: randomUUID() }
+    const next = { epoch: to, after: head, id: this.#follower.nextEpoch }
     const state = await replica.become(
       { role: 'leader', epochs: [...epochs, next] },
       { role: 'follower', epoch: epochOf(before) },
@@ -209,6 +211,13 @@ class Promoting {
 
 function refusedPromotion(why: string, cause?: unknown): Error {
   return eventError('BANYAN_PROMOTION_REFUSED', `the follower was not promoted: ${why}`, cause)
+}
+
+function gaveWayToAnother({ fencedBy = 0 }: ReplicaState): Error {
+  return eventError(
+    'BANYAN_LOG_FENCED',
+    `its leader has given way already, for epoch ${fencedBy}: to another follower, or to this one before it was started again. Follow that; if nothing was promoted, make it the leader again first (reinstateLeader). That cannot be forced`,
+  )
 }
 
 function told({ contact, behind, head, position }: FollowerStatus): string {
@@ -243,11 +252,11 @@ export async function fenceLeader(
   for (let failures = 0; ;) {
     signal.throwIfAborted()
     const { log, epochs } = await replica.state()
-    const to = epochOf({ epochs })
+    const { epoch: to, id } = epochs.at(-1)!
     try {
       const { epochs: theirs, role } = await leader.state(signal)
       if (role !== 'leader' || epochOf({ epochs: theirs }) >= to) return
-      await leader.giveWay({ log, epoch: epochOf({ epochs: theirs }), to }, signal)
+      await leader.giveWay({ log, epoch: epochOf({ epochs: theirs }), to, id }, signal)
       return
     } catch (error) {
       if (!(error instanceof BanyanError) || error.code !== 'BANYAN_LOG_UNAVAILABLE') throw error

@@ -55,4 +55,6 @@ export interface GiveWayRequest {
   /** The epoch that it leads, and that which takes its place. */
   readonly epoch: number
   readonly to: number
+  /** Id of that epoch. */
+  readonly id: string
 }
