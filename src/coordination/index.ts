@@ -156,6 +156,7 @@ export function openShards(
 }
 
 export { fencesSchema } from '../drivers/open-fences.js'
+export { shardSchema } from '../drivers/open-shards.js'
 export type { CoordinatorMigrated, CoordinatorSpec } from '../drivers/open-coordinator.js'
 export type {
   Change,

@@ -1,6 +1,8 @@
 import type { ShardSpec, ShardStore } from '../coordination/sharding/data/store.js'
 import { systemRuntime, type Runtime } from '../core/runtime.js'
 import { openApplication, type ApplicationPlace } from './open-application.js'
+import { SHARD_SCHEMA as POSTGRES } from './postgres/sharding/schema.js'
+import { SHARD_SCHEMA as SQLITE } from './sqlite/sharding/schema.js'
 
 /**
  * Opens a database of an application as a shard; its module, and the package it needs, is loaded only then.
@@ -20,4 +22,12 @@ export function openShardStore(
     postgres: async (place) =>
       (await import('./postgres/sharding/store.js')).openPostgresShard(place, spec, { migrate }),
   })
+}
+
+/**
+ * The SQL that makes the tables of a shard, for those who migrate their database themselves. What the tables of the application need is
+ * added when they are prepared: the column `banyan_bucket`, its index, triggers, and tables to stage rows in.
+ */
+export function shardSchema(engine: 'postgres' | 'sqlite'): string {
+  return { postgres: POSTGRES, sqlite: SQLITE }[engine]
 }

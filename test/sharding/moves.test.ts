@@ -1,0 +1,256 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import {
+  abortMove,
+  finishMove,
+  openCoordinator,
+  openShards,
+  pauseMove,
+  planDataMoves,
+  readMoves,
+  resumeMove,
+  reverseMove,
+  runMoves,
+  startMoves,
+  type Coordinator,
+  type Shards,
+} from '../../src/coordination/index.js'
+import { coordinationError } from '../../src/coordination/errors.js'
+import type { ShardStore } from '../../src/coordination/sharding/data/store.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
+import { openShard, postgres, sqlite, type ShardEngine } from './engines.js'
+
+const missing = postgresMissing()
+let server: PostgresServer
+beforeAll(async () => {
+  if (!missing) server = await PostgresServer.start()
+})
+afterAll(async () => {
+  if (!missing) await server.stop()
+})
+
+const closing: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+const SCHEMA =
+  'CREATE TABLE items (id text NOT NULL PRIMARY KEY, owner text NOT NULL, amount integer NOT NULL)'
+const TABLES = { items: { key: 'owner' } }
+
+interface World {
+  readonly coordinator: Coordinator
+  readonly shards: Shards<unknown>
+  readonly urls: readonly string[]
+  readonly engine: ShardEngine
+}
+
+/** Two databases, the first of which has everything. */
+async function open(engine: ShardEngine): Promise<World> {
+  const { urls, clean } = await engine.places(2, SCHEMA)
+  closing.push(clean)
+  const coordinator = await openCoordinator('memory:')
+  closing.push(() => coordinator.close())
+  const shards = await openShards<unknown>(coordinator, 'items', {
+    databases: { a: urls[0]!, b: urls[1]! },
+    tables: TABLES,
+    buckets: 4,
+    weights: { a: 1, b: 0 },
+  })
+  closing.push(() => shards.close())
+  for (let number = 0; number < 12; number++)
+    await shards.write(`k${number}`, (db) =>
+      engine.run(db, 'INSERT INTO items (id, owner, amount) VALUES (?, ?, ?)', [
+        `i${number}`,
+        `k${number}`,
+        number,
+      ]),
+    )
+  return { coordinator, shards, urls, engine }
+}
+
+/** Makes moves until nothing is left to do. */
+async function work({ coordinator, shards }: World, stores = shards.stores): Promise<void> {
+  await runMoves(coordinator, { name: 'items', stores }, { once: true, every: 20 }).done
+}
+
+/** Makes moves until one of them says what is in its way. */
+async function problemOf({ coordinator, shards }: World, stores = shards.stores): Promise<string> {
+  const runner = runMoves(coordinator, { name: 'items', stores }, { every: 20 })
+  const watching = coordinator.watch('banyan/data-shards/', { after: 1 })[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const [move] = await readMoves(coordinator, 'items')
+      if (move?.problem !== undefined) return move.problem
+      await watching.next()
+    }
+  } finally {
+    await runner.close()
+    await watching.return?.()
+  }
+}
+
+async function all({ shards }: World): Promise<number> {
+  const { rows } = await shards.query('SELECT id FROM items', [])
+  return rows.length
+}
+
+const has = (code: string) => expect.objectContaining({ code }) as unknown
+const ALL = { buckets: [0, 1, 2, 3], from: 'a', to: 'b' }
+
+describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $name', (engine) => {
+  test('a database that is new gets its part by a plan, and another is drained', async () => {
+    const world = await open(engine)
+    const { coordinator, shards } = world
+    const plan = await planDataMoves(coordinator, 'items', { drain: [] })
+    expect(plan).toEqual([])
+    await startMoves(coordinator, 'items', [
+      { ...ALL, buckets: [1] },
+      { ...ALL, buckets: [3, 2] },
+    ])
+    expect(await planDataMoves(coordinator, 'items')).toEqual([])
+    await work(world)
+    const moves = await readMoves(coordinator, 'items')
+    expect(moves.map(({ step, buckets }) => [step, buckets])).toEqual([['switched', [1]], ['switched', [2, 3]]]) // prettier-ignore
+    expect(moves.reduce((sum, { rows }) => sum + rows, 0)).toBe(
+      moves.reduce((sum, { estimate }) => sum + estimate, 0),
+    )
+    expect(await all(world)).toBe(12)
+    for (const { id } of moves) await finishMove(coordinator, 'items', id)
+    await work(world)
+    expect(await readMoves(coordinator, 'items')).toEqual([])
+    expect(shards.stores.size).toBe(2)
+    const back = await planDataMoves(coordinator, 'items', { drain: ['b'], group: 2 })
+    expect(back).toEqual([{ buckets: [1, 2], from: 'b', to: 'a' }, { buckets: [3], from: 'b', to: 'a' }]) // prettier-ignore
+  })
+
+  test('what cannot be asked for is refused, and nothing is begun', async () => {
+    const world = await open(engine)
+    const { coordinator } = world
+    const start = (...moves: Parameters<typeof startMoves>[2]) => startMoves(coordinator, 'items', moves)
+    await expect(start({ ...ALL, to: 'x' })).rejects.toEqual(has('BANYAN_SHARD_UNKNOWN'))
+    await expect(start({ ...ALL, from: 'b', to: 'a' })).rejects.toEqual(has('BANYAN_MOVE_STEP'))
+    await expect(start({ ...ALL, buckets: [4] })).rejects.toEqual(has('BANYAN_INVALID_OPTIONS'))
+    await expect(start(ALL, { ...ALL, buckets: [2] })).rejects.toEqual(has('BANYAN_SHARD_MOVING'))
+    expect(await readMoves(coordinator, 'items')).toEqual([])
+    const [id] = await start({ ...ALL, buckets: [2] })
+    await expect(start(ALL)).rejects.toEqual(has('BANYAN_SHARD_MOVING'))
+    await expect(finishMove(coordinator, 'items', id!)).rejects.toEqual(has('BANYAN_MOVE_STEP'))
+    await expect(reverseMove(coordinator, 'items', id!)).rejects.toEqual(has('BANYAN_MOVE_STEP'))
+    await expect(abortMove(coordinator, 'items', 'x')).rejects.toEqual(has('BANYAN_MOVE_UNKNOWN'))
+    await expect(readMoves(coordinator, 'x')).rejects.toEqual(has('BANYAN_SHARDS_UNKNOWN'))
+    await work(world)
+    await expect(abortMove(coordinator, 'items', id!)).rejects.toEqual(has('BANYAN_MOVE_STEP'))
+    await reverseMove(coordinator, 'items', id!)
+    await abortMove(coordinator, 'items', id!)
+    await work(world)
+    expect((await readMoves(coordinator, 'items'))[0]).toMatchObject({ step: 'switched', from: 'a', to: 'b' })
+    expect(await all(world)).toBe(12)
+  })
+
+  test('a move that is paused waits', async () => {
+    const world = await open(engine)
+    const { coordinator } = world
+    const [id] = await startMoves(coordinator, 'items', [ALL])
+    await pauseMove(coordinator, 'items', id!)
+    await work(world)
+    expect((await readMoves(coordinator, 'items'))[0]?.step).toBe('copy')
+    await resumeMove(coordinator, 'items', id!)
+    await work(world)
+    expect((await readMoves(coordinator, 'items'))[0]?.step).toBe('switched')
+  })
+
+  test('tables that differ are named, and the move goes on when they are the same', async () => {
+    const world = await open(engine)
+    const { coordinator, urls, shards } = world
+    await engine.outside(urls[0]!, 'ALTER TABLE items ADD COLUMN extra integer')
+    await shards.stores.get('a')!.prepare()
+    await startMoves(coordinator, 'items', [ALL])
+    expect(await problemOf(world)).toMatch(
+      /"items" is not the same in both databases: extra integer only in a/i,
+    )
+    await engine.outside(urls[1]!, 'ALTER TABLE items ADD COLUMN extra integer')
+    await shards.stores.get('b')!.prepare()
+    await work(world)
+    expect((await readMoves(coordinator, 'items'))[0]).toMatchObject({ step: 'switched' })
+    expect(await all(world)).toBe(12)
+  })
+
+  test('a target that is away in the middle is waited for, and nobody else has to', async () => {
+    const world = await open(engine)
+    const { coordinator, shards } = world
+    await startMoves(coordinator, 'items', [ALL])
+    const away = (method: 'writePage' | 'count' | 'adopt'): ReadonlyMap<string, ShardStore<unknown>> => {
+      const b = shards.stores.get('b')!
+      const moves = new Proxy(b.moves, {
+        get: (of, name) => {
+          if (name === method)
+            return () => Promise.reject(coordinationError('BANYAN_SHARD_UNAVAILABLE', 'no space is left'))
+          const value: unknown = Reflect.get(of, name)
+          return typeof value === 'function' ? (value as () => unknown).bind(of) : value
+        },
+      })
+      const broken = { id: 'b', moves, shapes: () => b.shapes() } as ShardStore<unknown>
+      return new Map([...shards.stores, ['b', broken]])
+    }
+    expect(await problemOf(world, away('writePage'))).toBe('no space is left')
+    expect(await problemOf(world, away('count'))).toBe('no space is left')
+    expect((await shards.stores.get('a')!.owned()).blocked).toEqual([])
+    await work(world)
+    const [move] = await readMoves(coordinator, 'items')
+    expect(move).toMatchObject({ step: 'switched' })
+    expect(move).not.toHaveProperty('problem')
+  })
+
+  test('a row whose bucket is not that of its key ends the move, and is named', async () => {
+    const world = await open(engine)
+    const { coordinator, urls, shards } = world
+    const wrong = `UPDATE items SET banyan_bucket = (banyan_bucket + 1) % 4 WHERE id = 'i7'`
+    await engine.outside(
+      urls[0]!,
+      engine.name === 'sqlite'
+        ? `UPDATE banyan_shard_now SET moving = 1; ${wrong}; UPDATE banyan_shard_now SET moving = 0`
+        : `SET banyan.moving = 'on'; ${wrong}`,
+    )
+    const [id] = await startMoves(coordinator, 'items', [ALL])
+    await work(world)
+    const [move] = await readMoves(coordinator, 'items')
+    expect(move?.step).toBe('diverged')
+    expect(move?.problem).toMatch(/its key is not of that: .*i7/)
+    await abortMove(coordinator, 'items', id!)
+    await work(world)
+    expect(await readMoves(coordinator, 'items')).toEqual([])
+    expect((await shards.stores.get('a')!.owned()).ranges).toEqual([[0, 4, 1]])
+    expect(await all(world)).toBe(12)
+  })
+
+  test('tables that cannot be sharded are refused, and say why', async () => {
+    const prepare = async (
+      schema: string,
+      tables: Record<string, { key: string }> = TABLES,
+    ): Promise<unknown> => {
+      const { urls, clean } = await engine.places(1, schema)
+      closing.push(clean)
+      const store = await openShard(urls[0]!, { id: 'a', buckets: 4, tables })
+      closing.push(() => store.close())
+      return store.prepare()
+    }
+    await expect(prepare('CREATE TABLE items (id text, owner text)')).rejects.toThrow(/no primary key/)
+    await expect(prepare(SCHEMA, { items: { key: 'other' } })).rejects.toThrow(/no column "other"/)
+    await expect(prepare(SCHEMA, { others: { key: 'id' } })).rejects.toThrow(/"others" is not there/)
+    const rows = (owner: string) =>
+      `CREATE TABLE items (id text NOT NULL PRIMARY KEY, owner text); INSERT INTO items VALUES ('i1', ${owner})`
+    await expect(prepare(rows('NULL'))).rejects.toEqual(has('BANYAN_SHARD_UNFIT'))
+    expect(await prepare(rows("'ann'"))).toEqual({ changed: true, filled: 1 })
+  })
+
+  test('a database with rows of buckets that it is not to own is not founded', async () => {
+    const { urls, clean } = await engine.places(1, `${SCHEMA}; INSERT INTO items VALUES ('i1', 'ann', 1)`)
+    closing.push(clean)
+    const store = await openShard(urls[0]!, { id: 'a', buckets: 4, tables: TABLES })
+    closing.push(() => store.close())
+    await store.prepare()
+    await expect(store.found('one', [])).rejects.toEqual(has('BANYAN_SHARD_STRAY'))
+    expect(await store.identity()).toBeUndefined()
+    await store.found('one', [[0, 4]])
+  })
+})
