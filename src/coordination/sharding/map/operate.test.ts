@@ -212,7 +212,7 @@ describe('an operator of a shard map', () => {
     for (const worker of cluster.workers.values()) await cluster.runtime.clock.settle(worker.close())
     await removeShards(operator, 'orders')
     expect(await readShards(operator)).toEqual([])
-    expect((await operator.list('banyan/shards/')).entries).toEqual([])
+    expect((await operator.list('')).entries).toEqual([])
     const anew = joinShards(cluster.coordinator(), 'orders', { buckets: 3 })
     await cluster.advance('5s')
     expect(anew.owned).toHaveLength(3)

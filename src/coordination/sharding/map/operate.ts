@@ -1,10 +1,11 @@
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import type { Coordinator } from '../../coordinator.js'
 import { coordinationError } from '../../errors.js'
+import { removeElection } from '../../election/remove-election.js'
 import { thisHolder } from '../../holder.js'
 import { factsOf, type Facts } from './board.js'
 import { historyKeyOf, rememberShards, type ShardHappening } from './history.js'
-import { shardKeys } from './keys.js'
+import { plannerOf, shardKeys } from './keys.js'
 import { depthOf, halvesOf, MAX_DEPTH, MAX_LEAVES } from './layout.js'
 import type { Wishes } from './records.js'
 
@@ -244,6 +245,7 @@ export async function removeShards(coordinator: Coordinator, name: string): Prom
     )
   // What it was made with comes last: whoever joins meanwhile makes all of it anew, or nothing.
   for (const key of [keys.plan, keys.wishes, historyKeyOf(name), keys.settings]) await coordinator.delete(key)
+  await removeElection(coordinator, plannerOf(name))
 }
 
 /** How often it is tried while others write the same. */

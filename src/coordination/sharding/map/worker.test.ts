@@ -186,6 +186,22 @@ describe('workers of a shard map', () => {
     expect(second.owned).toHaveLength(4)
   })
 
+  it('measure what moves, and for how long nobody has a bucket', async () => {
+    const cluster = new ShardCluster()
+    cluster.join('a', { buckets: 6 })
+    await cluster.advance('5s')
+    cluster.join('b')
+    await cluster.advance('5s')
+    const measured = (name: string): (number | undefined)[] =>
+      [...cluster.measured].flatMap(([key, count]) => (key.startsWith(`${name}{`) ? [count] : []))
+    expect(cluster.measured.get('banyan.shards.moves{banyan.shards=orders,banyan.why=new}')).toBe(6)
+    expect(cluster.measured.get('banyan.shards.moves{banyan.shards=orders,banyan.why=balance}')).toBe(3)
+    expect(
+      cluster.measured.get('banyan.shards.ended{banyan.shards=orders,banyan.why=moved,banyan.worker=a}'),
+    ).toBe(3)
+    expect(measured('banyan.shards.vacancy')).toEqual([3])
+  })
+
   it('call work that has failed again', async () => {
     const cluster = new ShardCluster()
     let calls = 0

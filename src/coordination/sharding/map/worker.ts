@@ -304,8 +304,11 @@ class RunningShardWorker implements ShardWorker {
     if (change.plan) this.#wanted = facts.wantedOf(this.worker)
     if (change.workers && !facts.workers.has(this.worker)) this.#presence.missed(change.revision)
     for (const bucket of change.owned) {
-      if (facts.owned.has(bucket)) this.#vacant.delete(bucket)
-      else if (this.#wanted.has(bucket)) this.#vacant.set(bucket, this.#coordinator.runtime.clock.now())
+      const owner = facts.owned.get(bucket)
+      // Its own key may be seen before the answer to its put.
+      if (owner) {
+        if (!this.#slots.hasClaim(owner.claim)) this.#vacant.delete(bucket)
+      } else if (this.#wanted.has(bucket)) this.#vacant.set(bucket, this.#coordinator.runtime.clock.now())
       this.#checkTaken(bucket, change.revision)
     }
     if (change.plan) this.#considerAll()
