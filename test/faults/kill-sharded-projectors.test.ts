@@ -10,7 +10,7 @@ import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
 /** Processes that are killed. */
-const KILLS = times(8)
+const KILLS = times(5)
 const SLOTS = 3
 const ACCOUNTS = 20
 
