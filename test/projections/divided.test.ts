@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bucketOf } from '../../src/core/hashing/buckets.js'
 import { seededRandom } from '../../src/core/random.js'
 import type { AnyProjection, Projector } from '../../src/events/index.js'
+import { virtualRuntime } from '../../src/testing/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { SEED, times } from '../support/effort.js'
 import { ScriptedPart } from '../support/scripted-part.js'
@@ -258,6 +259,31 @@ describe.each(engines(missing ? undefined : () => server))(
 )
 
 describe('a projection with buckets', () => {
+  it('notes now and then that it has passed events of others, and which one was the last', async () => {
+    await using bench = await Bench.open(engines()[0]!)
+    const runtime = virtualRuntime()
+    const sums = bench.sums({ buckets: BUCKETS })
+    const models = await bench.models({ runtime })
+    const part = new ScriptedPart(0, 1)
+    const projector = models.run(sums, { part })
+    await bench.move(accounts[0]!, 1)
+    await runtime.clock.settle(projector.caughtUp())
+    const before = projector.status().position!
+    await bench.move(accounts[1]!, 1)
+    const last = await bench.move(accounts[2]!, 1)
+    await runtime.clock.advance('100ms')
+    expect(projector.status().position).toBe(before)
+    await runtime.clock.advance('1s')
+    expect(projector.status().position).toBe(last)
+    await runtime.clock.settle(projector.close())
+    // It is of this log, and goes on.
+    const again = models.run(sums, { part })
+    await runtime.clock.settle(again.caughtUp())
+    const read = { after: await bench.move(accounts[0]!, 1), bucket: 0 }
+    expect(await runtime.clock.settle(bench.read(models, read))).toEqual({ [`account-${accounts[0]}`]: 2 })
+    await runtime.clock.settle(again.close())
+  })
+
   it('is refused where it makes no sense', async () => {
     await using bench = await Bench.open(engines()[0]!)
     const models = await bench.models()
