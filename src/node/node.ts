@@ -24,6 +24,8 @@ import type { CoordinationState } from './coordination/state.js'
 import type { HostedRegistry } from './registry/hosted-registry.js'
 import { hostRegistry } from './registry/index.js'
 import type { RegisteredState } from './registry/state.js'
+import { ShardsHost } from './shards/index.js'
+import type { HostedShardsState } from './shards/state.js'
 import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
 import type { OutboxState } from './outboxes/state.js'
 import { ProjectionHost } from './projections/index.js'
@@ -71,6 +73,8 @@ export interface NodeState extends GatewayState {
   coordination?: CoordinationState
   /** What the node keeps in the registry there, by the name of the entry. */
   registered?: Readonly<Record<string, RegisteredState>>
+  /** The applications in several databases whose moves it makes, by name. */
+  shards?: Readonly<Record<string, HostedShardsState>>
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -101,6 +105,7 @@ export class Node implements Running {
   readonly #sagas: SagaHost
   readonly #coordination: HostedCoordinator | undefined
   readonly #registry: HostedRegistry | undefined
+  readonly #shards: ShardsHost
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -139,6 +144,7 @@ export class Node implements Running {
     this.#sagas = sagas
     this.#coordination = coordination
     this.#registry = registry
+    this.#shards = new ShardsHost(coordination, observation.runtime)
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
@@ -249,11 +255,15 @@ export class Node implements Running {
       await this.#events?.relay(this.#spec)
       this.#captures.begin()
       this.#sagas.begin()
-      if (!this.#isWorker) this.#registry?.register(this.#spec)
+      if (!this.#isWorker) {
+        this.#registry?.register(this.#spec)
+        await this.#shards.follow(this.#spec)
+      }
     } catch (error) {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
       await this.#admin.close()
+      await this.#shards.close()
       await this.#registry?.close()
       await this.#coordination?.close()
       await this.#events?.close()
@@ -363,6 +373,7 @@ export class Node implements Running {
       ...(captures && { captures }),
       ...(coordination && { coordination }),
       ...(this.#registry?.registered && { registered: this.#registry.registered }),
+      ...(this.#shards.states && { shards: this.#shards.states }),
     }
   }
 
@@ -419,6 +430,7 @@ export class Node implements Running {
     await this.#admin.close()
     await this.#captures.close()
     await this.#projections.close()
+    await this.#shards.close()
     await this.#registry?.close()
     await this.#coordination?.close()
     await this.#events?.close()
@@ -485,6 +497,7 @@ export class Node implements Running {
     }
     this.#spec = spec
     await this.#events?.relay(spec)
+    if (!this.#isWorker) await this.#shards.follow(spec)
     return this.#configuration.applied(spec, origin, changes)
   }
 }

@@ -12,7 +12,12 @@ import type {
   RunSagasOptions,
   SubscriptionOptions,
 } from '../events/index.js'
-import type { CoordinatorSpec, InstanceHealthOptions, RegisterOptions } from '../coordination/index.js'
+import type {
+  CoordinatorSpec,
+  InstanceHealthOptions,
+  RegisterOptions,
+  RunMovesOptions,
+} from '../coordination/index.js'
 import type { SecretSpec } from '../traffic/gateway/filters/access/spec.js'
 import type { AccessLogSpec } from './access-log/spec.js'
 import type { HttpLimits } from '../traffic/http/limits.js'
@@ -127,6 +132,18 @@ export interface RegisterSpec extends Omit<RegisterOptions, 'service' | 'health'
   health?: Omit<InstanceHealthOptions, 'check'> & { check: string }
 }
 
+/** `shards.<name>`: tables that are spread over several databases; see `openShards` of `banyan/coordination`. */
+export interface ShardsSpec {
+  /** By the names of their shards: `sqlite:./a.db`, `postgres://...`. */
+  databases: Readonly<Record<string, string>>
+  tables: Readonly<Record<string, { key: string }>>
+  reference?: readonly string[]
+  buckets?: number
+  weights?: Readonly<Record<string, number>>
+  /** How rows are moved; see `runMoves`. */
+  moves?: Omit<RunMovesOptions, 'hold' | 'holder' | 'once'>
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -150,10 +167,12 @@ export interface NodeSpec extends GatewaySpec {
   cdc?: Readonly<Record<string, CaptureSpec>>
   /** Sagas that it runs, by name. Default none. */
   sagas?: Readonly<Record<string, SagaSpec>>
-  /** Where elections, locks, jobs and the registry are that it shows. Default none. */
+  /** Where elections, locks, jobs, the registry and shards are that it shows. Default none. */
   coordination?: CoordinatorSpec
   /** Instances of services that it keeps in the registry, by name. Default none. */
   register?: Readonly<Record<string, RegisterSpec>>
+  /** Tables that are spread over several databases, whose moves it makes, by name. Default none. */
+  shards?: Readonly<Record<string, ShardsSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -169,6 +188,7 @@ const OTHER_PLANES = [
   ...['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc', 'sagas'],
   'coordination',
   'register',
+  'shards',
 ] as const
 
 /** The part of it that concerns the gateway, which knows of no other plane: a change of those changes none of its filters. */

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, expect, test } from 'vitest'
 import { blockOf } from '../support/example.js'
@@ -21,15 +22,18 @@ async function start(page: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'banyan-operating-docs-'))
   mkdirSync(join(folder, 'node_modules'))
   symlinkSync(process.cwd(), join(folder, 'node_modules/banyan'))
+  symlinkSync(resolve('node_modules/better-sqlite3'), join(folder, 'node_modules/better-sqlite3'))
   writeFileSync(join(folder, 'application.mjs'), blockOf(page, 'js'))
   const application = spawn(process.execPath, ['application.mjs'], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   ending.push(async () => {
-    const ended = new Promise((resolve) => application.once('close', resolve))
-    application.kill('SIGKILL')
-    await ended
+    if (application.exitCode === null) {
+      const ended = once(application, 'close')
+      application.kill('SIGKILL')
+      await ended
+    }
     rmSync(folder, { recursive: true })
   })
   for await (const line of createInterface({ input: application.stdout })) if (line === 'ready') break
@@ -40,6 +44,7 @@ async function start(page: string): Promise<string> {
 function general(text: string): string {
   return text
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replace(/\b[\da-f]{8}\b/g, 'ID')
     .replace(/\b\d+(\.\d+)?(ms|s|m|h|d)?\b/g, 'N')
     .replace(/ +/g, ' ')
 }

@@ -4,6 +4,7 @@ import type { Leader } from '../../coordination/election/picture.js'
 import type { Member } from '../../coordination/line/member.js'
 import type { Instance } from '../../coordination/registry/instance.js'
 import type { ShardForecast } from '../../coordination/sharding/map/plan-shards.js'
+import type { DataForecast, StartedMove } from '../../node/coordination/data-operations.js'
 import type { ViewName, Views } from '../../node/coordination/views.js'
 import { fetchAdmin, requestAdmin } from '../admin-client.js'
 import { serverSentEvents } from '../events/node-log/server-sent-events.js'
@@ -51,6 +52,17 @@ export function nodeDesk(admin: string): Desk {
     },
     async steerShards(name, { do: what, ...wish }, { by }) {
       await ask(`${pathOf('shards', name)}/${what}`, { ...wish, by })
+    },
+    async planDataShards(name, spread) {
+      return (await ask(`${pathOf('data-shards', name)}/plan`, spread)) as DataForecast
+    },
+    async startDataMoves(name, wish) {
+      const answer = (await ask(`${pathOf('data-shards', name)}/move`, wish)) as { moves: StartedMove[] }
+      return answer.moves
+    },
+    async steerDataMoves(name, ids, action) {
+      const body = ids === 'all' ? { all: true } : { moves: ids }
+      return ((await ask(`${pathOf('data-shards', name)}/${action}`, body)) as { moves: string[] }).moves
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }

@@ -40,6 +40,7 @@ export function render(state: NodeState, wall: number, width: number): string {
       ...eventsLines(state.events),
       ...coordinationLines(state.coordination),
       ...registeredLines(state.registered),
+      ...shardsLines(state.shards),
     ]
       .map((line) => clip(line, width))
       .join('\n'),
@@ -153,6 +154,20 @@ function registeredLines(registered: NodeState['registered'] = {}): string[] {
     const how = each.problem ?? (each.registered ? (draining ? 'draining' : state) : 'not registered now')
     const colour = how === 'passing' ? 'green' : each.problem === undefined ? 'yellow' : 'red'
     return `registered ${service}  ${address}  ${paint('gray', id)}  ${paint(colour, how)}`
+  })
+}
+
+/** The applications in several databases whose moves the node makes. */
+function shardsLines(shards: NodeState['shards'] = {}): string[] {
+  return Object.entries(shards).map(([name, { databases, ready, moves, stuck, problem }]) => {
+    const parts = [
+      `shards ${name}`,
+      `${Object.keys(databases).length} databases`,
+      moves === 0 ? 'nothing moves' : `${moves} ${moves === 1 ? 'move' : 'moves'} on the way`,
+      ...(stuck > 0 ? [paint('red', `${stuck} stuck`)] : []),
+      ...(ready ? [] : [paint('red', problem ?? 'opening its databases')]),
+    ]
+    return parts.join('  ')
   })
 }
 

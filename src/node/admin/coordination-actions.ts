@@ -1,4 +1,6 @@
+import { BanyanError } from '../../core/errors.js'
 import { parseDuration, type Duration } from '../../core/duration.js'
+import type { DataMovesWish } from '../coordination/data-operations.js'
 import type { ShardWish } from '../coordination/shard-operations.js'
 import type { CoordinationActions } from '../coordination/operations.js'
 
@@ -6,7 +8,7 @@ import type { CoordinationActions } from '../coordination/operations.js'
 const UNNAMED = 'an operator'
 
 /** What a field of a body must be. */
-type FieldKind = 'text' | 'number' | 'duration' | 'flag' | 'names' | 'weights'
+type FieldKind = 'text' | 'number' | 'duration' | 'flag' | 'names' | 'numbers' | 'weights'
 
 /** What a body may have, and of which type. */
 type Fields = Readonly<Record<string, FieldKind>>
@@ -36,6 +38,11 @@ export interface Given {
   readonly add?: Readonly<Record<string, number>>
   readonly remove?: readonly string[]
   readonly weights?: Readonly<Record<string, number>>
+  readonly buckets?: readonly number[]
+  readonly even?: boolean
+  readonly group?: number
+  readonly moves?: readonly string[]
+  readonly all?: boolean
 }
 
 /** By the part of the API, and what is done. */
@@ -111,6 +118,50 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     ...{ do: 'drain', worker },
     ...(undo !== undefined && { undo }),
   })),
+  'data-shards/plan': {
+    fields: { add: 'weights', remove: 'names', group: 'number' },
+    later: false,
+    do: async (actions, [name = ''], { add, remove, group }) => ({
+      name,
+      ...(await actions.planDataShards(name, {
+        ...(add && { add }),
+        ...(remove && { remove }),
+        ...(group !== undefined && { group }),
+      })),
+    }),
+  },
+  'data-shards/move': {
+    fields: { buckets: 'numbers', to: 'text', even: 'flag', remove: 'names', group: 'number' },
+    later: true,
+    do: async (actions, [name = ''], given) => ({
+      name,
+      moves: await actions.startDataMoves(name, movesWishOf(given)),
+    }),
+  },
+  ...Object.fromEntries(
+    (['pause', 'resume', 'abort', 'reverse', 'drop'] as const).map((what): [string, Action] => [
+      `data-shards/${what}`,
+      {
+        fields: { moves: 'names', all: 'flag' },
+        later: true,
+        do: async (actions, [name = ''], { moves, all }) => {
+          if ((moves === undefined) === (all !== true))
+            throw new BanyanError('BANYAN_INVALID_OPTIONS', 'Say which `moves`, or `all`: true.')
+          return { name, moves: await actions.steerDataMoves(name, moves ?? 'all', what) }
+        },
+      },
+    ]),
+  ),
+}
+
+function movesWishOf({ buckets, to, even, remove, group }: Given): DataMovesWish {
+  const grouped = group !== undefined && { group }
+  if (even && !buckets && to === undefined) return { even, ...(remove && { remove }), ...grouped }
+  if (!even && buckets && to !== undefined && !remove) return { buckets, to, ...grouped }
+  throw new BanyanError(
+    'BANYAN_INVALID_OPTIONS',
+    'Say which `buckets` go `to` which database, or `even`: true, with the databases to `remove`.',
+  )
 }
 
 function steering(fields: Fields, needs: readonly string[], wish: (given: Given) => ShardWish): Action {
@@ -151,6 +202,7 @@ const KINDS: Readonly<Record<FieldKind, readonly [isRight: (value: unknown) => b
   duration: [(value) => parseDuration(value) !== undefined, 'a duration such as "10s"'],
   flag: [(value) => typeof value === 'boolean', 'true or false'],
   names: [(value) => Array.isArray(value) && value.every(isName), 'a list of names'],
+  numbers: [(value) => Array.isArray(value) && value.every(Number.isInteger), 'a list of whole numbers'],
   weights: [
     (value) => isRecord(value) && Object.values(value).every((weight) => typeof weight === 'number'),
     'an object of names with their weights',

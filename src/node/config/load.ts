@@ -11,6 +11,7 @@ import { checkEventLog } from './check-events.js'
 import { checkCaptures } from './check-cdc.js'
 import { checkProjections } from './check-projections.js'
 import { checkOutboxPackages } from './meaning-of-outboxes.js'
+import { checkShardPackages } from './meaning-of-shards.js'
 import { checkSagas } from './check-sagas.js'
 import { checkCoordinator } from './meaning-of-coordination.js'
 import { checkRules } from './meaning-of-access.js'
@@ -98,6 +99,7 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
     ...(await checkEventLog(spec)),
     ...projections.problems,
     ...checkOutboxPackages(spec),
+    ...checkShardPackages(spec),
     ...captures.problems,
     ...sagas.problems,
     ...(await checkCoordinator(spec)),
@@ -206,6 +208,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     sagas,
     coordination,
     register,
+    shards,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -233,6 +236,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(cdc && { cdc: cdc as NonNullable<NodeSpec['cdc']> }),
     ...(sagas && { sagas: sagas as NonNullable<NodeSpec['sagas']> }),
     ...(register && { register: register as unknown as NonNullable<NodeSpec['register']> }),
+    ...(shards && { shards: shards as NonNullable<NodeSpec['shards']> }),
     ...(coordination && { coordination: coordination as unknown as NonNullable<NodeSpec['coordination']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined

@@ -14,6 +14,7 @@ import { checkOutbox } from './meaning-of-outboxes.js'
 import { checkCapture } from './meaning-of-cdc.js'
 import { checkProjection } from './meaning-of-projections.js'
 import { checkSaga } from './meaning-of-sagas.js'
+import { checkShards } from './meaning-of-shards.js'
 import { checkCoordination, checkFencing } from './meaning-of-coordination.js'
 import { checkHealth } from './meaning-of-health.js'
 import { checkListeners } from './meaning-of-listeners.js'
@@ -54,6 +55,7 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     ...namesOf(config.cdc).map((name) => checkCapture(config, name)),
     ...namesOf(config.sagas).map((name) => checkSaga(config, name)),
     checkCoordination(config),
+    ...namesOf(config.shards).map((name) => checkShards(config, name)),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),
     ...namesOf(config.authenticators).map((name) => checkAuthenticator(config, name)),

@@ -8,6 +8,7 @@ import type { Member } from '../../coordination/line/member.js'
 import { forceUnlock } from '../../coordination/lock/read-locks.js'
 import type { Instance } from '../../coordination/registry/instance.js'
 import { requestDrain } from '../../coordination/registry/request-drain.js'
+import { dataActionsOn, type DataActions } from './data-operations.js'
 import { shardActionsOn, type ShardActions } from './shard-operations.js'
 import { detailOf, hintOf } from './views.js'
 
@@ -15,7 +16,7 @@ import { detailOf, hintOf } from './views.js'
 export type JobAction = 'run' | 'pause' | 'resume'
 
 /** What operators do, wherever the coordinator is. */
-export interface CoordinationActions extends ShardActions {
+export interface CoordinationActions extends ShardActions, DataActions {
   /**
    * Asks who leads to hand over.
    *
@@ -44,6 +45,7 @@ export interface CoordinationActions extends ShardActions {
 export function actionsOn(coordinator: Coordinator): CoordinationActions {
   return {
     ...shardActionsOn(coordinator),
+    ...dataActionsOn(coordinator),
     async handOver(name, { to, by }) {
       await detailOf('elections', name, coordinator)
       return requestHandOver(coordinator, name, { ...(to !== undefined && { to }), by })

@@ -14,6 +14,7 @@ import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import { hostCoordinator } from '../coordination/index.js'
 import type { HostedRegistry } from '../registry/hosted-registry.js'
 import { hostRegistry } from '../registry/index.js'
+import { ShardsHost } from '../shards/index.js'
 import {
   type Applied,
   Configuration,
@@ -59,6 +60,7 @@ export class Supervisor implements Running {
   #coordination: HostedCoordinator | undefined = undefined
   /** For what the node registers; each worker finds endpoints for itself. */
   #registry: HostedRegistry | undefined = undefined
+  #shards: ShardsHost | undefined = undefined
   #control: Control | undefined = undefined
 
   constructor(spec: NodeSpec, log: Log, clock: Clock, origin: Origin) {
@@ -148,13 +150,16 @@ export class Supervisor implements Running {
       this.#events = events && (await hostLog(events, this.#runtime, this.#log, 'supervisor'))
       this.#coordination = coordination && (await hostCoordinator(coordination, this.#runtime, this.#log))
       this.#registry = this.#coordination && (await hostRegistry(this.#coordination, this.#runtime))
+      this.#shards = new ShardsHost(this.#coordination, this.#runtime)
       const admin = await this.#admin.prepare(setting)
       admin.commit()
       await this.#crew.start(this.#spec.workers ?? 1)
       await this.#events?.relay(this.#spec)
       this.#registry?.register(this.#spec)
+      await this.#shards.follow(this.#spec)
     } catch (error) {
       await this.#admin.close()
+      await this.#shards?.close()
       await this.#registry?.close()
       await this.#coordination?.close()
       await this.#events?.close()
@@ -197,6 +202,7 @@ export class Supervisor implements Running {
       ...(sagas && { sagas }),
       ...(coordination && { coordination }),
       ...(this.#registry?.registered && { registered: this.#registry.registered }),
+      ...(this.#shards?.states && { shards: this.#shards.states }),
       workers,
       restarts: this.#crew.restarts,
     }
@@ -211,6 +217,7 @@ export class Supervisor implements Running {
     await this.#registry?.drain(now)
     await this.#crew.stop(now)
     await this.#admin.close()
+    await this.#shards?.close()
     await this.#registry?.close()
     await this.#coordination?.close()
     await this.#events?.close()
@@ -242,6 +249,7 @@ export class Supervisor implements Running {
     changeEvents?.()
     await this.#events?.relay(spec)
     this.#registry?.register(spec)
+    await this.#shards?.follow(spec)
     admin.commit()
     this.#counts.reset()
     await this.#crew.resize(spec.workers ?? 1, duration(spec.drain.grace, 'drain.grace'))

@@ -47,8 +47,17 @@ function row({ name, buckets, databases: all, moves }: DataShardsStatus): string
   ]
 }
 
-/** How far moves are. */
-export function movesTable(moves: readonly DataMove[], now: number, width: number): string {
+/**
+ * How far moves are.
+ *
+ * @param rateOf - how many rows of one are copied in a second, if that is known
+ */
+export function movesTable(
+  moves: readonly DataMove[],
+  now: number,
+  width: number,
+  rateOf: (move: DataMove) => number | undefined = () => undefined,
+): string {
   return table(
     MOVES,
     moves.map((move) => [
@@ -57,7 +66,7 @@ export function movesTable(moves: readonly DataMove[], now: number, width: numbe
       printable(move.from),
       printable(move.to),
       stepText(move),
-      progressText(move),
+      progressText(move, rateOf(move)),
       formatDuration(Math.max(0, now - move.since)),
       printable(move.problem ?? ''),
     ]),
@@ -96,7 +105,7 @@ function stepText({ step, paused, aborted, reversed }: DataMove): string {
   return paint(step === 'diverged' ? 'red' : step === 'switched' ? 'green' : 'cyan', `${step}${how}`)
 }
 
-function progressText({ rows, estimate }: DataMove): string {
-  if (estimate === 0) return countText(rows)
-  return `${countText(rows)} of ${countText(Math.max(rows, estimate))}`
+function progressText({ rows, estimate }: DataMove, rate: number | undefined): string {
+  const of = estimate === 0 ? '' : ` of ${countText(Math.max(rows, estimate))}`
+  return `${countText(rows)}${of}${rate === undefined ? '' : `, ${countText(Math.round(rate))}/s`}`
 }

@@ -3,6 +3,7 @@ import { ACTOR, group, listing, placed } from '../commands.js'
 import type { LookOptions } from '../look.js'
 import type { PlaceOptions } from '../place.js'
 import type { KindOptions } from './kind.js'
+import type { MoveOptions } from './move.js'
 import type { WhatIf } from './plan.js'
 import type { SteerOptions } from './steer.js'
 
@@ -19,7 +20,9 @@ Examples:
   banyan shards plan orders --without web-2  what would move if web-2 were gone
   banyan shards move orders 17 --to web-3    this bucket to this worker
   banyan shards heat orders                  what is too hot, and what helps
-  banyan shards drain orders web-2           before web-2 is stopped`,
+  banyan shards drain orders web-2           before web-2 is stopped
+  banyan shards move orders --even           between databases, so that each has its part
+  banyan shards moves orders --watch         how far that is`,
   )
   ofKind(
     listing(shards, 'list shards, or show those of one name; the default')
@@ -28,11 +31,13 @@ Examples:
   ).action(async (name: string | undefined, options: LookOptions & KindOptions & { buckets?: true }) =>
     (await import('./list.js')).show(name, options),
   )
-  placed(
-    named(shards, 'plan', 'what would move, and why; nothing of it is done')
-      .option('--with <worker=weight...>', 'if these workers came; weight 1 if none is said')
-      .option('--without <worker...>', 'if these workers were gone'),
-  ).action(async (name: string, options: PlaceOptions & WhatIf & { json?: true }) =>
+  ofKind(
+    placed(
+      named(shards, 'plan', 'what would move, and why; nothing of it is done')
+        .option('--with <id=weight...>', 'if these workers, or databases, came; weight 1 if none is said')
+        .option('--without <id...>', 'if these were gone'),
+    ),
+  ).action(async (name: string, options: PlaceOptions & KindOptions & WhatIf & { json?: true }) =>
     (await import('./plan.js')).plan(name, options),
   )
   ofKind(
@@ -47,28 +52,32 @@ Examples:
       (await import('./heat.js')).heat(name, options),
   )
   registerBuckets(shards)
-  registerMaps(shards)
+  registerPauses(shards)
+  registerMoves(shards)
 }
 
-/** What is done to a bucket. */
+/** What is done to buckets. */
 function registerBuckets(shards: Command): void {
-  steering(
-    named(shards, 'move', 'move a bucket to a worker, and keep it there until it is unpinned')
-      .argument('<bucket>', '17, or 17/0 if it was split')
-      .requiredOption('--to <worker>', 'who shall have it')
-      .option('--replace', 'in the place of a move of it that is under way'),
-  ).action(
-    async (
-      name: string,
-      bucket: string,
-      { to, replace, ...options }: SteerOptions & { to: string; replace?: true },
-    ) =>
-      (await import('./steer.js')).steer(
-        name,
-        { do: 'move', bucket, to, ...(replace && { replace }) },
-        options,
-      ),
+  ofKind(
+    steering(
+      named(shards, 'move', 'move a bucket to a worker, until it is unpinned; or buckets to a database')
+        .argument('[buckets]', '17; 17/0 if it was split; of databases 3-9,12, too')
+        .option('--to <id>', 'who shall have it')
+        .option('--replace', 'of workers: in the place of a move of it that is under way')
+        .option('--even', 'of databases: all that plan says, instead of buckets')
+        .option('--without <database...>', 'with --even: so that these have nothing')
+        .option('--group <count>', 'of databases: how many buckets move together (default: 8)'),
+    ),
   )
+    .addHelpText(
+      'after',
+      `
+Moves between databases are made by a node that has them in its configuration, under \`shards\`;
+what they leave behind at the source stays until \`drop\`.`,
+    )
+    .action(async (name: string, buckets: string | undefined, options: MoveOptions) =>
+      (await import('./move.js')).move(name, buckets, options),
+    )
   for (const [what, text] of [
     ['unpin', 'let a bucket that was moved go where the plan wants it'],
     ['split', 'make two buckets of one that is hot by many keys: 17/0 and 17/1 of 17'],
@@ -80,14 +89,20 @@ function registerBuckets(shards: Command): void {
     )
 }
 
-/** What is done to all of it. */
-function registerMaps(shards: Command): void {
+/** What is done to all of it, or to moves between databases. */
+function registerPauses(shards: Command): void {
   for (const [what, text] of [
-    ['pause', 'let nothing move that somebody has'],
+    ['pause', 'let nothing move that somebody has; of databases: leave moves as they are'],
     ['resume', 'go on after a pause'],
   ] as const)
-    steering(named(shards, what, text)).action(async (name: string, options: SteerOptions) =>
-      (await import('./steer.js')).steer(name, { do: what }, options),
+    ofKind(
+      steering(
+        named(shards, what, text)
+          .argument('[moves...]', 'of databases: which, as shards moves shows them')
+          .option('--all', 'of databases: all moves'),
+      ),
+    ).action(async (name: string, moves: string[], options: SteerOptions & KindOptions & { all?: true }) =>
+      (await import('./move.js')).pauseOrResume(name, what, moves, options),
     )
   steering(
     named(shards, 'drain', 'have a worker give away all it has, before it is stopped')
@@ -96,6 +111,47 @@ function registerMaps(shards: Command): void {
   ).action(async (name: string, worker: string, { undo, ...options }: SteerOptions & { undo?: true }) =>
     (await import('./steer.js')).steer(name, { do: 'drain', worker, ...(undo && { undo }) }, options),
   )
+}
+
+/** Moves between databases. */
+function registerMoves(shards: Command): void {
+  placed(
+    named(shards, 'moves', 'how far moves between databases are').option(
+      '-w, --watch',
+      'go on until Ctrl-C, live; with --json a line each time something has changed',
+    ),
+  ).action(async (name: string, options: LookOptions) => (await import('./moves.js')).moves(name, options))
+  for (const [what, text] of [
+    ['abort', 'call moves off that are not switched: nothing has moved then'],
+    ['reverse', 'take switched moves back, with what has changed since'],
+    [
+      'drop',
+      'remove what switched moves have left at their source: from then on there is no way back; asks first',
+    ],
+  ] as const) {
+    const command = placed(
+      named(shards, what, text)
+        .argument('[moves...]', 'which, as shards moves shows them')
+        .option('--all', 'all with which that can be done'),
+    )
+    if (what === 'drop') command.option('-y, --yes', 'do not ask')
+    command.action(
+      async (
+        name: string,
+        moves: string[],
+        options: PlaceOptions & { json?: true; all?: true; yes?: true },
+      ) => (await import('./move.js')).steerMoves(name, what, moves, options),
+    )
+  }
+  shards
+    .command('prepare')
+    .description('make what sharding needs in the databases of a configuration, and tell them what they own')
+    .argument('<name>', 'of the entry under `shards`')
+    .option('-c, --config <file>', 'configuration (default: the banyan.yaml in this folder)')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: { config?: string; json?: true }) =>
+      (await import('./prepare.js')).prepare(name, options),
+    )
 }
 
 function named(shards: Command, name: string, description: string): Command {

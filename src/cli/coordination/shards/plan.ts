@@ -1,8 +1,5 @@
-import type {
-  ShardChanges,
-  ShardForecast,
-  WorkerShare,
-} from '../../../coordination/sharding/map/plan-shards.js'
+import type { ShardForecast, WorkerShare } from '../../../coordination/sharding/map/plan-shards.js'
+import type { DataForecast } from '../../../node/coordination/data-operations.js'
 import { countOf, countText } from '../../events/show/numbers.js'
 import { printable } from '../../events/show/printable.js'
 import { note, lineWidth } from '../../output.js'
@@ -11,6 +8,8 @@ import { UsageError } from '../../usage-error.js'
 import type { PlaceOptions } from '../place.js'
 import { onCoordinator } from '../session.js'
 import { nameText } from '../text.js'
+import { bucketsText } from './databases.js'
+import { kindOf, type KindOptions } from './kind.js'
 import { loadText } from './maps.js'
 
 /** Moves that are shown; JSON has all. */
@@ -25,13 +24,21 @@ export interface WhatIf {
 /** `banyan shards plan`. */
 export async function plan(
   name: string,
-  { json, with: coming = [], without = [], ...where }: PlaceOptions & WhatIf & { json?: true },
+  options: PlaceOptions & KindOptions & WhatIf & { json?: true },
 ): Promise<void> {
-  const changes: ShardChanges = {
+  const { json, with: coming = [], without = [], workers, databases, ...where } = options
+  const changes = {
     ...(coming.length > 0 && { add: Object.fromEntries(coming.map(weighted)) }),
     ...(without.length > 0 && { remove: without }),
   }
   await onCoordinator(where, async ({ desk, output }) => {
+    const kind = await kindOf(desk, name, { ...(workers && { workers }), ...(databases && { databases }) })
+    if (kind === 'data-shards') {
+      const forecast = await desk.planDataShards(name, changes)
+      if (json) output.json({ name, ...forecast })
+      else output.add(dataPlanText(name, forecast))
+      return
+    }
     const forecast = await desk.planShards(name, changes)
     if (json) {
       output.json({ name, ...forecast })
@@ -40,6 +47,36 @@ export async function plan(
     if (forecast.paused) note(`${name} is paused: this is what would move if it were not`)
     output.add(planText(name, forecast))
   })
+}
+
+function dataPlanText(name: string, { moves, before, after }: DataForecast): string {
+  const count = moves.reduce((sum, { buckets }) => sum + buckets.length, 0)
+  const parts = [
+    moves.length === 0
+      ? `${nameText(name)}  nothing would move`
+      : `${nameText(name)}  ${countOf(count, 'bucket')} in ${countOf(moves.length, 'move')}`,
+    ...(moves.length === 0
+      ? []
+      : [
+          table(
+            ['BUCKETS', 'FROM', 'TO'],
+            moves
+              .slice(0, SHOWN)
+              .map(({ buckets, from, to }) => [bucketsText(buckets), printable(from), printable(to)]),
+            lineWidth(),
+          ),
+        ]),
+    ...(moves.length > SHOWN ? [`and ${countText(moves.length - SHOWN)} more; --json has all`] : []),
+    table(
+      ['DATABASE', ...['WEIGHT', 'BUCKETS', 'THEN'].map((heading) => ({ heading, right: true }))],
+      after.map(({ shard, weight, buckets }) => {
+        const was = before.find((each) => each.shard === shard)
+        return [printable(shard), String(weight), was ? countText(was.buckets) : '-', countText(buckets)]
+      }),
+      lineWidth(),
+    ),
+  ]
+  return parts.join('\n\n')
 }
 
 function planText(name: string, { moves, before, after }: ShardForecast): string {

@@ -1,7 +1,7 @@
 import type { ShardWish } from '../../../node/coordination/shard-operations.js'
 import { printable } from '../../events/show/printable.js'
 import type { PlaceOptions } from '../place.js'
-import { onCoordinator } from '../session.js'
+import { onCoordinator, type Session } from '../session.js'
 import { asker } from '../steer.js'
 
 /** Options of what is asked of a shard map. */
@@ -13,11 +13,21 @@ export async function steer(
   wish: ShardWish,
   { json, actor, ...where }: SteerOptions,
 ): Promise<void> {
-  await onCoordinator(where, async ({ desk, output }) => {
-    await desk.steerShards(name, wish, { by: asker(actor) })
-    if (json) output.json({ name, asked: wish })
-    else output.add(saidOf(name, wish))
-  })
+  await onCoordinator(where, (session) =>
+    asked(session, name, wish, { ...(json && { json }), ...(actor !== undefined && { actor }) }),
+  )
+}
+
+/** The same where the coordinator is known. */
+export async function asked(
+  { desk, output }: Session,
+  name: string,
+  wish: ShardWish,
+  { json, actor }: Pick<SteerOptions, 'json' | 'actor'>,
+): Promise<void> {
+  await desk.steerShards(name, wish, { by: asker(actor) })
+  if (json) output.json({ name, asked: wish })
+  else output.add(saidOf(name, wish))
 }
 
 function saidOf(name: string, wish: ShardWish): string {

@@ -17,6 +17,7 @@ import { quota } from './quota.js'
 import { route } from './route.js'
 import { saga, sagaName } from './saga.js'
 import { service } from './service.js'
+import { dataShards } from './shards.js'
 
 /** What a `banyan.yaml` may say. Every object is strict: an unknown key is an error. */
 export const configSchema = z.strictObject({
@@ -73,6 +74,10 @@ export const configSchema = z.strictObject({
     .record(name, registration)
     .optional()
     .meta({ description: 'Instances of services that this node keeps in the registry, by name.' }),
+  shards: z
+    .record(name, dataShards)
+    .optional()
+    .meta({ description: 'Tables spread over several databases, whose moves this node makes, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema

@@ -39,5 +39,6 @@ export const coordination = z
     ...optionsSchema(shape).shape,
   })
   .meta({
-    description: 'Where elections, locks, jobs and the registry are that this node shows. Default none.',
+    description:
+      'Where elections, locks, jobs, the registry and shards are that this node shows. Default none.',
   })

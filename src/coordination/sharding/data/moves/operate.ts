@@ -24,6 +24,11 @@ export interface PlanDataMovesOptions {
   loads?: readonly number[]
   /** Shards that are to have nothing. Default none. */
   drain?: readonly string[]
+  /**
+   * Shards that would come, with their weights. `startMoves` refuses moves to them until they are there: until a database of that name
+   * was opened. Default none.
+   */
+  add?: Readonly<Record<string, number>>
 }
 
 const PLAN: OptionTable<PlanDataMovesOptions> = {
@@ -31,6 +36,7 @@ const PLAN: OptionTable<PlanDataMovesOptions> = {
   tolerance: { kind: 'number', min: 0, doc: 'how far a shard may be from its part' },
   loads: { kind: 'list', of: { kind: 'number', min: 0, doc: 'a load' }, doc: 'what each bucket costs' },
   drain: { kind: 'list', of: { kind: 'string', doc: 'a shard' }, doc: 'shards that are to have nothing' },
+  add: { kind: 'code', type: 'object', doc: 'shards that would come, with their weights' },
 }
 
 /**
@@ -45,12 +51,18 @@ export async function planDataMoves(
   options: PlanDataMovesOptions = {},
 ): Promise<PlannedDataMove[]> {
   checkOptions('planDataMoves', PLAN, options)
-  const { group = 1, tolerance = 0.05, loads, drain = [] } = options
+  const { group = 1, tolerance = 0.05, loads, drain = [], add = {} } = options
   const map = await readDataShards(coordinator, name)
   if (!map) throw shardsUnknown(name)
   const unknown = drain.find((shard) => !Object.hasOwn(map.shards, shard))
   if (unknown !== undefined)
     throw coordinationError('BANYAN_SHARD_UNKNOWN', `there is no shard ${JSON.stringify(unknown)} to drain`)
+  const [there] = Object.keys(add).filter((shard) => Object.hasOwn(map.shards, shard))
+  if (there !== undefined)
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `planDataMoves: the shard ${there} is there already`)
+  for (const [shard, weight] of Object.entries(add))
+    if (!(weight > 0 && weight < Infinity))
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `planDataMoves: the weight of ${shard} must be above 0`)
   if (loads && loads.length !== map.buckets)
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
@@ -61,6 +73,7 @@ export async function planDataMoves(
   const workers = Object.entries(map.shards)
     .filter(([id, { weight }]) => weight > 0 && !drain.includes(id))
     .map(([id, { weight }]) => ({ id, weight }))
+    .concat(Object.entries(add).map(([id, weight]) => ({ id, weight })))
   const pairs = new Map<string, PlannedDataMove & { buckets: number[] }>()
   for (const { bucket, to } of balance({ owners, workers, loads, tolerance })) {
     const from = owners[bucket]!

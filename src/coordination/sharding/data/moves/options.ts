@@ -21,7 +21,7 @@ export interface RunMovesOptions {
   once?: boolean
 }
 
-const OPTIONS: OptionTable<RunMovesOptions> = {
+export const runMovesOptions: OptionTable<RunMovesOptions> = {
   rate: { kind: 'number', min: 1, doc: 'how many rows are copied in a second' },
   hold: { kind: 'code', type: 'function', doc: 'while it says true nothing is copied' },
   page: { kind: 'number', min: 1, integer: true, doc: 'how many rows are read at once' },
@@ -46,7 +46,7 @@ export interface MoveSettings {
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function moveSettings(options: RunMovesOptions): MoveSettings {
-  checkOptions('runMoves', OPTIONS, options)
+  checkOptions('runMoves', runMovesOptions, options)
   const { rate = Infinity, hold, page = 500, blockFor = '2s', every = '1s' } = options
   return { rate, hold, page, blockFor: duration(blockFor), every: duration(every) }
 }
