@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bucketOf } from '../../src/core/hashing/buckets.js'
 import { seededRandom } from '../../src/core/random.js'
-import type { AnyProjection, Projector } from '../../src/events/index.js'
+import { openReadModels, type AnyProjection, type Projector } from '../../src/events/index.js'
 import { virtualRuntime } from '../../src/testing/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { SEED, times } from '../support/effort.js'
@@ -282,6 +282,33 @@ describe('a projection with buckets', () => {
     const read = { after: await bench.move(accounts[0]!, 1), bucket: 0 }
     expect(await runtime.clock.settle(bench.read(models, read))).toEqual({ [`account-${accounts[0]}`]: 2 })
     await runtime.clock.settle(again.close())
+  })
+
+  it('can be in a store for each bucket, which a new owner goes on with or makes anew', async () => {
+    await using bench = await Bench.open(engines()[0]!)
+    const sums = bench.sums({ buckets: BUCKETS })
+    const [here, elsewhere] = [
+      await openReadModels('memory:', bench.log),
+      await openReadModels('memory:', bench.log),
+    ]
+    let sum = 0
+    for (const [epoch, models] of [here, elsewhere, here].entries()) {
+      const part = new ScriptedPart(1, epoch + 1)
+      const projector = models.run(sums, { part })
+      await bench.move(accounts[0]!, 1)
+      const after = await bench.move(accounts[1]!, 1)
+      const options = { after, bucket: 1, timeout: '10s' } as const
+      const read = models.query(
+        'balance',
+        ({ db, table }) => bench.engine.sums(db).all(table('sum')),
+        options,
+      )
+      expect(await read).toEqual([[`account-${accounts[1]}`, ++sum]])
+      part.give()
+      await projector.ended
+    }
+    await here.close()
+    await elsewhere.close()
   })
 
   it('is refused where it makes no sense', async () => {
