@@ -8,6 +8,7 @@ import { paint } from './paint.js'
 import { registerCdc } from './cdc/index.js'
 import { registerCoordination } from './coordination/index.js'
 import { registerProjections } from './projections/index.js'
+import { registerReplicas } from './replicas/index.js'
 import { registerSagas } from './sagas/index.js'
 import { registerStreams } from './streams/index.js'
 import { registerSubscriptions } from './subscriptions/index.js'
@@ -49,6 +50,7 @@ Examples:
   banyan sagas                     where sagas are, and which wait for you
   banyan leaders                   who leads what, and who comes next
   banyan jobs                      when jobs run, and what came of it
+  banyan replicas                  who leads and who follows, and how far behind
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -207,6 +209,7 @@ registerSagas(program)
 registerOutbox(program)
 registerCdc(program)
 registerCoordination(program)
+registerReplicas(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.

@@ -70,7 +70,7 @@ export interface ReplicaState {
   readonly fencedBy?: number
   /** Id of that epoch. */
   readonly fencedFor?: string
-  /** Whom a follower follows. */
+  /** Whom a follower follows, or a leader has followed until it was promoted. */
   readonly leader?: string
   readonly head: Position
   /** Number of the last truncation. */

@@ -94,5 +94,5 @@ function refuseOther(
 
 /** What is given to the log when it is opened. */
 function fixed(events: NonNullable<NodeSpec['events']>): Record<string, unknown> {
-  return { ...logSpecOf(events), limits: events.limits }
+  return { ...logSpecOf(events), limits: events.limits, follow: events.follow }
 }

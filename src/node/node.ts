@@ -31,6 +31,8 @@ import type { OutboxState } from './outboxes/state.js'
 import { ProjectionHost } from './projections/index.js'
 import type { HostedProjectionState, ProjectionControl } from './projections/state.js'
 import { ProjectionWatch } from './projections/watch.js'
+import { ReplicaHost } from './replicas/index.js'
+import type { HostedReplicasState } from './replicas/state.js'
 import { SagaHost } from './sagas/index.js'
 import type { SagaKindState, SagaStarter } from './sagas/state.js'
 import { gatewaySpecOf, type NodeSpec } from './spec.js'
@@ -47,7 +49,7 @@ export interface NodeState extends GatewayState {
     version: string
     pid: number
     phase: NodePhase
-    /** Services that have no endpoint yet, while `/readyz` says that it waits for them; otherwise missing. */
+    /** Services that have no endpoint yet, and a log that is to catch up, while `/readyz` says that it waits for them; otherwise missing. */
     waiting?: readonly string[]
     /** ISO 8601. */
     startedAt: string
@@ -75,6 +77,8 @@ export interface NodeState extends GatewayState {
   registered?: Readonly<Record<string, RegisteredState>>
   /** The applications in several databases whose moves it makes, by name. */
   shards?: Readonly<Record<string, HostedShardsState>>
+  /** Databases with followers that the node watches, and its log as one of several copies. */
+  replicas?: readonly HostedReplicasState[]
   /** With several: each worker, and how many have taken the place of one that ended. */
   workers?: WorkerState[]
   restarts?: number
@@ -106,6 +110,7 @@ export class Node implements Running {
   readonly #coordination: HostedCoordinator | undefined
   readonly #registry: HostedRegistry | undefined
   readonly #shards: ShardsHost
+  readonly #replicas: ReplicaHost
   readonly #listeners: Listeners
   readonly #admin: AdminListener
   readonly #configuration: Configuration
@@ -128,6 +133,7 @@ export class Node implements Running {
     sagas: SagaHost,
     coordination: HostedCoordinator | undefined,
     registry: HostedRegistry | undefined,
+    replicas: ReplicaHost,
     gateway: Gateway,
     origin: Origin,
   ) {
@@ -145,6 +151,7 @@ export class Node implements Running {
     this.#coordination = coordination
     this.#registry = registry
     this.#shards = new ShardsHost(coordination, observation.runtime)
+    this.#replicas = replicas
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
     this.#configuration = new Configuration(spec, origin, clock, observation.runtime.telemetry, log)
@@ -158,6 +165,7 @@ export class Node implements Running {
         captures: () => captures.control,
         sagas: () => sagas.starter,
         coordination: () => coordination,
+        replicas: () => replicas.control,
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
         breakers: () => this.breakers,
@@ -190,12 +198,16 @@ export class Node implements Running {
     const { runtime, onReport } = observation
     let hosted: HostedLog | undefined
     let coordination: HostedCoordinator | undefined
+    let replicas: ReplicaHost | undefined
     try {
       const { limits, trust, events } = spec
       const role = (spec.workers ?? 1) === 1 ? 'alone' : 'worker'
       hosted = events && (await hostLog(events, runtime, log, role))
       coordination = spec.coordination && (await hostCoordinator(spec.coordination, runtime, log))
       const registry = coordination && (await hostRegistry(coordination, runtime))
+      // The supervisor does that for all.
+      const watched = role === 'worker' ? {} : spec
+      replicas = await ReplicaHost.open(watched, hosted, coordination, runtime)
       const projections = await ProjectionHost.open(spec, hosted?.log, runtime)
       const captures = await CaptureHost.open(spec, hosted?.log, runtime)
       const sagas = await SagaHost.open(spec, hosted?.log, runtime)
@@ -218,10 +230,12 @@ export class Node implements Running {
         sagas,
         coordination,
         registry,
+        replicas,
         gateway,
         origin,
       )
     } catch (error) {
+      await replicas?.close()
       await coordination?.close()
       await hosted?.close()
       await observation.close()
@@ -265,6 +279,7 @@ export class Node implements Running {
       await this.#admin.close()
       await this.#shards.close()
       await this.#registry?.close()
+      await this.#replicas.close()
       await this.#coordination?.close()
       await this.#events?.close()
       await this.#observation.close()
@@ -357,11 +372,12 @@ export class Node implements Running {
 
   /** With what takes asking others. */
   async fullState(): Promise<NodeState> {
-    const [events, projections, captures, coordination] = await Promise.all([
+    const [events, projections, captures, coordination, replicas] = await Promise.all([
       this.#events?.state(),
       this.#projectionWatch.look(this.projections),
       this.captures?.list(),
       this.#coordination?.state(),
+      this.#replicas.control?.list(),
     ])
     const sagas = this.#events?.sagas(this.#sagas.states)
     return {
@@ -374,6 +390,7 @@ export class Node implements Running {
       ...(coordination && { coordination }),
       ...(this.#registry?.registered && { registered: this.#registry.registered }),
       ...(this.#shards.states && { shards: this.#shards.states }),
+      ...(replicas && { replicas }),
     }
   }
 
@@ -432,6 +449,7 @@ export class Node implements Running {
     await this.#projections.close()
     await this.#shards.close()
     await this.#registry?.close()
+    await this.#replicas.close()
     await this.#coordination?.close()
     await this.#events?.close()
     await this.#observation.close()
@@ -443,10 +461,14 @@ export class Node implements Running {
     return (this.#spec.workers ?? 1) !== 1
   }
 
-  /** What a request would find nowhere, as the registry has not answered yet; not for ever, as all else works. */
+  /**
+   * What a request would find nowhere, as the registry has not answered yet; not for ever, as all else works. And a log that does
+   * not have what its leader had at the start of the node.
+   */
   get #waiting(): readonly string[] {
     const isPatient = this.#clock.now() - this.#startedAt < PATIENCE
-    return isPatient ? this.#gateway.waiting : []
+    const copy = this.#events?.replica?.waiting
+    return [...(isPatient ? this.#gateway.waiting : []), ...(copy === undefined ? [] : [copy])]
   }
 
   async #change(
@@ -474,6 +496,7 @@ export class Node implements Running {
       const changeProjections = await this.#projections.prepare(spec)
       const changeCaptures = await this.#captures.prepare(spec)
       const changeSagas = await this.#sagas.prepare(spec)
+      const changeReplicas = await this.#replicas.prepare(this.#isWorker ? {} : spec)
       const admin = await this.#admin.prepare(spec.admin)
       discards.unshift(() => admin.discard())
       const listeners = await this.#listeners.prepare(spec.listen)
@@ -488,6 +511,7 @@ export class Node implements Running {
       changeProjections()
       changeCaptures()
       changeSagas()
+      changeReplicas()
       if (!this.#isWorker) this.#registry?.register(spec)
       listeners.commit(duration(drain.grace, 'drain.grace'))
       admin.commit()

@@ -17,6 +17,7 @@ import type {
   InstanceHealthOptions,
   RegisterOptions,
   RunMovesOptions,
+  ReplicasOptions,
 } from '../coordination/index.js'
 import type { SecretSpec } from '../traffic/gateway/filters/access/spec.js'
 import type { AccessLogSpec } from './access-log/spec.js'
@@ -40,6 +41,26 @@ export type EventsSpec = LogSpec & {
   retention?: RetentionSpec
   /** JSON Schemas of the types that are taken. Default: any type. */
   types?: string | EventTypesSpec
+  /** The log of another node of which it is a copy, which only reads. Default none. */
+  follow?: string | FollowSpec
+}
+
+/** `events.follow`: see `followLog` of `banyan/events`. */
+export interface FollowSpec {
+  /** Where the log of the leader is: the admin address of its node, or a route of it with `events`. */
+  leader: string
+  /** Header fields of what the leader is asked, such as a key. */
+  headers?: Readonly<Record<string, string>>
+  /** What the leader calls this copy. Default: `host:pid`. */
+  name?: string
+  /** Where reads go that the copy is too old for. Default `leader`. */
+  fallback?: 'leader' | 'none'
+  /** How long such reads wait before that. Default 500 ms. */
+  wait?: Duration
+  /** How long the leader keeps a request open while there is nothing new. Default 1 s. */
+  heartbeat?: Duration
+  /** Whether what is at `path` is a restored backup of the leader, to begin with. Default false. */
+  fromBackup?: boolean
 }
 
 /** `events.retention`: see `retention` of `banyan/events`. */
@@ -144,6 +165,15 @@ export interface ShardsSpec {
   moves?: Omit<RunMovesOptions, 'hold' | 'holder' | 'once'>
 }
 
+/** `replicas.<name>`: a database with followers that the node watches; see `openReplicas` of `banyan/coordination`. */
+export interface ReplicasSpec extends Pick<
+  ReplicasOptions,
+  'cluster' | 'interval' | 'answerWithin' | 'maxLag' | 'ttl' | 'fence'
+> {
+  /** Its servers by name: `postgres://user:password@host/database`. */
+  nodes: Readonly<Record<string, string>>
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -173,6 +203,8 @@ export interface NodeSpec extends GatewaySpec {
   register?: Readonly<Record<string, RegisterSpec>>
   /** Tables that are spread over several databases, whose moves it makes, by name. Default none. */
   shards?: Readonly<Record<string, ShardsSpec>>
+  /** Databases with followers that it watches, by name. Default none. */
+  replicas?: Readonly<Record<string, ReplicasSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -189,6 +221,7 @@ const OTHER_PLANES = [
   'coordination',
   'register',
   'shards',
+  'replicas',
 ] as const
 
 /** The part of it that concerns the gateway, which knows of no other plane: a change of those changes none of its filters. */
@@ -203,7 +236,7 @@ const LIVE_EVENTS_KEYS = ['retention', 'types'] as const
 
 /** Where the log of a node is, and how it is reached: what `openLog` takes. */
 export function logSpecOf(events: EventsSpec): LogSpec {
-  const own: readonly string[] = ['limits', ...LIVE_EVENTS_KEYS]
+  const own: readonly string[] = ['limits', 'follow', ...LIVE_EVENTS_KEYS]
   return Object.fromEntries(
     Object.entries(events).filter(([key]) => !own.includes(key)),
   ) as unknown as LogSpec

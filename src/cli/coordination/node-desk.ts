@@ -1,20 +1,15 @@
-import { sleep, systemClock } from '../../core/clock.js'
-import { BanyanError } from '../../core/errors.js'
 import type { Leader } from '../../coordination/election/picture.js'
 import type { Member } from '../../coordination/line/member.js'
 import type { Instance } from '../../coordination/registry/instance.js'
 import type { ShardForecast } from '../../coordination/sharding/map/plan-shards.js'
 import type { DataForecast, StartedMove } from '../../node/coordination/data-operations.js'
 import type { ViewName, Views } from '../../node/coordination/views.js'
-import { fetchAdmin, requestAdmin } from '../admin-client.js'
-import { serverSentEvents } from '../events/node-log/server-sent-events.js'
-import { linesOf } from '../events/node-log/transport.js'
-import type { Desk, Seen } from './desk.js'
+import { requestAdmin } from '../admin-client.js'
+import { followNode, refusalOf } from '../node-statuses.js'
+import type { Desk } from './desk.js'
 
 /** How long a node may take to answer, in ms. */
 const PATIENCE_MS = 30_000
-/** Between tries to come back to a node, in ms. */
-const RETRY_MS = 1000
 
 /** The coordinator of a running node, through its admin listener. */
 export function nodeDesk(admin: string): Desk {
@@ -32,7 +27,7 @@ export function nodeDesk(admin: string): Desk {
     async detail<Name extends ViewName>(view: Name, name: string) {
       return (await ask(pathOf(view, name))) as Views[Name]['detail']
     },
-    follow: (view, name, signal) => follow(admin, view, name, signal),
+    follow: (view, name, signal) => followNode(admin, pathOf(view, name), name !== undefined, signal),
     async handOver(name, options) {
       return ((await ask(`${pathOf('elections', name)}/hand-over`, options)) as { asked: Leader }).asked
     },
@@ -70,62 +65,4 @@ export function nodeDesk(admin: string): Desk {
 
 function pathOf(view: ViewName, name: string | undefined): string {
   return name === undefined ? `/api/${view}` : `/api/${view}/${encodeURIComponent(name)}`
-}
-
-function refusalOf(status: number, body: object): BanyanError {
-  const { code = 'BANYAN_ADMIN_REFUSED', detail = `the node answers ${status}` } = body as {
-    code?: `BANYAN_${string}`
-    detail?: string
-  }
-  return new BanyanError(code, detail)
-}
-
-/** Comes back to a node that has gone; what it then tells is all there is. */
-async function* follow<Name extends ViewName>(
-  admin: string,
-  view: Name,
-  name: string | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<Seen<Views[Name]['status']>> {
-  let last: Seen<Views[Name]['status']> = { statuses: [] }
-  for (let isFirst = true; !signal.aborted; isFirst = false) {
-    try {
-      for await (last of told<Name>(admin, pathOf(view, name), signal)) {
-        yield last
-        if (name !== undefined && last.statuses.length === 0 && last.problem === undefined) return
-      }
-    } catch (error) {
-      if (isAborted(signal)) return
-      // Who asks for what is not there is told so at once.
-      if (isFirst && error instanceof BanyanError) throw error
-      yield { ...last, problem: error instanceof Error ? error.message : String(error) }
-    }
-    await sleep(systemClock, RETRY_MS, signal).catch(() => undefined)
-  }
-}
-
-/** Asked again, as it may have become so meanwhile. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted
-}
-
-async function* told<Name extends ViewName>(
-  admin: string,
-  path: string,
-  signal: AbortSignal,
-): AsyncGenerator<Seen<Views[Name]['status']>> {
-  const response = await fetchAdmin(admin, path, { headers: { accept: 'text/event-stream' }, signal })
-  if (!response.ok) throw refusalOf(response.status, (await response.json().catch(() => ({}))) as object)
-  const known = new Map<string, Views[Name]['status']>()
-  const statuses = (): Views[Name]['status'][] =>
-    [...known].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, status]) => status)
-  for await (const { event, data } of serverSentEvents(linesOf(response))) {
-    if (event === 'message' && data !== '') {
-      const status = JSON.parse(data) as Views[Name]['status']
-      known.set(status.name, status)
-    } else if (event === 'removed') known.delete((JSON.parse(data) as { name: string }).name)
-    else if (event === 'problem')
-      yield { statuses: statuses(), problem: (JSON.parse(data) as { detail: string }).detail }
-    else if (event === 'caught-up') yield { statuses: statuses() }
-  }
 }

@@ -1,10 +1,12 @@
 import { formatDuration } from '../../core/duration.js'
 import { formatProblem } from '../../node/config/problem.js'
 import type { NodeState } from '../../node/node.js'
+import type { HostedReplicasState } from '../../node/replicas/state.js'
 import type { EndpointState, RouteState, ServiceState } from '../../traffic/gateway/index.js'
 import { capturesTable } from '../cdc/status.js'
 import { outboxesTable } from '../outbox/table.js'
 import { projectionsTable } from '../projections/table.js'
+import { replicasTable } from '../replicas/table.js'
 import { sagasTable } from '../sagas/table.js'
 import { subscriptionsTable } from '../subscriptions/table.js'
 import { clip, paint, table, type Column } from '../paint.js'
@@ -31,6 +33,7 @@ export function render(state: NodeState, wall: number, width: number): string {
   const projections = Object.values(state.projections ?? {})
   const captures = state.captures ?? []
   const outboxes = state.outboxes ?? []
+  const replicas = (state.replicas ?? []).filter(isWorthIt)
   const limits = limitRows(state)
   const problems = lastProblems(state, wall).slice(0, MOST_PROBLEMS)
   const sections = [
@@ -50,6 +53,7 @@ export function render(state: NodeState, wall: number, width: number): string {
     ...(projections.length > 0 ? [projectionsTable(projections, wall, width)] : []),
     ...(outboxes.length > 0 ? [outboxesTable(outboxes, width)] : []),
     ...(captures.length > 0 ? [capturesTable(captures, width)] : []),
+    ...(replicas.length > 0 ? [replicasTable(replicas, width)] : []),
     ...(state.sagas ? [sagasTable(state.sagas, width)] : []),
     ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),
     ...(problems.length > 0 ? [table(PROBLEM_COLUMNS, problems, width)] : []),
@@ -124,6 +128,11 @@ function eventsLines(events: NodeState['events']): string[] {
   if (problem !== undefined) return [`${name}  ${paint('red', problem)}`]
   const counts = `${countOf(count, 'event')} in ${countOf(streams, 'stream')}, ${bytesText(bytes)}`
   return [`${name}  ${counts}  head ${head}`]
+}
+
+/** A log that nobody follows, and that never was anything else, is no replica yet. */
+function isWorthIt(each: HostedReplicasState): boolean {
+  return each.kind === 'database' || each.role !== 'leader' || each.epoch > 1 || each.followers.length > 0
 }
 
 /** What acknowledged events survive. */

@@ -36,7 +36,8 @@ export interface ReplicasOptions<Place = string> {
   runtime?: Runtime
 }
 
-const OPTIONS: OptionTable<ReplicasOptions> = {
+/** What each option may be. */
+export const replicasOptions: OptionTable<ReplicasOptions> = {
   nodes: { kind: 'code', type: 'object', doc: 'the servers by name' },
   name: { kind: 'string', doc: 'what routers and operators call them' },
   coordinator: { kind: 'code', type: 'object', doc: 'where it is agreed who leads' },
@@ -72,7 +73,7 @@ export interface Settings {
 
 /** @throws `BANYAN_INVALID_OPTIONS` */
 export function settingsOf(options: ReplicasOptions<unknown>): Settings {
-  checkOptions('openReplicas', OPTIONS, options as ReplicasOptions)
+  checkOptions('openReplicas', replicasOptions, options as ReplicasOptions)
   const { name = 'main', coordinator, nodes } = options
   segment(name)
   if ((nodes as unknown) === undefined || Object.keys(nodes).length === 0)

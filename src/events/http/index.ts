@@ -7,7 +7,7 @@
  * `settle.ts`). What is wrong becomes a problem (`problem.ts`). Which server it came through does not matter: see `core/http-handler.ts`.
  */
 import { duration, type Duration } from '../../core/duration.js'
-import type { HandlerAnswer, HandlerRequest, HttpHandler } from '../../core/http-handler.js'
+import type { HandlerAnswer, HandlerProblem, HandlerRequest, HttpHandler } from '../../core/http-handler.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { isUriReference } from '../cloudevents/attributes.js'
 import { toCloudEvent } from '../cloudevents/index.js'
@@ -19,6 +19,7 @@ import { followEvents } from './follow.js'
 import { readParameters } from './parameters.js'
 import { problem, problemOf } from './problem.js'
 import { placeOf } from './path.js'
+import { newEnough, withAge, type Copy } from './copy.js'
 import { pullMessages } from './pull.js'
 import { readBatch, readHead, readLines } from './read.js'
 import { Scope, systemStream, type ScopeOptions } from './scope.js'
@@ -27,6 +28,9 @@ import type { FindSubscription } from './subscriptions.js'
 import type { EventsSurroundings } from './surroundings.js'
 import { publishTarget, type TopicRules } from './topics.js'
 import { withoutSystemStreams } from './visible.js'
+
+/** Where followers are answered. */
+const REPLICA = '/replica'
 
 /** How a log is offered over HTTP. */
 export interface EventsHttpOptions extends ScopeOptions {
@@ -47,6 +51,10 @@ export interface EventsHttpOptions extends ScopeOptions {
   topics?: () => Readonly<Record<string, TopicRules>> | undefined
   /** Finds the subscriptions whose messages clients take; default there are none. */
   findSubscription?: FindSubscription
+  /** What answers followers of the log, `followersOverHttp`, at `/replica`; default they are not answered. */
+  replica?: HttpHandler
+  /** Of a copy: what it is for those who read. Default: this is no copy. */
+  copy?: Copy
   /** Aborted when the server is about to close: those who follow or wait get what they have, and are let go. */
   closing?: AbortSignal
   /** Time and telemetry; default the system's. */
@@ -64,6 +72,10 @@ export interface EventsHttpOptions extends ScopeOptions {
  * | `POST /subscriptions/{subscription}/ack`, `nack`, `release`, `extend`, `reject` | what became of deliveries |
  * | `GET /`, `GET /streams/{stream}` | events: a page, lines, or a stream that goes on, by `Accept` |
  * | `HEAD /`, `HEAD /streams/{stream}` | where the log and the stream are |
+ * | `POST /replica/...` | what followers ask: see `followersOverHttp` |
+ *
+ * A client says with `Log-Position` that it wants to read what it was told at that position, and with `Cache-Control: max-age`
+ * how many seconds old the answer may be. That matters where the log is a copy, whose answers tell their `Age`.
  */
 export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): HttpHandler {
   const { runtime = systemRuntime, source, actor = 'caller', heartbeat = '15s' } = options
@@ -74,6 +86,7 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
     clock: runtime.clock,
     closing,
     scope: new Scope(options),
+    copy: options.copy,
     actor,
     operators: options.operators ?? false,
     topics: options.topics ?? (() => undefined),
@@ -85,17 +98,27 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
     const named = source ?? (isUriReference(request.base) ? request.base : '/')
     const textOf = (event: RecordedEvent): string => JSON.stringify(toCloudEvent(event, { source: named }))
     try {
+      if (options.replica && common.scope.allows('replicate') && request.path.startsWith(REPLICA))
+        return await options.replica(below(request, REPLICA))
       return await answer(request, { ...common, textOf })
     } catch (error) {
       const found = problemOf(error, options.operators ?? false)
       if (!found) throw error
       if (found.status >= 500) faults.note(found.kind, error as Error)
-      return { problem: found }
+      return { problem: withLeader(error, found, options.copy) }
     }
   }
 }
 
-function answer(request: HandlerRequest, surroundings: EventsSurroundings): Promise<HandlerAnswer> {
+/** Whoever is refused as this is a copy is told where the leader is. */
+function withLeader(error: unknown, found: HandlerProblem, copy: Copy | undefined): HandlerProblem {
+  const { code } = error as { code?: string }
+  const leader = copy?.leader()
+  if (leader === undefined || (code !== 'BANYAN_READ_ONLY' && code !== 'BANYAN_FOLLOWER_BEHIND')) return found
+  return { ...found, extensions: { ...found.extensions, leader } }
+}
+
+async function answer(request: HandlerRequest, surroundings: EventsSurroundings): Promise<HandlerAnswer> {
   const { scope } = surroundings
   const { stream, topic, subscription } = placeOf(request.path)
   const { method } = request
@@ -122,11 +145,25 @@ function answer(request: HandlerRequest, surroundings: EventsSurroundings): Prom
   const wanted = readParameters(request, stream)
   scope.checkSelector(wanted.selector)
   if (!surroundings.operators) refuseSystemStreams(wanted.selector)
-  if (method === 'HEAD') return readHead(surroundings, wanted.selector.stream)
   const type = chooseType(request.field('accept'))
-  if (type === SSE) return followEvents(request, wanted, surroundings)
-  if (type === NDJSON) return readLines(request, wanted, surroundings)
-  return readBatch(request, wanted, type, surroundings)
+  const isOneAnswer = method === 'HEAD' || (type !== SSE && wanted.wait === undefined)
+  const { log, age } = await newEnough(request, wanted, isOneAnswer, surroundings)
+  const around = { ...surroundings, log }
+  if (method === 'HEAD') return withAge(await readHead(around, wanted.selector.stream), age)
+  if (type === SSE) return followEvents(request, wanted, around)
+  if (type === NDJSON) return withAge(await readLines(request, wanted, around), age)
+  return withAge(await readBatch(request, wanted, type, around), age)
+}
+
+/** A request without a part at the beginning of its path, as what is mounted there sees it. */
+function below(request: HandlerRequest, part: string): HandlerRequest {
+  return {
+    ...{ method: request.method, base: request.base + part, path: request.path.slice(part.length) },
+    ...{ query: request.query, fields: request.fields, signal: request.signal },
+    ...{ caller: request.caller, traceparent: request.traceparent },
+    field: (lower) => request.field(lower),
+    body: (most) => request.body(most),
+  }
 }
 
 /** @throws a problem of 403 */

@@ -2,12 +2,15 @@ import { categoryOf } from '../names.js'
 import type { Selector } from '../log.js'
 import { problem } from './problem.js'
 
-/** What clients may do: append is also publishing, read is also following, consume is taking messages of subscriptions. */
-type Deed = 'append' | 'read' | 'consume'
+/**
+ * What clients may do: append is also publishing, read is also following, consume is taking messages of subscriptions, replicate
+ * is keeping a copy, which may take the place of the log.
+ */
+type Deed = 'append' | 'read' | 'consume' | 'replicate'
 
 /** Which streams clients may come to. */
 export interface ScopeOptions {
-  /** What clients may do; default all of it. */
+  /** What clients may do; default all of it but `replicate`. */
   allow?: readonly Deed[]
   /** Only streams of these categories; default all. */
   categories?: readonly string[]

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { RecordedEvent } from '../log.js'
+import type { Copy } from './copy.js'
 import type { Scope } from './scope.js'
 import type { FindSubscription } from './subscriptions.js'
 import type { TopicRules } from './topics.js'
@@ -11,6 +12,8 @@ export interface EventsSurroundings {
   readonly clock: Clock
   readonly closing: AbortSignal
   readonly scope: Scope
+  /** What the log is, if it is a copy. */
+  readonly copy: Copy | undefined
   readonly actor: 'caller' | 'given'
   /** Whether clients are operators. */
   readonly operators: boolean

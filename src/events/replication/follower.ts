@@ -28,6 +28,8 @@ export interface FollowerOptions {
   batch?: number
   /** Where reads go that the copy is not new enough for: to the leader, or nowhere; default `leader`. */
   fallback?: 'leader' | 'none'
+  /** Bounds on what is appended once it was promoted; default those of `openLog`. */
+  limits?: Omit<LogOptions, 'transforms' | 'runtime'>
   /** Time, chance and telemetry; default the system's. */
   runtime?: Runtime
 }
@@ -46,6 +48,7 @@ const OPTIONS: OptionTable<FollowerOptions> = {
     values: ['leader', 'none'],
     doc: 'where reads go that the copy is too old for',
   },
+  limits: { kind: 'code', type: 'object', doc: 'bounds on what is appended once it was promoted' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
 
@@ -144,12 +147,19 @@ export class LogFollower implements Follower {
     driver: ReplicatedDriver,
     leader: Leader,
     local: ReplicaState,
-    { transforms = [], heartbeat = '1s', batch = 1000, fallback = 'leader', runtime }: FollowerOptions,
+    {
+      transforms = [],
+      heartbeat = '1s',
+      batch = 1000,
+      fallback = 'leader',
+      limits,
+      runtime,
+    }: FollowerOptions,
   ) {
     this.runtime = runtime ?? systemRuntime
     this.#fallback = fallback
     this.leader = leader
-    this.log = new DriverLog(driver, { transforms, runtime: this.runtime })
+    this.log = new DriverLog(driver, { ...limits, transforms, runtime: this.runtime })
     this.#leader = remoteLog(leader, { transforms, runtime: this.runtime })
     const settings = { wait: duration(heartbeat, 'heartbeat'), batch }
     this.#shipping = new Shipping(driver, leader, local, this.runtime, settings)

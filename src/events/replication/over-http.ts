@@ -13,12 +13,15 @@ import { packPage, packPulled } from './wire.js'
 export interface FollowersHttpOptions {
   /** Aborted when the server is about to close: those who wait get what there is. */
   closing?: AbortSignal
+  /** Is told of each follower that asks for what it does not have yet. */
+  onPull?: (pull: PullRequest, request: HandlerRequest) => void
   /** Time and telemetry; default the system's. */
   runtime?: Runtime
 }
 
 const OPTIONS: OptionTable<FollowersHttpOptions> = {
   closing: { kind: 'code', type: 'object', doc: 'aborted when the server is about to close' },
+  onPull: { kind: 'code', type: 'function', doc: 'is told of each follower that asks' },
   runtime: { kind: 'code', type: 'object', doc: 'time and telemetry' },
 }
 
@@ -42,11 +45,11 @@ const LONGEST_WAIT = 60_000
  */
 export function followersOverHttp(log: EventLog, options: FollowersHttpOptions = {}): HttpHandler {
   checkOptions('followersOverHttp', OPTIONS, options)
-  const { runtime = systemRuntime, closing = new AbortController().signal } = options
+  const { runtime = systemRuntime, closing = new AbortController().signal, onPull } = options
   const leader = leaderOf(log, runtime.clock)
   return async (request) => {
     try {
-      return await answer(request, leader, closing)
+      return await answer(request, leader, closing, onPull)
     } catch (error) {
       const found = problemOf(error, true)
       if (!found) throw error
@@ -56,7 +59,12 @@ export function followersOverHttp(log: EventLog, options: FollowersHttpOptions =
   }
 }
 
-async function answer(request: HandlerRequest, leader: Leader, closing: AbortSignal): Promise<HandlerAnswer> {
+async function answer(
+  request: HandlerRequest,
+  leader: Leader,
+  closing: AbortSignal,
+  onPull: FollowersHttpOptions['onPull'],
+): Promise<HandlerAnswer> {
   if (request.method !== 'POST')
     throw problem(405, 'method-not-allowed', `${request.method} is not allowed here.`, {
       fields: [['Allow', 'POST']],
@@ -67,6 +75,7 @@ async function answer(request: HandlerRequest, leader: Leader, closing: AbortSig
       return json(JSON.stringify(await leader.state(signal)))
     case '/pull': {
       const asked = await bodyOf<PullRequest>(request, ['after', 'epochs', 'truncation', 'limit', 'wait'])
+      onPull?.(asked, request)
       return json(
         packPulled(await leader.pull({ ...asked, wait: Math.min(asked.wait, LONGEST_WAIT) }, signal)),
       )

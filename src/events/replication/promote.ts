@@ -184,7 +184,7 @@ class Promoting {
     const { epochs, head } = before
     const next = { epoch: to, after: head, id: this.#follower.nextEpoch }
     const state = await replica.become(
-      { role: 'leader', epochs: [...epochs, next] },
+      { role: 'leader', epochs: [...epochs, next], leader: this.#leader.name },
       { role: 'follower', epoch: epochOf(before) },
     )
     if (state.role !== 'leader' || epochOf(state) !== to)

@@ -17,10 +17,12 @@ import type { OutboxState } from '../outboxes/state.js'
 import type { ProjectionControl } from '../projections/state.js'
 import { outboxesReply } from './outboxes.js'
 import { captureReply } from './cdc.js'
+import type { HostedReplicasState, ReplicaControl } from '../replicas/state.js'
 import { projectionsReply } from './projections.js'
 import { purgeReply, type CachePurge } from './cache.js'
 import type { SagaStarter } from '../sagas/state.js'
 import { sagasReply } from './sagas.js'
+import { replicasReply } from './replicas.js'
 import { StatusWatch } from './status-stream.js'
 import { tracesReply } from './traces.js'
 import { subscriptionsReply } from './subscriptions.js'
@@ -28,6 +30,7 @@ import {
   decoded,
   json,
   listOf,
+  noteEnd,
   notAllowed,
   problem,
   readBody,
@@ -40,7 +43,7 @@ import {
 export interface AdminSubject extends ConfigSubject {
   /** Whether new requests should be sent here; false from the first moment of a shutdown. */
   ready(): boolean
-  /** Services whose endpoints are not known yet, for which a node that has just started is not ready. */
+  /** Services whose endpoints are not known yet, and a log that is to catch up, for which a node that has just started is not ready. */
   waiting?(): readonly string[]
   /** Everything `banyan status` shows, as JSON. */
   state(): object | Promise<object>
@@ -56,6 +59,8 @@ export interface AdminSubject extends ConfigSubject {
   sagas(): SagaStarter | undefined
   /** The coordinator of its configuration, if it has one. */
   coordination(): HostedCoordinator | undefined
+  /** Its replicas, if it has some. */
+  replicas(): ReplicaControl | undefined
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
@@ -78,7 +83,7 @@ const BODY_BYTES = 64 * 1024
  * | request | answer |
  * |---|---|
  * | `GET /healthz` | 200 while the process works |
- * | `GET /readyz` | 200 while requests should come here, 503 until the registry has answered and from the start of a shutdown |
+ * | `GET /readyz` | 200 while requests should come here, 503 until the registry has answered, until a copy has caught up, and from the start of a shutdown |
  * | `GET /metrics` | Prometheus text |
  * | `GET /api/state` | services, endpoints, breakers, routes, rates |
  * | `GET /api/explain?id={id}` | why the request of that request id or trace id failed; without it, the last ones |
@@ -93,6 +98,7 @@ const BODY_BYTES = 64 * 1024
  * | `/api/sagas...` | sagas: see {@link sagasReply} |
  * | `GET /api/traces/{correlationId}` | from event to event: see {@link tracesReply} |
  * | `/api/elections...`, `/api/locks...`, `/api/semaphores...`, `/api/jobs...`, `/api/registry...` | what is on the coordinator: see {@link coordinationReply} |
+ * | `/api/replicas...` | copies of the event log and of databases: see {@link replicasReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -105,6 +111,8 @@ export class AdminServer {
   readonly #server: Server
   readonly #outboxes: StatusWatch<OutboxState>
   readonly #captures: StatusWatch<HostedCaptureState>
+  readonly #replicas: StatusWatch<HostedReplicasState>
+  readonly #closing = new AbortController()
   #draining = false
 
   constructor(subject: AdminSubject) {
@@ -114,6 +122,7 @@ export class AdminServer {
       async () => (await subject.events()?.outboxes?.list()) ?? [],
     )
     this.#captures = new StatusWatch(systemClock, async () => (await subject.captures()?.list()) ?? [])
+    this.#replicas = new StatusWatch(systemClock, async () => (await subject.replicas()?.list()) ?? [])
     this.#server = createServer((request, response) => void this.#serve(request, response))
   }
 
@@ -131,12 +140,14 @@ export class AdminServer {
   /** Takes no more requests, but answers those it has. */
   drain(): Promise<void> {
     this.#draining = true
+    this.#closing.abort()
     return new Promise((resolve) => {
       this.#server.close(() => resolve())
     })
   }
 
   close(): Promise<void> {
+    this.#closing.abort()
     return new Promise((resolve) => {
       this.#server.close(() => resolve())
       this.#server.closeAllConnections()
@@ -145,6 +156,7 @@ export class AdminServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let reply: Reply
+    noteEnd(request, response)
     try {
       reply = await this.#reply(request)
     } catch (error) {
@@ -189,6 +201,11 @@ export class AdminServer {
       return captureReply(request, path, this.#watched(this.#subject.captures(), this.#captures))
     if (path === '/api/sagas' || path.startsWith('/api/sagas/'))
       return sagasReply(request, path, this.#subject.events(), this.#subject.sagas())
+    if (path === '/api/replicas' || path.startsWith('/api/replicas/')) {
+      const control = this.#subject.replicas()
+      const subject = control && { control, watch: this.#replicas, closing: this.#closing.signal }
+      return replicasReply(request, path, subject)
+    }
     if (isCoordinationPath(path)) return coordinationReply(request, path, this.#subject.coordination())
     if (/^\/api\/traces\/[^/]+$/.test(path)) return tracesReply(request, path, this.#subject.events())
     if (path === '/api/reload' || path === '/api/config') return configReply(request, path, this.#subject)
@@ -200,7 +217,11 @@ export class AdminServer {
         return this.#ready()
       case '/metrics':
         // So that its gauges tell of now, not of the last time that somebody has asked.
-        await Promise.all([this.#subject.events()?.state(), this.#subject.coordination()?.state()])
+        await Promise.all([
+          this.#subject.events()?.state(),
+          this.#subject.coordination()?.state(),
+          this.#subject.replicas()?.list(),
+        ])
         return {
           status: 200,
           type: this.#subject.metrics.contentType,
@@ -213,7 +234,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas, /api/elections, /api/locks, /api/semaphores, /api/jobs, /api/registry or /api/traces/{correlationId}.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas, /api/elections, /api/locks, /api/semaphores, /api/jobs, /api/registry, /api/replicas or /api/traces/{correlationId}.',
         )
     }
   }

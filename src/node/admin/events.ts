@@ -45,6 +45,7 @@ const LARGEST_LIST = 1000
  * | `GET /api/events/tail` | what comes from now on, as Server-Sent Events; `from` begins earlier |
  * | `GET /api/events/streams?category={category}&after={stream}&limit={n}` | streams, in order of their names |
  * | `GET /api/events/audit?stream={stream}&category={category}&actor={name}&correlation={id}&from={position}&to={position}` | who did what, when and why, as lines of JSON |
+ * | `POST /api/events/replica/...` | what followers of the log ask |
  * | `GET /api/events/stats` | driver, promises, counts, sizes, holds |
  * | `GET /api/events/verify` | reads and checks everything: findings as lines of JSON, the last with `ok: true` or none |
  */
@@ -55,7 +56,7 @@ export async function eventsReply(
 ): Promise<Reply> {
   if (!events) return problem(404, 'This node hosts no event log: its configuration has no `events`.')
   const below = path.slice(BASE.length)
-  if (below === '' || below.startsWith('/streams/')) return handled(request, below, events.handler)
+  if (below === '' || /^\/(streams|replica)\//.test(below)) return handled(request, below, events.handler)
   if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed('GET, HEAD')
   switch (below) {
     case '/tail':

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { problemResponse } from '../../traffic/http/problem.js'
 
 /** What the admin listener answers. */
@@ -69,11 +69,18 @@ export function refuseUnknown(query: URLSearchParams, known: readonly string[]):
       )
 }
 
-/** Aborted when the operator's connection closes. */
-export function signalOf({ socket }: IncomingMessage): AbortSignal {
-  const gone = new AbortController()
-  socket.once('close', () => gone.abort())
-  return gone.signal
+const ends = new WeakMap<IncomingMessage, AbortSignal>()
+
+/** Notes when a request is over: not on its connection, which may bring any number of them. */
+export function noteEnd(request: IncomingMessage, response: ServerResponse): void {
+  const over = new AbortController()
+  response.once('close', () => over.abort())
+  ends.set(request, over.signal)
+}
+
+/** Aborted when the operator's connection closes, or everything is answered. */
+export function signalOf(request: IncomingMessage): AbortSignal {
+  return ends.get(request)!
 }
 
 /** A part of a path without its percent-encoding; undefined if that is wrong. */

@@ -99,7 +99,7 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'polices: {}\nservices:',
         [
-          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, drain, workers, accessLog, trust, limits',
+          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, shards, replicas, drain, workers, accessLog, trust, limits',
         ],
       ],
       [
@@ -107,7 +107,7 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'whatever: {}\nservices:',
         [
-          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, drain, workers, accessLog, trust, limits',
+          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, shards, replicas, drain, workers, accessLog, trust, limits',
         ],
       ],
       [

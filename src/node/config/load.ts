@@ -10,6 +10,7 @@ import { checkDocuments } from './check-documents.js'
 import { checkEventLog } from './check-events.js'
 import { checkCaptures } from './check-cdc.js'
 import { checkProjections } from './check-projections.js'
+import { checkReplicaPackages } from './meaning-of-replicas.js'
 import { checkOutboxPackages } from './meaning-of-outboxes.js'
 import { checkShardPackages } from './meaning-of-shards.js'
 import { checkSagas } from './check-sagas.js'
@@ -100,6 +101,7 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
     ...projections.problems,
     ...checkOutboxPackages(spec),
     ...checkShardPackages(spec),
+    ...checkReplicaPackages(spec),
     ...captures.problems,
     ...sagas.problems,
     ...(await checkCoordinator(spec)),
@@ -209,6 +211,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     coordination,
     register,
     shards,
+    replicas,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -237,6 +240,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(sagas && { sagas: sagas as NonNullable<NodeSpec['sagas']> }),
     ...(register && { register: register as unknown as NonNullable<NodeSpec['register']> }),
     ...(shards && { shards: shards as NonNullable<NodeSpec['shards']> }),
+    ...(replicas && { replicas: replicas }),
     ...(coordination && { coordination: coordination as unknown as NonNullable<NodeSpec['coordination']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined

@@ -150,7 +150,9 @@ test.each<[string, string, string[]]>([
   [
     'events: {}',
     'events: { allow: [write] }',
-    ['9:23: routes.events.events.allow[0]: must be one of "append", "read", "consume", got "write"'],
+    [
+      '9:23: routes.events.events.allow[0]: must be one of "append", "read", "consume", "replicate", got "write"',
+    ],
   ],
 ])('%s as %s', (from, to, problems) => {
   const found = problemsOf(from, to)

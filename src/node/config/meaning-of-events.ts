@@ -68,6 +68,7 @@ export function* checkEventsOfRoute(config: ConfigInput, name: string): Generato
       `everybody could ${appends ? 'append to' : 'read'} the event log: give the route \`access\`, or say \`public: true\` here if that is meant`,
       'key',
     )
+  if (events.allow?.includes('replicate')) yield* checkReplicating(config, name)
   if (access && events.public)
     yield error([...path, 'public'], 'contradicts `access`, which lets not everybody pass')
   if (events.actor === 'caller' && access?.by === undefined)
@@ -78,6 +79,22 @@ export function* checkEventsOfRoute(config: ConfigInput, name: string): Generato
       'has no effect: the event log is no service behind the route',
       'key',
     )
+}
+
+/** Who keeps a copy gets all that is in the log, and can take its place. */
+function* checkReplicating(config: ConfigInput, name: string): Generator<MeaningProblem> {
+  const { access, events } = config.routes[name]!
+  const path = ['routes', name, 'events']
+  if (!access)
+    yield error(
+      [...path, 'allow'],
+      'whoever may replicate gets the whole log, and can take its place: give the route `access`',
+    )
+  for (const key of ['categories', 'streams'] as const)
+    if (events?.[key])
+      yield error([...path, key], 'contradicts `replicate`, which is about the whole log', 'key')
+  if (config.events?.driver === 'postgres')
+    yield error([...path, 'allow'], 'postgres has replication of its own: nobody can follow its log this way')
 }
 
 function isPostgresUrl(text: string): boolean {

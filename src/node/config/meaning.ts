@@ -17,6 +17,7 @@ import { checkSaga } from './meaning-of-sagas.js'
 import { checkShards } from './meaning-of-shards.js'
 import { checkCoordination, checkFencing } from './meaning-of-coordination.js'
 import { checkHealth } from './meaning-of-health.js'
+import { checkFollow, checkReplicas } from './meaning-of-replicas.js'
 import { checkListeners } from './meaning-of-listeners.js'
 import { checkUpstreams } from './meaning-of-upstreams.js'
 import type { MeaningProblem, Path } from './problem.js'
@@ -48,6 +49,8 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     checkEvents(config),
     ...namesOf(routes).map((name) => checkEventsOfRoute(config, name)),
     ...namesOf(routes).map((name) => checkFencing(config, name)),
+    checkFollow(config),
+    ...namesOf(config.replicas).map((name) => checkReplicas(config, name)),
     checkTopics(config),
     ...namesOf(config.subscriptions).map((name) => checkSubscription(config, name, unknown)),
     ...namesOf(config.projections).map((name) => checkProjection(config, name)),

@@ -3,6 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import type { HttpHandler } from '../../core/http-handler.js'
 import type { Runtime } from '../../core/runtime.js'
 import { noTelemetry, type Telemetry } from '../../core/telemetry.js'
+import { DriverLog } from '../../events/event-log.js'
 import { eventsOverHttp, type EventsHttpOptions } from '../../events/http/index.js'
 import type { Capabilities, EventLog, LogStats } from '../../events/log.js'
 import type { SubscriptionStatus } from '../../events/pubsub/manage/index.js'
@@ -15,6 +16,7 @@ import type { HostedSagaState, SagaKindState } from '../sagas/state.js'
 import { SagaWatch } from '../sagas/watch.js'
 import { logSpecOf, type EventsSpec, type NodeSpec } from '../spec.js'
 import { KnownTypes } from './known-types.js'
+import { LogReplica } from './log-replica.js'
 import { LogWatch } from './log-watch.js'
 import type { ServiceRequests } from './push-sender.js'
 import { LogRetention } from './retention.js'
@@ -45,8 +47,10 @@ export class HostedLog {
   readonly #sagas: SagaWatch | undefined
   readonly #retention: LogRetention | undefined
   /** Messages that clients schedule are published also if nobody has subscribed here: others may read their topic. */
-  readonly #endScheduled: (() => Promise<void>) | undefined
-  readonly #closing = new AbortController()
+  #endScheduled: (() => Promise<void>) | undefined = undefined
+  readonly #closing: AbortController
+  /** The log as one of several copies, if its driver can have some. */
+  readonly replica: LogReplica | undefined
   #handler: HttpHandler | undefined = undefined
   #topics: NodeSpec['topics'] = undefined
   #messages: HostedSubscriptions | undefined = undefined
@@ -54,8 +58,18 @@ export class HostedLog {
   #outboxes: HostedOutboxes | undefined = undefined
   #outboxStates: readonly OutboxState[] = []
 
-  private constructor(log: EventLog, types: KnownTypes, spec: EventsSpec, runtime: Runtime, role: LogRole) {
+  private constructor(
+    log: EventLog,
+    replica: LogReplica | undefined,
+    types: KnownTypes,
+    spec: EventsSpec,
+    runtime: Runtime,
+    role: LogRole,
+    closing: AbortController,
+  ) {
     this.log = log
+    this.replica = replica
+    this.#closing = closing
     this.#role = role
     this.#types = types
     this.#spec = spec
@@ -65,7 +79,12 @@ export class HostedLog {
     this.#sagas = role === 'worker' ? undefined : new SagaWatch(log, runtime)
     this.#retention = role === 'worker' ? undefined : new LogRetention(log, runtime)
     this.#retention?.follow(spec.retention)
-    this.#endScheduled = role === 'worker' ? undefined : deliverScheduled(log, runtime)
+    const deliver = (): void => {
+      this.#endScheduled = deliverScheduled(log, runtime)
+    }
+    if (role === 'worker') return
+    if (replica) replica.whenLeading(deliver)
+    else deliver()
   }
 
   /**
@@ -74,19 +93,32 @@ export class HostedLog {
    * @throws {@link BanyanError} with the code of the driver if it cannot be opened
    */
   static async open(spec: EventsSpec, runtime: Runtime, write: Log, role: LogRole): Promise<HostedLog> {
-    const { openLog } = await import('../../events/index.js')
+    const { openDriver } = await import('../../drivers/open-log.js')
     const types = await KnownTypes.load(spec)
+    const closing = new AbortController()
     let log: EventLog
+    let replica: LogReplica | undefined
     try {
       const own = role === 'supervisor' ? { ...runtime, telemetry: logsOnly(runtime.telemetry) } : runtime
-      log = await openLog(logSpecOf(spec), { ...spec.limits, transforms: [types], runtime: own })
+      const options = { ...spec.limits, transforms: [types], runtime: own }
+      const driver = await openDriver(logSpecOf(spec), own)
+      replica = await LogReplica.open(driver, spec.follow, {
+        log: { ...spec.limits, transforms: [types] },
+        ...{
+          runtime: own,
+          closing: closing.signal,
+          write,
+          telemetry: role === 'worker' ? noTelemetry : runtime.telemetry,
+        },
+      })
+      log = replica?.log ?? new DriverLog(driver, options)
     } catch (error) {
       if (!(error instanceof BanyanError)) throw error
       throw new BanyanError(error.code as `BANYAN_${string}`, `events: ${error.message}`, { cause: error })
     }
     const { driver, durable } = log.capabilities
     if (role !== 'worker') write('info', 'event log open', { driver, durable })
-    return new HostedLog(log, types, spec, runtime, role)
+    return new HostedLog(log, replica, types, spec, runtime, role, closing)
   }
 
   /**
@@ -156,13 +188,14 @@ export class HostedLog {
     return (this.#handler ??= this.#handlerOf({
       actor: 'given',
       operators: true,
+      allow: ['append', 'read', 'consume', 'replicate'],
       closing: this.#closing.signal,
     }))
   }
 
   /** Why the log could not be asked the last time somebody has tried. */
   get problem(): string | undefined {
-    return this.#watch.problem
+    return this.#watch.problem ?? this.replica?.problem
   }
 
   async state(): Promise<EventsState> {
@@ -219,7 +252,7 @@ export class HostedLog {
     await this.#messages?.close()
     await this.#retention?.close()
     await this.#endScheduled?.()
-    await this.log.close()
+    await (this.replica ?? this.log).close()
   }
 
   #handlerOf(options: EventsHttpOptions): HttpHandler {
@@ -229,6 +262,7 @@ export class HostedLog {
       ...options,
       topics: () => this.#topics,
       findSubscription: (name) => this.#messages?.find(name),
+      ...(this.replica && { replica: this.replica.handler, copy: this.replica }),
       ...(bodyBytes !== undefined && { bodyBytes }),
       runtime: this.#runtime,
     })

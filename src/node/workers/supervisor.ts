@@ -28,6 +28,7 @@ import type { Log } from '../log.js'
 import { Metrics } from '../metrics.js'
 import type { NodePhase, NodeState } from '../node.js'
 import { ProjectionWatch } from '../projections/watch.js'
+import { ReplicaHost } from '../replicas/index.js'
 import type { SagaStarter } from '../sagas/state.js'
 import type { NodeSpec } from '../spec.js'
 import { CommonCounts } from './counts.js'
@@ -61,6 +62,7 @@ export class Supervisor implements Running {
   /** For what the node registers; each worker finds endpoints for itself. */
   #registry: HostedRegistry | undefined = undefined
   #shards: ShardsHost | undefined = undefined
+  #replicas: ReplicaHost | undefined = undefined
   #control: Control | undefined = undefined
 
   constructor(spec: NodeSpec, log: Log, clock: Clock, origin: Origin) {
@@ -97,6 +99,7 @@ export class Supervisor implements Running {
         captures: () => this.#captures,
         sagas: () => this.#sagas,
         coordination: () => this.#coordination,
+        replicas: () => this.#replicas?.control,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>
@@ -151,6 +154,7 @@ export class Supervisor implements Running {
       this.#coordination = coordination && (await hostCoordinator(coordination, this.#runtime, this.#log))
       this.#registry = this.#coordination && (await hostRegistry(this.#coordination, this.#runtime))
       this.#shards = new ShardsHost(this.#coordination, this.#runtime)
+      this.#replicas = await ReplicaHost.open(this.#spec, this.#events, this.#coordination, this.#runtime)
       const admin = await this.#admin.prepare(setting)
       admin.commit()
       await this.#crew.start(this.#spec.workers ?? 1)
@@ -161,6 +165,7 @@ export class Supervisor implements Running {
       await this.#admin.close()
       await this.#shards?.close()
       await this.#registry?.close()
+      await this.#replicas?.close()
       await this.#coordination?.close()
       await this.#events?.close()
       throw error
@@ -184,11 +189,12 @@ export class Supervisor implements Running {
     const merged = mergeStates(answers.map(({ answer }) => answer))
     const workers = answers.map(({ pid, answer }) => ({ pid, connections: answer.connections }))
     const projections = this.#projections
-    const [events, seen, captures, coordination] = await Promise.all([
+    const [events, seen, captures, coordination, replicas] = await Promise.all([
       this.#events?.state(),
       this.#projectionWatch.look(projections),
       this.#captures?.list(),
       this.#coordination?.state(),
+      this.#replicas?.control?.list(),
     ])
     const sagas = this.#events?.sagas(merged.sagas as Parameters<HostedLog['sagas']>[0])
     return {
@@ -203,6 +209,7 @@ export class Supervisor implements Running {
       ...(coordination && { coordination }),
       ...(this.#registry?.registered && { registered: this.#registry.registered }),
       ...(this.#shards?.states && { shards: this.#shards.states }),
+      ...(replicas && { replicas }),
       workers,
       restarts: this.#crew.restarts,
     }
@@ -219,6 +226,7 @@ export class Supervisor implements Running {
     await this.#admin.close()
     await this.#shards?.close()
     await this.#registry?.close()
+    await this.#replicas?.close()
     await this.#coordination?.close()
     await this.#events?.close()
     this.#phase = 'stopped'
@@ -238,6 +246,7 @@ export class Supervisor implements Running {
       return { generation: this.#configuration.state.generation, hash: hashOf(spec), changes }
     }
     const changeEvents = spec.events && (await this.#events?.prepare(spec.events))
+    const changeReplicas = await this.#replicas?.prepare(spec)
     const admin = await this.#admin.prepare(spec.admin)
     try {
       await this.#crew.askInTurn('apply', { spec, dryRun }, { spec: before, dryRun })
@@ -247,6 +256,7 @@ export class Supervisor implements Running {
     }
     this.#spec = spec
     changeEvents?.()
+    changeReplicas?.()
     await this.#events?.relay(spec)
     this.#registry?.register(spec)
     await this.#shards?.follow(spec)

@@ -6,6 +6,7 @@ import { capture, captureName } from './cdc.js'
 import { coordination } from './coordination.js'
 import { registration } from './registry.js'
 import { events } from './events.js'
+import { replicas, replicasName } from './replicas.js'
 import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
 import { bytes, name, network, oneOrMore } from './parts.js'
@@ -78,6 +79,10 @@ export const configSchema = z.strictObject({
     .record(name, dataShards)
     .optional()
     .meta({ description: 'Tables spread over several databases, whose moves this node makes, by name.' }),
+  replicas: z
+    .record(replicasName, replicas)
+    .optional()
+    .meta({ description: 'Databases with followers that this node watches, by name.' }),
   drain: z
     .strictObject({
       delay: durationSchema

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isUriReference } from '../../../events/cloudevents/attributes.js'
 import { RETENTION_RULE } from '../../../events/retention/rules.js'
 import { durationSchema, optionsSchema } from '../options-schema.js'
-import { atLeastOne, bytes } from './parts.js'
+import { atLeastOne, bytes, fieldValues } from './parts.js'
 
 const count = z.int().min(1)
 
@@ -11,6 +11,42 @@ export const uriReference = z.string().refine(isUriReference, 'must be a URI ref
 const directory = z.string().min(1, 'must name a directory').meta({
   description: 'Where the schemas are: `OrderPlaced.schema.json`, `OrderPlaced.v2.schema.json`, ...',
 })
+
+const leader = z
+  .string()
+  .regex(/^https?:\/\/./, 'must be a URL such as http://leader:8081')
+  .meta({
+    description:
+      'Where the log of the leader is: the admin address of its node, or a route of it that lets its followers in, with the path of that.',
+  })
+
+const follow = z.union([
+  leader,
+  z.strictObject({
+    leader,
+    headers: fieldValues
+      .optional()
+      .meta({ description: 'Header fields of what the leader is asked, such as a key. Default none.' }),
+    name: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,256}$/, 'must be visible characters of ASCII')
+      .optional()
+      .meta({ description: 'What the leader calls this copy. Default `host:pid`.' }),
+    fallback: z.enum(['leader', 'none']).optional().meta({
+      description: 'Where reads go that the copy is too old for. Default `leader`.',
+    }),
+    wait: durationSchema.optional().meta({
+      description: 'How long reads wait for a copy that is too old for them. Default 500ms.',
+    }),
+    heartbeat: durationSchema.optional().meta({
+      description: 'How long the leader keeps a request open while there is nothing new. Default 1s.',
+    }),
+    fromBackup: z.boolean().optional().meta({
+      description:
+        'Whether the log that is there is a restored backup of the leader, to begin with. Default false.',
+    }),
+  }),
+])
 
 /** `events`: which drivers need what is checked with the meaning, where it can be said better. */
 export const events = z
@@ -111,6 +147,9 @@ export const events = z
       .meta({
         description: 'A directory of JSON Schemas, one for each type of event. Default: any type is taken.',
       }),
+    follow: follow.optional().meta({
+      description: 'The log of another node of which this one is a copy, which only reads. Default none.',
+    }),
   })
   .meta({ description: 'The event log that this node hosts. Default none.' })
 
@@ -124,11 +163,11 @@ const streamName = z
 /** `routes.<name>.events`. */
 export const eventsOfRoute = z
   .strictObject({
-    allow: atLeastOne(z.enum(['append', 'read', 'consume']))
+    allow: atLeastOne(z.enum(['append', 'read', 'consume', 'replicate']))
       .optional()
       .meta({
         description:
-          'What clients may do: append and publish, read and follow, take messages of subscriptions. Default all of it.',
+          'What clients may do: append and publish, read and follow, take messages of subscriptions; and keep a copy of the log, which may take its place. Default all but that.',
       }),
     categories: atLeastOne(
       streamName.refine((text) => !text.includes('-'), 'must not have a `-`: it ends there'),

@@ -5,9 +5,9 @@ import type { HttpHandler } from '../../../../core/http-handler.js'
 export interface EventsRouteSpec {
   /**
    * What clients may do here: `append` (also publishing), `read` (also following), `consume` (taking messages of
-   * subscriptions). Default all of it.
+   * subscriptions), `replicate` (keeping a copy, which may take the place of the log). Default all but that.
    */
-  allow?: ('append' | 'read' | 'consume')[]
+  allow?: ('append' | 'read' | 'consume' | 'replicate')[]
   /** Only streams of these categories. Default: all. */
   categories?: string[]
   /** Only these streams, by name or the beginning of it with `*` at its end. Default: all. */

@@ -1,0 +1,141 @@
+import { BanyanError } from '../../core/errors.js'
+import type { Runtime } from '../../core/runtime.js'
+import {
+  openReplicas,
+  promoteReplica,
+  type Coordinator,
+  type Promotion,
+  type Replicas,
+  type ReplicaState,
+} from '../../coordination/index.js'
+import type { ReplicasSpec } from '../spec.js'
+import type { DatabaseReplicasState, PromoteRequest } from './state.js'
+
+/** A few, as it only looks. */
+const CONNECTIONS = 2
+
+/**
+ * A database with followers that this node watches, and fences old leaders of.
+ *
+ * | gauge | unit | meaning |
+ * |---|---|---|
+ * | `banyan.replicas.leader` | `1` | whether it has a leader that takes writes |
+ * | `banyan.replicas.healthy` | `1` | whether a server is used |
+ * | `banyan.replicas.lag` | `s` | how long ago the leader had what a follower lacks; infinite if that is not known |
+ * | `banyan.replicas.lag.bytes` | `By` | how much a follower lacks |
+ */
+export class HostedDatabase {
+  readonly spec: ReplicasSpec
+  readonly #name: string
+  readonly #runtime: Runtime
+  readonly #hides: (() => void)[]
+  #coordinator: Coordinator | undefined
+  #replicas: Replicas<unknown>
+  /** Changes of what it is opened with, one after the other. */
+  #changing: Promise<void> = Promise.resolve()
+  #closed = false
+
+  private constructor(name: string, spec: ReplicasSpec, replicas: Replicas<unknown>, runtime: Runtime) {
+    this.spec = spec
+    this.#name = name
+    this.#runtime = runtime
+    this.#replicas = replicas
+    this.#hides = this.#show()
+  }
+
+  /** @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING` */
+  static async open(name: string, spec: ReplicasSpec, runtime: Runtime): Promise<HostedDatabase> {
+    const replicas = await openReplicas({ ...spec, ...{ name, runtime, connections: CONNECTIONS } })
+    return new HostedDatabase(name, spec, replicas, runtime)
+  }
+
+  /** Obeys what a coordinator says of who leads from now on. */
+  agreeOn(coordinator: Coordinator): void {
+    this.#changing = this.#changing.then(async () => {
+      if (this.#closed) return
+      const before = this.#replicas
+      this.#coordinator = coordinator
+      this.#replicas = await openReplicas({
+        ...this.spec,
+        ...{ name: this.#name, runtime: this.#runtime, connections: CONNECTIONS, coordinator },
+      })
+      await before.close()
+    })
+  }
+
+  get state(): DatabaseReplicasState {
+    return { kind: 'database', agreed: this.#coordinator !== undefined, ...this.#replicas.state }
+  }
+
+  /** @throws {@link BanyanError} `BANYAN_PROMOTION_REFUSED`; what the coordinator and the servers throw */
+  async promote({ to, force = false }: PromoteRequest): Promise<Promotion> {
+    if (!this.#coordinator)
+      throw refused(
+        this.#name,
+        'this node has no coordinator, or has not reached it yet: without, nobody could keep others from writing to the old leader. Say which one with `coordination`',
+      )
+    const { nodes } = this.#replicas.state
+    return promoteReplica(this.#coordinator, this.#replicas, { to: to ?? this.#best(nodes), force })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const hide of this.#hides) hide()
+    await this.#changing
+    await this.#replicas.close()
+  }
+
+  /** The follower that has received most. */
+  #best(nodes: readonly ReplicaState[]): string {
+    const [best] = nodes
+      .filter(({ role, replayed }) => role === 'follower' && replayed !== undefined)
+      .sort((a, b) => (a.lagBytes ?? Infinity) - (b.lagBytes ?? Infinity))
+    if (best) return best.node
+    throw refused(this.#name, 'none of its servers that can be reached is a follower')
+  }
+
+  #show(): (() => void)[] {
+    const { telemetry } = this.#runtime
+    const gauge = (
+      name: string,
+      unit: string,
+      description: string,
+      node: string | undefined,
+      read: (state: ReplicaState | undefined) => number,
+    ): (() => void) => {
+      const attributes = {
+        'banyan.replicas': this.#name,
+        ...(node !== undefined && { 'banyan.replicas.node': node }),
+      }
+      return telemetry.gauge(`banyan.replicas.${name}`, { description, unit, attributes }, () =>
+        read(this.#replicas.state.nodes.find((each) => each.node === node)),
+      )
+    }
+    return [
+      gauge('leader', '1', 'Whether it has a leader that takes writes.', undefined, () =>
+        this.#replicas.state.leader === undefined ? 0 : 1,
+      ),
+      ...Object.keys(this.spec.nodes).flatMap((node) => [
+        gauge('healthy', '1', 'Whether a server is used.', node, (state) => (state?.healthy ? 1 : 0)),
+        gauge(
+          'lag',
+          's',
+          'How long ago the leader had what a follower lacks; infinite if that is not known.',
+          node,
+          (state) => (state?.role === 'leader' ? 0 : (state?.lagMs ?? Infinity) / 1000),
+        ),
+        gauge(
+          'lag.bytes',
+          'By',
+          'How much of the leader a follower lacks.',
+          node,
+          (state) => state?.lagBytes ?? 0,
+        ),
+      ]),
+    ]
+  }
+}
+
+function refused(name: string, why: string): Error {
+  return new BanyanError('BANYAN_PROMOTION_REFUSED', `nobody of ${name} was promoted: ${why}`)
+}
