@@ -15,7 +15,7 @@ import { closeAll } from '../support/gateway.js'
 
 /** An application in three files, a node that makes its moves, and what operators do, in the order of a day. */
 
-const CUSTOMERS = 200
+const CUSTOMERS = 100
 
 let directory: string
 let application: Coordinator

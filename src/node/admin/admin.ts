@@ -97,7 +97,7 @@ const BODY_BYTES = 64 * 1024
  * | `/api/cdc...` | captured databases: see {@link captureReply} |
  * | `/api/sagas...` | sagas: see {@link sagasReply} |
  * | `GET /api/traces/{correlationId}` | from event to event: see {@link tracesReply} |
- * | `/api/elections...`, `/api/locks...`, `/api/semaphores...`, `/api/jobs...`, `/api/registry...` | what is on the coordinator: see {@link coordinationReply} |
+ * | `/api/elections...`, `/api/locks...`, `/api/semaphores...`, `/api/jobs...`, `/api/registry...`, `/api/shards...`, `/api/data-shards...` | what is on the coordinator: see {@link coordinationReply} |
  * | `/api/replicas...` | copies of the event log and of databases: see {@link replicasReply} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
@@ -234,7 +234,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas, /api/elections, /api/locks, /api/semaphores, /api/jobs, /api/registry, /api/replicas or /api/traces/{correlationId}.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas, /api/elections, /api/locks, /api/semaphores, /api/jobs, /api/registry, /api/shards, /api/data-shards, /api/replicas or /api/traces/{correlationId}.',
         )
     }
   }

@@ -74,6 +74,9 @@ test('two applications have databases of their own, and a coordinator for their 
   expect(problemsOf(`${orders}\n  carts: ${orders}`)).toEqual([
     '6:28: shards.carts.databases.a: is the database of `a` of `orders`, too: each has its own',
   ])
+  expect(problemsOf(orders, 'coordination: { driver: memory }')).toContainEqual(
+    expect.stringContaining('shards.orders: its map would be in the memory of this process'),
+  )
   expect(problemsOf(orders, '')).toEqual([
     '5:3: shards.orders: there is no coordinator for its map; say at the top which one: `coordination: { driver: sqlite, path: ./data }`',
   ])

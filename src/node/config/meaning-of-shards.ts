@@ -13,6 +13,12 @@ export function* checkShards(config: ConfigInput, name: string): Generator<Meani
       'there is no coordinator for its map; say at the top which one: `coordination: { driver: sqlite, path: ./data }`',
       'key',
     )
+  else if (config.coordination.driver === 'memory')
+    yield error(
+      path,
+      'its map would be in the memory of this process, where no application finds it: take another driver for `coordination`',
+      'key',
+    )
   const places = Object.entries(databases)
   if (places.length === 0) yield error([...path, 'databases'], 'there must be one database at least')
   const [first] = places

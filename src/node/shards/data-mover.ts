@@ -1,9 +1,15 @@
 import { backoffWait, type Growth } from '../../core/backoff.js'
 import { sleep } from '../../core/clock.js'
+import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Coordinator } from '../../coordination/coordinator.js'
 import { coordinationError } from '../../coordination/errors.js'
-import { dataShardsKey, decodeDataShards, type DataShardMap } from '../../coordination/sharding/data/map.js'
+import {
+  dataShardsKey,
+  decodeDataShards,
+  type DataMove,
+  type DataShardMap,
+} from '../../coordination/sharding/data/map.js'
 import { runMoves } from '../../coordination/sharding/data/moves/run.js'
 import type { ShardStore } from '../../coordination/sharding/data/store.js'
 import { openView, type View } from '../../coordination/view/view.js'
@@ -47,7 +53,7 @@ export class DataMover {
   }
 
   state(): Omit<HostedShardsState, 'databases'> {
-    const { moves = [] } = this.#map() ?? {}
+    const moves = this.#moves()
     return {
       ready: this.#isReady,
       moves: moves.length,
@@ -99,11 +105,14 @@ export class DataMover {
         'BANYAN_SHARDS_UNKNOWN',
         `it was not prepared yet: \`banyan shards prepare ${this.#name}\` does that, or the first application that opens it`,
       )
+    const shards = this.#shards()
     const stores = await this.#open(map)
     try {
       const others = new AbortController()
+      // Also what has changed while they were opened.
+      if (this.#shards() !== shards) others.abort()
       const unwatch = this.#view.on('change', () => {
-        if (shardsOf(this.#map()) !== shardsOf(map)) others.abort()
+        if (this.#shards() !== shards) others.abort()
       })
       const runner = runMoves(
         this.#coordinator,
@@ -145,7 +154,8 @@ export class DataMover {
       for (const id of Object.keys(shards)) {
         this.#closing.signal.throwIfAborted()
         const spec = { name: this.#name, id, buckets, tables, reference }
-        stores.push(await openShardStore(databases[id]!, spec, { runtime: this.#runtime, migrate: false }))
+        const opening = openShardStore(databases[id]!, spec, { runtime: this.#runtime, migrate: false })
+        stores.push(await opening.catch((error: unknown) => refused(id, error)))
       }
       return stores
     } catch (error) {
@@ -154,6 +164,25 @@ export class DataMover {
     }
   }
 
+  /** None of a map that cannot be read, which is told as the problem. */
+  #moves(): readonly DataMove[] {
+    try {
+      return this.#map()?.moves ?? []
+    } catch {
+      return []
+    }
+  }
+
+  /** Which databases the map has; a map that cannot be read has others. */
+  #shards(): string {
+    try {
+      return JSON.stringify(Object.keys(this.#map()?.shards ?? {}).sort())
+    } catch {
+      return ''
+    }
+  }
+
+  /** @throws `BANYAN_COORDINATOR_CORRUPT` */
   #map(): DataShardMap | undefined {
     const entry = this.#view.get(dataShardsKey(this.#name))
     return entry && decodeDataShards(entry)
@@ -182,6 +211,10 @@ export class DataMover {
   }
 }
 
-function shardsOf(map: DataShardMap | undefined): string {
-  return JSON.stringify(Object.keys(map?.shards ?? {}).sort())
+/** The same error, which says of which database it is. */
+function refused(shard: string, error: unknown): never {
+  if (!(error instanceof BanyanError)) throw error
+  throw new BanyanError(error.code as `BANYAN_${string}`, `the database ${shard}: ${error.message}`, {
+    cause: error,
+  })
 }
