@@ -232,6 +232,27 @@ describe('workers of a shard map', () => {
     expect(worker.holds('x') ?? worker.owned).toBeDefined()
     expect(worker.owned).toHaveLength(2)
   })
+
+  it('that are closed while they join leave nothing behind, also nobody who would plan', async () => {
+    const cluster = new ShardCluster()
+    let answer: () => void = () => undefined
+    const held = new Promise<void>((resolve) => (answer = resolve))
+    const driver = wrapDriver(cluster.store.connect(), {
+      put: async (...given) => {
+        await held
+        return cluster.store.connect().put(...given)
+      },
+    })
+    const worker = cluster.join('a', {}, cluster.coordinator(driver))
+    await cluster.advance('1s')
+    const closed = worker.close()
+    answer()
+    await cluster.runtime.clock.settle(closed)
+    await expect(worker.ready).rejects.toThrow('the worker was closed')
+    await cluster.advance('5s')
+    const { entries } = await cluster.coordinator().list('banyan/')
+    expect(entries.map(({ key }) => key)).toEqual(['banyan/shards/orders/map'])
+  })
 })
 
 describe('a map that is read', () => {

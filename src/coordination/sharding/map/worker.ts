@@ -26,7 +26,7 @@ export interface ShardWorker extends AsyncDisposable {
   readonly worker: string
   /**
    * Resolves when others know it; waits while the engine is away, or a process before a restart still has the name. Rejects with
-   * `BANYAN_NAME_CLASH` if the map has another number of buckets, or if it is closed before.
+   * `BANYAN_NAME_CLASH` if the map has another number of buckets, with `BANYAN_SHARD_NOT_OWNED` if it is closed before.
    */
   readonly ready: Promise<void>
   readonly state: ShardWorkerState
@@ -247,7 +247,8 @@ class RunningShardWorker implements ShardWorker {
   async #start(): Promise<void> {
     try {
       const buckets = await this.#agree()
-      if (buckets === undefined) return
+      // It may have been closed meanwhile: nothing would end what begins now.
+      if (buckets === undefined || this.#isClosing) return
       this.#presence.start()
       if (!this.#settings.plans) return
       const { worker, rules, movesAtOnce } = this.#settings
@@ -517,7 +518,11 @@ class RunningShardWorker implements ShardWorker {
     this.#again?.cancel()
     this.#reporting?.cancel()
     this.#settle?.never(
-      coordinationError('BANYAN_NAME_CLASH', 'the worker was closed before others knew it', this.#failure),
+      coordinationError(
+        'BANYAN_SHARD_NOT_OWNED',
+        'the worker was closed before others knew it',
+        this.#failure,
+      ),
     )
     const planned = this.#planner?.close()
     this.#considerAll()
