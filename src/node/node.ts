@@ -352,7 +352,8 @@ export class Node implements Running {
   }
 
   state(): NodeState {
-    const waiting = this.#waiting
+    const isBehind = this.#events?.replica?.waiting !== undefined
+    const waiting = [...this.#waiting, ...(isBehind ? ['the event log'] : [])]
     return {
       node: {
         version,
@@ -461,14 +462,10 @@ export class Node implements Running {
     return (this.#spec.workers ?? 1) !== 1
   }
 
-  /**
-   * What a request would find nowhere, as the registry has not answered yet; not for ever, as all else works. And a log that does
-   * not have what its leader had at the start of the node.
-   */
+  /** What a request would find nowhere, as the registry has not answered yet; not for ever, as all else works. */
   get #waiting(): readonly string[] {
     const isPatient = this.#clock.now() - this.#startedAt < PATIENCE
-    const copy = this.#events?.replica?.waiting
-    return [...(isPatient ? this.#gateway.waiting : []), ...(copy === undefined ? [] : [copy])]
+    return isPatient ? this.#gateway.waiting : []
   }
 
   async #change(

@@ -191,8 +191,44 @@ describe('over the admin listener', () => {
       409,
       { type: 'urn:banyan:problem:follower-behind', leader: first.admin },
     ])
+    const stale = await fetch(`${url!}/events`, {
+      headers: { 'x-api-key': KEY, 'cache-control': 'max-age=0' },
+    })
+    expect(stale.status).toBe(409)
     const leading = (await fetch(`${first.admin}/api/replicas/events/promote`, post(''))).json()
     expect(await leading).toMatchObject({ code: 'BANYAN_PROMOTION_REFUSED', status: 409 })
+  })
+
+  test('a copy that is too old for a read lets the leader answer', async () => {
+    const first = await startEvents()
+    await first.ask('/streams/order-1', structured('one'))
+    const follow = { leader: first.admin, wait: '1ms' }
+    const { ask, admin } = await startEvents({}, { events: { driver: 'memory', follow } })
+    await expect.poll(async () => (await fetch(`${admin}/readyz`)).status).toBe(200)
+    const here = await ask('/streams/order-1')
+    expect(here.headers.get('age')).toMatch(/^\d+$/)
+    const there = await ask('/streams/order-1', { headers: { 'cache-control': 'max-age=0' } })
+    expect(await there.json()).toMatchObject([{ id: 'one' }])
+    expect([there.headers.get('age'), there.headers.get('stream-revision')]).toEqual([null, '0'])
+    expect(await replicasOf(admin)).toMatchObject([{ following: { reads: { here: 1, leader: 1 } } }])
+    const none = await ask('/streams/order-2', { method: 'HEAD', headers: { 'cache-control': 'max-age=0' } })
+    expect(none.headers.get('stream-revision')).toBe('none')
+    expect((await ask('', { headers: { 'cache-control': 'max-age=soon' } })).status).toBe(400)
+  })
+
+  test('a copy of another log is not ready, and says so', async () => {
+    const [first, second] = [await startEvents(), await startEvents()]
+    await Promise.all([first, second].map(({ ask }) => ask('/streams/order-1', structured('one'))))
+    const path = join(directory, 'foreign')
+    const config = (leader: string) => ({ events: { driver: 'sqlite', path, follow: { leader } } })
+    const copy = await startEvents({}, config(first.admin))
+    await expect.poll(async () => (await fetch(`${copy.admin}/readyz`)).status).toBe(200)
+    await copy.node.stop(AbortSignal.abort())
+    const { admin } = await startEvents({}, config(second.admin))
+    await expect
+      .poll(async () => (await fetch(`${admin}/readyz`)).json())
+      .toMatchObject({ status: 'waiting', events: expect.stringContaining('nothing in common') as string })
+    expect(await replicasOf(admin)).toMatchObject([{ role: 'follower', following: { state: 'stopped' } }])
   })
 
   test('a route lets nobody in who may only read and append', async () => {
@@ -237,7 +273,7 @@ describe.skipIf(postgresMissing())('a database', () => {
 
   test('that nobody can reach is told of, and nobody promoted without a coordinator', async () => {
     const nodes = { a: 'postgres://app:secret@127.0.0.1:1/shop', b: 'postgres://app:secret@127.0.0.1:2/shop' }
-    const { admin } = await startEvents({}, { replicas: { shop: { nodes } } })
+    const { admin, node } = await startEvents({}, { replicas: { shop: { nodes } } })
     await expect
       .poll(() => replicasOf(admin))
       .toMatchObject([{}, { name: 'shop', agreed: false, problem: 'no server can be reached' }])
@@ -247,5 +283,7 @@ describe.skipIf(postgresMissing())('a database', () => {
       code: 'BANYAN_PROMOTION_REFUSED',
       detail: expect.stringContaining('this node has no coordinator') as string,
     })
+    await node.apply({ ...node.spec, replicas: {} })
+    expect(await replicasOf(admin)).toMatchObject([{ name: 'events' }])
   })
 })

@@ -22,13 +22,12 @@ export interface Copy {
   /** Where the log of its leader is. */
   leader(): string | undefined
   /**
-   * The log to read from: this one as soon as it is new enough, else another.
+   * The log to read from: this one as soon as it is new enough, else another; and how old what it shows is at most, in ms, if that
+   * is known.
    *
    * @throws `BANYAN_FOLLOWER_BEHIND`, `BANYAN_POSITION_AHEAD`
    */
-  fresh(freshness: CopyFreshness): Promise<Pick<EventLog, keyof OfferedLog>>
-  /** How old what it shows is at most, in ms; undefined if that is not known. */
-  staleness(): number | undefined
+  fresh(freshness: CopyFreshness): Promise<{ log: Pick<EventLog, keyof OfferedLog>; age?: number }>
 }
 
 /**
@@ -53,15 +52,13 @@ export async function newEnough(
   const last = isOneAnswer ? from : (request.field('last-event-id') ?? from)
   const places = [seen, last].filter((place) => place !== undefined && place !== '' && place !== 'end')
   const after = places.sort().at(-1)
-  const staleness = copy.staleness()
-  const found = await copy.fresh({
+  const { log: found, ...age } = await copy.fresh({
     ...(after !== undefined && { after }),
     ...(maxStaleness !== undefined && { maxStaleness }),
     elsewhere: isOneAnswer,
     signal: request.signal,
   })
-  const offered = operators ? found : withoutSystemStreams(found as EventLog)
-  return { log: offered, ...(staleness !== undefined && { age: staleness }) }
+  return { log: operators ? found : withoutSystemStreams(found as EventLog), ...age }
 }
 
 /** Tells how old an answer is (RFC 9111, 5.1), where that is known. */

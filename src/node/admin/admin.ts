@@ -43,14 +43,14 @@ import {
 export interface AdminSubject extends ConfigSubject {
   /** Whether new requests should be sent here; false from the first moment of a shutdown. */
   ready(): boolean
-  /** Services whose endpoints are not known yet, and a log that is to catch up, for which a node that has just started is not ready. */
+  /** Services whose endpoints are not known yet, for which a node that has just started is not ready. */
   waiting?(): readonly string[]
   /** Everything `banyan status` shows, as JSON. */
   state(): object | Promise<object>
   breakers(): ReadonlyMap<string, BreakerControl> | Promise<ReadonlyMap<string, BreakerControl>>
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>
   /** The event log that is hosted here, if there is one. */
-  events(): (AdminEvents & { readonly problem: string | undefined }) | undefined
+  events(): HostedEvents | undefined
   /** The projections of its configuration, if it has some. */
   projections(): ProjectionControl | undefined
   /** The captures of its configuration, if it has some. */
@@ -65,6 +65,13 @@ export interface AdminSubject extends ConfigSubject {
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
   purge(which: CachePurge): number | Promise<number>
+}
+
+/** The event log of a node, and how it is. */
+interface HostedEvents extends AdminEvents {
+  readonly problem: string | undefined
+  /** A copy says why it is to get no requests yet. */
+  readonly replica: { readonly waiting: string | undefined } | undefined
 }
 
 /** What an operator can do to a breaker, wherever it is. */
@@ -253,11 +260,12 @@ export class AdminServer {
     if (!this.#subject.ready()) return json(503, { status: 'draining' })
     const [events, coordination] = [this.#subject.events(), this.#subject.coordination()]
     const services = this.#subject.waiting?.() ?? []
-    const isWaiting = services.length > 0
+    const copy = events?.replica?.waiting
+    const isWaiting = services.length > 0 || copy !== undefined
     return json(isWaiting ? 503 : 200, {
       status: isWaiting ? 'waiting' : 'ready',
-      ...(isWaiting && { services }),
-      ...(events && { events: events.problem ?? 'ready' }),
+      ...(services.length > 0 && { services }),
+      ...(events && { events: copy ?? events.problem ?? 'ready' }),
       ...(coordination && { coordination: coordination.problem ?? 'ready' }),
     })
   }

@@ -48,7 +48,7 @@ const MOST_FOLLOWERS = 100
 const PATIENCE_MS = 15_000
 
 /** What of a log is read over HTTP. */
-type ReadLog = Awaited<ReturnType<Copy['fresh']>>
+type FreshLog = Awaited<ReturnType<Copy['fresh']>>
 
 /** What a log is opened with. */
 export interface ReplicaOptions {
@@ -154,11 +154,7 @@ export class LogReplica implements Copy {
     return this.isCopy() ? this.#spec!.leader : undefined
   }
 
-  staleness(): number | undefined {
-    return this.#follower?.status().staleness
-  }
-
-  async fresh({ elsewhere, ...freshness }: CopyFreshness): Promise<ReadLog> {
+  async fresh({ elsewhere, ...freshness }: CopyFreshness): Promise<FreshLog> {
     const follower = this.#follower!
     const { wait } = this.#spec!
     const found = await follower.fresh({
@@ -167,8 +163,11 @@ export class LogReplica implements Copy {
       ...(!elsewhere && { fallback: 'none' }),
     })
     const { log } = this
-    if (found === log) return log
-    return {
+    if (found === log) {
+      const { staleness } = follower.status()
+      return { log, ...(staleness !== undefined && { age: staleness }) }
+    }
+    const there: FreshLog['log'] = {
       append: (commit) => log.append(commit),
       follow: (selector, options) => log.follow(selector, options),
       head: () => found.head(),
@@ -180,20 +179,21 @@ export class LogReplica implements Copy {
         return 'none'
       },
     }
+    return { log: there }
   }
 
   /** Why it is to get no requests yet, as what it shows may be of long ago; undefined if it is. */
   get waiting(): string | undefined {
     if (!this.isCopy() || this.#hasCaughtUp) return undefined
-    const { staleness, behind, state } = this.#follower!.status()
+    const { staleness, behind, state, problem } = this.#follower!.status()
     this.#hasCaughtUp = staleness !== undefined
     if (this.#hasCaughtUp) return undefined
-    const isOver = this.#options.runtime.clock.now() - this.#openedAt >= PATIENCE_MS
+    // Whoever has said so could be reached, and has the log.
+    if (state === 'stopped') return `it has stopped: ${problem!.message}`
+    if (state === 'following') return `it lacks ${behind} positions of its leader`
     // What there is, is better than nothing, and its age is told.
-    if (isOver && state !== 'following') return undefined
-    return state === 'following'
-      ? `the event log, which lacks ${behind} positions`
-      : 'the leader of the event log'
+    const isOver = this.#options.runtime.clock.now() - this.#openedAt >= PATIENCE_MS
+    return isOver ? undefined : 'it has not reached its leader yet'
   }
 
   /** What to see to, as of the last look. */
