@@ -31,3 +31,19 @@ export function openShardStore(
 export function shardSchema(engine: 'postgres' | 'sqlite'): string {
   return { postgres: POSTGRES, sqlite: SQLITE }[engine]
 }
+
+/**
+ * The statements that would make what sharding needs in a database, for those who change its tables themselves; none if all is there. Rows
+ * that are there get their bucket from `prepare`.
+ *
+ * @param where - `sqlite:./app.db`, `postgres://...`
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_SHARD_UNFIT`, `BANYAN_SHARD_UNAVAILABLE`
+ */
+export function shardPrepareSql(where: string, spec: ShardSpec): Promise<string[]> {
+  return openApplication<string[]>('a shard', where, {
+    sqlite: async (place) =>
+      (await import('./sqlite/sharding/prepare-sql.js')).sqlitePrepareSql(place as string, spec),
+    postgres: async (place) =>
+      (await import('./postgres/sharding/prepare-sql.js')).postgresPrepareSql(place as string, spec),
+  })
+}

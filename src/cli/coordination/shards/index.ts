@@ -148,8 +148,9 @@ function registerMoves(shards: Command): void {
     .description('make what sharding needs in the databases of a configuration, and tell them what they own')
     .argument('<name>', 'of the entry under `shards`')
     .option('-c, --config <file>', 'configuration (default: the banyan.yaml in this folder)')
+    .option('--sql', 'only print the SQL that would make it, for those who change their tables themselves')
     .option('--json', 'print JSON')
-    .action(async (name: string, options: { config?: string; json?: true }) =>
+    .action(async (name: string, options: { config?: string; json?: true; sql?: true }) =>
       (await import('./prepare.js')).prepare(name, options),
     )
 }

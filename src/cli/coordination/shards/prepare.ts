@@ -7,12 +7,15 @@ import { loadConfig } from '../../../node/config/load.js'
 import { reportProblems } from '../../check.js'
 import { countOf } from '../../events/show/numbers.js'
 import { printable } from '../../events/show/printable.js'
-import { interruptible } from '../../output.js'
+import { redact } from '../../../node/config/redact.js'
+import type { ShardsSpec } from '../../../node/spec.js'
+import { shardPrepareSql } from '../../../drivers/open-shards.js'
+import { interruptible, type Output } from '../../output.js'
 
 /** `banyan shards prepare`: what the first application that opens it would do, too. */
 export async function prepare(
   name: string,
-  { config, json }: { config?: string; json?: true },
+  { config, json, sql }: { config?: string; json?: true; sql?: true },
 ): Promise<void> {
   const loaded = await loadConfig(config)
   if (!loaded.ok) {
@@ -28,6 +31,7 @@ export async function prepare(
       `${loaded.file} has no \`shards.${name}\`${near === undefined ? '' : `, did you mean ${JSON.stringify(near)}?`}`,
     )
   }
+  if (sql) return interruptible((output) => printSql(name, spec, output))
   if (!coordination || coordination.driver === 'memory')
     throw new BanyanError(
       'BANYAN_INVALID_OPTIONS',
@@ -52,4 +56,17 @@ export async function prepare(
       )
     await output.flush()
   })
+}
+
+/** What would be executed, for those who change tables themselves. */
+async function printSql(name: string, spec: ShardsSpec, output: Output): Promise<void> {
+  const { databases, tables, reference = [], buckets = 1024 } = spec
+  for (const [id, database] of Object.entries(databases)) {
+    const statements = await shardPrepareSql(database, { name, id, buckets, tables, reference })
+    output.add(`-- ${printable(id)}: ${printable(String(redact(database)))}`)
+    if (statements.length === 0) output.add('-- all of it is there')
+    for (const statement of statements) output.add(statement.replace(/;?\s*$/, ';'))
+  }
+  output.add('-- Rows that are there get their bucket from banyan shards prepare, after that.')
+  await output.flush()
 }

@@ -34,7 +34,7 @@ const KIND = {
   table: 'banyan_shard',
   schema: SHARD_SCHEMA,
   format: { table: 'banyan_shard_format', newest: FORMAT },
-  madeBy: "what shardSchema('postgres') gives",
+  madeBy: 'banyan shards prepare',
   codes: { unavailable: 'BANYAN_SHARD_UNAVAILABLE', closed: 'BANYAN_SHARD_CLOSED' },
 } as const
 
