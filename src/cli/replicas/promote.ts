@@ -75,7 +75,7 @@ function factsOfDatabase(
     ]
   return [
     first,
-    `Nobody leads timeline ${timeline ?? '?'} at the moment: ${lag === undefined ? 'nobody knows how much' : `${bytesText(lag)} that the old leader was last seen to have`} would be lost, and what it has acknowledged since then.`,
+    `Nobody leads${timeline === undefined ? '' : ` timeline ${timeline}`} at the moment: ${lag === undefined ? 'nobody knows how much would be lost' : `${bytesText(lag)} that the old leader was last seen to have would be lost, and what it has acknowledged since then`}.`,
     force
       ? 'Programs that write to it without a router are not kept from that: end it first.'
       : 'Without --force nothing is done.',

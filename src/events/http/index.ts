@@ -98,7 +98,7 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
     const named = source ?? (isUriReference(request.base) ? request.base : '/')
     const textOf = (event: RecordedEvent): string => JSON.stringify(toCloudEvent(event, { source: named }))
     try {
-      if (options.replica && common.scope.allows('replicate') && request.path.startsWith(REPLICA))
+      if (options.replica && common.scope.allows('replicate') && request.path.startsWith(`${REPLICA}/`))
         return await options.replica(below(request, REPLICA))
       return await answer(request, { ...common, textOf })
     } catch (error) {

@@ -115,12 +115,13 @@ export class LogReplica implements Copy {
     options: ReplicaOptions,
   ): Promise<LogReplica | undefined> {
     if (!isReplicated(driver)) return undefined
-    if (follow === undefined) return new LogReplica(driver, await driver.replica.state(), undefined, options)
-    const spec = typeof follow === 'string' ? { leader: follow } : follow
-    const leader = leaderOf(spec)
     const { runtime, write, log } = options
     const { transforms = [], ...limits } = log
     try {
+      if (follow === undefined)
+        return new LogReplica(driver, await driver.replica.state(), undefined, options)
+      const spec = typeof follow === 'string' ? { leader: follow } : follow
+      const leader = leaderOf(spec)
       const follower = (await isSuccessor(driver, leader))
         ? undefined
         : await followLog(leader, driver, {

@@ -28,7 +28,7 @@ export class HostedDatabase {
   readonly spec: ReplicasSpec
   readonly #name: string
   readonly #runtime: Runtime
-  readonly #hides: (() => void)[]
+  #hides: (() => void)[] = []
   #coordinator: Coordinator | undefined
   #replicas: Replicas<unknown>
   /** Changes of what it is opened with, one after the other. */
@@ -40,7 +40,6 @@ export class HostedDatabase {
     this.#name = name
     this.#runtime = runtime
     this.#replicas = replicas
-    this.#hides = this.#show()
   }
 
   /** @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING` */
@@ -49,18 +48,21 @@ export class HostedDatabase {
     return new HostedDatabase(name, spec, replicas, runtime)
   }
 
+  /** Shows its gauges, in the place of those of another of that name. */
+  begin(): void {
+    this.#hides = this.#show()
+  }
+
   /** Obeys what a coordinator says of who leads from now on. */
   agreeOn(coordinator: Coordinator): void {
-    this.#changing = this.#changing.then(async () => {
-      if (this.#closed) return
-      const before = this.#replicas
-      this.#coordinator = coordinator
-      this.#replicas = await openReplicas({
-        ...this.spec,
-        ...{ name: this.#name, runtime: this.#runtime, connections: CONNECTIONS, coordinator },
+    this.#changing = this.#changing
+      .then(() => this.#agree(coordinator))
+      .catch((error: unknown) => {
+        this.#runtime.telemetry.log(
+          'error',
+          `the replicas ${this.#name} cannot be agreed on: ${String(error)}`,
+        )
       })
-      await before.close()
-    })
   }
 
   get state(): DatabaseReplicasState {
@@ -83,6 +85,17 @@ export class HostedDatabase {
     for (const hide of this.#hides) hide()
     await this.#changing
     await this.#replicas.close()
+  }
+
+  async #agree(coordinator: Coordinator): Promise<void> {
+    if (this.#closed) return
+    const before = this.#replicas
+    this.#replicas = await openReplicas({
+      ...this.spec,
+      ...{ name: this.#name, runtime: this.#runtime, connections: CONNECTIONS, coordinator },
+    })
+    this.#coordinator = coordinator
+    await before.close()
   }
 
   /** The follower that has received most. */

@@ -12,6 +12,12 @@ import {
   type ReplicaControl,
 } from './state.js'
 
+/** What a configuration asks for, ready to be put into force. */
+export interface PreparedReplicas {
+  commit(): void
+  discard(): Promise<void>
+}
+
 /** The databases with followers that a configuration asks for, and the event log. Those that stay the same go on when it changes. */
 export class HostedReplicas implements ReplicaControl {
   readonly #runtime: Runtime
@@ -27,13 +33,15 @@ export class HostedReplicas implements ReplicaControl {
   }
 
   /**
-   * Opens what is new of a configuration.
+   * Opens what is new of a configuration; `commit` watches those from then on, and no others.
    *
-   * @returns watches those from now on, and no others
    * @throws {@link BanyanError} if one cannot be had; nothing has changed then
    */
-  async prepare(specs: Readonly<Record<string, ReplicasSpec>> = {}): Promise<() => void> {
+  async prepare(specs: Readonly<Record<string, ReplicasSpec>>): Promise<PreparedReplicas> {
     const opened = new Map<string, HostedDatabase>()
+    const discard = async (): Promise<void> => {
+      for (const database of opened.values()) await database.close()
+    }
     try {
       for (const [name, spec] of Object.entries(specs))
         if (!isDeepStrictEqual(spec, this.#databases.get(name)?.spec)) {
@@ -42,22 +50,10 @@ export class HostedReplicas implements ReplicaControl {
           opened.set(name, await HostedDatabase.open(name, spec, this.#runtime))
         }
     } catch (error) {
-      for (const database of opened.values()) await database.close()
+      await discard()
       throw error
     }
-    return () => {
-      for (const [name, database] of this.#databases) {
-        if (Object.hasOwn(specs, name) && !opened.has(name)) continue
-        this.#databases.delete(name)
-        const leaving = database.close()
-        this.#leaving.add(leaving)
-        void leaving.finally(() => this.#leaving.delete(leaving))
-      }
-      for (const [name, database] of opened) {
-        this.#databases.set(name, database)
-        if (this.#coordinator) database.agreeOn(this.#coordinator)
-      }
-    }
+    return { commit: () => this.#follow(specs, opened), discard }
   }
 
   /** Obeys what a coordinator says of who leads, as soon as that can be reached. */
@@ -79,7 +75,22 @@ export class HostedReplicas implements ReplicaControl {
   }
 
   async close(): Promise<void> {
-    ;(await this.prepare({}))()
+    this.#follow({}, new Map())
     await Promise.all(this.#leaving)
+  }
+
+  #follow(specs: Readonly<Record<string, ReplicasSpec>>, opened: ReadonlyMap<string, HostedDatabase>): void {
+    for (const [name, database] of this.#databases) {
+      if (Object.hasOwn(specs, name) && !opened.has(name)) continue
+      this.#databases.delete(name)
+      const leaving = database.close()
+      this.#leaving.add(leaving)
+      void leaving.finally(() => this.#leaving.delete(leaving))
+    }
+    for (const [name, database] of opened) {
+      this.#databases.set(name, database)
+      database.begin()
+      if (this.#coordinator) database.agreeOn(this.#coordinator)
+    }
   }
 }

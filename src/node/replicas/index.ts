@@ -6,7 +6,7 @@ import type { Runtime } from '../../core/runtime.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { HostedLog } from '../events/hosted-log.js'
 import type { NodeSpec } from '../spec.js'
-import type { HostedReplicas } from './hosted-replicas.js'
+import type { HostedReplicas, PreparedReplicas } from './hosted-replicas.js'
 import type { ReplicaControl } from './state.js'
 
 /** The replicas of a node. What watching them takes is loaded only when a configuration asks for some, or there is a log. */
@@ -34,7 +34,8 @@ export class ReplicaHost {
     runtime: Runtime,
   ): Promise<ReplicaHost> {
     const host = new ReplicaHost(log, coordinator, runtime)
-    ;(await host.prepare(spec))()
+    const prepared = await host.prepare(spec)
+    prepared?.commit()
     return host
   }
 
@@ -44,11 +45,12 @@ export class ReplicaHost {
   }
 
   /**
-   * @returns puts a configuration into force
+   * Makes ready what a configuration asks for; undefined if that is nothing, and never was something.
+   *
    * @throws {@link BanyanError} if it cannot be had; nothing has changed then
    */
-  async prepare({ replicas = {} }: Pick<NodeSpec, 'replicas'>): Promise<() => void> {
-    if (!this.#hosted && Object.keys(replicas).length === 0 && !this.#log?.replica) return () => undefined
+  async prepare({ replicas = {} }: Pick<NodeSpec, 'replicas'>): Promise<PreparedReplicas | undefined> {
+    if (!this.#hosted && Object.keys(replicas).length === 0 && !this.#log?.replica) return undefined
     if (!this.#hosted) {
       const { HostedReplicas } = await import('./hosted-replicas.js')
       const hosted = (this.#hosted = new HostedReplicas(this.#log, this.#runtime))

@@ -246,17 +246,19 @@ export class Supervisor implements Running {
       return { generation: this.#configuration.state.generation, hash: hashOf(spec), changes }
     }
     const changeEvents = spec.events && (await this.#events?.prepare(spec.events))
-    const changeReplicas = await this.#replicas?.prepare(spec)
     const admin = await this.#admin.prepare(spec.admin)
+    let replicas: Awaited<ReturnType<ReplicaHost['prepare']>>
     try {
+      replicas = await this.#replicas?.prepare(spec)
       await this.#crew.askInTurn('apply', { spec, dryRun }, { spec: before, dryRun })
     } catch (error) {
+      await replicas?.discard()
       await admin.discard()
       throw error
     }
     this.#spec = spec
     changeEvents?.()
-    changeReplicas?.()
+    replicas?.commit()
     await this.#events?.relay(spec)
     this.#registry?.register(spec)
     await this.#shards?.follow(spec)
