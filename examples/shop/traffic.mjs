@@ -1,6 +1,9 @@
 // @ts-check
 import { Agent, request } from 'node:http'
 
+/** How many customers order, in turn. */
+const VISITORS = 200
+
 /**
  * Clients of the shop: read the catalog, pay, order now and then, and keep the books on what they get.
  *
@@ -32,7 +35,7 @@ export function startTraffic({ url, perSecond }) {
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedAt) / 1000) * perSecond)
     for (; sent < due; sent++) {
-      if (sent % 20 === 7) send('POST', `/orders/fig?customer=${sent % 40 === 7 ? 'cleo' : 'dan'}`)
+      if (sent % 20 === 7) send('POST', `/orders/fig?customer=visitor-${Math.floor(sent / 20) % VISITORS}`)
       else if (sent % 3 === 2) send('POST', '/payments/charge')
       else send('GET', ['/catalog/', '/catalog/fig', '/catalog/banyan'][sent % 3] ?? '/catalog/')
     }

@@ -25,7 +25,7 @@ const moneyOf = (shop: Shop, order: string): string[] =>
 
 describe('orders of the example shop are fulfilled', () => {
   // Three calls of payments in ten fail, some of them after the card was charged, some without an answer.
-  const shop = new Shop({ PACKING: '1500', FAILING: '0.3' })
+  const shop = new Shop({ PACKING: '1500', FAILING: '0.3', FULL: '10', COPYING: '1' })
 
   beforeAll(() => shop.open(), 60_000)
   afterAll(async () => {
@@ -45,6 +45,12 @@ describe('orders of the example shop are fulfilled', () => {
     }
     expect(freeOf('fig')).toBe(free - orders.length)
   }, 120_000)
+
+  test('with so many orders there is a third file for them by itself', async () => {
+    const buckets = async () =>
+      ((await shop.ask('/history/')).body['files'] as { buckets: number }[]).map((file) => file.buckets)
+    await expect.poll(buckets, soon).toEqual([21, 22, 21])
+  })
 
   test('the inventory does once what comes twice, and reserves nothing for whom it has released', async () => {
     const free = freeOf('banyan')

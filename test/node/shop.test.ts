@@ -5,7 +5,7 @@ import { openCoordinator, readJob, triggerJob } from '../../src/coordination/ind
 import { Shop } from '../support/shop.js'
 
 /** Long enough to think better of an order, in ms. */
-const shop = new Shop({ PACKING: '3000', DAY: '300' })
+const shop = new Shop({ PACKING: '3000', DAY: '300', FULL: '1000', COPYING: '0.5', MOVE_KEPT: '300' })
 
 beforeAll(() => shop.open(), 60_000)
 afterAll(async () => {
@@ -53,6 +53,23 @@ const reports = async () =>
     leader?: Leader
     reports: { ordered: number; token: number; pid: number }[]
   }
+
+interface History {
+  ordered: number
+  found: number
+  files: { file: string; buckets: number; orders: number }[]
+  moves: { step: string }[]
+  isMoving: boolean
+}
+
+/** Where orders are; at whatever moment one looks, each is in one file. */
+const history = async () => {
+  const body = (await shop.ask('/history/')).body as unknown as History
+  expect(body.found).toBe(body.ordered)
+  return body
+}
+
+const filesOf = ({ files }: History): string[] => files.map(({ file, buckets }) => `${file} ${buckets}`)
 
 const atLeast = (least: number) => expect.toSatisfy((count: number) => count >= least) as number
 
@@ -213,6 +230,36 @@ describe('the example shop', () => {
     await expect.poll(() => statusOf(order), soon).toBe('shipped')
     await expect.poll(told, soon).toContain(`ada: root: order shipped (order-${order})`)
     await expect.poll(async () => (await reports()).leader?.token, soon).toBeGreaterThan(leader.token)
+  }, 60_000)
+
+  test('a third file comes and goes while orders are placed; no order is lost or twice there', async () => {
+    expect(filesOf(await history())).toEqual(['a 32', 'b 32'])
+    const visitors = Array.from({ length: 24 }, (_, index) => `visitor-${index}`)
+    const waiting = [...visitors]
+    const steps = new Set<string>()
+    /** Looks, and orders something each time, until nothing moves. */
+    const resize = async (files: number): Promise<History> => {
+      expect((await shop.post(`/shop/files/${files}`)).body).toMatchObject({ files })
+      expect(await shop.post('/shop/files/3')).toMatchObject({ status: 409 })
+      for (;;) {
+        const visitor = waiting.pop()
+        const [now] = await Promise.all([history(), visitor && place('fig', visitor)])
+        for (const { step } of now.moves) steps.add(step)
+        if (!now.isMoving) return now
+      }
+    }
+    for (const visitor of waiting.splice(0, 12)) await place('fig', visitor)
+    expect(filesOf(await resize(3))).toEqual(['a 21', 'b 22', 'c 21'])
+    expect(steps).toContain('switched')
+    expect(shop.orderFiles('a', 'b', 'c').every((file) => file.length > 0)).toBe(true)
+
+    expect(filesOf(await resize(2))).toEqual(['a 32', 'b 32', 'c 0'])
+    for (const visitor of waiting.splice(0)) await place('fig', visitor)
+    const { ordered } = await history()
+    const [a = [], b = [], c] = shop.orderFiles('a', 'b', 'c')
+    expect([new Set([...a, ...b]).size, a.length + b.length, c]).toEqual([ordered, ordered, []])
+    for (const visitor of visitors)
+      expect((await shop.ask(`/history/${visitor}`)).body['orders']).toHaveLength(1)
   }, 60_000)
 
   test('both nodes tell the same; each is killed, and the other one goes on with what it has', async () => {

@@ -23,7 +23,7 @@ export class Shop {
   #process: ChildProcess | undefined
   #output = ''
 
-  /** @param env - what it is told: `PACKING`, `FAILING`, `SHOP_POSTGRES` */
+  /** @param env - what it is told: `PACKING`, `FAILING`, `FULL`, `SHOP_POSTGRES`, and the like */
   constructor(env: Record<string, string> = {}) {
     this.#env = { ...process.env, ...env, SHOP_DATA: this.data }
     const copy = join(this.#root, 'examples/shop')
@@ -154,6 +154,18 @@ export class Shop {
     } finally {
       database.close()
     }
+  }
+
+  /** The ids of orders in each of the files of the history. */
+  orderFiles(...files: string[]): string[][] {
+    return files.map((file) => {
+      const database = new SQLite(join(this.data, `orders-${file}.db`), { readonly: true })
+      try {
+        return database.prepare('SELECT id FROM orders').pluck().all() as string[]
+      } finally {
+        database.close()
+      }
+    })
   }
 
   /** The command line, on the log of the shop. */

@@ -23,6 +23,7 @@ const ENV = {
   ADMIN,
   PAYMENTS: 'http://127.0.0.1:4003',
   NOTIFICATIONS: 'http://127.0.0.1:4006',
+  HISTORY: 'http://127.0.0.1:4012',
   NOTIFICATIONS_SECRET,
 }
 
@@ -41,6 +42,7 @@ export const SERVICES = [
   { name: 'inventory', port: 4007 },
   { name: 'reports', port: 4009 },
   { name: 'reports', port: 4010 },
+  { name: 'history', port: 4012 },
 ]
 
 /**

@@ -49,6 +49,13 @@ const ideas = ({ catalog, first, hasLegacy }) => ({
     [`curl ${GATEWAY}/reports/`, 'servedBy: 4011 too takes its turn'],
     ['npx banyan registry reports', 'all of them, and how they are'],
   ],
+  'Orders of customers, in two files, and then in three': [
+    ['npm run traffic', 'soon there are 40 orders, and a third file comes by itself'],
+    [`curl ${GATEWAY}/history/`, 'what moves; and all orders are there, each once, at any time'],
+    [`curl ${GATEWAY}/history/ada`, 'what ada has ordered, and which file has it'],
+    ['npx banyan shards orders', 'which file has which buckets, and how far moves are'],
+    ['curl -X PUT http://127.0.0.1:4012/history/files/2', 'the third one is emptied; …/3: and filled again'],
+  ],
   'A job, run each minute by one of them': [
     ['npx banyan jobs', 'when it is due, who ran it last, what came of it'],
     ['npx banyan jobs run old-reports', 'now'],

@@ -15,8 +15,12 @@ import { undoable } from 'banyan/events'
 /** An order does not do what it was asked to. */
 export class Refused extends Error {}
 
-/** @type {Record<Type, Status>} */
-const AFTER = {
+/**
+ * How an order is after an event.
+ *
+ * @type {Record<Type, Status>}
+ */
+export const AFTER = {
   OrderPlaced: 'placed',
   OrderPaid: 'paid',
   OrderShipped: 'shipped',

@@ -4,7 +4,7 @@ import { startTraffic } from '../traffic.mjs'
 import { problem, startService } from './service.mjs'
 
 const { GATEWAY: gateway = '', ADMIN: admin = '' } = process.env
-const { NOTIFICATIONS: notifications = '', PAYMENTS: payments = '' } = process.env
+const { NOTIFICATIONS: notifications = '', PAYMENTS: payments = '', HISTORY: history = '' } = process.env
 
 // How far subscriptions and sagas are stands in the log: whoever has that open can see it, and let them go on.
 const log = await openLog(`sqlite:${process.env['SHOP_DATA'] ?? 'data'}`)
@@ -36,6 +36,9 @@ startService(
         await fetch(`${payments}/payments/accounts/ghost`, { method: 'PUT' })
         for (const { id } of await parkedSagas()) await all.retry(id, { actor: 'the page' })
         return { redriven: await operator.redrive('notifications', 'all') }
+      case 'POST /shop/files/2':
+      case 'POST /shop/files/3':
+        return resized(await fetch(`${history}/history/files/${url.pathname.at(-1)}`, { method: 'PUT' }))
       default: {
         const [, , what, order] = url.pathname.split('/')
         if (request.method === 'GET' && what === 'fulfilment' && order) return fulfilmentOf(order)
@@ -45,6 +48,13 @@ startService(
   },
   () => log.close(),
 )
+
+/** @param {Response} answer */
+async function resized(answer) {
+  const { detail, servedBy, ...said } = /** @type {any} */ (await answer.json())
+  if (!answer.ok) throw problem(answer.status, detail)
+  return said
+}
 
 async function parkedSagas() {
   const found = []
