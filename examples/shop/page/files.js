@@ -7,7 +7,11 @@ const SHOWN = { copy: 'copy', 'catch-up': 'catch up', verify: 'verify', switch: 
 /** Where orders are, what moves, and whether all files together have what was ordered. */
 async function showFiles() {
   const answer = await fetch('/history/')
-  if (!answer.ok) return
+  if (!answer.ok) {
+    $('exact').textContent = 'the history does not answer'
+    $('exact').className = 'badge failed'
+    return
+  }
   const { ordered, found, files, moves, isMoving } = await answer.json()
   const isExact = found === ordered
   $('exact').textContent = isExact
