@@ -21,6 +21,7 @@ const parts = {
   registry: async () => (await import('./registry.mjs')).registry(),
   hashing: async () => (await import('./hashing.mjs')).hashing(),
   scatter: async () => (await import('./scatter.mjs')).scatter(),
+  'data-sharding': async () => (await import('./data-sharding.mjs')).resharding(),
   shards: async () => (await import('./shards.mjs')).shards(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
