@@ -48,7 +48,7 @@ import {
   transformStreams,
   type EventTransform,
 } from './transform.js'
-import { Turns } from './turns.js'
+import { Turns } from '../core/turns.js'
 
 /** Options of {@link openLog}. */
 export interface LogOptions {

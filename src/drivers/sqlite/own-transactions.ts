@@ -3,6 +3,7 @@ import type { Database } from 'better-sqlite3'
 import { sleep } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import { isPromise, type Maybe } from '../../core/maybe.js'
+import { Turns } from '../../core/turns.js'
 import type { ApplicationDatabase } from './application-database.js'
 import { isBusy } from './faults.js'
 import { Connection, TransactionTables, type SqliteTables } from './read-models/tables.js'
@@ -20,6 +21,7 @@ export interface Patience {
 export class OwnTransactions {
   readonly #database: ApplicationDatabase
   readonly #connection: Connection
+  readonly #turns: Turns
   /** In whose work something runs. */
   readonly #inside = new AsyncLocalStorage<{ isOpen: boolean }>()
   /** The transactions before have ended. */
@@ -30,6 +32,7 @@ export class OwnTransactions {
     // An acknowledgement comes after this, and must not be all that is left of it.
     database.database.pragma('synchronous = FULL')
     this.#connection = new Connection(database.database)
+    this.#turns = new Turns(database.clock)
   }
 
   /**
@@ -67,6 +70,9 @@ export class OwnTransactions {
     patience: Patience | undefined,
   ): Promise<Result> {
     const { database } = this.#database
+    // Nothing here waits for more than the file, which answers at once.
+    const turn = this.#turns.next()
+    if (turn) await turn
     await this.#begin(until, patience)
     const tables = new TransactionTables(this.#connection)
     const inside = { isOpen: true }

@@ -83,7 +83,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
     this.#transactions = new OwnTransactions(file)
     // Without it a row that REPLACE takes away for another one would go unseen by the triggers.
     file.database.pragma('recursive_triggers = ON')
-    this.#readers = new Readers(() => {
+    this.#readers = new Readers(file.clock, () => {
       const database = file.beside(file.file)
       database.pragma('query_only = ON')
       return database

@@ -1,19 +1,20 @@
-import type { Clock } from '../core/clock.js'
+import type { Clock } from './clock.js'
 
-/** Whoever reads much lets the event loop turn at least so often, in ms. */
+/** Whoever does much without a pause lets the event loop turn at least so often, in ms. */
 const TURN_MS = 5
 
-/** Lets the event loop turn now and then: some engines answer without, and who reads in a loop would let nobody else in. */
+/** Lets the event loop turn now and then: some engines answer without, and who asks them in a loop would let nobody else in, such as
+ * timers, signals and leases. */
 export class Turns {
   readonly #clock: Clock
-  /** When the first was read in this turn of the event loop. */
+  /** When the first was asked for in this turn of the event loop. */
   #since: number | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** What to wait for before more is read; undefined while it is not long since the last turn. */
+  /** What to wait for before more is done; undefined while it is not long since the last turn. */
   next(): Promise<void> | undefined {
     const now = this.#clock.now()
     if (this.#since === undefined) {
