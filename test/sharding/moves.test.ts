@@ -223,6 +223,29 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
     expect(await all(world)).toBe(12)
   })
 
+  test('rows that refer to what the target has not end the move, and nobody waits for them', async () => {
+    const world = await open(engine)
+    const { coordinator, urls, shards } = world
+    for (const url of urls)
+      await engine.outside(
+        url,
+        `CREATE TABLE kinds (kind integer PRIMARY KEY); ALTER TABLE items ADD COLUMN kind integer REFERENCES kinds DEFERRABLE INITIALLY DEFERRED`,
+      )
+    for (const store of shards.stores.values()) await store.prepare()
+    await engine.outside(urls[0]!, 'INSERT INTO kinds VALUES (1); UPDATE items SET kind = 1')
+    const [id] = await startMoves(coordinator, 'items', [ALL])
+    await work(world)
+    const [move] = await readMoves(coordinator, 'items')
+    expect(move).toMatchObject({
+      step: 'diverged',
+      problem: expect.stringMatching(/refer to rows that are not there/) as unknown,
+    })
+    expect((await shards.stores.get('a')!.owned()).blocked).toEqual([])
+    await abortMove(coordinator, 'items', id!)
+    await work(world)
+    expect(await all(world)).toBe(12)
+  })
+
   test('tables that cannot be sharded are refused, and say why', async () => {
     const prepare = async (
       schema: string,

@@ -266,6 +266,7 @@ export class PostgresMoves implements ShardMoves {
         await this.#insertStaged(client, table, step)
         await client.query(`DELETE FROM ${table.stagedSql} WHERE ${BUCKET} = ANY ($1)`, [step.buckets])
       }
+      await this.#checkReferences(client)
       await client.query(
         `INSERT INTO banyan_shard_buckets (bucket, epoch, state, move)
          SELECT bucket, epoch + 1, 'owned', $3 FROM unnest($1::integer[], $2::bigint[]) AS k (bucket, epoch)`,
@@ -377,6 +378,20 @@ export class PostgresMoves implements ShardMoves {
       throw unfit(
         this.#spec.id,
         `rows of ${JSON.stringify(table.name)} that come do not go with those that are there: ${(error as Error).message}`,
+        error,
+      )
+    }
+  }
+
+  /** Also those that are deferred: what a commit says would leave open whether it was done. */
+  async #checkReferences(client: PostgresClient): Promise<void> {
+    try {
+      await client.query('SET CONSTRAINTS ALL IMMEDIATE')
+    } catch (error) {
+      if (!sqlState(error)?.startsWith('23')) throw error
+      throw unfit(
+        this.#spec.id,
+        `rows that come refer to rows that are not there: ${(error as Error).message}`,
         error,
       )
     }

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { coordinationError } from '../../../coordination/errors.js'
+import { coordinationError, hasCode } from '../../../coordination/errors.js'
 import {
   shardMoved,
   staleStep,
@@ -220,8 +220,8 @@ export class SqliteMoves implements ShardMoves {
     })
   }
 
-  adopt(step: MoveStep, epochs: readonly BucketEpoch[]): Promise<void> {
-    return this.#step(step, (database) => {
+  async adopt(step: MoveStep, epochs: readonly BucketEpoch[]): Promise<void> {
+    const adopting = this.#step(step, (database) => {
       const known = epochsOf(database, step)
       if (known.length === step.buckets.length) return
       if (known.length > 0 || epochs.length !== step.buckets.length)
@@ -240,6 +240,19 @@ export class SqliteMoves implements ShardMoves {
       database.prepare(`DELETE FROM banyan_shard_copies WHERE ${BUCKETS}`).run(listOf(step))
       raiseVersion(database)
     })
+    try {
+      await adopting
+    } catch (error) {
+      const { cause } = error as Error
+      // References are looked at when it is committed: this was not.
+      if (
+        !isSqliteError(cause) ||
+        !cause.code.startsWith('SQLITE_CONSTRAINT') ||
+        hasCode(error, 'BANYAN_SHARD_UNFIT')
+      )
+        throw error
+      throw unfit(this.#spec.id, `rows that come refer to rows that are not there: ${cause.message}`, cause)
+    }
   }
 
   discard(step: MoveStep): Promise<void> {
