@@ -337,6 +337,7 @@ export { placement, type Placement } from './sharding/placement/placement.js'
 export type { PlacementStrategy, Shard } from './sharding/placement/shards.js'
 export {
   readDataShards,
+  type Compared,
   type DataMove,
   type DataShard,
   type DataShardMap,

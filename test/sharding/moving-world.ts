@@ -10,6 +10,7 @@ import { MoveExecutor } from '../../src/coordination/sharding/data/moves/executo
 import { moveSettings } from '../../src/coordination/sharding/data/moves/options.js'
 import type { ShardMoves, ShardStore } from '../../src/coordination/sharding/data/store.js'
 import { openCoordinator } from '../../src/coordination/index.js'
+import type { Clock } from '../../src/core/clock.js'
 import { BanyanError } from '../../src/core/errors.js'
 import type { Random } from '../../src/core/random.js'
 import type { SqliteTables } from '../../src/drivers/sqlite/read-models/tables.js'
@@ -28,6 +29,9 @@ const SCHEMA = `
 
 /** An executor that is no more. */
 export class Crash extends Error {}
+
+/** Makes a call that has an effect, or not. */
+type Call = (work: () => Promise<unknown>) => Promise<unknown>
 
 /** Where an executor ends, and how. */
 export interface CrashPoint {
@@ -116,7 +120,7 @@ export class MovingWorld {
   async execute(crash?: CrashPoint): Promise<void> {
     let calls = 0
     let isOver = false
-    const counted = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const counted: Call = async (work) => {
       if (isOver) throw new Crash()
       const call = ++calls
       await this.writeSome()
@@ -129,26 +133,9 @@ export class MovingWorld {
       if (crash.mode === 'late') this.#late = work
       throw new Crash()
     }
-    const executor = new MoveExecutor(
-      {
-        coordinator: wrapped(this.coordinator, ['put'], counted),
-        name: NAME,
-        stores: new Map(
-          this.stores.map((store) => [
-            store.id,
-            Object.assign(Object.create(store) as ShardStore<unknown>, {
-              shapes: () => store.shapes(),
-              moves: wrapped(this.wrong(store.moves, store.id), STEPS, counted),
-            }),
-          ]),
-        ),
-      },
-      ++this.#tokens,
-      moveSettings({ page: 3 }),
-      new AbortController().signal,
-    )
+    const executor = this.executor(counted)
     await executor.begin()
-    for (let turns = 0; turns < 200; turns++) {
+    for (let turns = 0; turns < 2000; turns++) {
       const { moves } = await executor.map()
       const next = moves.find((move) => MoveExecutor.isBusy(move))
       if (!next) {
@@ -158,6 +145,38 @@ export class MovingWorld {
       await executor.advance(next)
     }
     throw new Error('the moves do not come to an end')
+  }
+
+  /**
+   * The next executor, for which time goes fast: it ends its turns at any point.
+   *
+   * @param call - calls what has effects
+   */
+  executor(call: Call = (work) => work()): MoveExecutor {
+    const { runtime } = this.coordinator
+    let now = 0
+    const clock: Clock = Object.assign(Object.create(runtime.clock) as Clock, {
+      now: () => (now += this.#random.next() * 150),
+    })
+    const coordinator = Object.assign(
+      Object.create(wrapped(this.coordinator, ['put'], call)) as Coordinator,
+      {
+        runtime: { ...runtime, clock },
+      },
+    )
+    const stores = this.stores.map((store): [string, ShardStore<unknown>] => [
+      store.id,
+      Object.assign(Object.create(store) as ShardStore<unknown>, {
+        shapes: () => store.shapes(),
+        moves: wrapped(this.wrong(store.moves, store.id), STEPS, call),
+      }),
+    ])
+    return new MoveExecutor(
+      { coordinator, name: NAME, stores: new Map(stores) },
+      ++this.#tokens,
+      moveSettings({ page: 3 }),
+      new AbortController().signal,
+    )
   }
 
   /** What a crashed executor has still under way comes to its database now. */

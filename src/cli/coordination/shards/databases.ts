@@ -105,7 +105,8 @@ function stepText({ step, paused, aborted, reversed }: DataMove): string {
   return paint(step === 'diverged' ? 'red' : step === 'switched' ? 'green' : 'cyan', `${step}${how}`)
 }
 
-function progressText({ rows, estimate }: DataMove, rate: number | undefined): string {
+function progressText({ rows, estimate, compared }: DataMove, rate: number | undefined): string {
   const of = estimate === 0 ? '' : ` of ${countText(Math.max(rows, estimate))}`
-  return `${countText(rows)}${of}${rate === undefined ? '' : `, ${countText(Math.round(rate))}/s`}`
+  const speed = rate === undefined ? '' : `, ${countText(Math.round(rate))}/s`
+  return `${countText(rows)}${of}${speed}${compared ? `, ${countText(compared.rows)} compared` : ''}`
 }

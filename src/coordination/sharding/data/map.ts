@@ -61,8 +61,19 @@ export interface DataMove {
   /** Rows that were staged by the copy, and how many there were about when it began. */
   readonly rows: number
   readonly estimate: number
+  /** How far the comparison has come, at `verify`. */
+  readonly compared?: Compared
   /** What it waits for, or why it has diverged. */
   readonly problem?: string
+}
+
+/** Rows that are as they should be: those of tables and buckets before, and of this bucket up to a primary key. */
+export interface Compared {
+  readonly rows: number
+  readonly table: string
+  readonly bucket: number
+  /** The primary key of the last one; undefined if there was none yet. */
+  readonly after?: string
 }
 
 /** Where the map of a sharded application stands. */

@@ -1,13 +1,20 @@
 import type { Coordinator } from '../../../coordinator.js'
 import { coordinationError, hasCode } from '../../../errors.js'
 import { bucketOf } from '../../buckets.js'
-import { changeDataShards, readDataShards, shardsUnknown, type DataMove, type DataShardMap } from '../map.js'
+import {
+  changeDataShards,
+  readDataShards,
+  shardsUnknown,
+  type Compared,
+  type DataMove,
+  type DataShardMap,
+} from '../map.js'
 import type { MovedRow, ShardStore } from '../store.js'
 import type { MoveSettings } from './options.js'
 import { pageOf, Pace } from './pace.js'
 import type { Sides } from './sides.js'
-import { calledOff, replaced, stepped, switched, withProblem } from './transitions.js'
-import { Divergence, verify } from './verify.js'
+import { calledOff, replaced, stepped, switched, withCompared, withProblem } from './transitions.js'
+import { compareSome, Divergence } from './verify.js'
 
 /** Changes that are applied at once. */
 const BATCH = 500
@@ -158,18 +165,30 @@ export class MoveExecutor {
 
   async #verify(move: DataMove, sides: Sides): Promise<void> {
     const tables = await this.#sameTables(sides.source, sides.target)
+    // Before anything is compared: what is behind differs.
+    if (!(await this.#catchUp(sides, TURN_MS))) return
+    const { clock } = this.#coordinator.runtime
+    const until = clock.now() + TURN_MS
+    let compared: Compared | undefined
     try {
-      await verify(sides, tables, {
+      compared = await compareSome(sides, tables, move.compared, {
         page: this.#settings.page,
-        catchUp: () => this.#catchUp(sides, Infinity),
+        catchUp: () => this.#catchUp(sides, TURN_MS),
         pace: (rows) => this.#pace.copied(rows),
+        isOver: () => clock.now() >= until,
         signal: this.#signal,
       })
     } catch (error) {
       if (error instanceof Divergence) return this.#diverged(move, error.message)
       throw error
     }
-    await this.#change((map) => stepped(map, move, 'switch'))
+    await this.#change((map) =>
+      compared
+        ? replaced(map, move.id, (now) =>
+            now.step === move.step && now.from === move.from ? withCompared(now, compared) : now,
+          )
+        : stepped(map, move, 'switch'),
+    )
   }
 
   async #switch(move: DataMove, sides: Sides): Promise<void> {

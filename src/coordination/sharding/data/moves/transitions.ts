@@ -1,5 +1,5 @@
 import { coordinationError } from '../../../errors.js'
-import { ownerIn, reowned, type DataMove, type DataShardMap } from '../map.js'
+import { ownerIn, reowned, type Compared, type DataMove, type DataShardMap } from '../map.js'
 
 /** The move, and the map with another one in its place; none if it is over. */
 export function replaced(
@@ -23,7 +23,7 @@ export function stepped(
 ): DataShardMap {
   return replaced(map, move.id, (now) => {
     if (now.step !== move.step || now.from !== move.from) return now
-    return withProblem({ ...now, step }, problem)
+    return withProblem(withCompared({ ...now, step }, undefined), problem)
   })
 }
 
@@ -43,7 +43,10 @@ export function calledOff(map: DataShardMap, move: DataMove): DataShardMap {
   return replaced(map, move.id, (now) => {
     if (!now.reversed) return undefined
     return withProblem(
-      { ...now, from: now.to, to: now.from, reversed: false, aborted: false, step: 'switched' },
+      withCompared(
+        { ...now, from: now.to, to: now.from, reversed: false, aborted: false, step: 'switched' },
+        undefined,
+      ),
       undefined,
     )
   })
@@ -63,6 +66,14 @@ export function backward(move: DataMove): DataMove {
     },
     undefined,
   )
+}
+
+/** The same, with how far its comparison has come; undefined: not begun. */
+export function withCompared(move: DataMove, compared: Compared | undefined): DataMove {
+  const next: { -readonly [Name in keyof DataMove]: DataMove[Name] } = { ...move }
+  delete next.compared
+  if (compared) next.compared = compared
+  return next
 }
 
 export function withProblem(move: DataMove, problem: string | undefined): DataMove {
