@@ -13,6 +13,8 @@ import { openCoordinator } from '../../src/coordination/index.js'
 import type { Clock } from '../../src/core/clock.js'
 import { BanyanError } from '../../src/core/errors.js'
 import type { Random } from '../../src/core/random.js'
+import { systemRuntime } from '../../src/core/runtime.js'
+import { noTelemetry, type Telemetry } from '../../src/core/telemetry.js'
 import type { SqliteTables } from '../../src/drivers/sqlite/read-models/tables.js'
 import { openShard } from './engines.js'
 
@@ -70,7 +72,7 @@ export class MovingWorld {
     this.#owners = Array.from({ length: 12 }, (_, index) => `owner-${index}`)
   }
 
-  static async open(random: Random): Promise<MovingWorld> {
+  static async open(random: Random, telemetry: Telemetry = noTelemetry): Promise<MovingWorld> {
     const directory = await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'banyan-moving-'))
     const stores: ShardStore<SqliteTables>[] = []
     for (const id of ['a', 'b']) {
@@ -83,7 +85,7 @@ export class MovingWorld {
       await store.prepare()
       stores.push(store)
     }
-    const coordinator = await openCoordinator('memory:')
+    const coordinator = await openCoordinator('memory:', { runtime: { ...systemRuntime, telemetry } })
     await stores[0]!.found('one', [[0, BUCKETS]])
     await stores[1]!.found('one', [])
     await coordinator.put(

@@ -10,6 +10,7 @@ import {
   type DataShardMap,
 } from '../map.js'
 import type { MovedRow, ShardStore } from '../store.js'
+import { MoveMeter } from './meter.js'
 import type { MoveSettings } from './options.js'
 import { pageOf, Pace } from './pace.js'
 import type { Sides } from './sides.js'
@@ -35,6 +36,7 @@ export class MoveExecutor {
   readonly #token: number
   readonly #settings: MoveSettings
   readonly #pace: Pace
+  readonly #meter: MoveMeter
   readonly #signal: AbortSignal
   #buckets: number | undefined
   /** Rows of the last page of a table, which tell how many the next one may have. */
@@ -52,6 +54,7 @@ export class MoveExecutor {
     this.#token = token
     this.#settings = settings
     this.#signal = signal
+    this.#meter = new MoveMeter(coordinator.runtime, name)
     this.#pace = new Pace(coordinator.runtime.clock, settings.rate, settings.hold, signal)
   }
 
@@ -68,6 +71,7 @@ export class MoveExecutor {
   async map(): Promise<DataShardMap> {
     const map = await readDataShards(this.#coordinator, this.#name)
     if (!map) throw shardsUnknown(this.#name)
+    this.#meter.saw(map.moves)
     return map
   }
 
@@ -143,6 +147,7 @@ export class MoveExecutor {
             )
           await target.moves.writePage(step, query, page)
           rows += page.rows.length
+          this.#meter.copied(page.rows.length)
           if (page.rows.length > 0) this.#last = page.rows
           after = page.rows.at(-1)?.key ?? after
           last = page.last
@@ -209,8 +214,10 @@ export class MoveExecutor {
     await this.#catchUp(sides, TURN_MS)
     const until = clock.now() + this.#settings.blockFor
     const epochs = await source.moves.block(step, this.#settings.blockFor)
+    const blocked = clock.now()
     const giveUp = async (next: 'catch-up' | 'diverged', problem: string): Promise<false> => {
       await source.moves.unblock(step)
+      this.#meter.blocked(blocked)
       if (next === 'diverged') await this.#diverged(move, problem)
       else await this.#change((map) => stepped(map, move, next, problem))
       return false
@@ -241,6 +248,7 @@ export class MoveExecutor {
       if (!hasCode(error, 'BANYAN_SHARD_UNFIT')) throw error
       return giveUp('diverged', error.message)
     }
+    this.#meter.blocked(blocked)
     return true
   }
 
