@@ -87,7 +87,10 @@ export class PostgresMoves implements ShardMoves {
       for (const name of new Set(noted.map(({ tbl }) => tbl))) {
         const table = this.#table(catalog, name)
         const own = [
-          ...new Map(noted.filter(({ tbl }) => tbl === name).map((each) => [each.key, each])).values(),
+          // A row may have gone from one bucket of the move to another one.
+          ...new Map(
+            noted.filter(({ tbl }) => tbl === name).map((each) => [`${each.bucket}/${each.key}`, each]),
+          ).values(),
         ]
         const { rows: found } = await client.query(
           `SELECT k.key AS noted, k.bucket AS noted_bucket, t.${BUCKET} IS NOT NULL AS there, ${selectedSql(table, 't')}

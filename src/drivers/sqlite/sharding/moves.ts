@@ -80,7 +80,8 @@ export class SqliteMoves implements ShardMoves {
         .all(listOf(step), limit)
       const changes = new Map<string, RowChange>()
       for (const { bucket, tbl, key } of noted) {
-        const id = `${tbl}/${key}`
+        // A row may have gone from one bucket of the move to another one.
+        const id = `${bucket}/${tbl}/${key}`
         if (changes.has(id)) continue
         const table = this.#table(database, tbl)
         const values = database
