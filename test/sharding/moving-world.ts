@@ -370,6 +370,7 @@ const STEPS = [
   'adopt',
   'discard',
   'conflict',
+  'leftBehind',
   'digests',
   'count',
 ] as const satisfies readonly (keyof ShardMoves)[]

@@ -114,4 +114,98 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
     expect((await readMoves(world.coordinator, 'items'))[0]).toMatchObject({ step: 'switched', to: 'a' })
     expect(await world.run(other, 'SELECT amount FROM items')).toEqual([{ amount: 2 }])
   })
+
+  test('a row of another bucket that would be deleted with those that go keeps them where they are', async () => {
+    const world = await open(
+      engine,
+      `${ITEMS}; CREATE TABLE parts (id text NOT NULL PRIMARY KEY, owner text NOT NULL, item text NOT NULL REFERENCES items ON DELETE CASCADE)`,
+      ['items', 'parts'],
+    )
+    const [one, other] = keysOf(world)
+    await world.run(one, INSERT, 'i1', one, 1)
+    await world.run(other, 'INSERT INTO parts (id, owner, item) VALUES (?, ?, ?)', 'p1', other, 'i1')
+    await startMoves(world.coordinator, 'items', [{ ...ALL, buckets: [world.shards.bucketOf(one)] }])
+    await work(world)
+    expect(await world.run(other, 'SELECT id FROM parts')).toEqual([{ id: 'p1' }])
+    const [move] = await readMoves(world.coordinator, 'items')
+    expect(move?.step).toBe('diverged')
+    expect(move?.problem).toMatch(/p1.*"parts"/)
+  })
+
+  test('a table that is not sharded must not refer to one that is', async () => {
+    await expect(
+      open(
+        engine,
+        `${ITEMS}; CREATE TABLE notes (id text NOT NULL PRIMARY KEY, item text REFERENCES items ON DELETE CASCADE)`,
+      ),
+    ).rejects.toThrow(/notes/)
+  })
+
+  test('a reference that is looked at last ends a move, and nobody waits for it', async () => {
+    const world = await open(
+      engine,
+      `CREATE TABLE kinds (kind text NOT NULL PRIMARY KEY);
+       CREATE TABLE items (id text NOT NULL PRIMARY KEY, owner text NOT NULL, amount integer NOT NULL,
+         kind text REFERENCES kinds DEFERRABLE INITIALLY DEFERRED)`,
+    )
+    await engine.outside(world.urls[0]!, "INSERT INTO kinds VALUES ('x')")
+    await world.run('k0', "INSERT INTO items (id, owner, amount, kind) VALUES ('i1', 'k0', 1, 'x')")
+    await startMoves(world.coordinator, 'items', [ALL])
+    expect(await problemOf(world)).toMatch(/foreign key/i)
+    expect((await readMoves(world.coordinator, 'items'))[0]?.step).toBe('diverged')
+    await world.run('k0', INSERT, 'i2', 'k0', 2)
+  })
+
+  test('rows that the target does not take as they are end a move', async () => {
+    const world = await open(engine, ITEMS)
+    await world.run('k0', INSERT, 'i1', 'k0', 13)
+    await world.run('k0', INSERT, 'i2', 'k0', 2)
+    await engine.outside(world.urls[1]!, unlucky('INSERT', 'NEW'))
+    await startMoves(world.coordinator, 'items', [ALL])
+    await work(world)
+    expect(await ids(world)).toEqual(['i1', 'i2'])
+    expect((await readMoves(world.coordinator, 'items'))[0]?.step).toBe('diverged')
+  })
+
+  test('rows that cannot be taken away are not seen twice', async () => {
+    const world = await open(engine, ITEMS)
+    await world.run('k0', INSERT, 'i1', 'k0', 13)
+    await engine.outside(world.urls[0]!, unlucky('DELETE', 'OLD'))
+    await startMoves(world.coordinator, 'items', [ALL])
+    expect(await problemOf(world)).toMatch(/"items"/)
+    await expect(ids(world)).rejects.toEqual(has('BANYAN_SHARDS_UNSETTLED'))
+    await engine.outside(
+      world.urls[0]!,
+      engine.name === 'sqlite' ? 'DROP TRIGGER unlucky' : 'DROP TRIGGER unlucky ON items',
+    )
+    await work(world)
+    expect(await ids(world)).toEqual(['i1'])
+  })
+})
+
+test.skipIf(missing)('rows that a policy hides are not left behind in silence', async () => {
+  const base = postgres(() => server)
+  const engine: ShardEngine = {
+    ...base,
+    places: async (count, schema) => {
+      const { urls, clean } = await base.places(count, 'GRANT ALL ON SCHEMA public TO PUBLIC')
+      await base.outside(urls[0]!, 'CREATE ROLE tenant LOGIN')
+      const own = urls.map((url) => {
+        const tenant = new URL(url)
+        tenant.username = 'tenant'
+        return tenant.href
+      })
+      for (const url of own) await base.outside(url, schema!)
+      return { urls: own, clean }
+    },
+  }
+  const world = await open(engine, ITEMS)
+  await world.run('k0', INSERT, 'i1', 'k0', 1)
+  await engine.outside(
+    world.urls[0]!,
+    `ALTER TABLE items ENABLE ROW LEVEL SECURITY; ALTER TABLE items FORCE ROW LEVEL SECURITY;
+     CREATE POLICY few ON items USING (amount > 100)`,
+  )
+  await startMoves(world.coordinator, 'items', [ALL])
+  expect(await problemOf(world)).toMatch(/row-level security/)
 })

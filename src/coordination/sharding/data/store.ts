@@ -112,6 +112,11 @@ export interface ShardMoves {
   discard(step: MoveStep): Promise<void>
   /** The primary key of a row that is staged, and there already: in another bucket. */
   conflict(step: MoveStep, table: string): Promise<string | undefined>
+  /**
+   * The primary key of a row that refers to one of those that go, and stays, as it is in another bucket: it would be deleted with
+   * that one, or left without it.
+   */
+  leftBehind(step: MoveStep, table: string): Promise<string | undefined>
   /** Of rows that it has, or that are staged. Of keys that are not there nothing comes back. */
   digests(step: MoveStep, table: string, keys: readonly string[], where: RowPlace): Promise<DigestedRows>
   count(step: MoveStep, table: string, where: RowPlace): Promise<number>
@@ -234,6 +239,12 @@ export interface TableShape {
   readonly columns: readonly { readonly name: string; readonly type: string }[]
   /** Columns of the primary key, in its order. */
   readonly primaryKey: readonly string[]
+}
+
+/** That a table refers to a sharded one, by some of its columns. */
+export interface Reference {
+  readonly parent: string
+  readonly columns: readonly { readonly own: string; readonly parent: string }[]
 }
 
 /** Which rows of a copy are asked for. */

@@ -1,6 +1,7 @@
 import {
   parentsFirst,
   unfit,
+  type Reference,
   type ShardSpec,
   type TableShape,
 } from '../../../coordination/sharding/data/store.js'
@@ -21,6 +22,8 @@ export interface ShardTable extends TableShape {
   readonly names: readonly string[]
   /** Types of the primary key, in its order. */
   readonly keyTypes: readonly string[]
+  /** To sharded tables. */
+  readonly references: readonly Reference[]
 }
 
 /** The sharded tables as they are, those that others refer to first. */
@@ -54,7 +57,8 @@ interface Found {
   readonly kind: string
   readonly columns: readonly { name: string; type: string; generated: boolean }[]
   readonly key: readonly string[] | null
-  readonly parents: readonly string[] | null
+  readonly parents: readonly Reference[] | null
+  readonly outside: string | null
 }
 
 /**
@@ -72,7 +76,14 @@ export async function catalogOf(client: PostgresClient, { id, tables }: ShardSpe
       tableOf(id, name, tables[name]!.key, found.get(name), found.get(stagedName(name))),
     ]),
   )
-  const order = parentsFirst(new Map(names.map((name) => [name, found.get(name)!.parents ?? []])))
+  const order = parentsFirst(
+    new Map(
+      names.map((name) => [
+        name,
+        (found.get(name)!.parents ?? []).map(({ parent }) => parent).filter((parent) => parent !== name),
+      ]),
+    ),
+  )
   return new Map(order.map((name) => [name, made.get(name)!]))
 }
 
@@ -92,6 +103,11 @@ function tableOf(
       `${what} has too long a name: with the prefix banyan_staged_ it must have at most ${LONGEST} bytes`,
     )
   if (!found.key) throw unfit(shard, `${what} has no primary key, by which a row could be told from others`)
+  if (found.outside !== null)
+    throw unfit(
+      shard,
+      `the table ${JSON.stringify(found.outside)} refers to ${JSON.stringify(name)} and is not sharded: its rows would be left behind, or deleted, when those go`,
+    )
   const all = new Map(found.columns.map((column) => [column.name, column]))
   const key = all.get(shardKey)
   if (!key)
@@ -117,6 +133,7 @@ function tableOf(
     primaryKey: found.key,
     names: columns.map((column) => column.name),
     keyTypes: found.key.map((column) => all.get(column)!.type),
+    references: found.parents ?? [],
   }
 }
 
@@ -129,7 +146,15 @@ const CATALOG = `
        FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (attnum, n)
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
       WHERE i.indrelid = c.oid AND i.indisprimary) AS key,
-    (SELECT json_agg(DISTINCT p.relname) FROM pg_constraint f JOIN pg_class p ON p.oid = f.confrelid
-      WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid <> f.conrelid) AS parents
+    (SELECT json_agg(json_build_object('parent', p.relname, 'columns',
+              (SELECT json_agg(json_build_object('own', a.attname, 'parent', b.attname))
+                 FROM unnest(f.conkey, f.confkey) AS k (own, parent)
+                 JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.own
+                 JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = k.parent)))
+       FROM pg_constraint f JOIN pg_class p ON p.oid = f.confrelid
+      WHERE f.conrelid = c.oid AND f.contype = 'f' AND p.relname = ANY ($1) AND p.relnamespace = c.relnamespace) AS parents,
+    (SELECT min(o.relname) FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid
+      WHERE f.confrelid = c.oid AND f.contype = 'f'
+        AND NOT (o.relname = ANY ($1) AND o.relnamespace = c.relnamespace)) AS outside
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE nspname = current_schema() AND c.relname = ANY ($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`

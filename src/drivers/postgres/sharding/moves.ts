@@ -22,6 +22,7 @@ import { BUCKET, catalogOf, quoted, type Catalog, type ShardTable } from './cata
 import {
   digestSql,
   hasKeySql,
+  imageSql,
   keySql,
   keyValuesSql,
   rowOf,
@@ -154,7 +155,9 @@ export class PostgresMoves implements ShardMoves {
           'BANYAN_MOVE_STEP',
           `the shard ${JSON.stringify(this.#spec.id)} cannot give up buckets that are not blocked`,
         )
-      await client.query("SELECT set_config('banyan.moving', 'on', true)")
+      // First: from then on triggers know which rows may go.
+      await client.query('DELETE FROM banyan_shard_buckets WHERE bucket = ANY ($1)', [step.buckets])
+      await client.query("SELECT set_config('banyan.moving', 'leave', true)")
       const tables = [...(await this.#catalog(client)).values()]
       // All are staged before any is deleted: a deletion may cascade.
       for (const table of tables) {
@@ -167,7 +170,16 @@ export class PostgresMoves implements ShardMoves {
       }
       for (const { sql } of tables.reverse())
         await client.query(`DELETE FROM ${sql} WHERE ${BUCKET} = ANY ($1)`, [step.buckets])
-      await client.query('DELETE FROM banyan_shard_buckets WHERE bucket = ANY ($1)', [step.buckets])
+      for (const { name, sql } of tables) {
+        const { rows: kept } = await client.query(`SELECT 1 FROM ${sql} WHERE ${BUCKET} = ANY ($1) LIMIT 1`, [
+          step.buckets,
+        ])
+        if (kept.length > 0)
+          throw unfit(
+            this.#spec.id,
+            `rows of ${JSON.stringify(name)} that go cannot be deleted: a trigger or rule of yours keeps them`,
+          )
+      }
       await client.query('DELETE FROM banyan_shard_changes WHERE bucket = ANY ($1)', [step.buckets])
       await raiseVersion(client)
     })
@@ -265,11 +277,14 @@ export class PostgresMoves implements ShardMoves {
           `the shard ${JSON.stringify(this.#spec.id)} cannot take the buckets of ${JSON.stringify(step.id)}: it has ${rows.length} of them`,
         )
       await client.query("SELECT set_config('banyan.moving', 'on', true)")
-      for (const table of (await this.#catalog(client)).values()) {
-        await this.#insertStaged(client, table, step)
+      const tables = [...(await this.#catalog(client)).values()]
+      for (const table of tables) await this.#insertStaged(client, table, step)
+      await this.#checkReferences(client)
+      // When all have come: a trigger of one table may have changed rows of another one.
+      for (const table of tables) {
+        await this.#mustBeAsStaged(client, table, step)
         await client.query(`DELETE FROM ${table.stagedSql} WHERE ${BUCKET} = ANY ($1)`, [step.buckets])
       }
-      await this.#checkReferences(client)
       await client.query(
         `INSERT INTO banyan_shard_buckets (bucket, epoch, state, move)
          SELECT bucket, epoch + 1, 'owned', $3 FROM unnest($1::integer[], $2::bigint[]) AS k (bucket, epoch)`,
@@ -298,6 +313,22 @@ export class PostgresMoves implements ShardMoves {
         [step.buckets],
       )
       return rows[0]?.['key'] as string | undefined
+    })
+  }
+
+  leftBehind(step: MoveStep, name: string): Promise<string | undefined> {
+    return this.#rows(async (client, catalog) => {
+      const table = this.#table(catalog, name)
+      for (const { parent, columns } of table.references) {
+        const same = columns.map((pair) => `t.${quoted(pair.own)} = p.${quoted(pair.parent)}`).join(' AND ')
+        const { rows } = await client.query(
+          `SELECT ${keySql(table, 't')} AS key FROM ${table.sql} AS t JOIN ${this.#table(catalog, parent).sql} AS p ON ${same}
+           WHERE p.${BUCKET} = ANY ($1) AND t.${BUCKET} <> ALL ($1) LIMIT 1`,
+          [step.buckets],
+        )
+        if (rows[0]) return rows[0]['key'] as string
+      }
+      return undefined
     })
   }
 
@@ -398,6 +429,22 @@ export class PostgresMoves implements ShardMoves {
         error,
       )
     }
+  }
+
+  /** Triggers and rules of the application may have done something else with what was inserted. */
+  async #mustBeAsStaged(client: PostgresClient, table: ShardTable, step: MoveStep): Promise<void> {
+    const same = table.primaryKey.map((column) => `t.${quoted(column)} = s.${quoted(column)}`).join(' AND ')
+    const { rows } = await client.query(
+      `SELECT ${keySql(table, 's')} AS key FROM ${table.stagedSql} AS s
+       LEFT JOIN ${table.sql} AS t ON ${same} AND t.${BUCKET} = s.${BUCKET} AND t.${BUCKET} = ANY ($1)
+       WHERE s.${BUCKET} = ANY ($1) AND (t.${BUCKET} IS NULL OR ${imageSql(table, 't')} <> ${imageSql(table, 's')}) LIMIT 1`,
+      [step.buckets],
+    )
+    if (rows[0])
+      throw unfit(
+        this.#spec.id,
+        `the row ${String(rows[0]['key'])} of ${JSON.stringify(table.name)} is not what it was when it has come: a trigger or rule of yours changes it`,
+      )
   }
 
   async #catalog(client: PostgresClient): Promise<Catalog> {

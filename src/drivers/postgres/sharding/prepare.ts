@@ -143,10 +143,14 @@ function bodyOf(table: ShardTable, schema: string): string {
     DECLARE
       own_key text := nullif(current_setting('banyan.key', true), '');
       own_bucket integer := nullif(current_setting('banyan.bucket', true), '')::integer;
+      moving text := current_setting('banyan.moving', true);
       at integer; is_state text; is_move text;
     BEGIN
       IF TG_OP = 'TRUNCATE' THEN ${refuse('UNFIT', `${name} is sharded, and not truncated: no trigger sees its rows; delete them`)} END IF;
-      IF current_setting('banyan.moving', true) = 'on' THEN RETURN NULL; END IF;
+      IF moving = 'leave' AND TG_OP <> 'INSERT' AND EXISTS (SELECT FROM ${schema}.banyan_shard_buckets WHERE bucket = OLD.${BUCKET}) THEN
+        ${refuse('UNFIT', `a row of ${name} in another bucket refers to one that goes, or a trigger changes it`)}
+      END IF;
+      IF moving IN ('on', 'leave') THEN RETURN NULL; END IF;
       IF TG_OP <> 'DELETE' AND ${key('NEW')} IS NULL THEN ${refuse('KEY_REQUIRED', `${name}.${shardKey} must not be null`)} END IF;
       IF TG_OP = 'INSERT' THEN
         at := NEW.${BUCKET};

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3'
 import {
   parentsFirst,
   unfit,
+  type Reference,
   type ShardSpec,
   type TableShape,
 } from '../../../coordination/sharding/data/store.js'
@@ -15,6 +16,8 @@ export interface ShardTable extends TableShape {
   readonly names: readonly string[]
   /** Where the columns of the primary key are among them. */
   readonly keyAt: readonly number[]
+  /** To sharded tables. */
+  readonly references: readonly Reference[]
 }
 
 /** The sharded tables as they are, those that others refer to first. */
@@ -41,18 +44,60 @@ export function stagedName(table: string): string {
 export function catalogOf(database: Database, { id, tables }: ShardSpec): Catalog {
   const found = new Map<string, ShardTable>()
   const parents = new Map<string, readonly string[]>()
+  const references = referencesOf(database, id, Object.keys(tables))
   for (const [name, { key }] of Object.entries(tables)) {
-    found.set(name, tableOf(database, id, name, key))
-    const references = database.prepare('SELECT DISTINCT "table" FROM pragma_foreign_key_list(?)').pluck()
+    const own = references.get(name) ?? []
+    found.set(name, { ...tableOf(database, id, name, key), references: own })
     parents.set(
       name,
-      (references.all(name) as string[]).filter((parent) => parent !== name),
+      own.map(({ parent }) => parent).filter((parent) => parent !== name),
     )
   }
   return new Map(parentsFirst(parents).map((name) => [name, found.get(name)!]))
 }
 
-function tableOf(database: Database, shard: string, name: string, shardKey: string): ShardTable {
+/** The references of sharded tables to each other; names are the same in any case. */
+function referencesOf(
+  database: Database,
+  shard: string,
+  names: readonly string[],
+): ReadonlyMap<string, Reference[]> {
+  const found = database
+    .prepare<
+      [],
+      { own: string; id: number; parent: string; column: string; key: string | null; seq: number }
+    >(
+      `SELECT m.name AS own, f.id, f."table" AS parent, f."from" AS column, f."to" AS key, f.seq
+       FROM sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq`,
+    )
+    .all()
+  const nameOf = (name: string): string | undefined =>
+    names.find((each) => each.toLowerCase() === name.toLowerCase())
+  const references = new Map<string, (Reference & { columns: { own: string; parent: string }[] })[]>()
+  for (const { own: table, parent: to, column, key, seq } of found) {
+    const [own, parent] = [nameOf(table), nameOf(to)]
+    if (parent === undefined) continue
+    if (own === undefined)
+      throw unfit(
+        shard,
+        `the table ${JSON.stringify(table)} refers to ${JSON.stringify(parent)} and is not sharded: its rows would be left behind, or deleted, when those go`,
+      )
+    const all = references.get(own) ?? []
+    references.set(own, all)
+    if (seq === 0) all.push({ parent, columns: [] })
+    // Without a name it is the column of the primary key.
+    const named = key ?? columnsOf(database, parent).find(({ pk }) => pk === seq + 1)?.name
+    if (named !== undefined) all.at(-1)!.columns.push({ own: column, parent: named })
+  }
+  return references
+}
+
+function tableOf(
+  database: Database,
+  shard: string,
+  name: string,
+  shardKey: string,
+): Omit<ShardTable, 'references'> {
   const what = `the table ${JSON.stringify(name)}`
   const kind = database
     .prepare("SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = ?")

@@ -32,6 +32,9 @@ export interface Access {
 
 /** Which of a list of buckets, given as JSON. */
 const AMONG = `${BUCKET} IN (SELECT value FROM json_each(?))`
+/** What triggers are told: rows come, or those of buckets that are not owned any more go. */
+const COME = 1
+const LEAVE = 2
 const BUCKETS = 'bucket IN (SELECT value FROM json_each(?))'
 
 /** The steps of moves in a SQLite file: each is one transaction. */
@@ -143,7 +146,9 @@ export class SqliteMoves implements ShardMoves {
           `the shard ${JSON.stringify(this.#spec.id)} cannot give up buckets that are not blocked`,
         )
       const tables = [...this.#access.catalog(database).values()]
-      moving(database, () => {
+      // First: from then on triggers know which rows may go.
+      database.prepare(`DELETE FROM banyan_shard_buckets WHERE ${BUCKETS}`).run(listOf(step))
+      moving(database, LEAVE, () => {
         // All are staged before any is deleted: a deletion may cascade.
         for (const table of tables) {
           database.prepare(`DELETE FROM ${quoted(stagedName(table.name))} WHERE ${AMONG}`).run(listOf(step))
@@ -152,7 +157,12 @@ export class SqliteMoves implements ShardMoves {
         for (const { name } of tables.reverse())
           database.prepare(`DELETE FROM ${quoted(name)} WHERE ${AMONG}`).run(listOf(step))
       })
-      database.prepare(`DELETE FROM banyan_shard_buckets WHERE ${BUCKETS}`).run(listOf(step))
+      for (const { name } of tables)
+        if (database.prepare(`SELECT 1 FROM ${quoted(name)} WHERE ${AMONG} LIMIT 1`).get(listOf(step)))
+          throw unfit(
+            this.#spec.id,
+            `rows of ${JSON.stringify(name)} that go cannot be deleted: a trigger of yours keeps them`,
+          )
       database.prepare(`DELETE FROM banyan_shard_changes WHERE ${BUCKETS}`).run(listOf(step))
       raiseVersion(database)
     })
@@ -230,12 +240,15 @@ export class SqliteMoves implements ShardMoves {
           'BANYAN_MOVE_STEP',
           `the shard ${JSON.stringify(this.#spec.id)} cannot take the buckets of ${JSON.stringify(step.id)}: it has ${known.length} of them`,
         )
-      moving(database, () => {
-        for (const table of this.#access.catalog(database).values()) {
-          this.#insertStaged(database, table, step)
-          database.prepare(`DELETE FROM ${quoted(stagedName(table.name))} WHERE ${AMONG}`).run(listOf(step))
-        }
+      const tables = [...this.#access.catalog(database).values()]
+      moving(database, COME, () => {
+        for (const table of tables) this.#insertStaged(database, table, step)
       })
+      // When all have come: a trigger of one table may have changed rows of another one.
+      for (const table of tables) {
+        this.#mustBeAsStaged(database, table, step)
+        database.prepare(`DELETE FROM ${quoted(stagedName(table.name))} WHERE ${AMONG}`).run(listOf(step))
+      }
       const own = database.prepare("INSERT INTO banyan_shard_buckets VALUES (?, ?, 'owned', ?)")
       for (const [bucket, epoch] of epochs) own.run(bucket, epoch + 1, step.id)
       database.prepare(`DELETE FROM banyan_shard_copies WHERE ${BUCKETS}`).run(listOf(step))
@@ -275,6 +288,24 @@ export class SqliteMoves implements ShardMoves {
         )
         .pluck()
         .get(listOf(step)) as string | undefined
+    })
+  }
+
+  leftBehind(step: MoveStep, name: string): Promise<string | undefined> {
+    return this.#access.read((database) => {
+      const table = this.#table(database, name)
+      for (const { parent, columns } of table.references) {
+        const same = columns.map((pair) => `t.${quoted(pair.own)} = p.${quoted(pair.parent)}`).join(' AND ')
+        const key = database
+          .prepare(
+            `SELECT ${keySql(table, 't')} FROM ${quoted(name)} AS t, ${quoted(parent)} AS p
+             WHERE p.${AMONG} AND NOT t.${AMONG} AND ${same} LIMIT 1`,
+          )
+          .pluck()
+          .get(listOf(step), listOf(step)) as string | undefined
+        if (key !== undefined) return key
+      }
+      return undefined
     })
   }
 
@@ -334,6 +365,24 @@ export class SqliteMoves implements ShardMoves {
     }
   }
 
+  /** Triggers of the application may have done something else with what was inserted. */
+  #mustBeAsStaged(database: Database, table: ShardTable, step: MoveStep): void {
+    const same = table.primaryKey.map((column) => `t.${quoted(column)} = s.${quoted(column)}`).join(' AND ')
+    const differs = table.names.map((column) => `t.${quoted(column)} IS NOT s.${quoted(column)}`).join(' OR ')
+    const key = database
+      .prepare(
+        `SELECT ${keySql(table, 's')} FROM ${quoted(stagedName(table.name))} AS s
+         LEFT JOIN ${quoted(table.name)} AS t ON ${same} WHERE s.${AMONG} AND (${differs}) LIMIT 1`,
+      )
+      .pluck()
+      .get(listOf(step)) as string | undefined
+    if (key !== undefined)
+      throw unfit(
+        this.#spec.id,
+        `the row ${key} of ${JSON.stringify(table.name)} is not what it was when it has come: a trigger of yours changes it`,
+      )
+  }
+
   #notOwned(database: Database, step: MoveStep): Error {
     const owned = new Set(epochsOf(database, step).map(([bucket]) => bucket))
     return shardMoved(
@@ -381,9 +430,9 @@ function copyRows(database: Database, table: ShardTable, from: string, to: strin
 }
 
 /** Rows move together with who owns them: triggers let them, and references are looked at when all have. */
-function moving(database: Database, work: () => void): void {
+function moving(database: Database, way: typeof COME | typeof LEAVE, work: () => void): void {
   database.pragma('defer_foreign_keys = ON')
-  database.exec('UPDATE banyan_shard_now SET moving = 1')
+  database.exec(`UPDATE banyan_shard_now SET moving = ${way}`)
   work()
   database.exec('UPDATE banyan_shard_now SET moving = 0')
 }

@@ -32,6 +32,13 @@ export function triggersOf(table: ShardTable): ReadonlyMap<string, string> {
   const active = '(SELECT moving FROM banyan_shard_now) = 0'
   const required = refuse('KEY_REQUIRED', `${name}.${shardKey} must not be null`, `${key('NEW')} IS NULL`)
   const complete = refuse('UNFIT', `the primary key of ${name} must not be null`, hasNull)
+  // Rows that leave may take no others with them, by a reference or a trigger.
+  const leaving = refuse(
+    'UNFIT',
+    `a row of ${name} in another bucket refers to one that goes, or a trigger changes it`,
+    `EXISTS (SELECT 1 FROM banyan_shard_buckets WHERE bucket = OLD.${BUCKET})`,
+  )
+  const isLeaving = '(SELECT moving FROM banyan_shard_now) = 2'
   const kept = `OLD.${BUCKET} IS NOT NULL AND ${active}`
   return new Map(
     [
@@ -73,6 +80,8 @@ export function triggersOf(table: ShardTable): ReadonlyMap<string, string> {
       ${note(`OLD.${BUCKET}`, 'OLD')}
       END`,
       ],
+      [`banyan_leave_${name}`, `AFTER DELETE ON ${quote} WHEN ${isLeaving} BEGIN ${leaving} END`],
+      [`banyan_left_${name}`, `AFTER UPDATE ON ${quote} WHEN ${isLeaving} BEGIN ${leaving} END`],
     ].map(([trigger, text]) => [trigger!, `CREATE TRIGGER ${quoted(trigger!)} ${text!}`]),
   )
 }

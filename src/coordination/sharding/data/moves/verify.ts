@@ -59,6 +59,11 @@ export async function compareSome(
       }
     }
     if (!(await isCountSame(sides, table, checks))) return at
+    const left = await source.moves.leftBehind(step, table)
+    if (left !== undefined)
+      throw new Divergence(
+        `the row ${left} of ${JSON.stringify(table)} is in another bucket, and refers to one that goes: rows that refer to each other must have the same key`,
+      )
     const conflict = await target.moves.conflict(step, table)
     if (conflict !== undefined)
       throw new Divergence(
