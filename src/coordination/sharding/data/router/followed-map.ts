@@ -50,8 +50,8 @@ export class FollowedMap {
   }
 
   #take(map: DataShardMap): void {
-    // One that was made anew begins again.
-    if (map.owner === this.#map.owner && map.version <= this.#map.version) return
+    // One that was made anew is of other databases, and may have other buckets: these would refuse to be opened with it.
+    if (map.owner !== this.#map.owner || map.version <= this.#map.version) return
     this.#map = map
     this.#said.clear()
   }
