@@ -23,6 +23,7 @@ const parts = {
   scatter: async () => (await import('./scatter.mjs')).scatter(),
   'data-sharding': async () => (await import('./data-sharding.mjs')).resharding(),
   shards: async () => (await import('./shards.mjs')).shards(),
+  'log-followers': async () => (await import('./log-followers.mjs')).logFollowers(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)
