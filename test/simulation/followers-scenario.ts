@@ -136,7 +136,9 @@ async function follow(world: World, node: SimulatedNode, facts: Facts, place: Pl
   while (follower && facts.leader === followed) {
     await node.sleep(world.random.below(4000))
     await read(node, facts, follower)
-    if (facts.promoted < 2 && !facts.promoting && world.random.chance(0.02))
+    // Who promotes knows of the promotion before, which an old leader that nobody has reached yet does not.
+    const isFree = facts.leader === followed && !facts.promoting
+    if (isFree && facts.promoted < 2 && world.random.chance(0.02))
       await promote(world, node, facts, place, follower, leader)
   }
   // What followed an old leader is asked anew by whoever starts the process again.
