@@ -202,6 +202,7 @@ export class LogFollower implements Follower {
       const isStopped = this.status().state === 'stopped'
       if (left <= 0 || isStopped) {
         if (fallback === 'none') throw this.#behind(missing)
+        await this.#checkLeader(options, signal)
         this.reads.leader++
         return this.#leader
       }
@@ -236,24 +237,22 @@ export class LogFollower implements Follower {
 
   /** What the copy lacks to be new enough; undefined if nothing. */
   #missing({ after, maxStaleness }: Freshness): string | undefined {
-    const { local } = this.#shipping
-    const { position, epoch } = typeof after === 'object' ? after : { position: after, epoch: undefined }
-    if (position !== undefined) {
-      checkPosition(position, 'the token of a read')
-      if (epoch !== undefined) {
-        if (epoch > epochOf(local)) return `is in epoch ${epochOf(local)}, and not in ${epoch}`
-        const next = local.epochs.find((each) => each.epoch > epoch)
-        if (next && position > next.after) throw lost(position, epoch, next.epoch)
-      }
-      if (local.head < position) return `is at position ${local.head}, and not at ${position}`
-    }
-    if (maxStaleness === undefined) return undefined
+    const lack = lackOf(this.#shipping.local, after)
+    if (lack !== undefined || maxStaleness === undefined) return lack
     const { staleness } = this.status()
     const most = duration(maxStaleness, 'maxStaleness')
     if (staleness !== undefined && staleness <= most) return undefined
     return staleness === undefined
       ? 'has never had all of its leader'
       : `is known to be as its leader was ${Math.round(staleness)} ms ago, and not ${most}`
+  }
+
+  /** Whoever is asked in place of the copy may have been replaced itself, and then lacks what a token stands for. */
+  async #checkLeader({ after }: Freshness, signal = new AbortController().signal): Promise<void> {
+    const state = await this.leader.state(signal)
+    if (state.role !== 'leader') throw this.#behind(`cannot ask its leader, which is ${state.role} by now`)
+    const missing = lackOf(state, after)
+    if (missing !== undefined) throw this.#behind(`cannot ask its leader, which ${missing}`)
   }
 
   #behind(missing: string): Error {
@@ -292,6 +291,23 @@ async function madeFollower(
   // It is the leader itself.
   await replica.become({ role: 'leader' }, { role: 'follower', epoch })
   throw isLeader(leader.name, head)
+}
+
+/**
+ * What a log lacks of what a token stands for; undefined if nothing.
+ *
+ * @throws `BANYAN_POSITION_AHEAD` if that was lost
+ */
+function lackOf(state: ReplicaState, after: Token | undefined): string | undefined {
+  const { position, epoch } = typeof after === 'object' ? after : { position: after, epoch: undefined }
+  if (position === undefined) return undefined
+  checkPosition(position, 'the token of a read')
+  if (epoch !== undefined) {
+    if (epoch > epochOf(state)) return `is in epoch ${epochOf(state)}, and not in ${epoch}`
+    const next = state.epochs.find((each) => each.epoch > epoch)
+    if (next && position > next.after) throw lost(position, epoch, next.epoch)
+  }
+  return state.head < position ? `is at position ${state.head}, and not at ${position}` : undefined
 }
 
 function isLeader(leader: string, head: Position): Error {

@@ -153,8 +153,9 @@ export class Shipping {
     await this.#take(pulled)
     this.#contactAt = this.#runtime.clock.now()
     this.#remote = pulled.state
-    // What came after the request was sent may not be in the answer; what came before is.
-    if (pulled.end) this.#freshAt = asked
+    // What came after the request was sent may not be in the answer; what came before is. One that gave way knows nothing of that.
+    const isAll = pulled.end && this.#local.head >= pulled.upTo
+    if (isAll && pulled.state.role === 'leader') this.#freshAt = asked
     this.#status = 'following'
     this.#problem = undefined
     this.#wake()
