@@ -28,8 +28,11 @@ const OPERATION_MS = 60_000
 /** Between two looks whether it is done, in ms. */
 const LOOK_AGAIN_MS = 20
 
-/** The connection is over; whether the server has done what it was asked last is not known. */
-const OVER = /^(57P|08|58|XX)/
+/**
+ * What does not tell whether a commit was done: the connection is over; or what was sent along with it, and comes behind it, was
+ * cancelled, or found no memory.
+ */
+const OVER = /^(53|57|08|58|XX)/
 const ABORTED = '25P02'
 const NO_FILE = '58P01'
 
