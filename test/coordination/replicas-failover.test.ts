@@ -96,6 +96,24 @@ describe.skipIf(postgresMissing())('a leader that changes', () => {
     }
   }
 
+  test('by an operator who gives up, as the follower does not get there: the leader goes on', async () => {
+    await using replicas = await open()
+    await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+    await b.query('SELECT pg_wal_replay_pause()')
+    try {
+      const before = await bump(replicas, 9)
+      await expect(promoteReplica(coordinator, replicas, { to: 'b', wait: '200ms' })).rejects.toMatchObject({
+        code: 'BANYAN_PROMOTION_REFUSED',
+        message: expect.stringContaining('b has come to') as string,
+      })
+      expect(await readReplicas(coordinator)).toMatchObject([{ kind: 'leading', node: 'a', timeline: 1 }])
+      const after = await bump(replicas, 9)
+      expect(after).toMatchObject({ node: 'a', result: before.result + 1 })
+    } finally {
+      await b.query('SELECT pg_wal_replay_resume()')
+    }
+  })
+
   test('by an operator, under load: nothing is lost, and the old one is fenced', async () => {
     await using replicas = await open()
     await using operator = await open()

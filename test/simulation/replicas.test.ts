@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { sleep } from '../../src/core/clock.js'
 import { seededRandom } from '../../src/core/random.js'
 import { openCoordinator, promoteReplica, type Coordinator } from '../../src/coordination/index.js'
+import { NodeFault } from '../../src/coordination/replication/node.js'
 import { settingsOf, type ReplicasOptions } from '../../src/coordination/replication/options.js'
 import { Router } from '../../src/coordination/replication/replicas.js'
 import { placeOf, tokenOf } from '../../src/coordination/replication/token.js'
@@ -234,6 +235,83 @@ describe('routing to replicas, on virtual time', () => {
     expect(await writing(5, 1.5)).toBe(false)
     expect(await writing(5, 0.5)).toBe(true)
   })
+})
+
+describe('a leader of which nobody can be sure', () => {
+  const options = { ttl: '2s', interval: 100, failover: 50, fence: false } as const
+
+  test('does not make what follows it fresh, when the coordinator was not heard for half the ttl', async () => {
+    const runtime = virtualRuntime()
+    const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
+    const coordinator = await openCoordinator('memory:', { runtime })
+    await using router = routerOf(world, runtime, { ...options, coordinator })
+    await runtime.clock.advance('1s')
+    const read = () => router.read(() => 1, { maxStaleness: '1s', wait: 0 })
+    expect((await runtime.clock.settle(read())).node).toBe('b')
+    coordinator.get = () => Promise.reject(new Error('cut off'))
+    await runtime.clock.advance('5s')
+    await expect(runtime.clock.settle(read())).rejects.toMatchObject({ code: 'BANYAN_LEADER_UNKNOWN' })
+  })
+
+  test('says of a commit that came after the promotion of another that it may be lost', async () => {
+    const runtime = virtualRuntime()
+    const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
+    await using router = routerOf(world, runtime, options)
+    await runtime.clock.advance('1s')
+    const a = world.get('a')
+    const write = a.write.bind(a)
+    a.write = async (...given) => {
+      const written = await write(...given)
+      await world.get('b').promote()
+      await sleep(runtime.clock, 1000)
+      return written
+    }
+    await expect(runtime.clock.settle(router.write((db) => db.add('x')))).rejects.toMatchObject({
+      code: 'BANYAN_OUTCOME_UNKNOWN',
+    })
+  })
+
+  test('stays fenced for who has taken a promotion over, when the first operator gives up', async () => {
+    const runtime = virtualRuntime()
+    const { clock } = runtime
+    const world = new ReplicaWorld(['a', 'b'], clock, runtime.random)
+    const [a, b] = [world.get('a'), world.get('b')]
+    const coordinator = await openCoordinator('memory:', { runtime })
+    await using router = routerOf(world, runtime, { ...options, coordinator })
+    await clock.advance('1s')
+    await clock.settle(router.write((db) => db.add('x')))
+    const first = promoteReplica(coordinator, router, { to: 'b', wait: '1s' })
+    await Promise.all([
+      expect(clock.settle(first)).rejects.toMatchObject({ code: 'BANYAN_PROMOTION_REFUSED' }),
+      sleep(clock, 500).then(async () => {
+        const second = promoteReplica(coordinator, router, { to: 'b', wait: '10s' })
+        await sleep(clock, 2000)
+        expect(a.readOnly).toBe(true)
+        b.follow(Infinity, Infinity)
+        expect(await second).toMatchObject({ to: 'b', planned: true, lostBytes: 0 })
+      }),
+      clock.advance('8s'),
+    ])
+  })
+})
+
+test('a read that waits for a frozen follower is done elsewhere', async () => {
+  const runtime = virtualRuntime()
+  const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
+  await using router = routerOf(world, runtime, { answerWithin: '1s' })
+  await runtime.clock.advance('1s')
+  const b = world.get('b')
+  const frozen = new AbortController()
+  b.look = () => new Promise(() => undefined)
+  b.read = () =>
+    new Promise((_, reject) => {
+      frozen.signal.addEventListener('abort', () => reject(new NodeFault('unsent', 'given up')))
+    })
+  b.abandon = () => frozen.abort()
+  const asked = runtime.clock.now()
+  const { node } = await runtime.clock.settle(router.read(() => 1))
+  expect(node).toBe('a')
+  expect(runtime.clock.now() - asked).toBeLessThan(2000)
 })
 
 describe('who promotes by force, on virtual time', () => {

@@ -266,6 +266,8 @@ export class Fleet<Db> {
     const { leader } = this
     if (!leader?.look) return
     const { timeline = 0, incarnation, position } = leader.look
+    // Whoever may have been replaced does not tell what is new.
+    if (this.#forbids(leader.name, timeline) !== undefined) return
     if (this.#sampled && timeline !== this.#sampled.timeline)
       this.samples.cut(this.timelines.shared(timeline, this.#sampled.timeline) ?? 0n)
     // What was not on its disk is lost.
@@ -287,8 +289,8 @@ export class Fleet<Db> {
     const { look, away, name } = monitor
     const role = this.#judgement.roles.get(name)
     const isOld = role === 'old leader' && this.leader !== undefined
-    // Whoever waits for its answer would do so for as long as the network does.
-    if (isOld && away) monitor.node.abandon()
+    // Whoever waits for its answer would do so for as long as the network does. Reads can be done elsewhere.
+    if ((isOld && away) || (role === 'follower' && monitor.silent)) monitor.node.abandon()
     if (!isOld || look?.readOnly) this.#unfenced.delete(monitor)
     if (!this.#settings.fence || away || !look || this.#fencing.has(monitor)) return
     const follows = role === 'follower' && look.timeline === this.#judgement.timeline

@@ -24,6 +24,8 @@ export class Monitor<Db> {
   looks = 0
   /** Why it cannot be used; undefined if it answers. */
   problem: string | undefined = 'nobody has looked yet'
+  /** Whether it has left the last look without an answer: what is under way there may have none, either. */
+  silent = false
   /** Transactions that are under way. */
   inFlight = 0
   readonly #clock: Runtime['clock']
@@ -104,7 +106,8 @@ export class Monitor<Db> {
     this.#looking = true
     this.#again = false
     const at = this.#clock.now()
-    const late = this.#clock.schedule(at + this.#pace.answerWithin, () => this.#failed('it does not answer'))
+    const { answerWithin } = this.#pace
+    const late = this.#clock.schedule(at + answerWithin, () => this.#failed('it does not answer', true))
     try {
       const look = await this.node.look()
       await this.#seen(this, look)
@@ -112,10 +115,13 @@ export class Monitor<Db> {
       this.look = look
       this.seenAt = at
       this.problem = undefined
+      this.silent = false
       this.looks++
       if (!this.#closed) this.#changed(this)
     } catch (error) {
-      this.#failed(error instanceof Error ? error.message : String(error))
+      // The node may have given up a moment earlier.
+      const isLate = this.#clock.now() - at >= answerWithin * 0.9
+      this.#failed(error instanceof Error ? error.message : String(error), isLate)
     } finally {
       late.cancel()
       this.#looking = false
@@ -123,8 +129,9 @@ export class Monitor<Db> {
     }
   }
 
-  #failed(problem: string): void {
+  #failed(problem: string, silent: boolean): void {
     this.problem = problem
+    this.silent = silent
     this.looks++
     if (!this.#closed) this.#changed(this)
   }

@@ -202,10 +202,11 @@ class Operation {
     before: LeaderRecord | undefined,
     leader?: Monitor<unknown>,
   ): Promise<void> {
-    await leader?.node.unfence().catch(() => undefined)
+    if (!leader) return
     const { node, timeline, cluster, since, ttl, ancestors } = before ?? recordIn(promoting)
-    if (leader)
-      await this.#put(promoting, { kind: 'leading', node, timeline, cluster, since, ttl, ancestors })
+    // First of all, as somebody else may have taken the promotion over: then the leader stays fenced for them.
+    await this.#put(promoting, { kind: 'leading', node, timeline, cluster, since, ttl, ancestors })
+    await leader.node.unfence().catch(() => undefined)
   }
 
   async #finish(

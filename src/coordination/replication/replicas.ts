@@ -4,7 +4,8 @@ import { BanyanError } from '../../core/errors.js'
 import { coordinationError } from '../errors.js'
 import { Belief } from './belief.js'
 import { Fleet } from './fleet.js'
-import type { ReplicaNode } from './node.js'
+import type { Monitor } from './monitor.js'
+import type { Look, ReplicaNode } from './node.js'
 import {
   checkReadOptions,
   checkWriteOptions,
@@ -152,7 +153,7 @@ export class Router<Db> implements Replicas<Db> {
       const until = this.#settings.runtime.clock.now() + this.#settings.failover
       const leader = await this.#writing.leader(until, this.#closing.signal)
       // The last look may be from before.
-      const { role, cluster, timeline, position } = await leader.node.look()
+      const { role, cluster, timeline, position } = await this.#look(leader)
       if (role !== 'leader' || timeline === undefined || this.#fleet.forbidden(leader.name, timeline))
         throw coordinationError('BANYAN_LEADER_UNKNOWN', `${leader.name} does not lead any more`)
       return tokenOf({ cluster, timeline, position })
@@ -174,6 +175,16 @@ export class Router<Db> implements Replicas<Db> {
     this.#fleet.close()
     await Promise.allSettled(this.#underWay)
     await Promise.all([...this.#fleet.monitors.values()].map(({ node }) => node.close()))
+  }
+
+  async #look(leader: Monitor<Db>): Promise<Look> {
+    try {
+      return await leader.node.look()
+    } catch (error) {
+      const { message } = error as Error
+      leader.doubt(message)
+      throw coordinationError('BANYAN_LEADER_UNKNOWN', `${leader.name} cannot be asked: ${message}`, error)
+    }
   }
 
   #signal(signal: AbortSignal | undefined): AbortSignal {

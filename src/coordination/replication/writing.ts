@@ -108,6 +108,13 @@ export class Writing<Db> {
     leader.inFlight++
     try {
       const { result, position } = await leader.node.write(admit, work, permit)
+      const { timeline: newest } = this.#fleet.judgement
+      // It may have been frozen before the commit, and have done it when it had been replaced.
+      if (newest !== timeline && !this.#fleet.has({ cluster: cluster!, timeline, position }))
+        throw coordinationError(
+          'BANYAN_OUTCOME_UNKNOWN',
+          `${leader.name} has committed on timeline ${timeline}, and timeline ${newest}, which has begun meanwhile, is not known to have that`,
+        )
       return { result, token: tokenOf({ cluster: cluster!, timeline, position }), node: leader.name }
     } catch (error) {
       if (!(error instanceof NodeFault) || error.outcome === 'unsent') throw error
