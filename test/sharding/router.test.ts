@@ -163,7 +163,8 @@ describe('a bucket that has moved', () => {
     const started = clock.now()
     await expect(clock.settle(add(shards, 2, customer))).rejects.toMatchObject({ code: 'BANYAN_SHARD_BUSY' })
     expect(clock.now() - started).toBeGreaterThanOrEqual(5000)
-    expect(clock.now() - started).toBeLessThan(5200)
+    // The clock goes on by up to a second while the files are asked.
+    expect(clock.now() - started).toBeLessThanOrEqual(6000)
     const waiting = add(shards, 3, customer)
     const reading = shards.readMany([customer], () => ['SELECT id FROM orders ORDER BY id', []])
     await clock.advance('1s')

@@ -79,7 +79,8 @@ export class OwnTransactions {
     try {
       const answer = this.#inside.run(inside, () => work(tables, database))
       const result = isPromise(answer) ? await answer : answer
-      database.exec('COMMIT')
+      // Somebody who reads may have to end first: then nothing was done yet, and it can be tried again.
+      await this.#database.patiently(() => database.exec('COMMIT'), until)
       return result
     } catch (error) {
       throw this.#database.errorOf(error)
