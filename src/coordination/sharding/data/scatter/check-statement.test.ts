@@ -31,6 +31,7 @@ describe('a statement whose rows can be put together', () => {
     'select "limit", [order], `union` from orders',
     "select 'select; from (' from orders",
     'select o.offset, o.limit from orders o',
+    'select * from orders where total in (1, 2) and o.in = 3',
     'select * from ORDERS',
     'select * from accounts where owner = ?',
   ])('%s', (sql) => {
@@ -44,6 +45,7 @@ describe('a statement whose rows can be put together', () => {
   it.each([
     "select $$limit 1$$, $x$'$x$, E'it\\'s' from orders where tags[1:2] = $1::text[]",
     'select total::numeric(10, 2) from only public.orders',
+    "select position('a' in note) from orders",
     'select greatest(a, b) from orders where a is not distinct from b',
     'select * from "Accounts" where "Owner" = $1',
   ])('in PostgreSQL: %s', (sql) => {
@@ -132,6 +134,10 @@ describe('a statement that cannot be merged', () => {
     ['select * from orders union select * from orders', 'UNION'],
     ['select rank() over (order by total) from orders', 'window'],
     ['select * from orders where total > (select avg(total) from orders)', 'a SELECT in the statement'],
+    ['select * from orders where total in vip', 'IN with the name'],
+    ['select * from orders where total not in "vip"', 'IN with the name'],
+    ['select * from orders where total in main.vip', 'IN with the name'],
+    ['select * from orders where total in (table vip)', 'TABLE sees'],
     ['with o as (select * from orders) select * from o', 'this begins with with'],
     ['delete from orders', 'this begins with delete'],
     ['select 1; delete from orders', 'more than one statement'],

@@ -23,7 +23,7 @@ export function checkStatement(
 ): string {
   const statement = statementOf(given, engine)
   if (merge === 'concat' || merge?.unchecked === true) return statement.sql
-  const clauses = clausesOf(statement)
+  const clauses = clausesOf(statement, engine)
   const { sql, select, groupBy, having } = clauses
   const uses = tablesOf(clauses.from, known, engine)
   const groups = groupBy.length > 0 ? split(groupBy, isComma) : []
@@ -44,7 +44,7 @@ export function checkStatement(
   if (!merge) {
     if (hasAggregates || groups.length > 0)
       throw notMergeable(
-        `each database answers for its own rows: say in merge how ${groups.length > 0 ? 'the groups' : 'the rows'} become one, as in merge: { groupBy: ['status'], sum: ['n'] } for count(*) as n${KNOWING}`,
+        `each database answers for its own rows: say in merge how ${groups.length > 0 ? 'the groups' : 'the rows'} become one, as in merge: { groupBy: ['status'], count: ['n'] } for count(*) as n; an average is one of merged sums and counts, avg: { mean: { sum: 's', count: 'n' } } for sum(total) as s, count(total) as n${KNOWING}`,
       )
     return sql
   }

@@ -34,6 +34,7 @@ const ANYWHERE: Readonly<Record<string, string>> = {
   over: 'a window function sees the rows of one database only: compute it from the rows that come back',
   lateral: 'LATERAL joins with rows of the same database only',
   tablesample: 'TABLESAMPLE draws from one database only',
+  table: 'TABLE sees the rows of one database only: ask for it by itself, or join',
 }
 
 /**
@@ -52,7 +53,10 @@ export function statementOf(sql: string, engine: 'sqlite' | 'postgres'): { sql: 
 }
 
 /** @throws `BANYAN_QUERY_NOT_MERGEABLE` for what is no plain `SELECT ... FROM ... WHERE ... GROUP BY ... HAVING ...` */
-export function clausesOf({ sql, tokens }: { sql: string; tokens: readonly Token[] }): Clauses {
+export function clausesOf(
+  { sql, tokens }: { sql: string; tokens: readonly Token[] },
+  engine: 'sqlite' | 'postgres',
+): Clauses {
   const [first, ...rest] = tokens
   if (first?.kind !== 'word' || first.text !== 'select')
     throw notMergeable(
@@ -66,6 +70,11 @@ export function clausesOf({ sql, tokens }: { sql: string; tokens: readonly Token
       if (text === 'select')
         throw notMergeable(
           `a SELECT in the statement sees the rows of one database only: ask for it by itself, or join${KNOWING}`,
+        )
+      // In PostgreSQL a name stands there in position('a' in name) only.
+      if (engine === 'sqlite' && text === 'in' && isName(rest[index + 1]) && !isAfterPoint(rest, index))
+        throw notMergeable(
+          `IN with the name of a table or view sees the rows of one database only: ask for it by itself, or join${KNOWING}`,
         )
       const why = ANYWHERE[text] ?? (depth === 0 ? REFUSED[text] : undefined)
       // A name behind a point is that of a column.
@@ -101,6 +110,10 @@ export const KNOWING =
 
 export function isWord(token: Token | undefined, text: string): boolean {
   return token?.kind === 'word' && token.text === text
+}
+
+function isName(token: Token | undefined): boolean {
+  return token?.kind === 'word' || token?.kind === 'name'
 }
 
 export function isSymbol(token: Token | undefined, text: string): boolean {
