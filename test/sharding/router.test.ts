@@ -513,7 +513,7 @@ describe('an answer that cannot be what one database would say', () => {
 })
 
 describe('opening', () => {
-  it('spreads buckets by weight, once; a database that comes later has none', async () => {
+  it('spreads buckets by weight, once; a database that comes later has none, and weights that are said again are for plans', async () => {
     const { shards, faulty, open, clock } = await setUp({ shards: ['a', 'b'], weights: { a: 3 } })
     expect(shards.map.owners).toEqual([
       [0, 12, 'a'],
@@ -526,8 +526,11 @@ describe('opening', () => {
     opened.push(() => later.close())
     expect(later.map).toMatchObject({
       owners: shards.map.owners,
-      shards: { a: { weight: 3 }, c: { weight: 1 } },
+      shards: { a: { weight: 1 }, b: { weight: 5 }, c: { weight: 1 } },
     })
+    const unsaid = await faulty.open(other, { shards: ['a', 'b', 'c'] })
+    opened.push(() => unsaid.close())
+    expect(unsaid.map.shards).toEqual(later.map.shards)
     expect(await ids(later)).toHaveLength(40)
     const { bucket, customer } = someoneOf(later, 'a')
     await faulty.moveAll(bucket, 'a', 'c')

@@ -260,8 +260,8 @@ describe('a leader of which nobody can be sure', () => {
     await runtime.clock.advance('1s')
     const a = world.get('a')
     const write = a.write.bind(a)
-    a.write = async (...given) => {
-      const written = await write(...given)
+    a.write = async (admit, work, permit) => {
+      const written = await write(admit, work, permit)
       await world.get('b').promote()
       await sleep(runtime.clock, 1000)
       return written

@@ -83,7 +83,11 @@ export class SpaceSaving {
   /** The most counted first. */
   list(): Counted[] {
     return this.#keys
-      .map((key, counter) => ({ key, count: this.#counts[this.#places[counter]!]!, error: this.#errors[counter]! }))
+      .map((key, counter) => ({
+        key,
+        count: this.#counts[this.#places[counter]!]!,
+        error: this.#errors[counter]!,
+      }))
       .sort((a, b) => b.count - a.count)
   }
 

@@ -44,7 +44,7 @@ export const dataShards = z.strictObject({
   weights: z
     .record(name, z.number().min(0))
     .optional()
-    .meta({ description: 'How much a database gets beside the others, by its name. Default 1 each.' }),
+    .meta({ description: 'How much a database shall have beside the others, by its name. Default: as it is, 1 for a new one.' }),
   moves: optionsSchema(runMovesOptions, ['holder', 'once'])
     .optional()
     .meta({ description: 'How rows are moved from one database to another.' }),

@@ -74,6 +74,11 @@ export async function planDataMoves(
     .filter(([id, { weight }]) => weight > 0 && !drain.includes(id))
     .map(([id, { weight }]) => ({ id, weight }))
     .concat(Object.entries(add).map(([id, weight]) => ({ id, weight })))
+  if (workers.length === 0)
+    throw new BanyanError(
+      'BANYAN_INVALID_OPTIONS',
+      'planDataMoves: nobody is left to have the buckets: all other shards have weight 0',
+    )
   const pairs = new Map<string, PlannedDataMove & { buckets: number[] }>()
   for (const { bucket, to } of balance({ owners, workers, loads, tolerance })) {
     const from = owners[bucket]!

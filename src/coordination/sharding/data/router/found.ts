@@ -1,13 +1,15 @@
 import type { Coordinator } from '../../../coordinator.js'
 import { coordinationError } from '../../../errors.js'
-import { changeDataShards, dataShardsKey, readDataShards, type DataShardMap } from '../map.js'
+import { changeDataShards, dataShardsKey, readDataShards, type DataShard, type DataShardMap } from '../map.js'
 import type { BucketRange, ShardStore } from '../store.js'
 import { evenOwners } from './even-owners.js'
 
-/** What databases are told only once. */
+/** What whoever opens it says of it. */
 export interface Founding {
-  /** By shard. */
+  /** Of all databases. */
   readonly weights: ReadonlyMap<string, number>
+  /** Those of {@link weights} that were said, and not only meant. */
+  readonly said: ReadonlySet<string>
   /** Undefined: as many as there are, or 1024. */
   readonly buckets: number | undefined
 }
@@ -15,17 +17,18 @@ export interface Founding {
 const BUCKETS = 1024
 
 /**
- * Reads the map, or makes it; databases that are new get no buckets.
+ * Reads the map, or makes it; databases that are new get no buckets. Weights that were said are those of the map from then on: plans
+ * go by them, and nothing moves by itself.
  *
  * @throws `BANYAN_NAME_CLASH` if it has another number of buckets; `BANYAN_SHARD_UNKNOWN` if it names databases that are not given
  */
 export async function joinMap(
   coordinator: Coordinator,
   name: string,
-  { weights, buckets }: Founding,
+  { weights, said, buckets }: Founding,
 ): Promise<DataShardMap> {
   const map =
-    (await readDataShards(coordinator, name)) ?? (await makeMap(coordinator, name, { weights, buckets }))
+    (await readDataShards(coordinator, name)) ?? (await makeMap(coordinator, name, weights, buckets))
   if (buckets !== undefined && buckets !== map.buckets)
     throw coordinationError(
       'BANYAN_NAME_CLASH',
@@ -37,21 +40,21 @@ export async function joinMap(
       'BANYAN_SHARD_UNKNOWN',
       `the data shards ${name} have databases that were not given: ${absent.join(', ')}; name them in databases`,
     )
-  if ([...weights.keys()].every((shard) => map.shards[shard])) return map
-  return changeDataShards(coordinator, name, (now) => {
-    const added = [...weights].filter(([shard]) => !now.shards[shard])
-    if (added.length === 0) return now
-    return {
-      ...now,
-      shards: { ...now.shards, ...Object.fromEntries(added.map(([shard, weight]) => [shard, { weight }])) },
-    }
-  })
+  const news = ({ shards }: DataShardMap): [string, DataShard][] =>
+    [...weights]
+      .filter(([shard, weight]) => !shards[shard] || (said.has(shard) && shards[shard].weight !== weight))
+      .map(([shard, weight]) => [shard, { weight }])
+  if (news(map).length === 0) return map
+  return changeDataShards(coordinator, name, (now) =>
+    news(now).length === 0 ? now : { ...now, shards: { ...now.shards, ...Object.fromEntries(news(now)) } },
+  )
 }
 
 async function makeMap(
   coordinator: Coordinator,
   name: string,
-  { weights, buckets = BUCKETS }: Founding,
+  weights: ReadonlyMap<string, number>,
+  buckets = BUCKETS,
 ): Promise<DataShardMap> {
   const { random } = coordinator.runtime
   const made: DataShardMap = {

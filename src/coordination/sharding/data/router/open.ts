@@ -17,7 +17,11 @@ export async function openShardsWith<Place, Db>(
 ): Promise<Shards<Db>> {
   const weights = checkShardsOptions(options)
   const { databases, tables, reference = [], migrate = true } = options
-  const map = await joinMap(coordinator, name, { weights, buckets: options.buckets })
+  const map = await joinMap(coordinator, name, {
+    weights,
+    said: new Set(Object.keys(options.weights ?? {})),
+    buckets: options.buckets,
+  })
   const stores: ShardStore<Db>[] = []
   try {
     for (const [id, where] of Object.entries(databases))

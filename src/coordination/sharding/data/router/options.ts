@@ -12,7 +12,10 @@ export interface ShardsOptions<Place> {
   reference?: readonly string[]
   /** How many buckets there are, for ever: what is moved as a whole, so many more than there will be databases. Default 1024. */
   buckets?: number
-  /** How much a database gets at the beginning beside the others, by its name; 0 for none. Default 1 each. */
+  /**
+   * How much a database shall have beside the others, by its name; 0 for none. The first who opens it spreads the buckets like that; if
+   * it is said again, plans go by it from then on, and nothing moves by itself. Default: as it is, 1 for a new one.
+   */
   weights?: Readonly<Record<string, number>>
   /** How long to wait for a bucket that is on its way, in ms. Default `'5s'`. */
   wait?: Duration
@@ -42,7 +45,7 @@ const OPTIONS: OptionTable<ShardsOptions<unknown>> = {
     integer: true,
     doc: 'How many buckets there are, for ever.',
   },
-  weights: { kind: 'code', type: 'object', doc: 'How much a database gets at the beginning.' },
+  weights: { kind: 'code', type: 'object', doc: 'How much a database shall have.' },
   wait: { kind: 'duration', doc: 'How long to wait for a bucket that is on its way.' },
   heat: { kind: 'code', type: 'object', doc: 'Hears the key of every read and write.' },
   migrate: { kind: 'boolean', doc: 'Whether to make what sharding needs.' },
