@@ -44,7 +44,10 @@ export const dataShards = z.strictObject({
   weights: z
     .record(name, z.number().min(0))
     .optional()
-    .meta({ description: 'How much a database shall have beside the others, by its name. Default: as it is, 1 for a new one.' }),
+    .meta({
+      description:
+        'How much a database shall have beside the others, by its name. Default: as it is, 1 for a new one.',
+    }),
   moves: optionsSchema(runMovesOptions, ['holder', 'once'])
     .optional()
     .meta({ description: 'How rows are moved from one database to another.' }),
