@@ -41,13 +41,9 @@ export const dataShards = z.strictObject({
     .max(65_536)
     .optional()
     .meta({ description: 'How many buckets there are, for ever. Default 1024.' }),
-  weights: z
-    .record(name, z.number().min(0))
-    .optional()
-    .meta({
-      description:
-        'How much a database shall have beside the others, by its name. Default: as it is, 1 for a new one.',
-    }),
+  weights: z.record(name, z.number().min(0)).optional().meta({
+    description: 'How much a database shall have beside the others. Default: as it is, or 1.',
+  }),
   moves: optionsSchema(runMovesOptions, ['holder', 'once'])
     .optional()
     .meta({ description: 'How rows are moved from one database to another.' }),
