@@ -16,9 +16,9 @@ it(
   'commands take effect once, on the true state, over hundreds of seeds; so do undo and redo, with snapshots and without',
   { timeout: 300_000 },
   async () => {
-    const { seeds, steps } = await simulate({ seeds: times(500), run: (world) => commandsOnAccounts(world) })
+    const { seeds, steps } = await simulate({ seeds: times(200), run: (world) => commandsOnAccounts(world) })
     if (process.env['BANYAN_SEED'] !== undefined) return
-    expect(seeds).toBe(times(500))
+    expect(seeds).toBe(times(200))
     expect(steps).toBeGreaterThan(100 * seeds)
   },
 )

@@ -4,13 +4,13 @@ import { times } from '../support/effort.js'
 import { lanes, type LanesOptions } from './lanes-scenario.js'
 
 const KINDS: readonly (readonly [what: string, seeds: number, options: LanesOptions])[] = [
-  ['by stream', 75, {}],
-  ['by a key function', 40, { key: ({ data }) => (data as { key?: string }).key }],
-  ['parking single messages', 30, { park: 'message' }],
-  ['with effects in the log', 40, { delivery: 'effectively-once' }],
-  ['with an operator who redrives, seeks and pauses', 50, { operated: true }],
-  ['as a shard map says', 15, { assignment: 'orders' }],
-  ['acknowledged before', 30, { delivery: 'at-most-once' }],
+  ['by stream', 40, {}],
+  ['by a key function', 20, { key: ({ data }) => (data as { key?: string }).key }],
+  ['parking single messages', 15, { park: 'message' }],
+  ['with effects in the log', 20, { delivery: 'effectively-once' }],
+  ['with an operator who redrives, seeks and pauses', 25, { operated: true }],
+  ['as a shard map says', 8, { assignment: 'orders' }],
+  ['acknowledged before', 15, { delivery: 'at-most-once' }],
 ]
 
 describe('three consumers that crash, over a log that fails', () => {
