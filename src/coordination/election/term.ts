@@ -1,6 +1,6 @@
 import type { Lease } from '../coordinator.js'
 import { coordinationError } from '../errors.js'
-import { workFor } from './within.js'
+import { GuardedWork } from '../guarded-work.js'
 
 /** The time for which one candidate leads. */
 export interface Term {
@@ -50,8 +50,7 @@ export class RunningTerm implements Term {
   readonly #lease: Lease
   readonly #name: string
   readonly #ending = new AbortController()
-  /** Guarded work that has not ended. */
-  readonly #working = new Set<PromiseLike<unknown>>()
+  readonly #guarded = new GuardedWork()
 
   constructor(name: string, token: number, since: number, lease: Lease) {
     this.#name = name
@@ -78,13 +77,7 @@ export class RunningTerm implements Term {
 
   readonly guard = <Result>(work: () => Result): Result => {
     this.check()
-    const result = workFor(this, work)
-    if (isThenable(result)) {
-      this.#working.add(result)
-      const done = (): void => void this.#working.delete(result)
-      result.then(done, done)
-    }
-    return result
+    return this.#guarded.run(this, work)
   }
 
   end(why: TermEnd, cause?: unknown): void {
@@ -100,11 +93,7 @@ export class RunningTerm implements Term {
   }
 
   /** Resolves when no guarded work is left. */
-  async settled(): Promise<void> {
-    while (this.#working.size > 0) await Promise.allSettled(this.#working)
+  settled(): Promise<void> {
+    return this.#guarded.settled()
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

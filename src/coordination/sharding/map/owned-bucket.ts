@@ -2,10 +2,11 @@ import { backoffWait, type Growth } from '../../../core/backoff.js'
 import type { BanyanError } from '../../../core/errors.js'
 import type { Runtime } from '../../../core/runtime.js'
 import type { Lease } from '../../coordinator.js'
-import { isWorkOf, workFor } from '../../election/within.js'
 import { coordinationError } from '../../errors.js'
 import type { Holding } from '../../fencing/claim.js'
+import { GuardedWork } from '../../guarded-work.js'
 import { pause } from '../../line/limit.js'
+import { isWorkOf, workFor } from '../../within.js'
 
 /** A bucket that a worker has, until another may have it. */
 export interface OwnedBucket extends Holding {
@@ -64,8 +65,7 @@ export class Ownership implements OwnedBucket {
   why: OwnershipEnd | undefined
   readonly #map: string
   readonly #ending = new AbortController()
-  /** Guarded work that has not ended. */
-  readonly #working = new Set<PromiseLike<unknown>>()
+  readonly #guarded = new GuardedWork()
   #work: Promise<void> | undefined
 
   constructor(map: string, bucket: string, epoch: number, since: number, lease: Lease) {
@@ -98,13 +98,7 @@ export class Ownership implements OwnedBucket {
 
   readonly guard = <Result>(work: () => Result): Result => {
     this.check()
-    const result = workFor(this, work)
-    if (isThenable(result)) {
-      this.#working.add(result)
-      const done = (): void => void this.#working.delete(result)
-      result.then(done, done)
-    }
-    return result
+    return this.#guarded.run(this, work)
   }
 
   /** Whether who asks is part of its work, and would wait for itself. */
@@ -134,7 +128,7 @@ export class Ownership implements OwnedBucket {
   /** Resolves when nothing is done with it any more. */
   async settled(): Promise<void> {
     await this.#work
-    while (this.#working.size > 0) await Promise.allSettled(this.#working)
+    await this.#guarded.settled()
   }
 
   #isOver(): boolean {
@@ -158,8 +152,4 @@ export class Ownership implements OwnedBucket {
         await pause(clock, backoffWait(backoff, failures, 'equal', random), this.signal)
       }
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
