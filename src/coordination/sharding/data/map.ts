@@ -1,5 +1,5 @@
 import type { Coordinator, Entry } from '../../coordinator.js'
-import { coordinationError, isPassing } from '../../errors.js'
+import { coordinationError, hasCode } from '../../errors.js'
 import { KEYSPACE, segment } from '../../keyspace.js'
 
 /**
@@ -137,8 +137,7 @@ export async function changeDataShards(
       if (result.ok) return map
     } catch (error) {
       // It may have been done: the step is asked with what is there now.
-      if (!isPassing(error)) throw error
-      if (error.code !== 'BANYAN_OUTCOME_UNKNOWN') throw error
+      if (!hasCode(error, 'BANYAN_OUTCOME_UNKNOWN')) throw error
     }
   }
 }

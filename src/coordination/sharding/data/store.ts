@@ -351,6 +351,39 @@ export function staleStep(shard: string, { id, token }: MoveStep, highest: numbe
   )
 }
 
+/**
+ * Checks that a database is of the shard that it was opened as.
+ *
+ * @param where - the database, in words
+ * @param owner - of the map; undefined: whatever it says
+ * @throws `BANYAN_SHARD_FOREIGN`
+ */
+export function mustBeOf(
+  { name, id, buckets }: ShardSpec,
+  where: string,
+  identity: ShardIdentity | undefined,
+  owner = identity?.owner,
+): void {
+  if (!identity) return
+  const isSame = identity.name === name && identity.shard === id && identity.buckets === buckets
+  if (isSame && identity.owner === owner) return
+  throw coordinationError(
+    'BANYAN_SHARD_FOREIGN',
+    `${where} was opened as the shard ${JSON.stringify(id)} of ${JSON.stringify(name)} with ${buckets} buckets; it is ` +
+      `${JSON.stringify(identity.shard)} of ${JSON.stringify(identity.name)} with ${identity.buckets}` +
+      (identity.owner === owner ? '' : ', under another map'),
+  )
+}
+
+/** Of a row in a bucket that another database is to own, or in none. */
+export function shardStray(shard: string, table: string, bucket: unknown): Error {
+  return coordinationError(
+    'BANYAN_SHARD_STRAY',
+    `the shard ${JSON.stringify(shard)} has rows of ${JSON.stringify(table)} in bucket ${String(bucket)}, which another one is to own: ` +
+      'give it all buckets at first, and move them',
+  )
+}
+
 /** Of tables that cannot be sharded as they are. */
 export function unfit(shard: string, problem: string, cause?: unknown): Error {
   return coordinationError('BANYAN_SHARD_UNFIT', `the shard ${JSON.stringify(shard)}: ${problem}`, cause)

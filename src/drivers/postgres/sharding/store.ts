@@ -1,9 +1,11 @@
 import { coordinationError } from '../../../coordination/errors.js'
 import {
+  mustBeOf,
   rangesOf,
   saidByTrigger,
   shardBusy,
   shardMoved,
+  shardStray,
   type BucketEpoch,
   type BucketRange,
   type OwnedBuckets,
@@ -80,7 +82,7 @@ class PostgresShard implements ShardStore<PostgresTables> {
 
   async prepare(): Promise<Prepared> {
     const changed = await this.#transact('BEGIN', async (client) => {
-      this.#mustBeOurs(await identityIn(client))
+      mustBeOf(this.#spec, 'a database', await identityIn(client))
       return prepareTables(client, this.#spec)
     })
     let filled = 0
@@ -97,7 +99,7 @@ class PostgresShard implements ShardStore<PostgresTables> {
       await client.query('SELECT 1 FROM banyan_shard FOR UPDATE')
       const identity = await identityIn(client)
       if (identity) {
-        this.#mustBeOurs(identity, owner)
+        mustBeOf(this.#spec, 'a database', identity, owner)
         return
       }
       const outside = buckets
@@ -107,12 +109,7 @@ class PostgresShard implements ShardStore<PostgresTables> {
         const { rows } = await client.query(
           `SELECT ${BUCKET} AS bucket FROM ${sql} WHERE ${BUCKET} IS NULL OR (${outside || 'true'}) LIMIT 1`,
         )
-        if (rows[0])
-          throw coordinationError(
-            'BANYAN_SHARD_STRAY',
-            `the shard ${JSON.stringify(this.id)} has rows of ${JSON.stringify(name)} in bucket ${String(rows[0]['bucket'])}, which another one is to own: ` +
-              'give it all buckets at first, and move them',
-          )
+        if (rows[0]) throw shardStray(this.id, name, rows[0]['bucket'])
       }
       const { name, id, buckets: count } = this.#spec
       await client.query(
@@ -296,24 +293,6 @@ class PostgresShard implements ShardStore<PostgresTables> {
     }
     signal.addEventListener('abort', cancel, { once: true })
     return () => signal.removeEventListener('abort', cancel)
-  }
-
-  #mustBeOurs(identity: ShardIdentity | undefined, owner = identity?.owner): void {
-    if (!identity) return
-    const { name, id, buckets } = this.#spec
-    if (
-      identity.name === name &&
-      identity.shard === id &&
-      identity.buckets === buckets &&
-      identity.owner === owner
-    )
-      return
-    throw coordinationError(
-      'BANYAN_SHARD_FOREIGN',
-      `a database was opened as the shard ${JSON.stringify(id)} of ${JSON.stringify(name)} with ${buckets} buckets; it is ` +
-        `${JSON.stringify(identity.shard)} of ${JSON.stringify(identity.name)} with ${identity.buckets}` +
-        (identity.owner === owner ? '' : ', under another map'),
-    )
   }
 
   async #ownedIn(client: PostgresClient): Promise<OwnedBuckets> {

@@ -1,10 +1,12 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { coordinationError } from '../../../coordination/errors.js'
 import {
+  mustBeOf,
   rangesOf,
   saidByTrigger,
   shardBusy,
   shardMoved,
+  shardStray,
   unfit,
   type BucketEpoch,
   type BucketRange,
@@ -97,7 +99,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
 
   async prepare(): Promise<Prepared> {
     const changed = await this.#write((_, database) => {
-      this.#mustBeOurs(identityIn(database))
+      mustBeOf(this.#spec, this.#file.file, identityIn(database))
       return prepareTables(database, this.#spec)
     })
     let filled = 0
@@ -116,7 +118,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
     return this.#write((_, database) => {
       const identity = identityIn(database)
       if (identity) {
-        this.#mustBeOurs(identity, owner)
+        mustBeOf(this.#spec, this.#file.file, identity, owner)
         return
       }
       for (const name of this.#catalog(database).keys()) this.#mustBeAmong(database, name, buckets)
@@ -320,24 +322,6 @@ class SqliteShard implements ShardStore<SqliteTables> {
     return saidByTrigger(this.id, error) ?? (OF_FILE.test(error.code) ? this.#file.errorOf(error) : error)
   }
 
-  #mustBeOurs(identity: ShardIdentity | undefined, owner = identity?.owner): void {
-    if (!identity) return
-    const { name, id, buckets } = this.#spec
-    if (
-      identity.name === name &&
-      identity.shard === id &&
-      identity.buckets === buckets &&
-      identity.owner === owner
-    )
-      return
-    throw coordinationError(
-      'BANYAN_SHARD_FOREIGN',
-      `${this.#file.file} was opened as the shard ${JSON.stringify(id)} of ${JSON.stringify(name)} with ${buckets} buckets; it is ` +
-        `${JSON.stringify(identity.shard)} of ${JSON.stringify(identity.name)} with ${identity.buckets}` +
-        (identity.owner === owner ? '' : ', under another map'),
-    )
-  }
-
   #mustBeAmong(database: Database, table: string, buckets: readonly BucketRange[]): void {
     const outside = buckets
       .map(([from, to]) => `NOT (${BUCKET} >= ${from} AND ${BUCKET} < ${to})`)
@@ -349,11 +333,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
       .pluck()
       .get() as number | null | undefined
     if (stray === undefined) return
-    throw coordinationError(
-      'BANYAN_SHARD_STRAY',
-      `the shard ${JSON.stringify(this.id)} has rows of ${JSON.stringify(table)} in bucket ${stray}, which another one is to own: ` +
-        'give it all buckets at first, and move them',
-    )
+    throw shardStray(this.id, table, stray)
   }
 
   #mustOwn(database: Database, bucket: number, epoch: number | undefined): void {
