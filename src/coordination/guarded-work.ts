@@ -1,4 +1,4 @@
-import { workFor } from './within.js'
+import { workFor } from '../core/within.js'
 
 /** Work that was begun while something was held, and has to end before somebody else may have that. */
 export class GuardedWork {

@@ -5,7 +5,7 @@ import type { Place } from '../line/line.js'
 import { onAbort } from '../on-abort.js'
 import type { ElectionOptions } from './options.js'
 import { RunningTerm, type TermEnd } from './term.js'
-import { isWorkOf, workFor } from '../within.js'
+import { isWorkOf, workFor } from '../../core/within.js'
 
 /** A candidacy that has come to leading. */
 export interface Won {

@@ -1,9 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Database } from 'better-sqlite3'
 import { sleep } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import { isPromise, type Maybe } from '../../core/maybe.js'
 import { Turns } from '../../core/turns.js'
+import { isWorkOf, workFor } from '../../core/within.js'
 import type { ApplicationDatabase } from './application-database.js'
 import { isBusy } from './faults.js'
 import { Connection, TransactionTables, type SqliteTables } from './read-models/tables.js'
@@ -22,8 +22,8 @@ export class OwnTransactions {
   readonly #database: ApplicationDatabase
   readonly #connection: Connection
   readonly #turns: Turns
-  /** In whose work something runs. */
-  readonly #inside = new AsyncLocalStorage<{ isOpen: boolean }>()
+  /** The transaction that is open. */
+  #open: TransactionTables | undefined
   /** The transactions before have ended. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -42,7 +42,7 @@ export class OwnTransactions {
    * @throws `BANYAN_INVALID_OPTIONS` in the work of another one
    */
   async run<Result>(work: Work<Result>, patience?: Patience): Promise<Result> {
-    if (this.#inside.getStore()?.isOpen)
+    if (this.#open && isWorkOf(this.#open))
       throw new BanyanError(
         'BANYAN_INVALID_OPTIONS',
         `a transaction in ${this.#database.file} was begun in the work of another one, which would wait for it for ever, and it for that one: ` +
@@ -75,9 +75,9 @@ export class OwnTransactions {
     if (turn) await turn
     await this.#begin(until, patience)
     const tables = new TransactionTables(this.#connection)
-    const inside = { isOpen: true }
+    this.#open = tables
     try {
-      const answer = this.#inside.run(inside, () => work(tables, database))
+      const answer = workFor(tables, () => work(tables, database))
       const result = isPromise(answer) ? await answer : answer
       // Somebody who reads may have to end first: then nothing was done yet, and it can be tried again.
       await this.#database.patiently(() => database.exec('COMMIT'), until)
@@ -85,7 +85,7 @@ export class OwnTransactions {
     } catch (error) {
       throw this.#database.errorOf(error)
     } finally {
-      inside.isOpen = false
+      this.#open = undefined
       tables.end()
       if (database.open && database.inTransaction) database.exec('ROLLBACK')
     }

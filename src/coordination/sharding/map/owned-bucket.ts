@@ -6,7 +6,7 @@ import { coordinationError } from '../../errors.js'
 import type { Holding } from '../../fencing/claim.js'
 import { GuardedWork } from '../../guarded-work.js'
 import { pause } from '../../line/limit.js'
-import { isWorkOf, workFor } from '../../within.js'
+import { isWorkOf, workFor } from '../../../core/within.js'
 
 /** A bucket that a worker has, until another may have it. */
 export interface OwnedBucket extends Holding {
