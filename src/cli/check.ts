@@ -75,9 +75,11 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
     sagas = {},
     coordination,
     register = {},
+    shards = {},
+    replicas = {},
   } = spec
   return [
-    ['listens on', listen.map(listenText).join(', ')],
+    ...(listen.length > 0 ? titled('listens on', [listen.map(listenText).join(', ')]) : []),
     ['admin on', admin === false ? 'nowhere' : String(admin)],
     ...(events ? titled('event log', [logText(events)]) : []),
     ...titled(
@@ -114,6 +116,24 @@ function headRows(spec: NodeSpec): [title: string, text: string][] {
     ...titled(
       'registers',
       Object.entries(register).map(([name, { service = name, address }]) => `${service} at ${address}`),
+    ),
+    ...titled(
+      'shards',
+      Object.entries(shards).map(
+        ([name, { databases, tables }]) =>
+          `${name}: ${Object.keys(tables).join(', ')} in ${Object.values(databases)
+            .map((database) => String(redact(database)))
+            .join(', ')}`,
+      ),
+    ),
+    ...titled(
+      'replicas',
+      Object.entries(replicas).map(
+        ([name, { nodes }]) =>
+          `${name}: ${Object.values(nodes)
+            .map((node) => String(redact(node)))
+            .join(', ')}`,
+      ),
     ),
   ]
 }
@@ -154,8 +174,10 @@ function summary(spec: NodeSpec): string {
       [...new Set(policies)].join(' > ') || '-',
     ]
   })
+  const lines = head.map(([title, text]) => `${title.padEnd(width)}  ${text}`)
+  if (rows.length === 0) return lines.join('\n')
   return [
-    ...head.map(([title, text]) => `${title.padEnd(width)}  ${text}`),
+    ...lines,
     '',
     table(['ROUTE', 'METHOD', 'PATH', 'SERVICE', { heading: 'ENDPOINTS', right: true }, 'POLICY'], rows),
   ].join('\n')

@@ -21,6 +21,8 @@ const MOST_MISTAKES = 5
 /** Lines of what went wrong last. */
 const MOST_PROBLEMS = 5
 
+const FOOT = 'rates and latencies of the last 10 s; see also: banyan explain'
+
 /**
  * Everything `banyan status` shows, as text.
  *
@@ -47,8 +49,8 @@ export function render(state: NodeState, wall: number, width: number): string {
     ]
       .map((line) => clip(line, width))
       .join('\n'),
-    table(SERVICE_COLUMNS, serviceRows(services, wall), width),
-    table(ROUTE_COLUMNS, routeRows(routes), width),
+    ...(Object.keys(services).length > 0 ? [table(SERVICE_COLUMNS, serviceRows(services, wall), width)] : []),
+    ...(Object.keys(routes).length > 0 ? [table(ROUTE_COLUMNS, routeRows(routes), width)] : []),
     ...(subscriptions.length > 0 ? [subscriptionsTable(subscriptions, width)] : []),
     ...(projections.length > 0 ? [projectionsTable(projections, wall, width)] : []),
     ...(outboxes.length > 0 ? [outboxesTable(outboxes, width)] : []),
@@ -57,7 +59,7 @@ export function render(state: NodeState, wall: number, width: number): string {
     ...(state.sagas ? [sagasTable(state.sagas, width)] : []),
     ...(limits.length > 0 ? [table(LIMIT_COLUMNS, limits, width)] : []),
     ...(problems.length > 0 ? [table(PROBLEM_COLUMNS, problems, width)] : []),
-    clip(paint('gray', 'rates and latencies of the last 10 s; see also: banyan explain'), width),
+    ...(Object.keys(routes).length > 0 ? [clip(paint('gray', FOOT), width)] : []),
   ]
   return sections.join('\n\n')
 }

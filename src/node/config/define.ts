@@ -1,14 +1,19 @@
 import type { Bytes } from '../../core/bytes.js'
 import type { Duration } from '../../core/duration.js'
-import type { ListenSetting } from '../spec.js'
-import type { GatewaySpec } from '../../traffic/gateway/spec.js'
+import type { ListenSetting, NodeSpec } from '../spec.js'
+
+/** What a configuration says in more than one way. */
+type WrittenOtherwise = 'listen' | 'admin' | 'workers' | 'drain' | 'trust' | 'limits'
 
 export type { Bytes } from '../../core/bytes.js'
 
 /** Everything that `banyan.yaml` or `banyan.config.ts` may say. */
-export interface Config extends GatewaySpec {
-  /** Where clients come in: `host:port`, `:port` (every interface) or a port on loopback, or that with TLS; one or a list. */
-  listen: ListenSetting | ListenSetting[]
+export interface Config extends Partial<Omit<NodeSpec, WrittenOtherwise>> {
+  /**
+   * Where clients come in: `host:port`, `:port` (every interface) or a port on loopback, or that with TLS; one or a list. Together with
+   * `routes`; a node that is no gateway has neither.
+   */
+  listen?: ListenSetting | ListenSetting[]
   /** Where operators come in. Default `127.0.0.1:8081`; `false` for nowhere. */
   admin?: string | number | false
   /** Processes that serve clients, on the same listeners; `cores` for one a core. Default 1. */

@@ -7,5 +7,6 @@ export function jsonSchema(): Record<string, unknown> {
     $id: 'banyan.schema.json',
     title: 'Banyan configuration',
     ...z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }),
+    dependentRequired: { listen: ['routes'], routes: ['listen'] },
   }
 }

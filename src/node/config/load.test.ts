@@ -52,6 +52,15 @@ test('a good configuration is taken as it is written, with defaults', () => {
   })
 })
 
+test.each([
+  'events: { driver: sqlite, path: ./data }',
+  'coordination: { driver: sqlite, path: ./data }',
+  'replicas: { main: { nodes: { a: "postgres://a/main", b: "postgres://b/main" } } }',
+])('a node that is no gateway needs nothing of one: %s', (text) => {
+  const loaded = checkSource('f', readYaml(text, {}))
+  expect(loaded).toMatchObject({ ok: true, warnings: [], spec: { listen: [], services: {}, routes: {} } })
+})
+
 describe('a mistake is told with its place and what to do', () => {
   describe('the text', () => {
     test.each([
@@ -144,6 +153,24 @@ describe('a mistake is told with its place and what to do', () => {
         'routes:\n  orders: { match: { path: /orders/* }, to: orders }\n',
         '',
         ['1:1: routes: is missing'],
+      ],
+      [
+        'missing, of a gateway',
+        GOOD,
+        'admin: 8081\n',
+        ['1:1: listen: is missing', '1:1: routes: is missing'],
+      ],
+      [
+        'missing, where there is more than a gateway',
+        'listen: 127.0.0.1:8080',
+        'events: { driver: sqlite, path: ./data }',
+        ['1:1: listen: is missing'],
+      ],
+      [
+        'missing, of clients nobody lets in',
+        GOOD,
+        'coordination: { driver: sqlite, path: ./data }\nauthenticators: {}\n',
+        ['1:1: listen: is missing', '1:1: routes: is missing'],
       ],
       [
         'missing, of a service',

@@ -7,6 +7,7 @@ import { buildPolicies } from '../../traffic/gateway/policies.js'
 import type { PolicySpec } from '../../traffic/gateway/spec.js'
 import { checkAccess, checkAuthenticator } from './meaning-of-access.js'
 import { checkAggregate, checkTransform, servicesOfAggregate } from './meaning-of-shaping.js'
+import { withGateway } from './gateway-part.js'
 import { checkEvents, checkEventsOfRoute } from './meaning-of-events.js'
 import { checkSubscription, checkTopics, isPushedTo } from './meaning-of-pubsub.js'
 import { checkRegistration, checkRegistryOfService } from './meaning-of-registry.js'
@@ -31,7 +32,7 @@ export function checkMeaning(config: ConfigInput): MeaningProblem[] {
 /** The errors of meaning in what can be understood of a misshapen configuration: every error at once. */
 export function checkMeaningOfMisshapen(value: unknown): MeaningProblem[] {
   if (typeof value !== 'object' || value === null) return []
-  return checksOf(value as ConfigInput).flatMap(errorsUntilStuck)
+  return checksOf(withGateway(value)).flatMap(errorsUntilStuck)
 }
 
 /** One check for each thing, so that one that gets stuck leaves the others their say. */
@@ -146,7 +147,6 @@ const RESPONDERS = ['to', 'redirect', 'aggregate', 'files', 'respond', 'openapiD
 
 function* checkRoutes({ routes }: ConfigInput): Generator<MeaningProblem> {
   if (!isObject(routes)) return
-  if (Object.keys(routes).length === 0) yield error(['routes'], 'there must be one route at least')
   const matches = new Map<string, string>()
   for (const [name, { match }] of Object.entries(routes)) {
     if (!isObject(match)) continue

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { suggest } from '../../core/suggest.js'
+import { missingOfGateway, withGateway } from './gateway-part.js'
 import { configSchema, type ConfigInput } from './schema/config.js'
 import type { Path } from './problem.js'
 
@@ -15,8 +16,11 @@ export interface ShapeProblem {
 export function checkShape(value: unknown): { config: ConfigInput } | { problems: ShapeProblem[] } {
   if (value === null) return { problems: [{ path: [], at: 'value', message: 'the file is empty' }] }
   const result = configSchema.safeParse(value, { reportInput: true })
-  if (result.success) return { config: result.data }
-  return { problems: result.error.issues.flatMap((issue) => explain(issue, [], value)) }
+  const problems: ShapeProblem[] = [
+    ...(result.success ? [] : result.error.issues.flatMap((issue) => explain(issue, [], value))),
+    ...missingOfGateway(value),
+  ]
+  return result.success && problems.length === 0 ? { config: withGateway(result.data) } : { problems }
 }
 
 type Issue = z.core.$ZodIssue

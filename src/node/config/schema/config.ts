@@ -23,9 +23,9 @@ import { dataShards } from './shards.js'
 /** What a `banyan.yaml` may say. Every object is strict: an unknown key is an error. */
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
-  listen: oneOrMore(listener).meta({
+  listen: oneOrMore(listener).optional().meta({
     description:
-      'Where clients come in: `host:port`, `:port` or a port on loopback, or that with TLS; one or a list.',
+      'Where clients come in: `host:port`, `:port` or a port on loopback, or that with TLS; one or a list. Default: nowhere.',
   }),
   admin: z
     .union([z.literal(false), address])
@@ -34,7 +34,7 @@ export const configSchema = z.strictObject({
   zone: name
     .optional()
     .meta({ description: 'Zone of this node; requests prefer endpoints of the same one. Default: none.' }),
-  services: z.record(name, service).meta({ description: 'Upstreams by name.' }),
+  services: z.record(name, service).optional().meta({ description: 'Upstreams by name.' }),
   policies: z.record(name, policy).optional().meta({ description: 'Sets of policies by name.' }),
   authenticators: z
     .record(name, authenticator)
@@ -45,7 +45,10 @@ export const configSchema = z.strictObject({
     .optional()
     .meta({ description: 'How many requests clients may make in a long time, by name.' }),
   maintenance: maintenance.optional(),
-  routes: z.record(name, route).meta({ description: 'Which requests go where, by name.' }),
+  routes: z
+    .record(name, route)
+    .optional()
+    .meta({ description: 'Which requests go where, by name; a node with `listen` has some.' }),
   events: events.optional(),
   topics: z.record(name, topic).optional().meta({
     description: 'What is published, by name; with it, no other topics are there. Default: any name.',
@@ -141,4 +144,9 @@ export const configSchema = z.strictObject({
 })
 
 /** A configuration as it is written. */
-export type ConfigInput = z.input<typeof configSchema>
+export type ConfigText = z.input<typeof configSchema>
+
+/** The same with what a node has none of that is no gateway. */
+export type ConfigInput = ConfigText & {
+  [Part in 'listen' | 'services' | 'routes']: NonNullable<ConfigText[Part]>
+}
