@@ -116,8 +116,9 @@ export class ScriptedServer implements ReplicaNode<ScriptedDb> {
     this.recovered = undefined
   }
 
-  async promote(): Promise<void> {
+  async promote(permit: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     await this.#travel()
+    await permit()
     this.replayed = this.log.length
     const { histories, newest } = this.#world
     const own: Ancestor = { timeline: this.timeline, end: BigInt(this.replayed) }

@@ -22,8 +22,13 @@ export async function promote(
       ...(isForced && { force: true }),
     })
     if (json) output.json(done)
-    else output.add(printable(outcomeText(name, done)))
+    else output.add(printable(outcomeText(name, done, leadsAlready(now, to))))
   })
+}
+
+/** Whether nobody is promoted, and the coordinator only hears what is so. */
+function leadsAlready(now: DatabaseReplicasState | LogReplicaState, to: string | undefined): boolean {
+  return now.kind === 'database' && now.nodes.some(({ node, role }) => node === to && role === 'leader')
 }
 
 /** What is known to be lost, and what may be, before it is done. */
@@ -55,11 +60,15 @@ function factsOfLog({ role, epoch, following, position }: LogReplicaState, force
   ]
 }
 
-function factsOfDatabase(
-  { name, leader, nodes, timeline }: DatabaseReplicasState,
-  to: string | undefined,
-  force: boolean,
-): string[] {
+function factsOfDatabase(now: DatabaseReplicasState, to: string | undefined, force: boolean): string[] {
+  const { name, leader, nodes, timeline, problem } = now
+  if (leadsAlready(now, to))
+    return [
+      `${to} leads ${name} already${problem === undefined ? '' : `, and nobody writes there: ${problem}`}.`,
+      force
+        ? 'This lets the coordinator say that it leads, whatever it says now: whoever else may still lead these servers is to be ended first. Nobody writes until all have heard of it.'
+        : 'This lets the coordinator say so, if it says nothing else. Without --force nothing else is replaced.',
+    ]
   const target = to === undefined ? undefined : nodes.find(({ node }) => node === to)
   const who = to ?? 'the follower that has received most'
   const before = leader ?? nodes.find(({ role }) => role === 'leader')?.node
@@ -82,9 +91,10 @@ function factsOfDatabase(
   ]
 }
 
-function outcomeText(name: string, done: HostedPromotion): string {
+function outcomeText(name: string, done: HostedPromotion, isConfirmed: boolean): string {
   if (done.kind === 'database') {
     const { to, from, timeline, planned, lostBytes } = done
+    if (isConfirmed) return `${to} leads ${name} on timeline ${timeline}, and the coordinator says so`
     const lost = planned
       ? 'nothing is lost'
       : `at least ${bytesText(lostBytes)} are lost, and what the old leader has acknowledged unseen`

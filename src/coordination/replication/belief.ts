@@ -68,11 +68,18 @@ export class Belief<Db> {
     const isBelieved = this.#heard && elapsedSince(this.#heard, runtime.clock) < ttl * BELIEVED
     if (!isBelieved) return `nobody knows whether ${leader} still leads: ${this.#problem}`
     if (!record) return 'the coordinator does not say yet who leads'
+    const { name } = this.#settings
+    const { cluster } = this.#fleet.judgement
+    const remedy = `If that is over, promote ${leader} by force`
+    if (record.cluster !== cluster)
+      return `the coordinator knows ${name} as cluster ${record.cluster}, and ${leader} is of cluster ${cluster}. ${remedy}, or give these servers another \`name\``
     if (record.ttl !== ttl)
-      return `other routers of these servers have the ttl ${formatDuration(record.ttl)}, and this one ${formatDuration(ttl)}`
+      return `other routers of these servers have the ttl ${formatDuration(record.ttl)}, and this one ${formatDuration(ttl)}. ${remedy}`
     if (record.kind === 'promoting') return `${record.to} is being promoted`
+    if (record.timeline < timeline)
+      return `the coordinator does not know yet that ${leader} leads: it says that ${record.node} does, on timeline ${record.timeline}`
     if (record.node !== leader || record.timeline !== timeline)
-      return `the coordinator says that ${record.node} leads, on timeline ${record.timeline}`
+      return `the coordinator says that ${record.node} leads, on timeline ${record.timeline}. ${remedy}`
     return undefined
   }
 

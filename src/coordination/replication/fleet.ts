@@ -3,8 +3,9 @@ import { Observers, type Unsubscribe } from '../../core/observers.js'
 import { onAbort } from '../on-abort.js'
 import { judge, type Judgement } from './judge.js'
 import { Monitor } from './monitor.js'
-import type { Ancestor, Look, ReplicaNode } from './node.js'
+import type { Look, ReplicaNode } from './node.js'
 import type { Settings } from './options.js'
+import type { LeaderRecord } from './record.js'
 import { Samples } from './samples.js'
 import { isSameState, type ReplicasState, type ReplicaState } from './state.js'
 import { Timelines } from './timelines.js'
@@ -33,6 +34,9 @@ export class Fleet<Db> {
   readonly #timers = new Set<Timer>()
   /** Who leads what, the last time that it was known: samples are of that. */
   #sampled: { incarnation: string; timeline: number } | undefined
+  /** What the coordinator says, and whether what that tells of timelines is known. */
+  #said: LeaderRecord | undefined
+  #isHeeded = true
   #judgement: Judgement
   #state: ReplicasState
   /** Why nobody may write to the leader, if it is the coordinator that says so. */
@@ -91,21 +95,10 @@ export class Fleet<Db> {
     this.#judge()
   }
 
-  /** Somebody else knows of a newer timeline, or of the ancestors of one. */
-  tell({
-    cluster,
-    timeline,
-    ancestors,
-  }: {
-    cluster: string
-    timeline: number
-    ancestors: readonly Ancestor[]
-  }): void {
-    const known = this.#judgement
-    if (known.cluster !== undefined && known.cluster !== cluster) return
-    for (const ancestor of ancestors) this.timelines.learn(timeline, ancestor)
-    if (known.cluster !== undefined && known.timeline >= timeline) return
-    this.#judgement = { ...known, cluster, timeline: Math.max(known.timeline, timeline) }
+  /** The coordinator may know of a newer timeline, or of the ancestors of one. It counts as soon as it is known of which cluster we are. */
+  tell(said: LeaderRecord): void {
+    this.#said = said
+    this.#isHeeded = false
     this.#judge()
   }
 
@@ -147,6 +140,9 @@ export class Fleet<Db> {
     if (problem !== undefined) return problem
     if (!look || this.#judgement.roles.get(monitor.name) !== 'follower') return 'it is no follower'
     const { timeline: newest } = this.#judgement
+    const fork = look.timeline === undefined ? undefined : this.timelines.forkOf(look.timeline)
+    if (fork)
+      return `${fork.join(' and ')} have both led timeline ${look.timeline}, and nobody can tell which of them it follows: the next promotion tells them apart`
     if (look.timeline !== undefined && !this.isOurs(look.timeline, look.position))
       return this.timelines.shared(newest, look.timeline) === undefined
         ? `it follows timeline ${look.timeline}, and nobody tells what timeline ${newest} has of that`
@@ -216,6 +212,7 @@ export class Fleet<Db> {
   #learn(monitor: Monitor<Db>, look: Look): Promise<void> | undefined {
     const { timeline, incarnation } = look
     if (timeline === undefined || look.limited !== undefined) return undefined
+    this.#recognize(monitor.name, look)
     const before = monitor.look
     // It was promoted under our eyes. After a new start it may have been made anew of something else meanwhile.
     if (look.role === 'leader' && before?.role === 'follower' && incarnation === before.incarnation) {
@@ -247,7 +244,9 @@ export class Fleet<Db> {
     }))
     // Whoever answers first may be of another cluster.
     if (!this.isComplete && this.#judgement.cluster === undefined) return
-    this.#judgement = judge(witnesses, this.#judgement)
+    this.#judgement = judge(witnesses, this.#judgement, this.#said)
+    for (const { node, look } of witnesses) if (look) this.#recognize(node, look)
+    this.#heed()
     this.#sample()
     for (const monitor of this.monitors.values()) {
       this.#measure(monitor)
@@ -260,6 +259,28 @@ export class Fleet<Db> {
       this.#observers.emit('change', state)
     }
     for (const check of [...this.#waiting]) check()
+  }
+
+  #recognize(node: string, { role, cluster, timeline }: Look): void {
+    if (role !== 'leader' || timeline === undefined || cluster !== this.#judgement.cluster) return
+    this.#led(timeline, node)
+  }
+
+  #led(timeline: number, node: string): void {
+    if (!this.timelines.ledBy(timeline, node)) return
+    this.#told.clear()
+    this.#asked.clear()
+  }
+
+  /** Takes in what the coordinator tells of timelines. */
+  #heed(): void {
+    if (!this.#said || this.#isHeeded || this.#said.cluster !== this.#judgement.cluster) return
+    this.#isHeeded = true
+    const { kind, node, timeline, ancestors } = this.#said
+    // A name that nobody knows here may be another one of a server that is known, or one that was promoted apart from it.
+    if (node !== '' && !this.monitors.has(node)) return
+    if (kind === 'leading') this.#led(timeline, node)
+    for (const ancestor of ancestors) this.timelines.learn(timeline, ancestor)
   }
 
   #sample(): void {

@@ -15,6 +15,12 @@ export interface Known {
   readonly timeline: number
 }
 
+/** What the coordinator says. */
+export interface Said extends Known {
+  readonly cluster: string
+  readonly node: string
+}
+
 /** What a server is for the router. */
 export type Role =
   | 'leader'
@@ -41,11 +47,16 @@ export interface Judgement extends Known {
  * Who leads: who says so of the newest timeline that anybody has told of. If two do, neither: they have been promoted apart from
  * each other, and what they have differs. One that was seen to lead counts until it is seen otherwise.
  */
-export function judge(witnesses: readonly Witness[], known: Known): Judgement {
-  const cluster = known.cluster ?? mostCommon(witnesses)
+export function judge(witnesses: readonly Witness[], known: Known, said?: Said): Judgement {
+  const cluster = known.cluster ?? mostCommon(witnesses, said?.cluster)
+  const told = said?.cluster === cluster ? said : undefined
   const roles = new Map<string, Role>()
   const ours = witnesses.filter(({ look }) => look && look.cluster === cluster)
-  const timeline = Math.max(known.timeline, ...ours.map(({ look }) => look!.timeline ?? 0))
+  const timeline = Math.max(
+    known.timeline,
+    told?.timeline ?? 0,
+    ...ours.map(({ look }) => look!.timeline ?? 0),
+  )
   const leading = ours.filter(({ look }) => look!.role === 'leader' && look!.timeline === timeline)
   const split = leading.length > 1
   for (const witness of witnesses) roles.set(witness.node, roleOf(witness, cluster, leading))
@@ -61,7 +72,8 @@ export function judge(witnesses: readonly Witness[], known: Known): Judgement {
     if (split)
       return `${leading.map(({ node }) => node).join(' and ')} both lead timeline ${timeline}: they were promoted apart from each other. Stop one, and make it a follower of the other`
     if (first) return `${first.node}, which leads timeline ${timeline}, cannot be reached`
-    return `no server leads timeline ${timeline}`
+    if (told?.timeline !== timeline) return `no server leads timeline ${timeline}`
+    return `no server leads timeline ${timeline}, which the coordinator knows of: by its word ${told.node} did`
   }
 }
 
@@ -73,10 +85,11 @@ function roleOf({ look }: Witness, cluster: string | undefined, leading: readonl
   return leading.length === 1 ? 'leader' : 'unknown'
 }
 
-/** Of which most are; undefined if there is none, or as many are of another. */
-function mostCommon(witnesses: readonly Witness[]): string | undefined {
+/** Of which most are; if as many are of another, the one that the coordinator knows; undefined if there is none. */
+function mostCommon(witnesses: readonly Witness[], said: string | undefined): string | undefined {
   const counts = new Map<string, number>()
   for (const { look } of witnesses) if (look) counts.set(look.cluster, (counts.get(look.cluster) ?? 0) + 1)
   const [first, second] = [...counts].sort(([, a], [, b]) => b - a)
-  return first && first[1] !== second?.[1] ? first[0] : undefined
+  if (first && first[1] !== second?.[1]) return first[0]
+  return said !== undefined && counts.has(said) ? said : undefined
 }

@@ -52,8 +52,12 @@ export interface ReplicaNode<Db> {
   /** Sends to followers all that there is; up to the position that it returns is what was ever acknowledged here. */
   flush(): Promise<bigint>
 
-  /** Makes a leader of a follower; resolves when it is. */
-  promote(): Promise<void>
+  /**
+   * Makes a leader of a follower; resolves when it is.
+   *
+   * @param permit - throws to refuse right before that is sent
+   */
+  promote(permit: () => Promise<void>): Promise<void>
 
   /** Gives up transactions that are under way, and waits for no answer: somebody else leads, and it does not answer. */
   abandon(): void

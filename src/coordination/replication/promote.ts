@@ -16,7 +16,10 @@ import { showPosition } from './token.js'
 export interface PromoteOptions {
   /** Who shall lead. */
   to: string
-  /** Whether to go on though the leader cannot be reached, or not be fenced: what it has not sent is lost. Default false. */
+  /**
+   * Whether to go on though the leader cannot be reached, or not be fenced: what it has not sent is lost; or though the coordinator
+   * says something else of who leads. Default false.
+   */
   force?: boolean
   /** How long the new leader may take to replay what it is to have, in ms. Default `'30s'`. */
   wait?: Duration
@@ -49,7 +52,11 @@ export interface Promotion {
  * - By `force`, where it cannot: no router that obeys the coordinator writes any more once its `ttl` has passed, which is waited
  *   for. Programs that write without a router are not stopped. What the leader had not sent is lost.
  *
- * A command that was broken off can be given again.
+ * A command that was broken off can be given again. Of two at once the later one goes on, if it may take over; the other one looks
+ * at the coordinator right before the follower takes over, and gives up.
+ *
+ * Of the server that leads already it makes, by `force`, the one that the coordinator says leads: where that knows of a cluster that
+ * is no more, of a server that was promoted apart from this one and is given up, or of another `ttl`. Nobody writes meanwhile.
  *
  * @param coordinator - the one that the routers have
  * @param replicas - open, with all servers; its role must be allowed `ALTER SYSTEM`, `pg_reload_conf`, `pg_terminate_backend`,
@@ -70,6 +77,8 @@ export async function promoteReplica(
   return promotion
 }
 
+const OVERTAKEN = 'somebody else is at it: the coordinator says something else by now'
+
 class Operation {
   readonly #coordinator: Coordinator
   readonly #fleet: Fleet<unknown>
@@ -78,6 +87,8 @@ class Operation {
   readonly #force: boolean
   readonly #wait: number
   readonly #key: string
+  /** Whether the follower was told to take over. */
+  #isSent = false
 
   constructor(
     coordinator: Coordinator,
@@ -103,7 +114,7 @@ class Operation {
     const entry = await this.#coordinator.get(this.#key)
     const before = entry && recordIn(entry)
     const { leader } = this.#fleet
-    if (leader === target) return this.#finish(entry, before, { planned: false, lostBytes: 0 }, before?.node)
+    if (leader === target) return this.#confirm(entry, before)
     this.#check(target, leader, before)
     const { judgement } = this.#fleet
     const from = leader?.name ?? before?.node
@@ -112,19 +123,50 @@ class Operation {
       ...{ to: this.#to, since: clock.wall(), ttl: this.#settings.ttl, ancestors: before?.ancestors ?? [] },
     })
     let planned = false
+    let lostBytes = 0
     try {
       planned = leader !== undefined && (await this.#stopLeader(leader, target))
       if (!planned) await this.#outwaitRouters(target)
       if (target.look?.readOnly) await target.node.unfence()
+      const last = this.#fleet.samples.last?.position ?? 0n
+      if (!planned && target.look!.position < last) lostBytes = Number(last - target.look!.position)
+      await target.node.promote(async () => {
+        const now = await this.#coordinator.get(this.#key)
+        if (now?.revision !== promoting.revision) throw refused(OVERTAKEN)
+        // From here on nobody knows whether it leads until it says so.
+        this.#isSent = true
+      })
     } catch (error) {
-      await this.#takeBack(promoting, before, leader)
+      if (!this.#isSent) await this.#takeBack(promoting, before, leader)
       throw error
     }
-    const last = this.#fleet.samples.last?.position ?? 0n
-    const lost = planned || target.look!.position >= last ? 0n : last - target.look!.position
-    // From here on nobody knows whether it leads until it says so.
-    await target.node.promote()
-    return this.#finish(promoting, before, { planned, lostBytes: Number(lost) }, from)
+    return this.#finish(promoting, before, { planned, lostBytes }, from)
+  }
+
+  /** Lets the coordinator say what is so: that the target leads. */
+  async #confirm(entry: Entry | undefined, before: LeaderRecord | undefined): Promise<Promotion> {
+    const { clock, ttl, name } = { ...this.#settings, ...this.#settings.runtime }
+    const { cluster, timeline } = this.#fleet.judgement
+    const how = { planned: false, lostBytes: 0 }
+    const isOther =
+      before &&
+      (before.cluster !== cluster ||
+        before.ttl !== ttl ||
+        (before.kind === 'leading' && before.timeline === timeline && before.node !== this.#to))
+    if (!isOther) return this.#finish(entry, before, how, before?.node)
+    if (!this.#force)
+      throw refused(
+        `${this.#to} leads timeline ${timeline} of cluster ${cluster}, and the coordinator says that ${name} is led by ${before.node}, on timeline ${before.timeline} of cluster ${before.cluster}, with a ttl of ${before.ttl} ms. If that is over, \`force\` replaces it`,
+      )
+    const { ancestors } = before
+    const wait = Math.max(before.ttl, ttl)
+    const said = await this.#put(entry, {
+      ...{ kind: 'promoting', cluster: cluster!, node: before.node, timeline, to: this.#to },
+      ...{ since: clock.wall(), ttl: wait, ancestors: before.cluster === cluster ? ancestors : [] },
+    })
+    // Whoever believes what was said before writes for so long.
+    await sleep(clock, wait)
+    return this.#finish(said, undefined, how, before.node)
   }
 
   #check(
@@ -140,6 +182,10 @@ class Operation {
       throw refused(`${this.#to} is no follower of this cluster, it is: ${judgement.roles.get(this.#to)}`)
     if (look.timeline !== undefined && !this.#fleet.isOurs(look.timeline, look.position))
       throw refused(`${this.#to} ${this.#fleet.unfit(target)}`)
+    if (before && before.cluster !== judgement.cluster && !this.#force)
+      throw refused(
+        `the coordinator knows ${this.#settings.name} as cluster ${before.cluster}, and ${this.#to} is of cluster ${judgement.cluster}`,
+      )
     if (before && before.ttl !== this.#settings.ttl)
       throw refused(
         `the routers have a ttl of ${before.ttl} ms, and these replicas of ${this.#settings.ttl} ms`,
@@ -235,7 +281,7 @@ class Operation {
   async #put(before: Entry | undefined, record: LeaderRecord): Promise<Entry> {
     const value = valueOf(record)
     const put = await this.#coordinator.put(this.#key, value, { expected: before?.revision ?? 'absent' })
-    if (!put.ok) throw refused('somebody else is at it: the coordinator says something else by now')
+    if (!put.ok) throw refused(OVERTAKEN)
     return { key: this.#key, value, revision: put.revision, created: put.created }
   }
 }

@@ -52,6 +52,7 @@ export class Reading<Db> {
     const { clock } = this.#settings.runtime
     const until = clock.now() + duration(options.wait ?? this.#settings.wait)
     await this.#known(signal)
+    await this.#hear(demand, until, signal)
     const reader = new Attempts<Db, Result>(work)
     if (prefer === 'leader') {
       const served = await this.#readFromLeader(reader, demand)
@@ -85,6 +86,14 @@ export class Reading<Db> {
     await this.#fleet.wait(() => this.#fleet.isComplete, clock.now() + 2 * answerWithin, [], signal)
   }
 
+  /** A token may know of a promotion that this router has not seen yet. */
+  async #hear({ after }: Demand, until: number, signal: AbortSignal): Promise<void> {
+    if (!after) return
+    const isKnown = (): boolean =>
+      this.#fleet.judgement.cluster !== after.cluster || this.#fleet.judgement.timeline >= after.timeline
+    await this.#fleet.wait(isKnown, until, [...this.#fleet.monitors.values()], signal)
+  }
+
   #here() {
     return { followers: this.#fleet.followers(), leader: this.#fleet.leader }
   }
@@ -98,18 +107,21 @@ export class Reading<Db> {
         'BANYAN_TOKEN_FOREIGN',
         `the token is of cluster ${after.cluster}, and this is ${cluster}`,
       )
-    if (after.timeline < timeline && !this.#fleet.has(after)) throw this.#lost(after)
+    if (after.timeline <= timeline && !this.#fleet.has(after)) throw this.#lost(after)
   }
 
   #lost(after: Place): Error {
     const { timeline } = this.#fleet.judgement
     const shared = this.#fleet.timelines.shared(timeline, after.timeline)
+    const fork = this.#fleet.timelines.forkOf(after.timeline)
     const what = `what the token stands for was written on timeline ${after.timeline} at ${showPosition(after.position)}`
     return coordinationError(
       'BANYAN_TOKEN_LOST',
-      shared === undefined
-        ? `${what}; nobody tells whether timeline ${timeline}, which leads, has it`
-        : `${what}, and timeline ${timeline}, which leads, has of that what is up to ${showPosition(shared)}: it was lost when the leader changed`,
+      fork
+        ? `${what}; ${fork.join(' and ')} have both led that timeline, apart from each other, and nobody can tell which of them has it`
+        : shared === undefined
+          ? `${what}; nobody tells whether timeline ${timeline}, which leads, has it`
+          : `${what}, and timeline ${timeline}, which leads, has of that what is up to ${showPosition(shared)}: it was lost when the leader changed`,
     )
   }
 
@@ -175,14 +187,11 @@ export class Reading<Db> {
     if (!leader) return undefined
     this.#check({ after, maxStaleness: undefined })
     const { timeline: newest, cluster } = this.#fleet.judgement
-    if (after && after.timeline > newest) {
-      // The token knows of a promotion that this router has not seen.
-      leader.hasten()
+    if (after && after.timeline > newest)
       throw coordinationError(
         'BANYAN_FOLLOWER_BEHIND',
         `the token is of timeline ${after.timeline}, and no server is known to have come beyond ${newest}`,
       )
-    }
     const admit = (seen: Seen): void => {
       if (seen.role !== 'leader' || seen.cluster !== cluster || seen.timeline !== newest)
         throw new Refusal('it leads no more')

@@ -232,8 +232,9 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
     })
   }
 
-  async promote(): Promise<void> {
+  async promote(permit: () => Promise<void>): Promise<void> {
     await this.#operate(async (client) => {
+      await permit()
       const { rows } = await client.query<{ led: boolean }>('SELECT pg_promote(true, $1) AS led', [
         Math.floor(OPERATION_MS / 1000),
       ])
