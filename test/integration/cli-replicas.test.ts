@@ -269,6 +269,8 @@ describe.skipIf(postgresMissing())('a database', () => {
       .toMatchObject([{ leader: 'b', nodes: [{ role: 'old leader', fenced: true }, { role: 'leader' }] }])
     const refused = await run('replicas', 'promote', 'shop', '--to', 'c', '--yes', '--admin', admin)
     expect(refused.stderr).toContain('there is no server c among a, b')
+    const again = await run('replicas', 'promote', 'shop', '--to', 'b', '--yes', '--admin', admin)
+    expect(again.stdout).toBe('b leads shop on timeline 2, and the coordinator says so\n')
   })
 
   test('that nobody can reach is told of, and nobody promoted without a coordinator', async () => {
