@@ -22,6 +22,8 @@ export interface View extends AsyncDisposable {
   readonly revision: number | undefined
   /** Why it may be behind, and since when; undefined if it is as new as the watch. */
   readonly stale: Outage | undefined
+  /** Aborts when nothing more will come: it was closed, or the coordinator was. */
+  readonly ended: AbortSignal
   get(key: string): Entry | undefined
   /**
    * - `change`: what has become different, at one revision or since it was last read
@@ -105,6 +107,10 @@ class WatchedView implements View {
 
   get stale(): Outage | undefined {
     return this.#stale
+  }
+
+  get ended(): AbortSignal {
+    return this.#closing.signal
   }
 
   get(key: string): Entry | undefined {

@@ -71,11 +71,16 @@ export class Facts {
     return new Set(plan && layout?.leaves.filter((_, index) => plan.targets[index] === worker))
   }
 
-  /** Whether a worker gives away what it has: because it wants to, or an operator does. */
+  /** Those who can have something: not those who were closed, and wait for their work to end. */
+  get staying(): Map<string, WorkerRecord> {
+    return new Map([...this.workers].filter(([, { leaving }]) => !leaving))
+  }
+
+  /** Whether a worker gives away what it has: because it wants to or was closed, or an operator wants it to. */
   isDraining(worker: string): boolean {
     const record = this.workers.get(worker)
     if (!record) return false
-    return record.draining || this.wishes.drains[worker]?.incarnation === record.incarnation
+    return record.draining || record.leaving || this.wishes.drains[worker]?.incarnation === record.incarnation
   }
 
   /** Who owns a bucket, or has keys of it as the owner of another. */

@@ -61,6 +61,25 @@ const weights = fc
   .map((each) => Object.fromEntries(each.map((weight, index) => [`w${index}`, weight])))
 
 describe('the next plan', () => {
+  it('gives out what nobody has, however many others wait to be moved away from who drains', () => {
+    const targets = Array.from({ length: 20 }, (_, place) => (place % 2 === 0 ? 'draining' : 'gone'))
+    const { made } = nextPlan(
+      situation({
+        buckets: 20,
+        plan: { splits: [], targets, moves: [], leveling: false },
+        workers: new Map([
+          ['draining', { weight: 1, draining: true, since: 0 }],
+          ['stays', { weight: 1, draining: false, since: 0 }],
+        ]),
+        owned: new Map(
+          targets.flatMap((worker, place) => (worker === 'gone' ? [] : [[String(place), { worker }]])),
+        ),
+      }),
+    )
+    const count = (wanted: string): number => made.filter(({ why }) => why === wanted).length
+    expect({ gone: count('gone'), drain: count('drain') }).toEqual({ gone: 10, drain: RULES.movesAtOnce })
+  })
+
   it('gives every bucket to somebody who is there, a few moves at a time, each batch of which makes it better', () => {
     fc.assert(
       fc.property(

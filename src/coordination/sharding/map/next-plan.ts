@@ -84,7 +84,7 @@ class Planning {
   constructor(situation: Situation) {
     this.#situation = situation
     const { buckets, wishes, plan, owned } = situation
-    this.#layout = new Layout(buckets, splitsOf(buckets, wishes.splits))
+    this.#layout = askedLayout(buckets, wishes)
     const before = new Layout(buckets, plan?.splits)
     this.#targets = this.#layout.leaves.map(targetsBefore(before, plan?.targets ?? []))
     this.#owners = this.#layout.leaves.map((leaf) => owned.get(leaf)?.worker)
@@ -184,6 +184,7 @@ class Planning {
     if (!leveling && mayLevel && moves.some(({ from }) => from !== undefined))
       moves = [...take(balance(narrow), budget + this.#homeless.size + 1)]
     let left = budget
+    let isDraining = false
     for (const { bucket: index, from, to } of moves) {
       const place = this.#places[index]!
       const why = this.#homeless.get(place) ?? 'balance'
@@ -191,9 +192,12 @@ class Planning {
       else if (left > 0 && (from === undefined || mayLevel)) {
         left--
         this.#move(place, to, why)
-      } else return from !== undefined ? mayLevel : leveling
+      }
+      // What nobody has comes behind it, and does not wait for it.
+      else if (why === 'drain') isDraining = true
+      else return isDraining ? leveling : mayLevel
     }
-    return mayLevel ? false : leveling
+    return mayLevel && !isDraining ? false : leveling
   }
 
   /** How many may be moved now. Some at a time, so that the plan is written seldom. */
@@ -240,16 +244,17 @@ function loadOf(leaf: string, loads: ReadonlyMap<string, number>): number | unde
   return undefined
 }
 
-/** Which splits can be made, of those that are asked for. */
-function splitsOf(buckets: number, wanted: readonly string[]): string[] {
-  const made = new Set<string>()
+/** Which buckets there are to be: of the splits that are asked for, those that can be made. */
+export function askedLayout(buckets: number, { splits }: Pick<Wishes, 'splits'>): Layout {
   const layout = new Layout(buckets)
+  if (splits.length === 0) return layout
+  const made = new Set<string>()
   // What is split first is not a part of anything.
-  for (const bucket of [...wanted].sort((a, b) => a.length - b.length)) {
+  for (const bucket of [...splits].sort((a, b) => a.length - b.length)) {
     const isThere = ancestorsOf(bucket).every((each) => made.has(each)) && layout.hasRoot(bucket)
     if (isThere && depthOf(bucket) < MAX_DEPTH && buckets + made.size < MAX_LEAVES) made.add(bucket)
   }
-  return [...made]
+  return new Layout(buckets, made)
 }
 
 /** Who should have had a bucket: that one, or what it is a part of, or the first of its parts. */

@@ -52,6 +52,22 @@ describe('an operator of a shard map', () => {
     await expect(readShards(operator, 'other')).rejects.toMatchObject({ code: 'BANYAN_SHARD_MAP_UNKNOWN' })
   })
 
+  it('is told what a bucket has become that was split or merged, also before that is planned', async () => {
+    const [cluster, operator] = await running()
+    await splitShard(operator, 'orders', '0')
+    await expect(moveShard(operator, 'orders', '0', 'b')).rejects.toMatchObject({
+      code: 'BANYAN_BUCKET_UNKNOWN',
+      message: 'the shard map "orders" has no bucket "0"; it is split: 0/0, 0/1',
+    })
+    await moveShard(operator, 'orders', '0/1', 'b')
+    await cluster.advance('5s')
+    expect(bucketsOf(cluster, 'b')).toContain('0/1')
+    await mergeShard(operator, 'orders', '0')
+    await expect(splitShard(operator, 'orders', '0/0')).rejects.toMatchObject({
+      code: 'BANYAN_BUCKET_UNKNOWN',
+    })
+  })
+
   it('moves a bucket, which stays there until it is unpinned', async () => {
     const [cluster, operator] = await running()
     const [moved] = bucketsOf(cluster, 'a')

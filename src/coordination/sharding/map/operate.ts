@@ -7,6 +7,7 @@ import { factsOf, type Facts } from './board.js'
 import { historyKeyOf, rememberShards, type ShardHappening } from './history.js'
 import { plannerOf, shardKeys } from './keys.js'
 import { depthOf, halvesOf, MAX_DEPTH, MAX_LEAVES } from './layout.js'
+import { askedLayout } from './next-plan.js'
 import type { Wishes } from './records.js'
 
 /** Options of what operators ask for. */
@@ -116,7 +117,6 @@ export async function splitShard(
         `the bucket ${bucket} of ${JSON.stringify(name)} cannot be split: ` +
           `at most ${MAX_DEPTH} times, and ${MAX_LEAVES} buckets in all`,
       )
-    if (splits.includes(bucket)) return undefined
     const { [bucket]: pin, ...pins } = facts.wishes.pins
     const halves = pin ? Object.fromEntries(halvesOf(bucket).map((half) => [half, pin])) : {}
     return [
@@ -302,11 +302,11 @@ function checkStill(facts: Facts, name: string, buckets: readonly string[]): voi
   }
 }
 
-function checkLeaf(facts: Facts, name: string, bucket: string): void {
-  if (facts.layout!.hasLeaf(bucket)) return
-  const parts = facts.layout!.hasNode(bucket)
-    ? `; it is split: ${facts.layout!.leavesOf(bucket).join(', ')}`
-    : ''
+/** By what is asked for, also if it is not planned yet: otherwise what is asked for a bucket that is about to go would be lost. */
+function checkLeaf({ buckets, wishes }: Facts, name: string, bucket: string): void {
+  const layout = askedLayout(buckets!, wishes)
+  if (layout.hasLeaf(bucket)) return
+  const parts = layout.hasNode(bucket) ? `; it is split: ${layout.leavesOf(bucket).join(', ')}` : ''
   throw coordinationError(
     'BANYAN_BUCKET_UNKNOWN',
     `the shard map ${JSON.stringify(name)} has no bucket ${JSON.stringify(bucket)}${parts}`,

@@ -136,7 +136,7 @@ class PlannerTerm {
 
   #seeWorkers(): void {
     const { clock } = this.#coordinator.runtime
-    const { workers } = this.#board.facts
+    const workers = this.#board.facts.staying
     for (const worker of this.#came.keys()) if (!workers.has(worker)) this.#came.delete(worker)
     for (const worker of workers.keys()) {
       this.#gone.delete(worker)
@@ -173,7 +173,7 @@ class PlannerTerm {
       plan: this.#plan,
       wishes: facts.wishes,
       workers: new Map(
-        Array.from(facts.workers, ([worker, { weight }]) => [
+        Array.from(facts.staying, ([worker, { weight }]) => [
           worker,
           { weight, draining: facts.isDraining(worker), since: this.#came.get(worker) ?? clock.now() },
         ]),
@@ -192,8 +192,9 @@ class PlannerTerm {
   }
 
   #isNews(next: NextPlan, gone: Plan['gone']): boolean {
-    const plan = this.#plan!
+    const plan = this.#plan
     return (
+      !plan ||
       next.made.length > 0 ||
       next.leveling !== plan.leveling ||
       JSON.stringify(gone) !== JSON.stringify(plan.gone) ||

@@ -123,10 +123,11 @@ function pictureOf(
   const layout = facts.layout!
   const loads = new Map([...facts.loads.values()].flatMap((each) => [...each]))
   const moves = (plan?.moves ?? []).filter(({ bucket, to }) => owned.get(bucket)?.worker !== to)
+  const byBucket = new Map(moves.map((move) => [move.bucket, move]))
   const owners = layout.leaves.map((bucket, place): BucketPicture => {
     const owner = owned.get(bucket)
     const target = plan?.targets[place]
-    const move = moves.find((each) => each.bucket === bucket)
+    const move = byBucket.get(bucket)
     return {
       bucket,
       worker: owner?.worker,

@@ -11,6 +11,8 @@ export interface WorkerRecord {
   readonly metadata: Readonly<Record<string, unknown>>
   /** It wants to give away what it has. */
   readonly draining: boolean
+  /** It was closed, and is still there only because some of its work does not end. */
+  readonly leaving: boolean
   /** In ms since the epoch. */
   readonly since: number
   /** Buckets whose work should have ended, and since when, in ms since the epoch. */
@@ -185,8 +187,9 @@ export function bucketsIn(entry: Pick<Entry, 'value'> | undefined): number | und
 /** A worker, as its key tells. */
 export function workerIn(entry: Pick<Entry, 'value'>, worker: string): WorkerRecord {
   const fields = fieldsOf(entry) as Partial<WorkerRecord>
-  const { incarnation = '', weight = 1, metadata = {}, draining = false, since = 0, releasing = {} } = fields
-  return { worker, incarnation, weight, metadata, draining, since, releasing }
+  const { incarnation = '', weight = 1, metadata = {}, draining = false, leaving = false } = fields
+  const { since = 0, releasing = {} } = fields
+  return { worker, incarnation, weight, metadata, draining, leaving, since, releasing }
 }
 
 export function encodeOwner(record: Pick<OwnedRecord, 'worker' | 'claim' | 'since'>): string {

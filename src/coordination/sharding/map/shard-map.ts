@@ -36,7 +36,7 @@ export interface ShardMap extends AsyncDisposable {
    * Waits until somebody has a key.
    *
    * @param options.signal - stops the waiting; rejects with its reason
-   * @throws `BANYAN_COORDINATOR_CLOSED` if the map is closed
+   * @throws `BANYAN_COORDINATOR_CLOSED` if the map or the coordinator is closed
    */
   waitForOwner(key: string, options?: { signal?: AbortSignal }): Promise<BucketOwner & { worker: string }>
   /** - `change`: somebody has got these buckets, or lost them */
@@ -117,13 +117,11 @@ class OpenShardMap implements ShardMap {
         end()
         resolve({ ...owner, worker: owner.worker })
       }
+      const closed = (): void =>
+        refuse(coordinationError('BANYAN_COORDINATOR_CLOSED', 'the shard map was closed, or its coordinator'))
       forget.push(this.#observers.on('change', look))
       if (signal) forget.push(onAbort(signal, () => refuse(signal.reason as Error)))
-      forget.push(
-        onAbort(this.#closing.signal, () =>
-          refuse(coordinationError('BANYAN_COORDINATOR_CLOSED', 'the shard map was closed')),
-        ),
-      )
+      forget.push(onAbort(this.#closing.signal, closed), onAbort(this.#board.view.ended, closed))
       look()
     })
   }

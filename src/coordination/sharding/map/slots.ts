@@ -14,8 +14,8 @@ export interface Slot {
    */
   phase: 'claiming' | 'reserved' | 'owned' | 'ending'
   ownership?: Ownership
-  /** When its work should have ended, in ms since the epoch. */
-  endingSince?: number
+  /** When its work should have ended: on the monotonic clock, and in ms since the epoch. */
+  ending?: { readonly now: number; readonly wall: number }
 }
 
 /** All that is going on at this worker, by bucket. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { wrapDriver } from '../../../testing/coordination/kit.js'
 import { ShardCluster } from '../../../../test/support/shards.js'
 import { bucketOf } from '../buckets.js'
-import { openShardMap, type OwnedBucket } from '../../index.js'
+import { openShardMap, readShards, splitShard, type OwnedBucket } from '../../index.js'
 
 describe('workers of a shard map', () => {
   it('have a part of the buckets each, every bucket one of them', async () => {
@@ -109,6 +109,67 @@ describe('workers of a shard map', () => {
     expect(Object.keys(state.releasing)).toHaveLength(1)
     expect(cluster.workers.get('b')!.owned).toEqual([])
     expect(cluster.logged.join()).toContain('has not ended; nobody has it meanwhile')
+  })
+
+  it('leave to others what they have ended, if they are closed and some work does not end', async () => {
+    const cluster = new ShardCluster()
+    const never = new Promise<void>(() => undefined)
+    const works = [() => never, ...Array.from({ length: 4 }, () => cluster.work())]
+    cluster.join('a', { buckets: 10 })
+    const leaving = cluster.join('b', { own: (owned) => works.shift()!(owned) })
+    await cluster.advance('5s')
+    expect(cluster.counts()).toEqual({ a: 5, b: 5 })
+    void leaving.close()
+    await cluster.advance('5s')
+    expect(cluster.counts()).toEqual({ a: 9, b: 0 })
+    expect(leaving.state.kind).toBe('closing')
+    const { workers, unowned } = await readShards(cluster.coordinator(), 'orders')
+    const [, left] = workers
+    expect(left).toMatchObject({ worker: 'b', buckets: 1, planned: 0, draining: true })
+    expect([Object.keys(left!.releasing).length, unowned]).toEqual([1, 0])
+  })
+
+  it('have the halves of a bucket that was split before anybody had it', async () => {
+    const cluster = new ShardCluster()
+    const waiting: (() => void)[] = []
+    const driver = wrapDriver(cluster.store.connect(), {
+      put: async (...given) => {
+        if (given[0].includes('/owned/')) await new Promise<void>((go) => waiting.push(go))
+        return cluster.store.connect().put(...given)
+      },
+    })
+    const worker = cluster.join('a', { buckets: 64 }, cluster.coordinator(driver))
+    await cluster.advance('3s')
+    await splitShard(cluster.coordinator(), 'orders', '63')
+    await cluster.advance('1s')
+    for (let round = 0; round < 3; round++) {
+      for (const go of waiting.splice(0)) go()
+      await cluster.advance('1s')
+    }
+    expect(worker.owned).toHaveLength(65)
+  })
+
+  it('do not begin with what somebody took away before they knew that they had it', async () => {
+    const cluster = new ShardCluster()
+    const epochs: number[] = []
+    let answer: () => void = () => undefined
+    let held = 0
+    const driver = wrapDriver(cluster.store.connect(), {
+      put: async (...given) => {
+        const result = await cluster.store.connect().put(...given)
+        if (given[0].includes('/owned/') && held++ === 0) await new Promise<void>((go) => (answer = go))
+        return result
+      },
+    })
+    const own = ({ epoch }: OwnedBucket): void => void epochs.push(epoch)
+    cluster.join('a', { buckets: 1, own }, cluster.coordinator(driver))
+    await cluster.advance('3s')
+    const operator = cluster.coordinator()
+    await operator.delete('banyan/shards/orders/owned/0/')
+    await cluster.advance('1s')
+    answer()
+    await cluster.advance('3s')
+    expect(epochs).toEqual([(await operator.get('banyan/shards/orders/owned/0/'))!.revision])
   })
 
   it('are told which keys are theirs', async () => {
@@ -273,5 +334,15 @@ describe('a map that is read', () => {
     })
     expect(cluster.workers.get(worker!)!.holds('x')).toMatchObject({ epoch, held: true })
     await map.close()
+  })
+
+  it('keeps nobody waiting whose coordinator is closed', async () => {
+    const cluster = new ShardCluster()
+    const coordinator = cluster.coordinator()
+    const map = openShardMap(coordinator, 'orders')
+    await map.ready
+    const refused = expect(map.waitForOwner('x')).rejects.toMatchObject({ code: 'BANYAN_COORDINATOR_CLOSED' })
+    await cluster.runtime.clock.settle(coordinator.close())
+    await cluster.runtime.clock.settle(refused)
   })
 })

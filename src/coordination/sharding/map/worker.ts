@@ -132,6 +132,7 @@ class RunningShardWorker implements ShardWorker {
   #settle: { ready(): void; never(error: unknown): void } | undefined
   #again: Timer | undefined
   #reporting: Timer | undefined
+  #telling: Promise<void> | undefined
   #isDraining = false
   #failure: unknown
   #releasing: Readonly<Record<string, number>> = {}
@@ -152,7 +153,7 @@ class RunningShardWorker implements ShardWorker {
     const session = coordinator.session(options.ttl)
     const { weight, metadata } = settings
     const since = coordinator.runtime.clock.wall()
-    const said = { weight, metadata, draining: false, since, releasing: {} }
+    const said = { weight, metadata, draining: false, leaving: false, since, releasing: {} }
     this.#presence = new Presence(coordinator, session, key, settings.worker, said, {
       came: (lease) => this.#came(lease),
       kept: (problem) => (this.#failure = problem),
@@ -317,11 +318,14 @@ class RunningShardWorker implements ShardWorker {
     this.#tellWaiting()
   }
 
-  /** Whether the key of what it owns was deleted by somebody. */
+  /** Whether the key of what it has was deleted by somebody, as of a revision. */
+  #isTaken({ bucket, claim, ownership }: Slot, revision: number): boolean {
+    return revision >= ownership!.epoch && this.#board.facts.owned.get(bucket)?.claim !== claim.id
+  }
+
   #checkTaken(bucket: string, revision: number): void {
     const slot = this.#slots.get(bucket)
-    if (slot?.phase !== 'owned' || revision < slot.ownership!.epoch) return
-    if (this.#board.facts.owned.get(bucket)?.claim === slot.claim.id) return
+    if (slot?.phase !== 'owned' || !this.#isTaken(slot, revision)) return
     // Also who stood still sees its keys go, when the lease is over.
     void this.#giveAway(slot, slot.claim.lease.held ? 'taken away' : 'lease lost')
   }
@@ -393,7 +397,7 @@ class RunningShardWorker implements ShardWorker {
       this.#slots.delete(slot)
       this.#tellWaiting()
       // Somebody is in the way, and is seen soon. What was not wanted for a while may be by now.
-      if (slot.stop.signal.aborted) this.#consider(bucket)
+      if (slot.stop.signal.aborted) this.#considerTree(bucket)
       else this.#lookAgain()
       return
     }
@@ -406,6 +410,10 @@ class RunningShardWorker implements ShardWorker {
   #beginIfFree(slot: Slot): void {
     if (slot.phase !== 'reserved' || this.#slots.above(slot.bucket).length > 0) return
     const { bucket, ownership } = slot
+    if (this.#isTaken(slot, this.#board.view.revision ?? 0)) {
+      void this.#giveAway(slot, 'taken away')
+      return
+    }
     slot.phase = 'owned'
     const vacant = this.#vacant.get(bucket)
     this.#vacant.delete(bucket)
@@ -425,7 +433,8 @@ class RunningShardWorker implements ShardWorker {
     if (why === 'split') await this.#reserveParts(slot)
     ownership.end(why)
     if (!wasReserved) {
-      slot.endingSince = this.#coordinator.runtime.clock.wall()
+      const { clock } = this.#coordinator.runtime
+      slot.ending = { now: clock.now(), wall: clock.wall() }
       this.#observers.emit('change', { kind: 'ending', bucket, epoch: ownership.epoch, why: ownership.why! })
       const late = this.#watchLate()
       await ownership.settled()
@@ -468,11 +477,11 @@ class RunningShardWorker implements ShardWorker {
 
   /** Tells what should have ended, if that is another than before. */
   #reportReleasing(): void {
-    const since = this.#coordinator.runtime.clock.wall() - LATE
+    const since = this.#coordinator.runtime.clock.now() - LATE
     const late = this.#slots
       .values()
-      .flatMap(({ bucket, endingSince = Infinity }) =>
-        endingSince <= since ? [[bucket, endingSince] as const] : [],
+      .flatMap(({ bucket, ending }) =>
+        ending && ending.now <= since ? [[bucket, ending.wall] as const] : [],
       )
     const releasing = Object.fromEntries(late)
     if (JSON.stringify(releasing) === JSON.stringify(this.#releasing)) return
@@ -480,7 +489,8 @@ class RunningShardWorker implements ShardWorker {
       if (this.#releasing[bucket] === undefined)
         this.#log('warn', `the work of bucket ${bucket} has not ended; nobody has it meanwhile`)
     this.#releasing = releasing
-    this.#presence.say({ releasing })
+    // Whoever is closed is gone for the one that plans, but for what it has still to do.
+    this.#presence.say({ releasing, leaving: this.#isClosing })
   }
 
   #reportLater(): void {
@@ -488,7 +498,7 @@ class RunningShardWorker implements ShardWorker {
     const { clock } = this.#coordinator.runtime
     this.#reporting = clock.schedule(clock.now() + this.#settings.reportEvery, () => {
       this.#reporting = undefined
-      void this.#reportLoads()
+      this.#telling = this.#reportLoads()
     })
   }
 
@@ -537,6 +547,8 @@ class RunningShardWorker implements ShardWorker {
     })
     const { lease } = this.#presence
     const key = workerKey(this.#keys.loads, this.worker)
+    // What is told after that would stay for as long as the process has its lease.
+    await this.#telling
     if (lease?.held) await leave(this.#coordinator, { key, lease, doubtful: false })
     await this.#presence.close()
     await planned
