@@ -53,6 +53,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_FOLLOWER_BEHIND` | no follower is as fresh as a read asks for |
  * | `BANYAN_LEADER_UNKNOWN` | no server takes writes: none leads, or two do, or the coordinator does not say which; nothing was done |
  * | `BANYAN_REPLICA_LOST` | the server of a transaction was lost, or leads no more, before the commit; nothing was done |
+ * | `BANYAN_REPLICAS_BUSY` | all connections to the server of a transaction are in use for too long; nothing was done |
  * | `BANYAN_REPLICAS_CLOSED` | the replicas were closed; nothing was done |
  * | `BANYAN_PROMOTION_REFUSED` | a follower was not promoted, and why |
  * | `BANYAN_SHARD_NOT_OWNED` | a bucket that this worker does not have, or not any more |
@@ -116,6 +117,7 @@ export type CoordinationErrorCode =
   | 'BANYAN_FOLLOWER_BEHIND'
   | 'BANYAN_LEADER_UNKNOWN'
   | 'BANYAN_REPLICA_LOST'
+  | 'BANYAN_REPLICAS_BUSY'
   | 'BANYAN_REPLICAS_CLOSED'
   | 'BANYAN_PROMOTION_REFUSED'
   | 'BANYAN_SHARD_NOT_OWNED'

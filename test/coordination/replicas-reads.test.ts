@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasCode } from '../../src/coordination/errors.js'
 import { openReplicas, type Replicas, type ReplicasOptions } from '../../src/coordination/index.js'
@@ -143,6 +144,99 @@ describe.skipIf(postgresMissing())('reads from streaming standbys of PostgreSQL'
     } finally {
       await b.query('SELECT pg_wal_replay_resume()')
     }
+  })
+
+  describe.each(['URLs', 'pools of the application'])('given as %s', (given) => {
+    const pools: pg.Pool[] = []
+    const places = (): ReplicasOptions['nodes'] => {
+      if (given === 'URLs') return { a: a.url(), b: b.url() }
+      pools.push(
+        ...[a, b].map((server) => {
+          const pool = new pg.Pool({ connectionString: server.url(), max: 2 })
+          return pool.on('error', () => undefined)
+        }),
+      )
+      return { a: pools.at(-2)!, b: pools.at(-1)! } as never
+    }
+    afterAll(() => Promise.all(pools.map((pool) => pool.end())))
+    const one = (db: PostgresTables) => db.query('SELECT 1')
+
+    test('a frozen follower holds nobody, nor does it hold the end', async () => {
+      const replicas = await open({ nodes: places(), answerWithin: '300ms', connections: 2 })
+      await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+      expect((await replicas.read(one)).node).toBe('b')
+      b.freeze()
+      try {
+        // More than there are connections.
+        const begun = performance.now()
+        const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => replicas.read(one)))
+        expect(performance.now() - begun).toBeLessThan(5000)
+        for (const outcome of outcomes)
+          expect(outcome).toMatchObject({ status: 'fulfilled', value: { node: 'a' } })
+        // From then on nobody tries.
+        expect(replicas.state.nodes[1]).toMatchObject({ healthy: false, inFlight: 0 })
+        expect((await replicas.read(one)).node).toBe('a')
+        const closing = performance.now()
+        await replicas.close()
+        expect(performance.now() - closing).toBeLessThan(5000)
+      } finally {
+        b.thaw()
+      }
+    })
+
+    test('a frozen leader does not hold the end', async () => {
+      const replicas = await open({ nodes: places(), answerWithin: '300ms', connections: 2 })
+      await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+      let begin: () => void
+      const begun = new Promise<void>((resolve) => (begin = resolve))
+      const writing = replicas
+        .write(async (db) => {
+          await one(db)
+          begin()
+          await db.query('SELECT pg_sleep(60)')
+        })
+        .catch((error: unknown) => error)
+      await begun
+      a.freeze()
+      try {
+        const closing = performance.now()
+        await replicas.close()
+        expect(performance.now() - closing).toBeLessThan(5000)
+        expect(await writing).toMatchObject({ code: 'BANYAN_REPLICA_LOST' })
+      } finally {
+        a.thaw()
+      }
+    })
+
+    test('that all connections are in use says nothing of a server', async () => {
+      await using replicas = await open({ nodes: places(), answerWithin: '300ms', connections: 2 })
+      await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
+      const leaders: (string | undefined)[] = []
+      replicas.on('change', ({ leader, nodes }) =>
+        leaders.push(nodes.every(({ healthy }) => healthy) ? leader : undefined),
+      )
+      let free: () => void
+      const held = new Promise<void>((resolve) => (free = resolve))
+      const holding = [1, 2].flatMap(() => [
+        replicas.write(async (db) => (await one(db), held)),
+        replicas.read(async (db) => (await one(db), held)),
+      ])
+      await new Promise(setImmediate)
+      const full = {
+        code: 'BANYAN_REPLICAS_BUSY',
+        message: expect.stringContaining('2 connections') as string,
+      }
+      await Promise.all([
+        expect(replicas.write(one)).rejects.toMatchObject(full),
+        expect(replicas.read(one)).rejects.toMatchObject(full),
+        expect(replicas.read(one, { fallback: 'refuse' })).rejects.toMatchObject(full),
+      ])
+      const patient = replicas.write(one)
+      free!()
+      await patient
+      await Promise.all(holding)
+      expect(leaders).toEqual([])
+    })
   })
 
   test('tokens of other clusters and what is no token are refused', async () => {

@@ -118,6 +118,11 @@ export class PostgresServer implements AsyncDisposable {
     for (const child of childrenOf(this.pid)) process.kill(child, 'SIGSTOP')
   }
 
+  /** Lets them go on. */
+  thaw(): void {
+    for (const pid of [this.pid, ...childrenOf(this.pid)]) process.kill(pid, 'SIGCONT')
+  }
+
   /** Kills all of its processes with SIGKILL, as if at one moment. */
   async crash(): Promise<void> {
     process.kill(this.pid, 'SIGSTOP')

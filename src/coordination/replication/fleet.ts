@@ -37,6 +37,8 @@ export class Fleet<Db> {
   /** What the coordinator says, and whether what that tells of timelines is known. */
   #said: LeaderRecord | undefined
   #isHeeded = true
+  /** Nothing new begins: what is under way is waited for where there is an answer to come. */
+  #closing = false
   #judgement: Judgement
   #state: ReplicasState
   /** Why nobody may write to the leader, if it is the coordinator that says so. */
@@ -204,6 +206,11 @@ export class Fleet<Db> {
     })
   }
 
+  beClosing(): void {
+    this.#closing = true
+    this.#judge()
+  }
+
   close(): void {
     for (const monitor of this.monitors.values()) monitor.close()
   }
@@ -311,7 +318,7 @@ export class Fleet<Db> {
     const role = this.#judgement.roles.get(name)
     const isOld = role === 'old leader' && this.leader !== undefined
     // Whoever waits for its answer would do so for as long as the network does. Reads can be done elsewhere.
-    if ((isOld && away) || (role === 'follower' && monitor.silent)) monitor.node.abandon()
+    if ((isOld && away) || ((role === 'follower' || this.#closing) && monitor.silent)) monitor.node.abandon()
     if (!isOld || look?.readOnly) this.#unfenced.delete(monitor)
     if (!this.#settings.fence || away || !look || this.#fencing.has(monitor)) return
     const follows = role === 'follower' && look.timeline === this.#judgement.timeline

@@ -59,9 +59,10 @@ export interface ReplicaNode<Db> {
    */
   promote(permit: () => Promise<void>): Promise<void>
 
-  /** Gives up transactions that are under way, and waits for no answer: somebody else leads, and it does not answer. */
+  /** Gives up transactions that are under way, and those that wait for a connection: nobody waits for its answer any more. */
   abandon(): void
 
+  /** Ends in bounded time also if the server does not answer. */
   close(): Promise<void>
 }
 
@@ -111,11 +112,12 @@ export interface Written<Result> {
 /** A server that could not be used. */
 export class NodeFault extends Error {
   /**
+   * - `busy`: it is there, and all connections to it are in use; nothing was begun
    * - `unsent`: it cannot be reached, or does not serve; nothing was begun
    * - `undone`: the connection was lost before the commit was sent; nothing was done
    * - `unknown`: it was lost before the answer to the commit
    */
-  readonly outcome: 'unsent' | 'undone' | 'unknown'
+  readonly outcome: 'busy' | 'unsent' | 'undone' | 'unknown'
 
   constructor(outcome: NodeFault['outcome'], message: string, cause?: unknown) {
     super(message, { cause })

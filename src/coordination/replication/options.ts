@@ -17,7 +17,7 @@ export interface ReplicasOptions<Place = string> {
   cluster?: string
   /** How often each server is looked at, in ms. Default `'200ms'`. */
   interval?: Duration
-  /** When a server that does not answer is away, in ms. Default `'2s'`. */
+  /** When a server that does not answer is away, and how long a transaction waits for a connection, in ms. Default `'2s'`. */
   answerWithin?: Duration
   /** A follower that lacks what the leader had longer ago takes no reads until it is within half of that. In ms, default `'10s'`. */
   maxLag?: Duration

@@ -4,7 +4,7 @@ import type { Fleet } from './fleet.js'
 import type { Monitor } from './monitor.js'
 import { NodeFault, type Seen } from './node.js'
 import type { ReplicaReadOptions, Settings } from './options.js'
-import { Refusal } from './refusal.js'
+import { busy, Refusal } from './refusal.js'
 import { placeOf, showPosition, tokenOf, type Place } from './token.js'
 
 /** What came of a read. */
@@ -62,6 +62,7 @@ export class Reading<Db> {
       this.#check(demand)
       const served = await this.#readFromBest(reader, demand)
       if (served) return served
+      if (reader.busy) break
       const { followers, leader } = this.#here()
       // Waiting is for those that are behind. Where there is nobody to wait for, the leader can be asked at once.
       if (followers.length === 0 && leader && fallback === 'leader') break
@@ -69,9 +70,10 @@ export class Reading<Db> {
       if (!(await this.#fleet.wait(isThere, until, followers, signal))) break
     }
     this.#check(demand)
-    if (fallback === 'refuse') throw this.#behind(demand)
+    if (fallback === 'refuse') throw reader.busy ?? this.#behind(demand)
     const served = await this.#readFromLeader(reader, demand)
     if (served) return served
+    if (reader.busy) throw reader.busy
     const { problem = 'it was lost' } = this.#fleet.state
     throw coordinationError(
       'BANYAN_LEADER_UNKNOWN',
@@ -229,6 +231,10 @@ export class Reading<Db> {
       }
       if (!(error instanceof NodeFault)) throw error
       reader.failed(monitor)
+      if (error.outcome === 'busy') {
+        reader.busy = busy(error)
+        return undefined
+      }
       monitor.doubt(error.message)
       if (error.outcome === 'unsent') return undefined
       throw coordinationError(
@@ -270,6 +276,8 @@ export class Reading<Db> {
 /** One piece of work, and with whom it was tried. */
 class Attempts<Db, Result> {
   readonly work: (db: Db) => Promise<Result>
+  /** What to say if nobody serves it, as all connections to somebody who could are in use. */
+  busy: Error | undefined
   /** How often each was looked at when it refused: until it was looked at again it would do the same. */
   readonly #refused = new Map<Monitor<Db>, number>()
 

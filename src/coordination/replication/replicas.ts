@@ -43,7 +43,8 @@ export interface Replicas<Db> extends AsyncDisposable {
    *
    * @param work - may run once only; throwing rolls back
    * @throws `BANYAN_LEADER_UNKNOWN`: nobody leads, or two do; nothing was done. `BANYAN_REPLICA_LOST`: the leader was lost, or leads
-   *   no more, before the commit; nothing was done. `BANYAN_OUTCOME_UNKNOWN`: it was lost before it answered to the commit;
+   *   no more, before the commit; nothing was done. `BANYAN_REPLICAS_BUSY`: all connections to it are in use for `answerWithin`;
+   *   nothing was done. `BANYAN_OUTCOME_UNKNOWN`: it was lost before it answered to the commit;
    *   `BANYAN_REPLICAS_CLOSED`; and what `work` throws
    */
   write<Result>(
@@ -56,7 +57,7 @@ export interface Replicas<Db> extends AsyncDisposable {
    * @param work - runs once; throwing ends it
    * @throws `BANYAN_FOLLOWER_BEHIND`: no server is fresh enough. `BANYAN_TOKEN_LOST`: a promotion has lost what the token stands
    *   for, or nobody can tell that it has not. `BANYAN_TOKEN_FOREIGN`: it is of another cluster. `BANYAN_INVALID_TOKEN`,
-   *   `BANYAN_LEADER_UNKNOWN`, `BANYAN_REPLICA_LOST`, `BANYAN_REPLICAS_CLOSED`; and what `work` throws
+   *   `BANYAN_LEADER_UNKNOWN`, `BANYAN_REPLICA_LOST`, `BANYAN_REPLICAS_BUSY`, `BANYAN_REPLICAS_CLOSED`; and what `work` throws
    */
   read<Result>(
     work: (db: Db) => Promise<Result> | Result,
@@ -68,7 +69,10 @@ export interface Replicas<Db> extends AsyncDisposable {
    * @throws `BANYAN_LEADER_UNKNOWN`
    */
   token(): Promise<string>
-  /** Ends it. Transactions that are under way are waited for. */
+  /**
+   * Ends it. Transactions that are under way are waited for, and given up on servers that do not answer for `answerWithin`: these
+   * reject with `BANYAN_REPLICA_LOST` or `BANYAN_OUTCOME_UNKNOWN`.
+   */
   close(): Promise<void>
 }
 
@@ -171,9 +175,10 @@ export class Router<Db> implements Replicas<Db> {
 
   async #close(): Promise<void> {
     this.#closing.abort(coordinationError('BANYAN_REPLICAS_CLOSED', 'the replicas were closed'))
+    this.#fleet.beClosing()
+    await Promise.allSettled(this.#underWay)
     this.#belief?.close()
     this.#fleet.close()
-    await Promise.allSettled(this.#underWay)
     await Promise.all([...this.#fleet.monitors.values()].map(({ node }) => node.close()))
   }
 

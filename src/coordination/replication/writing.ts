@@ -4,7 +4,7 @@ import type { Fleet } from './fleet.js'
 import type { Monitor } from './monitor.js'
 import { NodeFault, type Seen } from './node.js'
 import type { Settings } from './options.js'
-import { Refusal } from './refusal.js'
+import { busy, Refusal } from './refusal.js'
 import { tokenOf } from './token.js'
 
 /** What came of a write. */
@@ -118,6 +118,7 @@ export class Writing<Db> {
       return { result, token: tokenOf({ cluster: cluster!, timeline, position }), node: leader.name }
     } catch (error) {
       if (!(error instanceof NodeFault) || error.outcome === 'unsent') throw error
+      if (error.outcome === 'busy') throw busy(error)
       leader.doubt(error.message)
       const place = `${leader.name} at ${leader.node.place}`
       throw error.outcome === 'undone'

@@ -1,4 +1,4 @@
-import type { Client, ClientConfig } from 'pg'
+import type { Client, ClientConfig, PoolClient } from 'pg'
 import { sleep, type Clock } from '../../../core/clock.js'
 import { BanyanError } from '../../../core/errors.js'
 import {
@@ -34,10 +34,16 @@ const LOOK_AGAIN_MS = 20
  */
 const OVER = /^(53|57|08|58|XX)/
 const ABORTED = '25P02'
+const TOO_MANY_CONNECTIONS = '53300'
 const NO_FILE = '58P01'
 
 /** A client of `pg` has the socket of its connection. */
-type Breakable = PostgresClient & { readonly connection?: { readonly stream?: { destroy(): void } } }
+interface Breakable {
+  readonly connection?: { readonly stream?: { destroy(): void } }
+}
+
+/** What a pool of `pg` tells of its connections. */
+type Counted = PostgresPool & { readonly idleCount?: number; readonly options?: { readonly max?: number } }
 
 type Row = Record<string, string | null>
 type SeenRow = Record<'cluster' | 'reads' | 'file' | 'position', string> & {
@@ -85,7 +91,12 @@ export async function openPostgresReplica(
   if (typeof where !== 'string') return new PostgresReplica(placeIn(config), where, connect, settings)
   const pool = new pg.Pool({ ...config, max: connections, connectionTimeoutMillis: answerWithin })
   pool.on('error', () => undefined)
-  return new PostgresReplica(placeOf(where), pool, connect, settings, true)
+  const clients = new Set<PoolClient>()
+  pool.on('connect', (client) => {
+    clients.add(client)
+    client.once('end', () => clients.delete(client))
+  })
+  return new PostgresReplica(placeOf(where), pool, connect, settings, clients)
 }
 
 function placeIn({ connectionString, host = 'localhost', port = 5432, database }: ClientConfig): string {
@@ -96,13 +107,16 @@ function placeIn({ connectionString, host = 'localhost', port = 5432, database }
 class PostgresReplica implements ReplicaNode<PostgresTables> {
   readonly place: string
   readonly #pool: PostgresPool
-  readonly #isOwn: boolean
+  /** The connections of the pool, if it is to be closed. */
+  readonly #own: ReadonlySet<PoolClient> | undefined
   readonly #connect: (answers: number) => Promise<Client>
   readonly #settings: ReplicaSettings
   /** What it is looked at with: a pool whose connections are all in use says nothing of the server. */
   #looker: Promise<{ client: Client; monitors: boolean }> | undefined
   /** Connections with transactions under way. */
   readonly #inUse = new Set<PostgresClient>()
+  /** What wait for a connection, to be told that they wait in vain. */
+  readonly #waiting = new Set<(error: Error) => void>()
   #closed = false
 
   constructor(
@@ -110,13 +124,13 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
     pool: PostgresPool,
     connect: (answers: number) => Promise<Client>,
     settings: ReplicaSettings,
-    isOwn = false,
+    own?: ReadonlySet<PoolClient>,
   ) {
     this.place = place
     this.#pool = pool
     this.#connect = connect
     this.#settings = settings
-    this.#isOwn = isOwn
+    this.#own = own
   }
 
   look(): Promise<Look> {
@@ -204,7 +218,7 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
           )
           return rows[0]?.reads === 'on' ? rows[0].at : undefined
         } finally {
-          await fresh.end()
+          await this.#end(fresh)
         }
       })
       await this.#repeat(until, async () => {
@@ -244,14 +258,40 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
   }
 
   abandon(): void {
-    for (const client of this.#inUse) (client as Breakable).connection?.stream?.destroy()
+    for (const client of this.#inUse) cut(client as Breakable)
+    for (const give of [...this.#waiting]) give(new NodeFault('unsent', 'it does not answer'))
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     const looker = await this.#looker?.catch(() => undefined)
-    await Promise.all([looker?.client.end(), this.#isOwn && this.#pool.end()])
+    await Promise.all([looker && this.#end(looker.client), this.#own && this.#endPool(this.#own)])
+  }
+
+  async #endPool(clients: ReadonlySet<PoolClient>): Promise<void> {
+    const farewells = Array.from(clients, (client) => new Promise((resolve) => client.once('end', resolve)))
+    await this.#orCut(Promise.all([this.#pool.end(), ...farewells]), () => clients)
+  }
+
+  /** Ends a connection in order. */
+  async #end(client: Client): Promise<void> {
+    await this.#orCut(client.end(), () => [client])
+  }
+
+  /** A server that does not answer takes no leave, either. */
+  async #orCut(ending: Promise<unknown>, clients: () => Iterable<Breakable>): Promise<void> {
+    const { clock, answerWithin } = this.#settings
+    const late = clock.schedule(clock.now() + answerWithin, () => {
+      for (const client of clients()) cut(client)
+    })
+    try {
+      await ending
+    } catch {
+      // It has ended otherwise.
+    } finally {
+      late.cancel()
+    }
   }
 
   /** Looks at one time only what one connection can tell; one that has failed is replaced by the next that is needed. */
@@ -264,7 +304,7 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
     } catch (error) {
       if (this.#looker === looker) this.#looker = undefined
       looker.then(
-        ({ client }) => void client.end().catch(() => undefined),
+        ({ client }) => void this.#end(client),
         () => undefined,
       )
       throw this.#fault('unsent', error)
@@ -318,10 +358,43 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
 
   async #take(): Promise<PostgresClient> {
     if (this.#closed) throw new NodeFault('unsent', 'it is closed')
+    const { clock, answerWithin } = this.#settings
+    const { idleCount, totalCount, options } = this.#pool as Counted
+    const max = options?.max ?? Infinity
+    // A pool of the application may wait for ever.
+    const isFull = idleCount === 0 && totalCount >= max
+    const taking = this.#pool.connect()
+    let give: ((error: Error) => void) | undefined
+    const given = new Promise<never>((_, reject) => (give = reject))
+    this.#waiting.add(give!)
+    const late =
+      idleCount !== 0
+        ? undefined
+        : clock.schedule(clock.now() + answerWithin, () =>
+            give!(new Error('no connection could be had in time')),
+          )
     try {
-      return await this.#pool.connect()
+      return await Promise.race([taking, given])
     } catch (error) {
-      throw this.#fault('unsent', error)
+      // One that comes nevertheless is for others.
+      taking.then(
+        (client) => client.release(),
+        () => undefined,
+      )
+      if (error instanceof NodeFault) throw error
+      const isBusy = isFull || sqlState(error) === TOO_MANY_CONNECTIONS
+      throw isBusy
+        ? new NodeFault(
+            'busy',
+            isFull
+              ? `all ${max} connections to ${this.place} are in use, and none came free in ${answerWithin} ms`
+              : toldBy(error, this.place).text,
+            error,
+          )
+        : this.#fault('unsent', error)
+    } finally {
+      this.#waiting.delete(give!)
+      late?.cancel()
     }
   }
 
@@ -371,7 +444,7 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
     try {
       return await work(client, this.#settings.clock.now() + OPERATION_MS)
     } finally {
-      await client.end().catch(() => undefined)
+      await this.#end(client)
     }
   }
 
@@ -388,6 +461,11 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
   #fault(outcome: NodeFault['outcome'], error: unknown): NodeFault {
     return error instanceof NodeFault ? error : new NodeFault(outcome, toldBy(error, this.place).text, error)
   }
+}
+
+/** Ends a connection without a word. */
+function cut(client: Breakable): void {
+  client.connection?.stream?.destroy()
 }
 
 /** The timeline of a follower that receives nothing, if only one is possible. */
