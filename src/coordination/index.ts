@@ -14,7 +14,7 @@ import {
 } from '../drivers/open-coordinator.js'
 import { openFenceStore } from '../drivers/open-fences.js'
 import { openReplicaNode } from '../drivers/open-replicas.js'
-import { openShardStore } from '../drivers/open-shards.js'
+import { inspectShard, openShardStore } from '../drivers/open-shards.js'
 import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
 import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
 import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
@@ -119,11 +119,12 @@ export async function openFences(
 
 /**
  * Opens tables that are spread over several databases by a key. What sharding needs in them is made if it is not there; which database has
- * which keys is kept in the coordinator, under that name.
+ * which keys is kept in the coordinator, under that name. What it refuses it does not change. A database that has been opened before, and
+ * is away now, is opened when it is back; the others work until then.
  *
  * @param name - of the sharded application: the same in all its processes
- * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING`; `BANYAN_SHARD_UNAVAILABLE`; `BANYAN_SHARD_UNFIT` for tables that cannot be
- *   sharded, `BANYAN_SHARD_FOREIGN` for a database of another application, `BANYAN_SHARD_STRAY` for one with rows that are not to be
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING`; `BANYAN_SHARD_UNAVAILABLE` if all databases are away, or one is that is named
+ *   for the first time; `BANYAN_SHARD_UNFIT` for tables that cannot be sharded, `BANYAN_SHARD_FOREIGN` for a database of another application, `BANYAN_SHARD_STRAY` for one with rows that are not to be
  *   there; `BANYAN_SHARD_UNKNOWN`, `BANYAN_NAME_CLASH` if others have opened it with other databases or buckets
  */
 export function openShards(
@@ -147,12 +148,11 @@ export function openShards(
   options: ShardsOptions<ApplicationPlace>,
 ): Promise<Shards<unknown>> {
   const { runtime } = coordinator
-  return openShardsWith(coordinator, name, options, (where, spec) =>
-    openShardStore(where, spec, {
-      runtime,
-      ...(options.migrate !== undefined && { migrate: options.migrate }),
-    }),
-  )
+  const { migrate = true } = options
+  return openShardsWith(coordinator, name, options, {
+    inspect: (where, spec) => inspectShard(where, spec, runtime),
+    open: (where, spec) => openShardStore(where, spec, { runtime, migrate }),
+  })
 }
 
 export { fencesSchema } from '../drivers/open-fences.js'

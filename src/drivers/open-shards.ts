@@ -1,4 +1,4 @@
-import type { ShardSpec, ShardStore } from '../coordination/sharding/data/store.js'
+import type { ShardInspection, ShardSpec, ShardStore } from '../coordination/sharding/data/store.js'
 import { systemRuntime, type Runtime } from '../core/runtime.js'
 import { openApplication, type ApplicationPlace } from './open-application.js'
 import { SHARD_SCHEMA as POSTGRES } from './postgres/sharding/schema.js'
@@ -21,6 +21,24 @@ export function openShardStore(
       (await import('./sqlite/sharding/store.js')).openSqliteShard(place, spec, { clock, migrate }),
     postgres: async (place) =>
       (await import('./postgres/sharding/store.js')).openPostgresShard(place, spec, { migrate }),
+  })
+}
+
+/**
+ * Looks at a database that is to become a shard, or is one, and changes nothing.
+ *
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_SHARD_UNFIT`; `BANYAN_SHARD_UNAVAILABLE`, also if there is no such file
+ */
+export function inspectShard(
+  where: ApplicationPlace,
+  spec: ShardSpec,
+  { clock }: Runtime = systemRuntime,
+): Promise<ShardInspection> {
+  return openApplication<ShardInspection>('a shard', where, {
+    sqlite: async (place) =>
+      (await import('./sqlite/sharding/inspect.js')).inspectSqliteShard(place, spec, clock),
+    postgres: async (place) =>
+      (await import('./postgres/sharding/inspect.js')).inspectPostgresShard(place, spec),
   })
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
@@ -27,6 +27,8 @@ export interface ShardEngine {
   places(count: number, schema?: string): Promise<{ urls: string[]; clean: () => Promise<void> }>
   run(db: unknown, sql: string, values: Values): Promise<readonly object[]>
   outside(url: string, sql: string): Promise<void>
+  /** Takes a database away, to which nobody is connected; returns what brings it back. */
+  away(url: string): Promise<() => Promise<void>>
 }
 
 export const sqlite: ShardEngine = {
@@ -61,6 +63,11 @@ export const sqlite: ShardEngine = {
       }
       resolve()
     }),
+  away: async (url) => {
+    const file = url.slice('sqlite:'.length)
+    await rename(file, `${file}.away`)
+    return () => rename(`${file}.away`, file)
+  },
 }
 
 /** @param server - asked when it is needed first */
@@ -86,6 +93,17 @@ export function postgres(server: () => PostgresServer): ShardEngine {
     },
     outside: async (url, sql) => {
       await server().query(sql, [], url)
+    },
+    away: async (url) => {
+      const name = new URL(url).pathname.slice(1)
+      const named = async (from: string, to: string): Promise<void> => {
+        await server().query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
+          from,
+        ])
+        await server().query(`ALTER DATABASE "${from}" RENAME TO "${to}"`)
+      }
+      await named(name, `${name}_away`)
+      return () => named(`${name}_away`, name)
     },
   }
 }

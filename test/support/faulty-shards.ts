@@ -4,7 +4,7 @@ import type { Coordinator, Shards, ShardsOptions } from '../../src/coordination/
 import { openShardsWith } from '../../src/coordination/sharding/data/router/open.js'
 import { changeDataShards, reowned } from '../../src/coordination/sharding/data/map.js'
 import type { MoveStep, ShardStore } from '../../src/coordination/sharding/data/store.js'
-import { openShardStore } from '../../src/drivers/open-shards.js'
+import { inspectShard, openShardStore } from '../../src/drivers/open-shards.js'
 import type { SqliteTables } from '../../src/drivers/sqlite/read-models/tables.js'
 import { newDirectory } from './logs.js'
 
@@ -43,24 +43,27 @@ export class FaultyShards {
         buckets: 16,
         ...options,
       },
-      async (where, spec) => {
-        const store = (await openShardStore(where, spec, {
-          runtime: coordinator.runtime,
-        })) as ShardStore<SqliteTables>
-        this.stores.set(spec.id, store)
-        return new Proxy(store, {
-          get: (_, name: string) => {
-            const value: unknown = Reflect.get(store, name)
-            if (typeof value !== 'function') return value
-            return (...given: unknown[]) => {
-              this.asked.push(`${spec.id} ${name}`)
-              const instead = this.instead.get(`${spec.id} ${name}`)
-              return instead
-                ? instead(store, ...given)
-                : (value as (...given: unknown[]) => unknown).apply(store, given)
-            }
-          },
-        })
+      {
+        inspect: (where, spec) => inspectShard(where, spec, coordinator.runtime),
+        open: async (where, spec) => {
+          const store = (await openShardStore(where, spec, {
+            runtime: coordinator.runtime,
+          })) as ShardStore<SqliteTables>
+          this.stores.set(spec.id, store)
+          return new Proxy(store, {
+            get: (_, name: string) => {
+              const value: unknown = Reflect.get(store, name)
+              if (typeof value !== 'function') return value
+              return (...given: unknown[]) => {
+                this.asked.push(`${spec.id} ${name}`)
+                const instead = this.instead.get(`${spec.id} ${name}`)
+                return instead
+                  ? instead(store, ...given)
+                  : (value as (...given: unknown[]) => unknown).apply(store, given)
+              }
+            },
+          })
+        },
       },
     )
   }

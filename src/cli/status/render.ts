@@ -170,12 +170,13 @@ function registeredLines(registered: NodeState['registered'] = {}): string[] {
 
 /** The applications in several databases whose moves the node makes. */
 function shardsLines(shards: NodeState['shards'] = {}): string[] {
-  return Object.entries(shards).map(([name, { databases, ready, moves, stuck, problem }]) => {
+  return Object.entries(shards).map(([name, { databases, ready, moves, stuck, problem, away = {} }]) => {
     const parts = [
       `shards ${name}`,
       `${Object.keys(databases).length} databases`,
       moves === 0 ? 'nothing moves' : `${moves} ${moves === 1 ? 'move' : 'moves'} on the way`,
       ...(stuck > 0 ? [paint('red', `${stuck} stuck`)] : []),
+      ...Object.keys(away).map((id) => paint('red', `${id} is away`)),
       ...(ready ? [] : [paint('red', problem ?? 'opening its databases')]),
     ]
     return parts.join('  ')

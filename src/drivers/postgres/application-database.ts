@@ -55,8 +55,7 @@ export class ApplicationDatabase {
     migrate: boolean,
     wait = 0,
   ): Promise<ApplicationDatabase> {
-    const isOwn = typeof where === 'string'
-    const opened = new ApplicationDatabase(isOwn ? await connected(where, kind, wait) : where, isOwn, kind)
+    const opened = await ApplicationDatabase.look(where, kind, wait)
     try {
       await opened.#prepare(migrate)
     } catch (error) {
@@ -64,6 +63,12 @@ export class ApplicationDatabase {
       throw error
     }
     return opened
+  }
+
+  /** The same, and looks for no tables in it. */
+  static async look(where: string | PostgresPool, kind: TableKind, wait = 0): Promise<ApplicationDatabase> {
+    const isOwn = typeof where === 'string'
+    return new ApplicationDatabase(isOwn ? await connected(where, kind, wait) : where, isOwn, kind)
   }
 
   /** Asks one thing. */

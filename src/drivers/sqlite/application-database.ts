@@ -37,36 +37,58 @@ export class ApplicationDatabase {
   readonly clock: Clock
   readonly #sqlite: typeof SQLite
 
-  private constructor(file: string, sqlite: typeof SQLite, kind: TableKind, clock: Clock) {
+  private constructor(
+    file: string,
+    sqlite: typeof SQLite,
+    kind: TableKind,
+    { clock, create }: { clock: Clock; create: boolean },
+  ) {
     this.file = file
     this.#kind = kind
     this.clock = clock
     this.#sqlite = sqlite
-    mkdirSync(dirname(file), { recursive: true })
+    if (create) mkdirSync(dirname(file), { recursive: true })
     // Waiting inside SQLite would stop the process.
-    this.database = new sqlite(file, { timeout: 0 })
+    this.database = new sqlite(file, { timeout: 0, fileMustExist: !create })
   }
 
   /**
    * Makes the tables if they are not there, or says that they are not.
    *
    * @param where - a file, or a database that is open, whose file is opened again
+   * @param options.create - whether to make the file if it is not there; default: as `migrate` says
    */
-  static async open(
+  static open(
     where: string | SqliteHandle,
     kind: TableKind,
-    { clock, migrate }: { clock: Clock; migrate: boolean },
+    { clock, migrate, create = migrate }: { clock: Clock; migrate: boolean; create?: boolean },
+  ): Promise<ApplicationDatabase> {
+    return ApplicationDatabase.#opened(where, kind, { clock, create }, (opened) =>
+      opened.write(() => opened.#prepare(migrate)),
+    )
+  }
+
+  /** Opens a file that is there as it is: also without the tables. */
+  static look(where: string | SqliteHandle, kind: TableKind, clock: Clock): Promise<ApplicationDatabase> {
+    return ApplicationDatabase.#opened(where, kind, { clock, create: false })
+  }
+
+  static async #opened(
+    where: string | SqliteHandle,
+    kind: TableKind,
+    options: { clock: Clock; create: boolean },
+    begin: (opened: ApplicationDatabase) => Promise<void> = () => Promise.resolve(),
   ): Promise<ApplicationDatabase> {
     const file = fileOf(where, kind)
-    if (!migrate && !existsSync(file))
+    const isNew = !existsSync(file)
+    if (!options.create && isNew)
       throw new BanyanError(kind.codes.unavailable, `there is no file ${file} that could hold ${kind.name}`)
     const sqlite = await loadSqlite()
     let opened: ApplicationDatabase | undefined
     try {
-      const isNew = !existsSync(file)
-      opened = new ApplicationDatabase(file, sqlite, kind, clock)
+      opened = new ApplicationDatabase(file, sqlite, kind, options)
       await opened.patiently(() => opened!.#configure(isNew))
-      await opened.write(() => opened!.#prepare(migrate))
+      await begin(opened)
       return opened
     } catch (error) {
       opened?.close()

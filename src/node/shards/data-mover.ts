@@ -1,6 +1,5 @@
 import { backoffWait, type Growth } from '../../core/backoff.js'
 import { sleep } from '../../core/clock.js'
-import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Coordinator } from '../../coordination/coordinator.js'
 import { coordinationError } from '../../coordination/errors.js'
@@ -11,9 +10,11 @@ import {
   type DataShardMap,
 } from '../../coordination/sharding/data/map.js'
 import { runMoves } from '../../coordination/sharding/data/moves/run.js'
+import { openFounded, mustFit } from '../../coordination/sharding/data/router/join.js'
+import { awayOf } from '../../coordination/sharding/data/router/late-store.js'
 import type { ShardStore } from '../../coordination/sharding/data/store.js'
 import { openView, type View } from '../../coordination/view/view.js'
-import { openShardStore } from '../../drivers/open-shards.js'
+import { inspectShard, openShardStore } from '../../drivers/open-shards.js'
 import type { ShardsSpec } from '../spec.js'
 import type { HostedShardsState } from './state.js'
 
@@ -21,12 +22,12 @@ import type { HostedShardsState } from './state.js'
 const RETRY: Growth = { base: 200, factor: 2, max: 10_000 }
 
 /**
- * Makes the moves of one application as soon as it has a map and its databases can be opened; what is in the way is told, and tried
- * again without end. Prepares nothing. Of several nodes one makes the moves, and the others wait to take over.
+ * Makes the moves of one application as soon as it has a map and one of its databases can be opened; what is in the way is told, and
+ * tried again without end, and so are databases that are away: the moves of the others are made meanwhile. Prepares nothing. Of several nodes one makes the moves, and the others wait to take over.
  *
  * | gauge | unit | meaning |
  * |---|---|---|
- * | `banyan.shards.mover.ready` | 1 | whether the databases are open here, so that moves are made |
+ * | `banyan.shards.mover.ready` | 1 | whether one database at least is open here, so that moves are made |
  * | `banyan.shards.mover.moves` | `{move}` | moves on their way, whoever makes them |
  * | `banyan.shards.mover.stuck` | `{move}` | those that something is in the way of, or whose copy has diverged |
  */
@@ -40,6 +41,7 @@ export class DataMover {
   readonly #hides: (() => void)[]
   readonly #running: Promise<void>
   #isReady = false
+  #stores: readonly ShardStore<unknown>[] = []
   #problem: string | undefined
 
   constructor(name: string, spec: ShardsSpec, coordinator: Coordinator, runtime: Runtime) {
@@ -54,8 +56,10 @@ export class DataMover {
 
   state(): Omit<HostedShardsState, 'databases'> {
     const moves = this.#moves()
+    const away = awayOf(this.#stores)
     return {
       ready: this.#isReady,
+      ...(Object.keys(away).length > 0 && { away }),
       moves: moves.length,
       stuck: moves.filter(({ problem }) => problem !== undefined).length,
       ...(this.#problem !== undefined && { problem: this.#problem }),
@@ -100,13 +104,14 @@ export class DataMover {
   async #move(): Promise<void> {
     await this.#view.ready
     const map = this.#map()
-    if (!map)
+    if (!map?.founded)
       throw coordinationError(
         'BANYAN_SHARDS_UNKNOWN',
         `it was not prepared yet: \`banyan shards prepare ${this.#name}\` does that, or the first application that opens it`,
       )
     const shards = this.#shards()
     const stores = await this.#open(map)
+    this.#stores = stores
     try {
       const others = new AbortController()
       // Also what has changed while they were opened.
@@ -132,36 +137,24 @@ export class DataMover {
         await runner.close()
       }
     } finally {
+      this.#stores = []
       await Promise.allSettled(stores.map((store) => store.close()))
     }
   }
 
-  async #open({ shards, buckets }: DataShardMap): Promise<ShardStore<unknown>[]> {
-    const { databases, tables, reference = [], buckets: wanted = buckets } = this.spec
-    if (wanted !== buckets)
-      throw coordinationError(
-        'BANYAN_NAME_CLASH',
-        `it has ${buckets} buckets, for ever, and the configuration says ${wanted}`,
-      )
-    const absent = Object.keys(shards).filter((shard) => !Object.hasOwn(databases, shard))
-    if (absent.length > 0)
-      throw coordinationError(
-        'BANYAN_SHARD_UNKNOWN',
-        `it has databases that the configuration does not name: ${absent.join(', ')}`,
-      )
-    const stores: ShardStore<unknown>[] = []
-    try {
-      for (const id of Object.keys(shards)) {
-        this.#closing.signal.throwIfAborted()
-        const spec = { name: this.#name, id, buckets, tables, reference }
-        const opening = openShardStore(databases[id]!, spec, { runtime: this.#runtime, migrate: false })
-        stores.push(await opening.catch((error: unknown) => refused(id, error)))
-      }
-      return stores
-    } catch (error) {
-      await Promise.allSettled(stores.map((store) => store.close()))
-      throw error
-    }
+  async #open(map: DataShardMap): Promise<ShardStore<unknown>[]> {
+    const { databases, tables, reference = [], buckets } = this.spec
+    mustFit(map, { name: this.#name, databases }, buckets)
+    const known = Object.entries(databases).filter(([id]) => Object.hasOwn(map.shards, id))
+    const runtime = this.#runtime
+    return openFounded<string, unknown>(
+      { name: this.#name, databases: Object.fromEntries(known), tables, reference },
+      { runtime, map: () => this.#map() ?? map, prepare: 'never' },
+      {
+        inspect: (where, spec) => inspectShard(where, spec, runtime),
+        open: (where, spec) => openShardStore(where, spec, { runtime, migrate: false }),
+      },
+    )
   }
 
   /** None of a map that cannot be read, which is told as the problem. */
@@ -173,10 +166,11 @@ export class DataMover {
     }
   }
 
-  /** Which databases the map has; a map that cannot be read has others. */
+  /** Which map it is, and which databases it has; one that cannot be read has others. */
   #shards(): string {
     try {
-      return JSON.stringify(Object.keys(this.#map()?.shards ?? {}).sort())
+      const { owner, shards = {} } = this.#map() ?? {}
+      return JSON.stringify([owner, ...Object.keys(shards).sort()])
     } catch {
       return ''
     }
@@ -209,12 +203,4 @@ export class DataMover {
       ),
     ]
   }
-}
-
-/** The same error, which says of which database it is. */
-function refused(shard: string, error: unknown): never {
-  if (!(error instanceof BanyanError)) throw error
-  throw new BanyanError(error.code as `BANYAN_${string}`, `the database ${shard}: ${error.message}`, {
-    cause: error,
-  })
 }

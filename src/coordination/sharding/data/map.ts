@@ -1,6 +1,7 @@
 import type { Coordinator, Entry } from '../../coordinator.js'
 import { coordinationError, hasCode } from '../../errors.js'
 import { KEYSPACE, segment } from '../../keyspace.js'
+import type { BucketRange } from './store.js'
 
 /**
  * Which shard has which bucket, and what is on its way: one value in the coordinator, changed by compare and set only. Routers
@@ -11,8 +12,12 @@ export interface DataShardMap {
   readonly buckets: number
   /** Drawn when it was made: databases that were founded for another one are refused. */
   readonly owner: string
-  /** Whether every database of the beginning has been told what it owns. */
+  /** Owners of beginnings that came to nothing: databases that were founded for one of them take another. */
+  readonly earlier?: readonly string[]
+  /** Whether every database of the beginning has been told what it owns. Until then it may be opened with other databases, weights, buckets. */
   readonly founded: boolean
+  /** Whether sharding is being taken off its databases: nobody opens it, and nothing moves. */
+  readonly leaving?: boolean
   /** Rises with every change. */
   readonly version: number
   /** Of the executor that changed it last: the highest fencing token. */
@@ -148,6 +153,29 @@ export function shardsUnknown(name: string): Error {
     'BANYAN_SHARDS_UNKNOWN',
     `there are no data shards ${JSON.stringify(name)}: open them first`,
   )
+}
+
+/** Which buckets a shard has. */
+export function rangesIn({ owners }: Pick<DataShardMap, 'owners'>, shard: string): BucketRange[] {
+  return owners.filter(([, , owner]) => owner === shard).map(([from, to]): BucketRange => [from, to])
+}
+
+/** Whether a database has a part in it: buckets, some on their way, or such that are planned. */
+export function hasPart(map: DataShardMap, shard: string): boolean {
+  return (
+    map.owners.some(([, , owner]) => owner === shard) ||
+    map.moves.some(({ from, to }) => from === shard || to === shard) ||
+    (map.shards[shard]?.weight ?? 0) > 0
+  )
+}
+
+/** Sharding is being taken off, and that must come to an end first. */
+export function mustStay(map: DataShardMap, name: string): void {
+  if (map.leaving)
+    throw coordinationError(
+      'BANYAN_SHARD_FOREIGN',
+      `sharding is being taken off the databases of ${JSON.stringify(name)}, which came to no end: do that again, with unprepareShards or \`banyan shards unprepare\``,
+    )
 }
 
 /** The same owners with some buckets at another shard, as few ranges as can be. */

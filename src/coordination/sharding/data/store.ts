@@ -26,19 +26,23 @@ export interface ShardStore<Db> extends AsyncDisposable {
 
   /**
    * Checks the tables, and adds to them what sharding needs: the column `banyan_bucket` with its index and triggers, and tables
-   * of ours. Rows that are there get their bucket. Does nothing if all of it is there.
+   * of ours. Rows that are there get their bucket; those that got it for another number of buckets, before the database was founded,
+   * get another one. Does nothing if all of it is there.
    *
+   * @param earlier - owners of beginnings that came to nothing: a database that was founded for one of them forgets it
    * @throws `BANYAN_SHARD_UNFIT`, `BANYAN_SHARD_FOREIGN`, `BANYAN_SHARD_UNAVAILABLE`
    */
-  prepare(): Promise<Prepared>
+  prepare(earlier?: readonly string[]): Promise<Prepared>
 
   /**
    * Says which buckets the database owns from the beginning, at epoch 1, if nobody has said so before.
    *
    * @param owner - drawn once for a sharded application: a database of another one is refused
-   * @throws `BANYAN_SHARD_FOREIGN`; `BANYAN_SHARD_STRAY` if it has rows of other buckets
+   * @param earlier - owners of beginnings that came to nothing: a database that was founded for one of them is founded anew
+   * @throws `BANYAN_SHARD_FOREIGN`; `BANYAN_SHARD_STRAY` if it has rows of other buckets; `BANYAN_SHARD_UNFIT` if it has rows, and was
+   *   not prepared for this number of buckets
    */
-  found(owner: string, buckets: readonly BucketRange[]): Promise<void>
+  found(owner: string, buckets: readonly BucketRange[], earlier?: readonly string[]): Promise<void>
 
   /** What it says of itself; undefined before {@link found}. */
   identity(): Promise<ShardIdentity | undefined>
@@ -158,6 +162,19 @@ export interface ShardIdentity {
   readonly owner: string
   readonly shard: string
   readonly buckets: number
+}
+
+/** What is in a database that may become a shard, or be one: found out without changing it. */
+export interface ShardInspection {
+  readonly engine: 'sqlite' | 'postgres'
+  /** Whether the tables of a shard are there. */
+  readonly isPrepared: boolean
+  /** Undefined before it was founded. */
+  readonly identity: ShardIdentity | undefined
+  /** Tables that have rows: of those that are to be sharded, and of those that are. */
+  readonly filled: readonly string[]
+  /** Whether buckets of it are on their way, or were, and are not dropped at their source yet. */
+  readonly isMoving: boolean
 }
 
 /** Options of {@link ShardStore.within}. */
@@ -367,12 +384,19 @@ export function mustBeOf(
   if (!identity) return
   const isSame = identity.name === name && identity.shard === id && identity.buckets === buckets
   if (isSame && identity.owner === owner) return
+  const was = `${where} was opened as the shard ${JSON.stringify(id)} of ${JSON.stringify(name)} with ${buckets} buckets`
   throw coordinationError(
     'BANYAN_SHARD_FOREIGN',
-    `${where} was opened as the shard ${JSON.stringify(id)} of ${JSON.stringify(name)} with ${buckets} buckets; it is ` +
-      `${JSON.stringify(identity.shard)} of ${JSON.stringify(identity.name)} with ${identity.buckets}` +
-      (identity.owner === owner ? '' : ', under another map'),
+    isSame
+      ? `${was}, and is that of another map: one on another coordinator, or one that is gone. Open it there, or take sharding off it with \`banyan shards unprepare\``
+      : `${was}; it is ${JSON.stringify(identity.shard)} of ${JSON.stringify(identity.name)} with ${identity.buckets}` +
+          (identity.owner === owner ? '' : ', under another map'),
   )
+}
+
+/** Of a database whose rows have no buckets yet, or those of another count. */
+export function unmarked({ id, buckets }: ShardSpec): Error {
+  return unfit(id, `rows of it have not got one of ${buckets} buckets: prepare it`)
 }
 
 /** Of a row in a bucket that another database is to own, or in none. */

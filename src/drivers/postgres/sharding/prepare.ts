@@ -1,7 +1,8 @@
 import { bucketOf } from '../../../coordination/sharding/buckets.js'
-import { unfit, type ShardSpec } from '../../../coordination/sharding/data/store.js'
+import { unfit, unmarked, type ShardSpec } from '../../../coordination/sharding/data/store.js'
 import type { PostgresClient } from '../read-models/client.js'
 import { BUCKET, catalogOf, literal, quoted, stagedName, type Catalog, type ShardTable } from './catalog.js'
+import { countIn } from './identity.js'
 import { hasKeySql, keySql } from './rows.js'
 
 /** Rows that get their bucket in one transaction. */
@@ -58,11 +59,7 @@ export async function prepareTables(client: PostgresClient, spec: ShardSpec): Pr
       changed = true
     }
   }
-  for (const name of spec.reference ?? []) {
-    const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [quoted(name)])
-    if (rows[0]?.['there'] !== true)
-      throw unfit(spec.id, `the reference table ${JSON.stringify(name)} is not there`)
-  }
+  await checkReferences(client, spec)
   return changed
 }
 
@@ -98,17 +95,15 @@ export async function fillBuckets(
   name: string,
 ): Promise<number> {
   const table = catalog.get(name)!
+  // Somebody else may prepare it for another number meanwhile.
+  if ((await countIn(client)) !== spec.buckets) throw unmarked(spec)
   const { rows } = await client.query(
     `SELECT ${keySql(table, 't')} AS key, t.${quoted(table.shardKey)}::text AS shard_key FROM ${table.sql} AS t
      WHERE ${BUCKET} IS NULL LIMIT ${FILL}`,
   )
   const found = rows as unknown as { key: string; shard_key: string | null }[]
   const wrong = found.find(({ shard_key }) => shard_key === null || shard_key === '')
-  if (wrong)
-    throw unfit(
-      spec.id,
-      `a row of ${JSON.stringify(name)} (${table.primaryKey.join(', ')}: ${wrong.key}) has no ${table.shardKey}, which is to decide its bucket`,
-    )
+  if (wrong) throw keyless(spec, table, wrong.key)
   if (found.length === 0) {
     await client.query(`ALTER TABLE ${table.sql} ALTER COLUMN ${BUCKET} SET NOT NULL`)
     return 0
@@ -120,6 +115,38 @@ export async function fillBuckets(
     [found.map(({ key }) => key), found.map(({ shard_key }) => bucketOf(shard_key!, spec.buckets))],
   )
   return found.length
+}
+
+/**
+ * Checks that all rows have what decides their bucket, before they get one.
+ *
+ * @throws `BANYAN_SHARD_UNFIT`
+ */
+export async function checkKeys(client: PostgresClient, spec: ShardSpec, table: ShardTable): Promise<void> {
+  const shardKey = quoted(table.shardKey)
+  const { rows } = await client.query(
+    `SELECT ${keySql(table, 't')} AS key FROM ${table.sql} AS t WHERE ${shardKey} IS NULL OR ${shardKey}::text = '' LIMIT 1`,
+  )
+  if (rows[0]) throw keyless(spec, table, String(rows[0]['key']))
+}
+
+function keyless({ id }: ShardSpec, table: ShardTable, primaryKey: string): Error {
+  return unfit(
+    id,
+    `a row of ${JSON.stringify(table.name)} (${table.primaryKey.join(', ')}: ${primaryKey}) has no ${table.shardKey}, which is to decide its bucket`,
+  )
+}
+
+/** @throws `BANYAN_SHARD_UNFIT` */
+export async function checkReferences(
+  client: PostgresClient,
+  { id, reference = [] }: ShardSpec,
+): Promise<void> {
+  for (const name of reference) {
+    const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [quoted(name)])
+    if (rows[0]?.['there'] !== true)
+      throw unfit(id, `the reference table ${JSON.stringify(name)} is not there`)
+  }
 }
 
 /** What is longer than names may be keeps its begin, and a few digits tell it from others. */

@@ -6,6 +6,7 @@ import {
   shardBusy,
   shardMoved,
   shardStray,
+  unmarked,
   type BucketEpoch,
   type BucketRange,
   type OwnedBuckets,
@@ -26,19 +27,11 @@ import { sqlState } from '../faults.js'
 import type { PostgresClient, PostgresPool, PostgresResult, PostgresTables } from '../read-models/client.js'
 import { BUCKET, catalogOf } from './catalog.js'
 import { columnsOf } from './columns.js'
+import { countIn, forget, hasRows, identityIn, takeCount } from './identity.js'
+import { KIND } from './kind.js'
 import { withLiterals } from './literals.js'
 import { PostgresMoves } from './moves.js'
 import { fillBuckets, prepareTables } from './prepare.js'
-import { FORMAT, SHARD_SCHEMA } from './schema.js'
-
-const KIND = {
-  name: 'a shard',
-  table: 'banyan_shard',
-  schema: SHARD_SCHEMA,
-  format: { table: 'banyan_shard_format', newest: FORMAT },
-  madeBy: 'banyan shards prepare',
-  codes: { unavailable: 'BANYAN_SHARD_UNAVAILABLE', closed: 'BANYAN_SHARD_CLOSED' },
-} as const
 
 /** What would end the transaction. */
 const TRANSACTIONS =
@@ -80,10 +73,13 @@ class PostgresShard implements ShardStore<PostgresTables> {
     })
   }
 
-  async prepare(): Promise<Prepared> {
+  async prepare(earlier: readonly string[] = []): Promise<Prepared> {
     const changed = await this.#transact('BEGIN', async (client) => {
-      mustBeOf(this.#spec, 'a database', await identityIn(client))
-      return prepareTables(client, this.#spec)
+      const identity = await forget(client, earlier)
+      mustBeOf(this.#spec, 'a database', identity)
+      const made = await prepareTables(client, this.#spec)
+      if (!identity) await takeCount(client, this.#spec)
+      return made
     })
     let filled = 0
     for (const name of Object.keys(this.#spec.tables))
@@ -94,10 +90,9 @@ class PostgresShard implements ShardStore<PostgresTables> {
     return { changed: changed || filled > 0, filled }
   }
 
-  found(owner: string, buckets: readonly BucketRange[]): Promise<void> {
+  found(owner: string, buckets: readonly BucketRange[], earlier: readonly string[] = []): Promise<void> {
     return this.#transact('BEGIN', async (client) => {
-      await client.query('SELECT 1 FROM banyan_shard FOR UPDATE')
-      const identity = await identityIn(client)
+      const identity = await forget(client, earlier)
       if (identity) {
         mustBeOf(this.#spec, 'a database', identity, owner)
         return
@@ -105,7 +100,9 @@ class PostgresShard implements ShardStore<PostgresTables> {
       const outside = buckets
         .map(([from, to]) => `NOT (${BUCKET} >= ${from} AND ${BUCKET} < ${to})`)
         .join(' AND ')
+      const isCounted = (await countIn(client)) === this.#spec.buckets
       for (const { name, sql } of (await catalogOf(client, this.#spec)).values()) {
+        if (!isCounted && (await hasRows(client, sql))) throw unmarked(this.#spec)
         const { rows } = await client.query(
           `SELECT ${BUCKET} AS bucket FROM ${sql} WHERE ${BUCKET} IS NULL OR (${outside || 'true'}) LIMIT 1`,
         )
@@ -309,11 +306,6 @@ class PostgresShard implements ShardStore<PostgresTables> {
     }
     return this.#owned
   }
-}
-
-async function identityIn(client: PostgresClient): Promise<ShardIdentity | undefined> {
-  const { rows } = await client.query('SELECT name, owner, shard, buckets FROM banyan_shard')
-  return typeof rows[0]?.['owner'] === 'string' ? (rows[0] as unknown as ShardIdentity) : undefined
 }
 
 /** Whether it is not the server that has said it. */

@@ -1,7 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import { bucketOf } from '../../../coordination/sharding/buckets.js'
-import { unfit, type Prepared, type ShardSpec } from '../../../coordination/sharding/data/store.js'
+import { unfit, unmarked, type Prepared, type ShardSpec } from '../../../coordination/sharding/data/store.js'
 import { BUCKET, catalogOf, columnsOf, quoted, stagedName, type ShardTable } from './catalog.js'
+import { countIn } from './identity.js'
 import type { StoredValue } from './rows.js'
 import { triggersOf } from './triggers.js'
 
@@ -41,9 +42,7 @@ export function prepareTables(database: Database, spec: ShardSpec): boolean {
     }
     if (stage(database, spec.id, table)) changed = true
   }
-  for (const name of spec.reference ?? [])
-    if (!isThere(database, 'table', name))
-      throw unfit(spec.id, `the reference table ${JSON.stringify(name)} is not there`)
+  checkReferences(database, spec)
   return changed
 }
 
@@ -82,6 +81,8 @@ function stage(database: Database, shard: string, table: ShardTable): boolean {
  * @throws `BANYAN_SHARD_UNFIT` for rows whose key cannot be one
  */
 export function fillBuckets(database: Database, spec: ShardSpec, table: ShardTable): Prepared['filled'] {
+  // Somebody else may prepare it for another number meanwhile.
+  if (countIn(database) !== spec.buckets) throw unmarked(spec)
   const key = quoted(table.shardKey)
   const where = table.primaryKey.map((column) => `${quoted(column)} = ?`).join(' AND ')
   const rows = database
@@ -95,21 +96,50 @@ export function fillBuckets(database: Database, spec: ShardSpec, table: ShardTab
   if (rows.length === 0) return 0
   const update = database.prepare(`UPDATE ${quoted(table.name)} SET ${BUCKET} = ? WHERE ${where}`)
   for (const [text, fits, ...primaryKey] of rows) {
-    if (fits !== 1n || text === '' || primaryKey.includes(null))
-      throw unfit(
-        spec.id,
-        `a row of ${JSON.stringify(table.name)} (${table.primaryKey.join(', ')}: ${primaryKey.map(String).join(', ')}) has ${
-          primaryKey.includes(null)
-            ? 'no primary key'
-            : `no text or whole number as its ${table.shardKey}, which is to decide its bucket`
-        }`,
-      )
+    if (fits !== 1n || text === '' || primaryKey.includes(null)) throw keyless(spec, table, primaryKey)
     update.run(bucketOf(text as string, spec.buckets), ...primaryKey)
   }
   return rows.length
 }
 
-function isThere(database: Database, type: string, name: string): boolean {
+/**
+ * Checks that all rows have what decides their bucket, before they get one.
+ *
+ * @throws `BANYAN_SHARD_UNFIT`
+ */
+export function checkKeys(database: Database, spec: ShardSpec, table: ShardTable): void {
+  const key = quoted(table.shardKey)
+  const primaryKey = table.primaryKey.map(quoted)
+  const wrong = database
+    .prepare<[], StoredValue[]>(
+      `SELECT ${primaryKey.join(', ')} FROM ${quoted(table.name)}
+       WHERE typeof(${key}) NOT IN ('text', 'integer') OR CAST(${key} AS TEXT) = ''
+         OR ${primaryKey.map((column) => `${column} IS NULL`).join(' OR ')} LIMIT 1`,
+    )
+    .raw()
+    .get()
+  if (wrong) throw keyless(spec, table, wrong)
+}
+
+function keyless({ id }: ShardSpec, table: ShardTable, primaryKey: readonly StoredValue[]): Error {
+  return unfit(
+    id,
+    `a row of ${JSON.stringify(table.name)} (${table.primaryKey.join(', ')}: ${primaryKey.map(String).join(', ')}) has ${
+      primaryKey.includes(null)
+        ? 'no primary key'
+        : `no text or whole number as its ${table.shardKey}, which is to decide its bucket`
+    }`,
+  )
+}
+
+/** @throws `BANYAN_SHARD_UNFIT` */
+export function checkReferences(database: Database, { id, reference = [] }: ShardSpec): void {
+  for (const name of reference)
+    if (!isThere(database, 'table', name))
+      throw unfit(id, `the reference table ${JSON.stringify(name)} is not there`)
+}
+
+export function isThere(database: Database, type: string, name: string): boolean {
   return (
     database.prepare('SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?').get(type, name) !== undefined
   )

@@ -8,6 +8,7 @@ import {
   shardMoved,
   shardStray,
   unfit,
+  unmarked,
   type BucketEpoch,
   type BucketRange,
   type Column,
@@ -37,19 +38,11 @@ import {
   type SqliteValue,
 } from '../read-models/tables.js'
 import { BUCKET, catalogOf, quoted, type Catalog } from './catalog.js'
+import { countIn, forget, hasRows, identityIn, takeCount } from './identity.js'
+import { KIND } from './kind.js'
 import { SqliteMoves } from './moves.js'
 import { fillBuckets, isStagedAs, prepareTables } from './prepare.js'
 import { Readers } from './readers.js'
-import { FORMAT, SHARD_SCHEMA } from './schema.js'
-
-const KIND = {
-  name: 'a shard',
-  table: 'banyan_shard',
-  schema: SHARD_SCHEMA,
-  format: { table: 'banyan_shard_format', newest: FORMAT },
-  madeBy: 'banyan shards prepare',
-  codes: { unavailable: 'BANYAN_SHARD_UNAVAILABLE', closed: 'BANYAN_SHARD_CLOSED' },
-} as const
 
 /** What is not of a statement, but of the file. */
 const OF_FILE = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PERM|NOMEM|PROTOCOL|CORRUPT|NOTADB)/
@@ -57,14 +50,14 @@ const OF_FILE = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PERM|NOMEM|PR
 /**
  * Opens a SQLite file as a shard.
  *
- * @param where - a file, made if it is not there, or a database that is open, whose file is opened again
+ * @param where - a file that is there, or a database that is open, whose file is opened again
  */
 export async function openSqliteShard(
   where: string | SqliteHandle,
   spec: ShardSpec,
   context: { clock: Clock; migrate: boolean },
 ): Promise<ShardStore<SqliteTables>> {
-  return new SqliteShard(await ApplicationDatabase.open(where, KIND, context), spec)
+  return new SqliteShard(await ApplicationDatabase.open(where, KIND, { ...context, create: false }), spec)
 }
 
 class SqliteShard implements ShardStore<SqliteTables> {
@@ -97,10 +90,13 @@ class SqliteShard implements ShardStore<SqliteTables> {
     })
   }
 
-  async prepare(): Promise<Prepared> {
+  async prepare(earlier: readonly string[] = []): Promise<Prepared> {
     const changed = await this.#write((_, database) => {
-      mustBeOf(this.#spec, this.#file.file, identityIn(database))
-      return prepareTables(database, this.#spec)
+      const identity = forget(database, earlier)
+      mustBeOf(this.#spec, this.#file.file, identity)
+      const made = prepareTables(database, this.#spec)
+      if (!identity) takeCount(database, this.#spec)
+      return made
     })
     let filled = 0
     for (const name of Object.keys(this.#spec.tables))
@@ -114,14 +110,18 @@ class SqliteShard implements ShardStore<SqliteTables> {
     return { changed: changed || filled > 0, filled }
   }
 
-  found(owner: string, buckets: readonly BucketRange[]): Promise<void> {
+  found(owner: string, buckets: readonly BucketRange[], earlier: readonly string[] = []): Promise<void> {
     return this.#write((_, database) => {
-      const identity = identityIn(database)
+      const identity = forget(database, earlier)
       if (identity) {
         mustBeOf(this.#spec, this.#file.file, identity, owner)
         return
       }
-      for (const name of this.#catalog(database).keys()) this.#mustBeAmong(database, name, buckets)
+      const isCounted = countIn(database) === this.#spec.buckets
+      for (const table of this.#catalog(database).keys()) {
+        if (!isCounted && hasRows(database, table)) throw unmarked(this.#spec)
+        this.#mustBeAmong(database, table, buckets)
+      }
       const { name, id, buckets: count } = this.#spec
       database
         .prepare('UPDATE banyan_shard SET name = ?, owner = ?, shard = ?, buckets = ?, version = version + 1')
@@ -380,15 +380,6 @@ class SqliteShard implements ShardStore<SqliteTables> {
 /** Values of SQLite say themselves what they are. */
 function columnsOfAnswer(statement: Statement): Column[] {
   return statement.columns().map(({ name }) => ({ name, kind: 'any' }))
-}
-
-function identityIn(database: Database): ShardIdentity | undefined {
-  const row = database
-    .prepare<[], { [Name in keyof ShardIdentity]: ShardIdentity[Name] | null }>(
-      'SELECT name, owner, shard, buckets FROM banyan_shard',
-    )
-    .get()
-  return typeof row?.owner === 'string' ? (row as ShardIdentity) : undefined
 }
 
 async function inTables<Result>(

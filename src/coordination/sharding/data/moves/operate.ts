@@ -4,7 +4,7 @@ import { checkOptions, type OptionTable } from '../../../../core/options.js'
 import type { Coordinator } from '../../../coordinator.js'
 import { coordinationError } from '../../../errors.js'
 import { balance } from '../../plan/balance.js'
-import { changeDataShards, ownerIn, readDataShards, shardsUnknown, type DataMove } from '../map.js'
+import { changeDataShards, mustStay, ownerIn, readDataShards, shardsUnknown, type DataMove } from '../map.js'
 import { backward, begun, replaced, withProblem } from './transitions.js'
 
 /** Buckets that are to go from a shard to another one. */
@@ -125,6 +125,8 @@ export async function startMoves(
     estimate: 0,
   }))
   await changeDataShards(coordinator, name, (map) => {
+    if (!map.founded) throw shardsUnknown(name)
+    mustStay(map, name)
     for (const { buckets } of moves)
       if (
         buckets.length === 0 ||

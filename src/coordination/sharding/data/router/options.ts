@@ -4,7 +4,10 @@ import { checkOptions, type OptionTable } from '../../../../core/options.js'
 
 /** Options of `openShards`. */
 export interface ShardsOptions<Place> {
-  /** The databases, by the names of their shards, all of one engine: all that there are, also those that have no buckets yet. */
+  /**
+   * The databases, by the names of their shards, all of one engine: all that there are, also those that have no buckets yet. They are
+   * there, with their tables, when they are named first. Later, those that are away are opened when they are back.
+   */
   databases: Readonly<Record<string, Place>>
   /** The tables whose rows are spread over them, each with the column that decides where a row is. Tables with the same keys lie together. */
   tables: Readonly<Record<string, { key: string }>>
@@ -51,12 +54,8 @@ const OPTIONS: OptionTable<ShardsOptions<unknown>> = {
   migrate: { kind: 'boolean', doc: 'Whether to make what sharding needs.' },
 }
 
-/**
- * The weight of each database.
- *
- * @throws `BANYAN_INVALID_OPTIONS`
- */
-export function checkShardsOptions(options: ShardsOptions<unknown>): Map<string, number> {
+/** @throws `BANYAN_INVALID_OPTIONS` */
+export function checkShardsOptions(options: ShardsOptions<unknown>): void {
   checkOptions('openShards', OPTIONS, options)
   const { databases = {}, tables: given = {} } = options as Partial<ShardsOptions<unknown>>
   const shards = Object.keys(databases)
@@ -73,10 +72,7 @@ export function checkShardsOptions(options: ShardsOptions<unknown>): Map<string,
     if (!shards.includes(shard)) throw refused(`weights names ${shard}, which is not in databases`)
     if (!(weight >= 0 && weight < Infinity)) throw refused(`weights.${shard} must be a number of at least 0`)
   }
-  const all = new Map(shards.map((shard) => [shard, weights[shard] ?? 1]))
-  if ([...all.values()].every((weight) => weight === 0))
-    throw refused('weights must leave one database above 0')
-  return all
+  if (shards.every((shard) => weights[shard] === 0)) throw refused('weights must leave one database above 0')
 }
 
 function refused(message: string): Error {

@@ -13,6 +13,7 @@ import { scatter, type ShardAnswer } from '../scatter/query.js'
 import { scatterStream, type ShardStream } from '../scatter/stream.js'
 import type { Row, ShardStore } from '../store.js'
 import { FollowedMap } from './followed-map.js'
+import { awayOf } from './late-store.js'
 import { RouterMeter } from './meter.js'
 import type { ShardsOptions } from './options.js'
 import { readManyOf, type KeyedStatement } from './read-many.js'
@@ -24,6 +25,11 @@ export interface Shards<Db> extends AsyncDisposable {
   readonly engine: 'sqlite' | 'postgres'
   /** The databases by the names of their shards, for `runMoves`. */
   readonly stores: ReadonlyMap<string, ShardStore<Db>>
+  /**
+   * Databases that were away when they were to be opened, and why. They are tried again; until then what is asked of them fails with
+   * `BANYAN_SHARD_UNAVAILABLE`.
+   */
+  readonly away: Readonly<Record<string, string>>
   /** Which database has which buckets, as far as this process knows. */
   readonly map: DataShardMap
   /** Which bucket a key is in: for ever the same. */
@@ -133,6 +139,10 @@ export class RoutedShards<Db> implements Shards<Db> {
     this.#heat = heat
     this.#waitMs = duration(wait, 'wait')
     this.#scatter = this.#scatterContext({ tables, reference })
+  }
+
+  get away(): Readonly<Record<string, string>> {
+    return awayOf(this.stores.values())
   }
 
   get map(): DataShardMap {
