@@ -31,10 +31,13 @@ export function applyShipment(parts: Parts, file: string, shipment: Shipment): b
   if (appending.head !== parsePosition(shipment.after)) return false
   for (const commit of shipment.commits) {
     // Where revisions are missing, all before them have been removed.
-    for (const { stream, revision } of commit.events)
-      if (commit.events.find((event) => event.stream === stream)!.revision === revision)
-        if (revision > appending.nextRevision(stream))
-          cut(parts, file, { stream, category: categoryOf(stream), firstRevision: revision, forget: true })
+    const streams = new Set<string>()
+    for (const { stream, revision } of commit.events) {
+      if (streams.has(stream)) continue
+      streams.add(stream)
+      if (revision > appending.nextRevision(stream))
+        cut(parts, file, { stream, category: categoryOf(stream), firstRevision: revision, forget: true })
+    }
     appending.place(commit)
   }
   appending.endAt(parsePosition(shipment.upTo))
