@@ -261,6 +261,7 @@ export {
   promoteFollower,
   reinstateLeader,
   tokenOf,
+  type EpochToken,
   type FenceOptions,
   type Follower,
   type FollowerOptions,

@@ -10,7 +10,9 @@ import {
   type EventLog,
   type Follower,
   type FollowerOptions,
+  type Leader,
 } from '../../src/events/index.js'
+import { eventError } from '../../src/events/errors.js'
 import { closeLogs, collect, newLog } from '../support/logs.js'
 
 const open: (() => unknown)[] = []
@@ -20,8 +22,9 @@ afterEach(async () => {
   await closeLogs()
 })
 
-async function follow(log: EventLog, options: FollowerOptions = {}): Promise<Follower> {
-  const follower = await followLog(leaderOf(log, systemClock), 'memory:', {
+async function follow(log: EventLog | Leader, options: FollowerOptions = {}): Promise<Follower> {
+  const leader = 'pull' in log ? log : leaderOf(log, systemClock)
+  const follower = await followLog(leader, 'memory:', {
     runtime: { ...systemRuntime, telemetry: noTelemetry },
     heartbeat: '10ms',
     ...options,
@@ -60,6 +63,52 @@ test('what follows an old leader is not taken for fresh, as that does not tell w
   await expect(
     follower.fresh({ maxStaleness: '50ms', wait: '20ms', fallback: 'none' }),
   ).rejects.toMatchObject({ code: 'BANYAN_FOLLOWER_BEHIND' })
+})
+
+test('a token of a leader that was promoted beside another is not taken for one of the same epoch there', async () => {
+  const old = await newLog('memory')
+  await put(old, 'a')
+  const leader = leaderOf(old, systemClock)
+  let isGone = false
+  const reach = <T>(ask: () => Promise<T>): Promise<T> =>
+    isGone ? Promise.reject(eventError('BANYAN_LOG_UNAVAILABLE', 'gone')) : ask()
+  const network: Leader = {
+    name: 'old',
+    pull: (request, signal) => reach(() => leader.pull(request, signal)),
+    state: (signal) => reach(() => leader.state(signal)),
+    giveWay: (request, signal) => reach(() => leader.giveWay(request, signal)),
+    read: (query, signal) => reach(() => leader.read(query, signal)),
+  }
+  const followers = [await follow(network), await follow(network)] as const
+  for (const follower of followers)
+    await follower.fresh({ after: await old.head(), wait: '5s', fallback: 'none' })
+  const before = await tokenOf(old)
+  isGone = true
+  for (const follower of followers) {
+    await promoteFollower(follower, { force: true })
+    await put(follower.log, 'a')
+  }
+  const [one, other] = followers
+  const token = await tokenOf(one.log)
+  expect(token).toMatchObject({ epoch: 2, position: await other.log.head() })
+  const copy = await follow(other.log)
+  for (const after of [token, { ...before, position: token.position }])
+    await expect(copy.fresh({ after, wait: '5s' })).rejects.toMatchObject({ code: 'BANYAN_POSITION_AHEAD' })
+  await copy.fresh({ after: await tokenOf(other.log), wait: '5s', fallback: 'none' })
+  await copy.fresh({ after: before, wait: 0, fallback: 'none' })
+})
+
+test('what follows an old leader says so', async () => {
+  const { follower } = await leftBehind()
+  await expect
+    .poll(() => follower.status(), { timeout: 5000, interval: 10 })
+    .toMatchObject({
+      ...{ state: 'following', writable: false },
+      problem: {
+        code: 'BANYAN_LOG_FENCED',
+        message: expect.stringContaining('gave way to the leader of epoch 2') as string,
+      },
+    })
 })
 
 test('what is left of a commit is shipped, also if its first events were removed and forgotten', async () => {

@@ -199,6 +199,42 @@ describe('over the admin listener', () => {
     expect(await leading).toMatchObject({ code: 'BANYAN_PROMOTION_REFUSED', status: 409 })
   })
 
+  test('what a client has seen at one leader is told apart from what is at the same position of another', async () => {
+    const [first, foreign] = [await startEvents(), await startEvents()]
+    const follow = { leader: first.admin, heartbeat: '20ms' }
+    const second = await startEvents({}, { events: { driver: 'memory', follow } })
+    const put = async (node: typeof first, id: string) => {
+      const { headers } = await node.ask('/streams/order-1', structured(id))
+      return {
+        'log-position': headers.get('log-position')!,
+        'log-epoch': headers.get('log-epoch')!,
+      }
+    }
+    const one = await put(first, 'one')
+    const read = await second.ask('/streams/order-1', { headers: one })
+    expect(await read.json()).toMatchObject([{ id: 'one' }])
+    expect(read.headers.get('log-epoch')).toBe(one['log-epoch'])
+    const refused = async (node: typeof first, headers: object, init: object = {}) => {
+      const answer = await node.ask('/streams/order-1', { ...init, headers: { ...headers } })
+      return [answer.status, ((await answer.json()) as { type: string }).type.split(':').at(-1)]
+    }
+    const other = await put(foreign, 'other')
+    expect(other['log-position']).toBe(one['log-position'])
+    for (const node of [first, second]) expect(await refused(node, other)).toEqual([409, 'position-ahead'])
+    const { headers, ...append } = structured('two')
+    expect(await refused(first, { ...headers, ...other }, append)).toEqual([409, 'position-ahead'])
+    expect(await refused(first, { 'log-epoch': 'first' })).toEqual([400, 'invalid-parameter'])
+
+    // Who has heard of the new leader learns nothing old from the old one, and nothing is appended there.
+    await fetch(`${second.admin}/api/replicas/events/promote`, { method: 'POST' })
+    const two = await put(second, 'two')
+    expect(await refused(first, two)).toEqual([409, 'log-fenced'])
+    const both = await second.ask('/streams/order-1', { headers: { ...one, 'log-epoch': two['log-epoch'] } })
+    expect(await both.json()).toHaveLength(2)
+    const lost = { 'log-position': two['log-position'], 'log-epoch': one['log-epoch'] }
+    expect(await refused(second, lost)).toEqual([409, 'position-ahead'])
+  })
+
   test('a copy that is too old for a read lets the leader answer', async () => {
     const first = await startEvents()
     await first.ask('/streams/order-1', structured('one'))

@@ -14,12 +14,12 @@ import { toCloudEvent } from '../cloudevents/index.js'
 import type { EventLog, RecordedEvent, Selector } from '../log.js'
 import { isSystemStream } from '../transform.js'
 import { chooseType, NDJSON, SSE } from './accept.js'
-import { appendEvents } from './append.js'
+import { appendEvents, type Target } from './append.js'
 import { followEvents } from './follow.js'
 import { readParameters } from './parameters.js'
 import { problem, problemOf } from './problem.js'
 import { placeOf } from './path.js'
-import { newEnough, withAge, type Copy } from './copy.js'
+import { checkSeen, newEnough, withAge, withEpoch, type Copy } from './copy.js'
 import { pullMessages } from './pull.js'
 import { readBatch, readHead, readLines } from './read.js'
 import { Scope, systemStream, type ScopeOptions } from './scope.js'
@@ -75,7 +75,8 @@ export interface EventsHttpOptions extends ScopeOptions {
  * | `POST /replica/...` | what followers ask: see `followersOverHttp` |
  *
  * A client says with `Log-Position` that it wants to read what it was told at that position, and with `Cache-Control: max-age`
- * how many seconds old the answer may be. That matters where the log is a copy, whose answers tell their `Age`.
+ * how many seconds old the answer may be. That matters where the log is a copy, whose answers tell their `Age`. With `Log-Epoch`,
+ * as it was told along with the position, it also hears if that was lost when a copy became the leader.
  */
 export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): HttpHandler {
   const { runtime = systemRuntime, source, actor = 'caller', heartbeat = '15s' } = options
@@ -133,10 +134,10 @@ async function answer(request: HandlerRequest, surroundings: EventsSurroundings)
   if (topic !== undefined) {
     if (method !== 'POST' || !scope.allows('append'))
       throw notAllowed(method, scope.allows('append') ? ['POST'] : [])
-    return appendEvents(request, { topic: publishTarget(topic, surroundings.topics()) }, surroundings)
+    return append(request, { topic: publishTarget(topic, surroundings.topics()) }, surroundings)
   }
   if (method === 'POST' && scope.allows('append'))
-    return appendEvents(request, stream === undefined ? {} : { stream }, surroundings)
+    return append(request, stream === undefined ? {} : { stream }, surroundings)
   if (!['GET', 'HEAD'].includes(method) || !scope.allows('read'))
     throw notAllowed(method, [
       ...(scope.allows('read') ? ['GET', 'HEAD'] : []),
@@ -147,12 +148,25 @@ async function answer(request: HandlerRequest, surroundings: EventsSurroundings)
   if (!surroundings.operators) refuseSystemStreams(wanted.selector)
   const type = chooseType(request.field('accept'))
   const isOneAnswer = method === 'HEAD' || (type !== SSE && wanted.wait === undefined)
-  const { log, age } = await newEnough(request, wanted, isOneAnswer, surroundings)
+  const { log, age, isElsewhere } = await newEnough(request, wanted, isOneAnswer, surroundings)
   const around = { ...surroundings, log }
-  if (method === 'HEAD') return withAge(await readHead(around, wanted.selector.stream), age)
+  const told = (found: HandlerAnswer): HandlerAnswer | Promise<HandlerAnswer> => {
+    const aged = withAge(found, age)
+    return isElsewhere ? aged : withEpoch(aged, surroundings.copy)
+  }
+  if (method === 'HEAD') return told(await readHead(around, wanted.selector.stream))
   if (type === SSE) return followEvents(request, wanted, around)
-  if (type === NDJSON) return withAge(await readLines(request, wanted, around), age)
-  return withAge(await readBatch(request, wanted, type, around), age)
+  if (type === NDJSON) return told(await readLines(request, wanted, around))
+  return told(await readBatch(request, wanted, type, around))
+}
+
+async function append(
+  request: HandlerRequest,
+  target: Target,
+  surroundings: EventsSurroundings,
+): Promise<HandlerAnswer> {
+  await checkSeen(request, surroundings.copy)
+  return withEpoch(await appendEvents(request, target, surroundings), surroundings.copy)
 }
 
 /** A request without a part at the beginning of its path, as what is mounted there sees it. */

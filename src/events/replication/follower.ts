@@ -6,12 +6,12 @@ import type { LogDriver } from '../driver.js'
 import { DriverLog, type LogOptions } from '../event-log.js'
 import { eventError } from '../errors.js'
 import type { EventLog, EventShape, Position, ReadOptions, Recorded, Selector } from '../log.js'
-import { checkPosition } from '../places.js'
 import { START } from '../position.js'
 import { epochOf, isReplicated, type ReplicaState, type ReplicatedDriver } from '../replica.js'
 import { remoteLog } from './remote-log.js'
 import { Shipping, type FollowerStatus } from './shipping.js'
 import type { Leader } from './source.js'
+import { lackOf, tokenIn, type EpochToken, type Token } from './token.js'
 
 /** Options of `followLog`. */
 export interface FollowerOptions {
@@ -51,12 +51,6 @@ const OPTIONS: OptionTable<FollowerOptions> = {
   limits: { kind: 'code', type: 'object', doc: 'bounds on what is appended once it was promoted' },
   runtime: { kind: 'code', type: 'object', doc: 'time, chance and telemetry' },
 }
-
-/**
- * What a reader has seen: the position of an append or a read. With its epoch, also what was lost in a fail-over is found
- * out: {@link Follower.token} and `tokenOf` give both.
- */
-export type Token = Position | { readonly position: Position; readonly epoch: number }
 
 /** How new a read must be. */
 export interface Freshness {
@@ -110,7 +104,7 @@ export interface Follower extends AsyncDisposable {
    */
   fresh(options?: Freshness): Promise<Pick<EventLog, 'read' | 'head'>>
   /** What the copy has now. */
-  token(): { readonly position: Position; readonly epoch: number }
+  token(): Required<EpochToken>
   /** How many reads were served here, and how many by the leader. */
   readonly reads: { readonly here: number; readonly leader: number }
   /** Stops following, and closes the copy. */
@@ -169,9 +163,8 @@ export class LogFollower implements Follower {
     return this.#shipping.status()
   }
 
-  token(): { position: Position; epoch: number } {
-    const { local } = this.#shipping
-    return { position: local.head, epoch: epochOf(local) }
+  token(): Required<EpochToken> {
+    return tokenIn(this.#shipping.local)
   }
 
   async *read<Event extends EventShape = EventShape>(
@@ -293,34 +286,10 @@ async function madeFollower(
   throw isLeader(leader.name, head)
 }
 
-/**
- * What a log lacks of what a token stands for; undefined if nothing.
- *
- * @throws `BANYAN_POSITION_AHEAD` if that was lost
- */
-function lackOf(state: ReplicaState, after: Token | undefined): string | undefined {
-  const { position, epoch } = typeof after === 'object' ? after : { position: after, epoch: undefined }
-  if (position === undefined) return undefined
-  checkPosition(position, 'the token of a read')
-  if (epoch !== undefined) {
-    if (epoch > epochOf(state)) return `is in epoch ${epochOf(state)}, and not in ${epoch}`
-    const next = state.epochs.find((each) => each.epoch > epoch)
-    if (next && position > next.after) throw lost(position, epoch, next.epoch)
-  }
-  return state.head < position ? `is at position ${state.head}, and not at ${position}` : undefined
-}
-
 function isLeader(leader: string, head: Position): Error {
   return eventError(
     'BANYAN_FOLLOWER_DIVERGED',
     `the log that is to follow ${leader} takes appends itself, and has events up to position ${head}; nothing was changed. Name another place; a restored backup of the leader is followed with fromBackup`,
-  )
-}
-
-function lost(position: Position, epoch: number, next: number): Error {
-  return eventError(
-    'BANYAN_POSITION_AHEAD',
-    `position ${position} of epoch ${epoch} was lost: epoch ${next} began before it was shipped. What was done there has to be done again`,
   )
 }
 

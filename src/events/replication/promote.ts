@@ -15,6 +15,7 @@ import { replicatedEngineOf } from './leader.js'
 import { LeaderKeys } from './leader-keys.js'
 import type { FollowerStatus } from './shipping.js'
 import type { Leader } from './source.js'
+import { tokenIn, type EpochToken } from './token.js'
 
 /** Options of {@link promoteFollower}. */
 export interface PromoteOptions {
@@ -229,6 +230,9 @@ function told({ contact, behind, head, position }: FollowerStatus): string {
   )
 }
 
+/** Between tries to reach an old leader, in ms: what it takes until it is told is lost. */
+const FENCE_RETRY = { base: 100, factor: 2, max: 500 }
+
 /** Options of {@link fenceLeader}. */
 export interface FenceOptions {
   signal?: AbortSignal
@@ -261,7 +265,7 @@ export async function fenceLeader(
     } catch (error) {
       if (!(error instanceof BanyanError) || error.code !== 'BANYAN_LOG_UNAVAILABLE') throw error
     }
-    const wait = backoffWait({ base: 100, factor: 2, max: 5000 }, ++failures, 'equal', runtime.random)
+    const wait = backoffWait(FENCE_RETRY, ++failures, 'equal', runtime.random)
     await sleep(runtime.clock, wait, signal)
   }
 }
@@ -283,10 +287,6 @@ export async function reinstateLeader(log: EventLog): Promise<{ readonly epoch: 
 }
 
 /** A token of what a log has now, which also a fail-over does not make good for something else. */
-export async function tokenOf(
-  log: EventLog,
-  position?: Position,
-): Promise<{ position: Position; epoch: number }> {
-  const state = await replicatedEngineOf(log).replica.state()
-  return { position: position ?? state.head, epoch: epochOf(state) }
+export async function tokenOf(log: EventLog, position?: Position): Promise<Required<EpochToken>> {
+  return tokenIn(await replicatedEngineOf(log).replica.state(), position)
 }

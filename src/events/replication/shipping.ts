@@ -101,7 +101,7 @@ export class Shipping {
       staleness: this.#freshAt === undefined ? undefined : now - this.#freshAt,
       contact: this.#contactAt === undefined ? undefined : now - this.#contactAt,
       writable: this.#remote?.role === 'leader' && this.#status === 'following',
-      ...(this.#problem && { problem: this.#problem }),
+      ...problemOf(this.#problem, this.#remote),
     }
   }
 
@@ -211,6 +211,18 @@ export class Shipping {
   #wake(): void {
     for (const end of [...this.#moved]) end()
   }
+}
+
+/** A leader that gave way answers, but what it has is not what the log is any more. */
+function problemOf(
+  problem: FollowerStatus['problem'],
+  remote: ReplicaState | undefined,
+): Pick<FollowerStatus, 'problem'> {
+  if (problem) return { problem }
+  if (remote?.role !== 'fenced') return {}
+  const to = remote.fencedBy === undefined ? '' : ` to the leader of epoch ${remote.fencedBy}`
+  const message = `its leader was that in epoch ${epochOf(remote)}, and gave way${to}: nothing new comes from there. Follow the new leader`
+  return { problem: { code: 'BANYAN_LOG_FENCED', message } }
 }
 
 function isSame(local: ReplicaState, remote: ReplicaState, upTo: Position): boolean {

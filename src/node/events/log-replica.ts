@@ -17,6 +17,7 @@ import {
   type Leader,
   type PullRequest,
 } from '../../events/index.js'
+import { eventError } from '../../events/errors.js'
 import { parsePosition } from '../../events/position.js'
 import {
   epochOf,
@@ -25,6 +26,7 @@ import {
   type ReplicaState,
   type ReplicatedDriver,
 } from '../../events/replica.js'
+import { epochText, lackOf, type EpochToken } from '../../events/replication/token.js'
 import type { Log } from '../log.js'
 import {
   LOG_NAME,
@@ -180,7 +182,29 @@ export class LogReplica implements Copy {
         return 'none'
       },
     }
-    return { log: there }
+    return { log: there, isElsewhere: true }
+  }
+
+  async check(token: EpochToken): Promise<void> {
+    const state = await this.#look()
+    const missing = lackOf(state, token)
+    if (missing === undefined) return
+    const { epoch, position } = token
+    throw token.epoch > epochOf(state)
+      ? eventError(
+          'BANYAN_LOG_FENCED',
+          `this log ${missing}: another took its place, which has not reached it yet. Ask the new leader`,
+        )
+      : eventError(
+          'BANYAN_POSITION_AHEAD',
+          `this log ${missing} of epoch ${epoch}: it has lost what was there, as one that was restored from a backup. What was done behind ${state.head} up to ${position} has to be done again`,
+        )
+  }
+
+  async epoch(): Promise<string> {
+    // What follows nobody begins no epoch by itself.
+    const isKnown = !this.#follower && this.#options.runtime.clock.now() - this.#askedAt < FRESH_MS
+    return epochText(isKnown ? this.#state : await this.#look())
   }
 
   /** Why it is to get no requests yet, as what it shows may be of long ago; undefined if it is. */
