@@ -5,7 +5,7 @@ import { leaderAndFollowers } from './followers-scenario.js'
 
 it(
   'followers are never stale, lose only what was told, and end as their leader is',
-  { timeout: 300_000 },
+  { timeout: 300_000 + times(40) * 500 },
   async () => {
     const { seeds } = await simulate({ seeds: times(40), run: leaderAndFollowers })
     if (process.env['BANYAN_SEED'] === undefined) expect(seeds).toBe(times(40))
