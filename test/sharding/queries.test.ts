@@ -1,5 +1,7 @@
+import SQLite from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { OrderBy, ShardQueryOptions } from '../../src/coordination/index.js'
+import { checkStatement } from '../../src/coordination/sharding/data/scatter/check-statement.js'
 import type { Row } from '../../src/coordination/sharding/data/store.js'
 import { seededRandom } from '../../src/core/random.js'
 import { choices, replayHint, type Choices } from '../../src/testing/seed.js'
@@ -278,6 +280,37 @@ afterAll(async () => {
 afterEach(closeLogs)
 
 const ENGINES: readonly Engine[] = ['sqlite', 'postgres']
+
+describe('functions over many rows', () => {
+  const isKnown = (name: string, engine: Engine): boolean => {
+    try {
+      const known = { tables: { orders: { key: 'customer' } }, reference: [] }
+      checkStatement(`SELECT ${name}(id) AS n FROM orders`, known, engine, {})
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  it('of SQLite are all known', () => {
+    const database = new SQLite(':memory:')
+    const all = database
+      .prepare("SELECT DISTINCT name FROM pragma_function_list WHERE type IN ('a', 'w')")
+      .pluck()
+    const unknown = (all.all() as string[]).filter((name) => !isKnown(name, 'sqlite'))
+    database.close()
+    // These need an OVER, which is refused.
+    const windows = ['first_value', 'lag', 'last_value', 'lead', 'nth_value', 'ntile', 'row_number']
+    expect(unknown.sort()).toEqual(windows)
+  })
+
+  it.skipIf(missing)('of PostgreSQL are all known', async () => {
+    const all = await server.query<{ proname: string }>(
+      "SELECT DISTINCT proname FROM pg_proc WHERE prokind = 'a'",
+    )
+    expect(all.map(({ proname }) => proname).filter((name) => !isKnown(name, 'postgres'))).toEqual([])
+  })
+})
 
 describe.each(ENGINES)('queries over three databases of %s', (engine) => {
   it.skipIf(engine === 'postgres' && missing)('answer what one database with all rows answers', async () => {

@@ -4,7 +4,6 @@ import type { Column, ColumnKind } from '../../../coordination/sharding/data/sto
 const KINDS = new Map<number, ColumnKind>([
   [16, 'boolean'],
   [17, 'bytes'],
-  [18, 'text'],
   [19, 'text'],
   [20, 'integer'],
   [21, 'integer'],

@@ -8,7 +8,7 @@ import { bucketOf } from '../../buckets.js'
 import type { DataShardMap } from '../map.js'
 import type { ScatterContext } from '../scatter/context.js'
 import type { KnownTables } from '../scatter/tables-of.js'
-import { queryPlan, streamPlan, type ShardQueryOptions, type ShardStreamOptions } from '../scatter/options.js'
+import { queryPlan, type ShardQueryOptions } from '../scatter/options.js'
 import { scatter, type ShardAnswer } from '../scatter/query.js'
 import { scatterStream, type ShardStream } from '../scatter/stream.js'
 import type { Row, ShardStore } from '../store.js'
@@ -85,11 +85,7 @@ export interface Shards<Db> extends AsyncDisposable {
   query(sql: string, parameters?: readonly unknown[], options?: ShardQueryOptions): Promise<ShardAnswer>
 
   /** The same with rows that come as they are asked for, however many there are. Throws as `query`, and when rows are read. */
-  queryStream(
-    sql: string,
-    parameters?: readonly unknown[],
-    options?: ShardStreamOptions,
-  ): Promise<ShardStream>
+  queryStream(sql: string, parameters?: readonly unknown[], options?: ShardQueryOptions): Promise<ShardStream>
 
   /** Closes the databases, but for pools that were given. */
   close(): Promise<void>
@@ -223,7 +219,7 @@ export class RoutedShards<Db> implements Shards<Db> {
     parameters: readonly unknown[] = [],
     options: ShardQueryOptions = {},
   ): Promise<ShardAnswer> {
-    const plan = queryPlan(options)
+    const plan = queryPlan('query', options)
     this.#mustHaveAll()
     return scatter(this.#scatter, sql, parameters, plan)
   }
@@ -231,9 +227,9 @@ export class RoutedShards<Db> implements Shards<Db> {
   async queryStream(
     sql: string,
     parameters: readonly unknown[] = [],
-    options: ShardStreamOptions = {},
+    options: ShardQueryOptions = {},
   ): Promise<ShardStream> {
-    const plan = streamPlan(options)
+    const plan = queryPlan('queryStream', options)
     this.#mustHaveAll()
     return scatterStream(this.#scatter, sql, parameters, plan)
   }

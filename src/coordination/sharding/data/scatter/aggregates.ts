@@ -7,8 +7,10 @@ import type { Token } from './tokens.js'
 /** Functions over many rows, of both engines. */
 const AGGREGATES = new Set(
   `any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp cume_dist decode_agg
-  dense_rank every grouping group_concat json_agg json_agg_strict json_arrayagg json_group_array json_group_object
-  json_object_agg json_objectagg jsonb_agg jsonb_agg_strict jsonb_group_array jsonb_group_object jsonb_object_agg max median
+  dense_rank every grouping group_concat geopoly_group_bbox json_agg json_agg_strict json_arrayagg json_group_array
+  json_group_object json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict json_objectagg
+  jsonb_agg jsonb_agg_strict jsonb_group_array jsonb_group_object jsonb_object_agg jsonb_object_agg_strict
+  jsonb_object_agg_unique jsonb_object_agg_unique_strict max median
   min mode percent_rank percentile percentile_cont percentile_disc range_agg range_intersect_agg rank regr_avgx regr_avgy
   regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp string_agg sum total
   var_pop var_samp variance xmlagg`.split(/\s+/),

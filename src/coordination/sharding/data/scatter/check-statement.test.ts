@@ -28,6 +28,8 @@ describe('a statement whose rows can be put together', () => {
     'select customer_id, count(*), avg(total) from orders group by customer_id having count(*) > 3',
     'select year, o.customer_id, max(total) from orders o group by year, o.customer_id',
     'select max(a, b) from orders',
+    'select 1e5, 1.5e-3, .5, 0x1F, ?2, :name, @name, $name from orders where a between 1 and 2',
+    'select * from orders o join lines l on o.at between l.since and l.until and o.customer_id = l.customer_id and true',
     'select "limit", [order], `union` from orders',
     "select 'select; from (' from orders",
     'select o.offset, o.limit from orders o',
@@ -99,6 +101,11 @@ describe('a statement with aggregates', () => {
     ['select status, count(*) as n from orders group by status', { sum: ['n'] }, 'both must name the same'],
     ['select count(*) as n from orders', { groupBy: ['status'], sum: ['n'] }, 'both must name the same'],
     [
+      'select status, count(*) as n from orders group by status, country',
+      { groupBy: ['status', 'status'], sum: ['n'] },
+      'names a column twice',
+    ],
+    [
       'select customer_id, count(*) as n from orders group by customer_id',
       { groupBy: ['customer_id'], sum: ['n'] },
       'leave merge out',
@@ -137,7 +144,11 @@ describe('a statement that cannot be merged', () => {
     ['select * from orders where total in vip', 'IN with the name'],
     ['select * from orders where total not in "vip"', 'IN with the name'],
     ['select * from orders where total in main.vip', 'IN with the name'],
+    ["select * from orders where total in 'vip'", 'IN with the name'],
     ['select * from orders where total in (table vip)', 'TABLE sees'],
+    ['select * from orders where total > ?1limit 5', 'limit as an option'],
+    ['select * from orders where total > 1limit 5', 'a number that goes on'],
+    ['select 1 from orders having max(total) > 5', 'say in merge'],
     ['with o as (select * from orders) select * from o', 'this begins with with'],
     ['delete from orders', 'this begins with delete'],
     ['select 1; delete from orders', 'more than one statement'],
@@ -153,6 +164,14 @@ describe('a statement that cannot be merged', () => {
     ],
     ['select * from orders o join lines l on o.customer_id = l.customer_id + 1', 'may be in two databases'],
     ['select * from orders o join lines l on not o.customer_id = l.customer_id', 'may be in two databases'],
+    [
+      'select * from orders o join lines l on o.total between 1 and o.customer_id = l.customer_id',
+      'may be in two databases',
+    ],
+    [
+      'select * from orders o join lines l on case when o.a and o.customer_id = l.customer_id and l.a then 1 else 1 end',
+      'may be in two databases',
+    ],
     ['select * from orders o join lines l on o.customer_id = o.customer_id', 'may be in two databases'],
     ['select * from orders o join accounts a on o.customer_id = a.customer_id', 'may be in two databases'],
     ['select * from orders join accounts using (customer_id)', 'may be in two databases'],
@@ -182,6 +201,12 @@ describe('a statement that cannot be merged', () => {
     expect(() => postgres('select status from orders group by rollup (status)')).toThrow('groups of groups')
     expect(() => postgres('select * from orders, lateral f(id)')).toThrow('LATERAL')
     expect(() => postgres('select $a$ from orders')).toThrow('$a$ that is not closed')
+    expect(() => postgres('select @sum(total) from orders')).toThrow('say in merge')
+    expect(() => postgres('select tags[1:count(*)] from orders')).toThrow('say in merge')
+    expect(() => postgres('select json_object_agg_unique(id, total) from orders')).toThrow('say in merge')
+    expect(() => postgres('select * from orders -- all\rlimit 5')).toThrow('limit as an option')
+    expect(() => postgres("select * from orders where a = E'a'\n'\\'' limit 5 --'")).toThrow('limit as')
+    expect(() => postgres('select * from orders where total > $1limit 5')).toThrow('limit as an option')
     // The name of a table in capitals is another one.
     expect(() => postgres('select * from Accounts')).toThrow('neither a sharded table')
   })

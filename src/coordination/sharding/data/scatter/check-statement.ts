@@ -42,7 +42,7 @@ export function checkStatement(
   }
   const hasAggregates = aggregatesIn(select, engine).length > 0
   if (!merge) {
-    if (hasAggregates || groups.length > 0)
+    if (hasAggregates || groups.length > 0 || having.length > 0)
       throw notMergeable(
         `each database answers for its own rows: say in merge how ${groups.length > 0 ? 'the groups' : 'the rows'} become one, as in merge: { groupBy: ['status'], count: ['n'] } for count(*) as n; an average is one of merged sums and counts, avg: { mean: { sum: 's', count: 'n' } } for sum(total) as s, count(total) as n${KNOWING}`,
       )
@@ -53,6 +53,8 @@ export function checkStatement(
       `HAVING sees the rows of one database only: give having as an option, which sees the merged rows${KNOWING}`,
     )
   const { groupBy: names = [] } = merge
+  if (new Set(names).size < names.length)
+    throw notMergeable(`merge.groupBy names a column twice: ${names.join(', ')}`)
   if (names.length !== groups.length)
     throw notMergeable(
       `the statement has ${groups.length} columns in GROUP BY, merge has ${names.length} in groupBy: both must name the same${KNOWING}`,

@@ -71,8 +71,13 @@ export function clausesOf(
         throw notMergeable(
           `a SELECT in the statement sees the rows of one database only: ask for it by itself, or join${KNOWING}`,
         )
-      // In PostgreSQL a name stands there in position('a' in name) only.
-      if (engine === 'sqlite' && text === 'in' && isName(rest[index + 1]) && !isAfterPoint(rest, index))
+      // In PostgreSQL a name stands there in position('a' in name) only. SQLite takes a text for a name, too.
+      if (
+        engine === 'sqlite' &&
+        text === 'in' &&
+        !isSymbol(rest[index + 1], '(') &&
+        !isAfterPoint(rest, index)
+      )
         throw notMergeable(
           `IN with the name of a table or view sees the rows of one database only: ask for it by itself, or join${KNOWING}`,
         )
@@ -110,10 +115,6 @@ export const KNOWING =
 
 export function isWord(token: Token | undefined, text: string): boolean {
   return token?.kind === 'word' && token.text === text
-}
-
-function isName(token: Token | undefined): boolean {
-  return token?.kind === 'word' || token?.kind === 'name'
 }
 
 export function isSymbol(token: Token | undefined, text: string): boolean {

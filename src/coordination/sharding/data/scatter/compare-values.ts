@@ -1,4 +1,5 @@
 import type { ColumnKind } from '../store.js'
+import { notMergeable } from './not-mergeable.js'
 import { compareDecimals, decimalOf, type Decimal } from './decimal.js'
 
 /** The value of a column as it is compared; never null. */
@@ -26,8 +27,7 @@ export const VALUE_ORDERS: Readonly<Record<Exclude<ColumnKind, 'other'>, ValueOr
   text: { of: asItIs, compare: (a, b) => compareTexts(a as string, b as string) },
   uuid: { of: asItIs, compare: (a, b) => compareTexts(a as string, b as string) },
   bytes: { of: asItIs, compare: (a, b) => Buffer.compare(a as Uint8Array, b as Uint8Array) },
-  // A date is one; `infinity` comes as a number.
-  time: numbers,
+  time: { of: timeOf, compare: compareNumbers },
 }
 
 /** The collation NOCASE of SQLite: letters from A to Z are those from a to z. */
@@ -63,6 +63,14 @@ function asItIs(value: unknown): Comparable {
 function numberOf(value: unknown): number {
   // PostgreSQL has texts for floating numbers only if somebody has asked for them.
   return Number(value)
+}
+
+/** A date is one; `infinity` comes as a number. */
+function timeOf(value: unknown): number {
+  if (typeof value === 'number' || value instanceof Date) return Number(value)
+  throw notMergeable(
+    `a time is read as ${typeof value} here, as somebody has set a parser of types: give a compare that puts two of them in the order of the databases`,
+  )
 }
 
 /** NaN is equal to itself, and above all others, as PostgreSQL has it. */

@@ -7,7 +7,8 @@ export interface Decimal {
   readonly special?: number
 }
 
-const FORM = /^([+-]?)(\d+)(?:\.(\d*))?$/
+/** With an exponent only where somebody has numbers made of decimals. */
+const FORM = /^([+-]?)(\d+)(?:\.(\d*))?(?:e([+-]\d+))?$/
 
 /**
  * Reads a number of an engine exactly.
@@ -19,8 +20,10 @@ export function decimalOf(value: unknown): Decimal {
   const text = String(value)
   const parts = FORM.exec(text)
   if (parts) {
-    const [, sign = '', whole = '', fraction = ''] = parts
-    return { units: BigInt(`${sign === '-' ? '-' : ''}${whole}${fraction}`), scale: fraction.length }
+    const [, sign = '', whole = '', fraction = '', exponent = '0'] = parts
+    const units = BigInt(`${sign === '-' ? '-' : ''}${whole}${fraction}`)
+    const scale = fraction.length - Number(exponent)
+    return scale < 0 ? { units: units * 10n ** BigInt(-scale), scale: 0 } : { units, scale }
   }
   const number = Number(text)
   if (!/^(NaN|-?Infinity)$/.test(text)) throw new TypeError(`${JSON.stringify(value)} is no decimal number`)

@@ -116,19 +116,28 @@ function accumulators({
       throw notMergeable(`merge names ${column} twice: a column is merged in one way`)
     made.set(column, make)
   }
-  for (const column of sum) set(column, () => new Sum())
+  for (const column of sum) set(column, sumOf)
   for (const column of count) set(column, () => new Count())
   for (const entry of min)
     set(nameOf(entry), (column, engine) => new Outermost(orderOf(entry, column, engine, 'min'), -1))
   for (const entry of max)
     set(nameOf(entry), (column, engine) => new Outermost(orderOf(entry, column, engine, 'max'), 1))
   for (const [name, { sum: total, count: number }] of Object.entries(avg)) {
-    if (!made.has(total)) set(total, () => new Sum())
+    if (!made.has(total)) set(total, sumOf)
     if (!made.has(number)) set(number, () => new Count())
     if (made.has(name) || groupBy.includes(name))
       throw notMergeable(`merge.avg makes ${name}, which is a column of the answer`)
   }
   return made
+}
+
+const NUMBERS: readonly Column['kind'][] = ['any', 'integer', 'decimal', 'float']
+
+function sumOf({ name, kind }: Column): Sum {
+  if (NUMBERS.includes(kind)) return new Sum()
+  throw notMergeable(
+    `${name} is of a type that only the database can add up: select a number of it, or the rows`,
+  )
 }
 
 class Count implements Accumulator {

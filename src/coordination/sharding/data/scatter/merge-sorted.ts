@@ -19,11 +19,14 @@ const BATCH = 256
  * @throws `BANYAN_QUERY_NOT_MERGEABLE` for a database whose rows are in another order
  */
 export async function* mergeSorted(sources: readonly SortedSource[], order: Order): AsyncGenerator<Row[]> {
-  const heads: Head[] = []
-  for (const [place, source] of sources.entries()) {
-    const head = new Head(source, place, order)
-    if (await head.start()) heads.push(head)
-  }
+  // All at the same time: the first rows of an order are those that take long.
+  const started = await Promise.all(
+    sources.map(async (source, place) => {
+      const head = new Head(source, place, order)
+      return (await head.start()) ? [head] : []
+    }),
+  )
+  const heads = started.flat()
   const before = (a: Head, b: Head): boolean => {
     const compared = order.compare(a.key, b.key)
     return compared === 0 ? a.place < b.place : compared < 0

@@ -5,8 +5,8 @@ import type { Row } from '../store.js'
 import { MERGE_TABLE, type MergeOptions } from './merge-options.js'
 import type { OrderBy } from './order.js'
 
-/** Options of a query over all databases whose rows come one after the other. */
-export interface ShardStreamOptions {
+/** Options of a query over all databases. */
+export interface ShardQueryOptions {
   /**
    * How the rows of several databases become one answer. Default: they are put together, after a check that this is what one database would
    * answer. `'concat'`: the same without the check.
@@ -31,17 +31,16 @@ export interface ShardStreamOptions {
   timeout?: Duration
   /** Databases that are asked at the same time; a stream with `orderBy` has all of them open. Default 16. */
   concurrency?: number
+  /**
+   * Rows or groups that are kept in memory, at most, of each database and of all; above it is an error. A stream keeps them for `merge` and
+   * `distinct` only. Default 100,000.
+   */
+  maxRows?: number
   /** Ends it. */
   signal?: AbortSignal
 }
 
-/** Options of a query over all databases. */
-export interface ShardQueryOptions extends ShardStreamOptions {
-  /** Rows or groups that are kept in memory, at most; above it is an error. Default 100,000. */
-  maxRows?: number
-}
-
-const STREAM_TABLE: OptionTable<ShardStreamOptions> = {
+const OPTIONS: OptionTable<ShardQueryOptions> = {
   merge: {
     kind: 'either',
     of: [
@@ -83,12 +82,8 @@ const STREAM_TABLE: OptionTable<ShardStreamOptions> = {
   },
   timeout: { kind: 'duration', min: 1, doc: 'How long each database has for its answer.' },
   concurrency: { kind: 'number', min: 1, integer: true, doc: 'Databases that are asked at the same time.' },
-  signal: { kind: 'code', type: 'object', doc: 'Ends it.' },
-}
-
-const QUERY_TABLE: OptionTable<ShardQueryOptions> = {
-  ...STREAM_TABLE,
   maxRows: { kind: 'number', min: 1, integer: true, doc: 'Rows or groups that are kept in memory, at most.' },
+  signal: { kind: 'code', type: 'object', doc: 'Ends it.' },
 }
 
 /** Options with their defaults. */
@@ -106,19 +101,12 @@ export interface QueryPlan {
   readonly signal: AbortSignal | undefined
 }
 
-/** @throws `BANYAN_INVALID_OPTIONS` */
-export function queryPlan(given: ShardQueryOptions): QueryPlan {
-  checkOptions('query', QUERY_TABLE, given)
-  return planOf(given)
-}
-
-/** @throws `BANYAN_INVALID_OPTIONS` */
-export function streamPlan(given: ShardStreamOptions): QueryPlan {
-  checkOptions('queryStream', STREAM_TABLE, given)
-  return planOf(given)
-}
-
-function planOf(given: ShardQueryOptions): QueryPlan {
+/**
+ * @param what - is asked for, as errors name it
+ * @throws `BANYAN_INVALID_OPTIONS`
+ */
+export function queryPlan(what: 'query' | 'queryStream', given: ShardQueryOptions): QueryPlan {
+  checkOptions(what, OPTIONS, given)
   const { merge, orderBy = [], limit, offset = 0, distinct = false, having, maxRows = 100_000 } = given
   const isMerged = typeof merge === 'object'
   if (offset > 0 && orderBy.length === 0)

@@ -27,11 +27,11 @@ export async function scatter(
 ): Promise<ShardAnswer> {
   const statement = checked(context, sql, plan)
   const { signal = NEVER, merge, limit, offset, maxRows } = plan
-  const isPlain = merge === undefined
-  // One more than may be kept shows that there are too many.
-  const most = limit === undefined ? (isPlain ? maxRows + 1 : undefined) : limit + offset
-  const sent =
-    typeof merge === 'object' ? statement : await sentOf(context, statement, parameters, plan, most, signal)
+  const isMerged = typeof merge === 'object'
+  // One more than may be kept shows that there are too many. Groups are put in order when they are whole.
+  const most = isMerged || limit === undefined ? maxRows + 1 : limit + offset
+  const pushed = isMerged ? { ...plan, orderBy: [] } : plan
+  const sent = await sentOf(context, statement, parameters, pushed, most, signal)
   const { answers, missing } = await askExactly<ShardRows>(
     context,
     plan,
@@ -40,7 +40,7 @@ export async function scatter(
     () => undefined,
   )
   const shape: AnswerShape = { engine: context.engine, columns: answers[0]?.answer.columns ?? [] }
-  if (typeof merge === 'object') return { ...mergedGroups(answers, shape, plan), missing }
+  if (isMerged) return { ...mergedGroups(answers, shape, plan), missing }
   const sources = answers.map(({ shard, answer }) => ({ shard, batches: once(answer.rows) }))
   const rows = await collected(arranged(sources, shape, plan), maxRows)
   return { columns: shape.columns, rows, missing }

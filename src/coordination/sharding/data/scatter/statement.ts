@@ -47,7 +47,8 @@ async function columnsOf(
   let known = KNOWN.get(context)
   if (!known) KNOWN.set(context, (known = new Map<string, readonly Column[]>()))
   const before = known.get(sql)
-  if (before) return before
+  // A table may have got columns since, of which nobody knows what they are.
+  if (before && plan.orderBy.every(({ column }) => before.some(({ name }) => name === column))) return before
   const nothing = pushedDown(sql, { orderBy: [], distinct: false }, 0, context.engine, [])
   // Any database will do: they have the same tables.
   const { answers } = await askAll(

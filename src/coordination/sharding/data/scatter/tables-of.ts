@@ -174,8 +174,12 @@ function joinsKeys(
       .map((token) => textOf(token, engine))
     return before.every(({ key }) => key === table.key) && columns.includes(fold(table.key, engine))
   }
-  if (!isWord(what, 'on') || rest.some((token) => token.depth === 0 && isWord(token, 'or'))) return false
-  return split(rest, (token) => isWord(token, 'and')).some((part) => {
+  // What stands between AND and AND is no condition of its own in a CASE, and behind a BETWEEN.
+  const isUnsure = rest.some((token) => token.depth === 0 && (isWord(token, 'or') || isWord(token, 'case')))
+  if (!isWord(what, 'on') || isUnsure) return false
+  const parts = split(rest, (token) => isWord(token, 'and'))
+  return parts.some((part, index) => {
+    if (parts[index - 1]?.some((token) => token.depth === 0 && isWord(token, 'between'))) return false
     if (part.length !== 7 || !isSymbol(part[1], '.') || !isSymbol(part[3], '=') || !isSymbol(part[5], '.'))
       return false
     const [leftTable, leftColumn, rightTable, rightColumn] = [0, 2, 4, 6].map((index) =>

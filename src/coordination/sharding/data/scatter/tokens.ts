@@ -12,10 +12,11 @@ export interface Token {
 }
 
 /** One after the other, at `lastIndex`. */
-const SPACE = /\s+|--[^\n]*/y
+const SPACE = { sqlite: /\s+|--[^\n]*/y, postgres: /\s+|--[^\n\r]*/y }
 const WORD = /[\p{L}_][\p{L}\p{N}_$]*/uy
-const NUMBER = /\d[\w.]*|\.\d\w*/y
-const PARAMETER = /[?:@$]\w+|\?/y
+const NUMBER = /0x[\da-f_]+|0[ob][0-7_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:e[+-]?\d[\d_]*)?/iy
+/** Not one letter more than the engine takes: `?1limit 5` has a limit, and in PostgreSQL `@sum(x)` a sum. */
+const PARAMETER = { sqlite: /\?\d*|[:@$][\p{L}\p{N}_$]+/uy, postgres: /\$\d+/y }
 const DOLLAR_QUOTE = /\$(?:[\p{L}_][\p{L}\p{N}_]*)?\$/uy
 
 /**
@@ -27,6 +28,8 @@ export function tokensOf(sql: string, engine: 'sqlite' | 'postgres'): Token[] {
   const tokens: Token[] = []
   let at = 0
   let depth = 0
+  /** The last text with an E before it, or behind such a one. */
+  let escaped: Token | undefined
   const match = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at
     return pattern.exec(sql)?.[0]
@@ -36,7 +39,7 @@ export function tokensOf(sql: string, engine: 'sqlite' | 'postgres'): Token[] {
     at = end
   }
   while (at < sql.length) {
-    const space = match(SPACE)
+    const space = match(SPACE[engine])
     if (space !== undefined) {
       at += space.length
       continue
@@ -47,11 +50,14 @@ export function tokensOf(sql: string, engine: 'sqlite' | 'postgres'): Token[] {
       continue
     }
     if (letter === "'") {
-      // Backslashes mean something in PostgreSQL only behind an E.
+      // Backslashes mean something in PostgreSQL only behind an E, and where such a text goes on in another line.
       const before = tokens.at(-1)
       const isEscaped =
-        engine === 'postgres' && before?.kind === 'word' && before.text === 'e' && before.end === at
+        engine === 'postgres' &&
+        before !== undefined &&
+        (before === escaped || (before.kind === 'word' && before.text === 'e' && before.end === at))
       take('value', '', endOfQuoted(sql, at, "'", isEscaped))
+      if (isEscaped) escaped = tokens.at(-1)
       continue
     }
     if (letter === '"' || (engine === 'sqlite' && letter === '`')) {
@@ -81,9 +87,19 @@ export function tokensOf(sql: string, engine: 'sqlite' | 'postgres'): Token[] {
       take('word', word.toLowerCase(), at + word.length)
       continue
     }
-    const value = match(NUMBER) ?? match(PARAMETER)
-    if (value !== undefined) {
-      take('value', '', at + value.length)
+    const parameter = match(PARAMETER[engine])
+    if (parameter !== undefined) {
+      take('value', '', at + parameter.length)
+      continue
+    }
+    const number = match(NUMBER)
+    if (number !== undefined) {
+      take('value', '', at + number.length)
+      // Some engines begin a new word there, others do not.
+      if (match(WORD) !== undefined)
+        throw notMergeable(
+          `the statement has a number that goes on with a letter, at ${number}: put a space between`,
+        )
       continue
     }
     if (letter === ')') depth--

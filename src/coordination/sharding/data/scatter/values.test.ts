@@ -32,7 +32,10 @@ describe('decimals', () => {
     )
     expect(showDecimal(addDecimals(decimalOf('0.1'), decimalOf('0.20')))).toBe('0.30')
     expect(showDecimal(addDecimals(decimalOf('-0.05'), decimalOf(3n)))).toBe('2.95')
-    expect(() => decimalOf('1e5')).toThrow('no decimal')
+    // Numbers, where somebody has decimals read as such.
+    expect(showDecimal(decimalOf(1.5e-7))).toBe('0.00000015')
+    expect(showDecimal(decimalOf(2.5e21))).toBe('2500000000000000000000')
+    expect(() => decimalOf('$5')).toThrow('no decimal')
   })
 
   it('are put in order by what they are, NaN last', () => {
@@ -46,6 +49,14 @@ describe('decimals', () => {
           isSame ? 0 : Math.sign(index - other),
         )
       }
+  })
+})
+
+describe('times', () => {
+  it('that somebody has read as texts are refused, and not taken for the same', () => {
+    const { of } = VALUE_ORDERS.time
+    expect(of(new Date(5))).toBe(5)
+    expect(() => of('2024-01-01')).toThrow('give a compare')
   })
 })
 
