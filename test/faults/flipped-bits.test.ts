@@ -17,7 +17,7 @@ import { Choices } from './support/choices.js'
 import { fill, type Truth } from './support/truth.js'
 
 /** How many bits are flipped, each in a fresh copy. */
-const FLIPS = times(16)
+const FLIPS = times(10)
 const TIMEOUT = 300_000 + FLIPS * 1000
 const COMMITS = 150
 

@@ -7,7 +7,7 @@ import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
 /** Processes that are killed. */
-const KILLS = times(16)
+const KILLS = times(10)
 const SLOTS = 3
 
 const missing = postgresMissing()

@@ -13,7 +13,7 @@ import { judge } from './support/judge.js'
 import { Choices } from './support/choices.js'
 
 /** How many processes are killed. */
-const KILLS = times(80)
+const KILLS = times(50)
 
 /**
  * Writers and followers are killed with SIGKILL at random moments, and so are the processes of the server: the one behind

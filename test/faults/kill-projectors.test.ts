@@ -17,7 +17,7 @@ import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
 /** Processes that are killed for each engine. */
-const KILLS = times(12)
+const KILLS = times(8)
 const SLOTS = 3
 
 const missing = postgresMissing()

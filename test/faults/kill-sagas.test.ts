@@ -13,7 +13,7 @@ import { Choices } from './support/choices.js'
 import { torment } from './support/torment.js'
 
 const SAGAS = 1000
-const KILLS = times(8)
+const KILLS = times(6)
 const RUNNERS = 3
 const KINDS = ['good', 'good', 'good', 'lost', 'refused', 'sleepy', 'broken once']
 

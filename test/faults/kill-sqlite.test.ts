@@ -8,7 +8,7 @@ import { Conductor } from './support/conductor.js'
 import { judge } from './support/judge.js'
 
 /** How many processes are killed. */
-const KILLS = times(40)
+const KILLS = times(25)
 
 /**
  * Several processes write to one file and follow it, and are killed with SIGKILL at random moments, often before they have

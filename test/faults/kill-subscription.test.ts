@@ -14,7 +14,7 @@ const CONSUMERS = 3
 const PARTITIONS = 4
 const MESSAGES = 600
 const KEYS = 24
-const KILLS = times(12)
+const KILLS = times(8)
 const DEADLINE_MS = 240_000
 
 const noPostgres = postgresMissing()
