@@ -355,6 +355,8 @@ export {
   type PlanDataMovesOptions,
   type PlannedDataMove,
 } from './sharding/data/moves/operate.js'
+export { readMoveHistory, type PastDataMove } from './sharding/data/history.js'
+export { readMover, type Mover } from './sharding/data/moves/mover.js'
 export type { RunMovesOptions } from './sharding/data/moves/options.js'
 export { runMoves, type MoveRunner } from './sharding/data/moves/run.js'
 export type { KeyRecorder, ShardsOptions } from './sharding/data/router/options.js'

@@ -135,8 +135,11 @@ test('what is wrong is an error that helps', async () => {
     run('shards', 'abort', 'shop', 'nothing', ...through()),
     run('shards', 'drop', 'shop', '--all', ...through()),
     run('shards', 'heat', 'shop', ...through()),
+    run('shards', 'drain', 'shop', 'a', ...through()),
+    run('shards', 'shop', '--workers', ...directly()),
+    run('shards', 'planz', 'shop'),
   ])
-  expect(answers.map(({ code }) => code)).toEqual([1, 1, 2, 1, 2, 1])
+  expect(answers.map(({ code }) => code)).toEqual([1, 1, 2, 1, 2, 1, 2, 2, 2])
   const errors = answers.map(({ stderr }) => stderr)
   expect(errors[0]).toContain('there is no shard "z" to move to; there are a, b, c')
   expect(errors[1]).toContain('there is no bucket 16: they are 0 to 15')
@@ -144,6 +147,9 @@ test('what is wrong is an error that helps', async () => {
   expect(errors[3]).toContain('there is no move "nothing" of "shop": nothing moves')
   expect(errors[4]).toContain('has left at its source is removed. From then on it cannot be reversed.')
   expect(errors[5]).toContain('say who has measured it, with --from')
+  expect(errors[6]).toContain('say banyan shards move shop --even --without a')
+  expect(errors[7]).toContain('shop is an application that is spread over databases')
+  expect(errors[8]).toContain('there is no command banyan shards planz, did you mean banyan shards plan?')
   const post = (body: object) => ({ method: 'POST', body: JSON.stringify(body) })
   for (const [path, body, problem] of [
     [
@@ -155,6 +161,7 @@ test('what is wrong is an error that helps', async () => {
     ['drop', {}, { status: 400, detail: 'Say which `moves`, or `all`: true.' }],
     ['drop', { moves: ['x'] }, { status: 404, code: 'BANYAN_MOVE_UNKNOWN' }],
     ['plan', { add: { a: 1 } }, { status: 400 }],
+    ['move', { buckets: '1' }, { status: 400, code: 'BANYAN_INVALID_OPTIONS' }],
   ] as const)
     expect(await ask(`/api/data-shards/shop/${path}`, post(body)), path).toMatchObject(problem)
 })
@@ -179,11 +186,21 @@ test('buckets are moved, taken back, moved again, and finished: no row is lost o
   expect((await run('shards', 'drop', 'shop', '--all', '--yes', ...through())).code).toBe(0)
   await expect.poll(steps, { timeout: 10_000 }).toEqual([])
 
+  const past = await run('shards', 'history', 'shop', ...directly())
+  expect(past.stdout).toMatch(
+    /^PAST MOVE +BUCKETS .*\n\w{8} +(8|0-3) +[ab] +c +\d+ +reversed .*\n\w{8} .*\n$/,
+  )
+  const told = (await ask('/api/data-shards/shop')) as { history: unknown[]; mover: { holder: string } }
+  expect(told.history).toHaveLength(2)
+  expect(told.mover.holder).toMatch(/:\d+$/)
+
   const even = await run('shards', 'move', 'shop', '--even', '--without', 'b', '--group', '4', ...through())
   expect(even.stdout).toMatch(/^\w{8} {2}8-11 from b to a\n\w{8} {2}12-15 from b to a\n$/)
   await expect.poll(steps, { timeout: 10_000 }).toEqual(['switched', 'switched'])
   expect(rows()).toEqual([CUSTOMERS, 0, 0])
   const metrics = await (await fetch(`${admin}/metrics`)).text()
-  expect(metrics).toContain('banyan_shards_mover_moves{banyan_shards="shop"} 2')
+  expect(metrics).toContain('banyan_shards_mover_moves{banyan_shards="shop",banyan_step="switched"} 2')
+  expect(metrics).toContain('banyan_shards_mover_moves{banyan_shards="shop",banyan_step="copy"} 0')
+  expect(metrics).toContain('banyan_shards_mover_oldest_seconds{banyan_shards="shop"} 0')
   expect(metrics).toContain('banyan_shards_mover_ready{banyan_shards="shop"} 1')
 }, 60_000)

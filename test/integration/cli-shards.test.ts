@@ -126,7 +126,7 @@ test('what is wrong is an error that helps', async () => {
   expect(errors[0]).toContain('there are no shards "order", did you mean "orders"?')
   expect(errors[1]).toContain('no worker "web-7:1" takes part in "orders"; who does: web-1:4711, web-2:88')
   expect(errors[2]).toContain('--with is ID or ID=WEIGHT with a weight above 0, not web-3=none')
-  expect(errors[3]).toContain('there is no shard map "carts"; there are "orders"')
+  expect(errors[3]).toContain('there are no shards "carts"; there are "orders"')
   expect(errors[4]).toContain('none.json cannot be read as JSON')
 })
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   abortMove,
   finishMove,
@@ -6,6 +6,8 @@ import {
   openShards,
   pauseMove,
   planDataMoves,
+  readMoveHistory,
+  readMover,
   readMoves,
   resumeMove,
   reverseMove,
@@ -130,9 +132,10 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
     await expect(start({ ...ALL, to: 'x' })).rejects.toEqual(has('BANYAN_SHARD_UNKNOWN'))
     await expect(start({ ...ALL, from: 'b', to: 'a' })).rejects.toEqual(has('BANYAN_MOVE_STEP'))
     await expect(start({ ...ALL, buckets: [4] })).rejects.toEqual(has('BANYAN_INVALID_OPTIONS'))
-    await expect(start(ALL, { ...ALL, buckets: [2] })).rejects.toEqual(has('BANYAN_SHARD_MOVING'))
+    await expect(start(ALL, { ...ALL, buckets: [2] })).rejects.toThrow(/bucket 2 is in two of the moves/)
     expect(await readMoves(coordinator, 'items')).toEqual([])
-    const [id] = await start({ ...ALL, buckets: [2] })
+    const [id] = await start({ ...ALL, buckets: [2, 2] })
+    expect(await readMoves(coordinator, 'items')).toMatchObject([{ buckets: [2] }])
     await expect(start(ALL)).rejects.toEqual(has('BANYAN_SHARD_MOVING'))
     await expect(finishMove(coordinator, 'items', id!)).rejects.toEqual(has('BANYAN_MOVE_STEP'))
     await expect(reverseMove(coordinator, 'items', id!)).rejects.toEqual(has('BANYAN_MOVE_STEP'))
@@ -145,6 +148,40 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
     await work(world)
     expect((await readMoves(coordinator, 'items'))[0]).toMatchObject({ step: 'switched', from: 'a', to: 'b' })
     expect(await all(world)).toBe(12)
+    await finishMove(coordinator, 'items', id!)
+    for (const act of [abortMove, reverseMove])
+      await expect(act(coordinator, 'items', id!)).rejects.toThrow(/is being removed; .* move them again/)
+  })
+
+  test('what has become of moves is remembered, and who makes them is known', async () => {
+    const world = await open(engine)
+    const { coordinator, shards } = world
+    const start = async (buckets: number[]): Promise<string> =>
+      (await startMoves(coordinator, 'items', [{ ...ALL, buckets }]))[0]!
+    const [moved, back, off] = [await start([0, 1]), await start([2]), await start([3])]
+    await abortMove(coordinator, 'items', off)
+    await work(world)
+    await reverseMove(coordinator, 'items', back)
+    expect(await readMover(coordinator, 'items')).toBeUndefined()
+    const runner = runMoves(coordinator, shards, { holder: 'me', every: 20 })
+    await vi.waitFor(async () =>
+      expect(await readMover(coordinator, 'items')).toMatchObject({ holder: 'me' }),
+    )
+    await runner.close()
+    await work(world)
+    for (const id of [moved, back]) await finishMove(coordinator, 'items', id)
+    await work(world)
+    const history = await readMoveHistory(coordinator, 'items')
+    expect(history).toMatchObject([
+      { id: off, buckets: 1, ranges: [[3, 4]], outcome: 'aborted', rows: 0 },
+      { id: moved, buckets: 2, ranges: [[0, 2]], from: 'a', to: 'b', outcome: 'moved' },
+      { id: back, buckets: 1, from: 'a', to: 'b', outcome: 'reversed' },
+    ])
+    expect(history[0]).not.toHaveProperty('switched')
+    for (const { since, switched, ended, rows } of history.slice(1)) {
+      expect([since, switched, ended]).toEqual([since, switched, ended].sort())
+      expect(rows).toBeGreaterThan(0)
+    }
   })
 
   test('a move that is paused waits', async () => {

@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { suggest } from '../../core/suggest.js'
+import { UsageError } from '../usage-error.js'
 
 /** Of commands that ask for something. */
 export const ACTOR = ['--actor <name>', 'who asks (default: your user name)'] as const
@@ -24,7 +26,25 @@ export function listing(parent: Command, description: string): Command {
     .description(description)
     .argument('[name]', 'only this one, with its past')
     .option('-w, --watch', 'go on until Ctrl-C, live; with --json a line each time something has changed')
+    // Whoever gets the word of a command wrong ends here, with all that comes after it.
+    .allowExcessArguments()
+    .hook('preAction', (_, { args: [first = '', ...more] }) => {
+      if (more.length === 0) return
+      throw new UsageError(
+        `there is no command banyan ${parent.name()} ${first}${nearCommand(parent, first) ?? `; there are ${commandsOf(parent).join(', ')}`}`,
+      )
+    })
   return placed(command)
+}
+
+/** The command that was most likely meant. */
+export function nearCommand(parent: Command, word: string): string | undefined {
+  const near = suggest(word, commandsOf(parent))
+  return near === undefined ? undefined : `, did you mean banyan ${parent.name()} ${near}?`
+}
+
+function commandsOf(parent: Command): string[] {
+  return parent.commands.map((command) => command.name())
 }
 
 /** Says on which coordinator. */

@@ -43,7 +43,18 @@ export function page(title: string, rows: readonly [string, string][], tables: r
 
 /** Names of times, in ms since the epoch. */
 const TIMES = new Set([
-  ...['since', 'unownedSince', 'until', 'next', 'started', 'ended', 'scheduledFor', 'at', 'anchor'],
+  ...[
+    'since',
+    'unownedSince',
+    'until',
+    'next',
+    'started',
+    'switched',
+    'ended',
+    'scheduledFor',
+    'at',
+    'anchor',
+  ],
 ])
 /** Times by names of something. */
 const TIMES_BY_NAME = new Set(['releasing'])

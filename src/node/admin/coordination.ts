@@ -85,7 +85,7 @@ async function act(
   const action = Object.hasOwn(ACTIONS, `${part}/${path.at(-1)}`) && ACTIONS[`${part}/${path.at(-1)}`]
   if (!action || path.length !== (action.names ?? 1) + 1) return nothingHere(part)
   const given = givenIn((await readBytes(request, BODY_BYTES)).toString(), action)
-  if (typeof given === 'string') return problem(400, given)
+  if (typeof given === 'string') return problem(400, given, { code: 'BANYAN_INVALID_OPTIONS' })
   return json(action.later ? 202 : 200, await action.do(hosted.actions, path.slice(0, -1), given))
 }
 

@@ -6,6 +6,8 @@ import {
   type DataMove,
   type DataShardMap,
 } from '../../coordination/sharding/data/map.js'
+import { readMoveHistory, type PastDataMove } from '../../coordination/sharding/data/history.js'
+import { readMovers, type Mover } from '../../coordination/sharding/data/moves/mover.js'
 import { readShards, type ShardMapPicture } from '../../coordination/sharding/map/read-shards.js'
 
 /** A shard map of workers, without what there is to say of each bucket, and its past. */
@@ -24,6 +26,8 @@ export interface DataShardsStatus {
   readonly version: number
   readonly databases: readonly DatabaseStatus[]
   readonly moves: readonly DataMove[]
+  /** Who makes the moves; if nobody does they stand still. */
+  readonly mover?: Mover
 }
 
 /** A database that has rows of a sharded application. */
@@ -34,9 +38,11 @@ export interface DatabaseStatus {
   readonly buckets: number
 }
 
-/** A sharded application with who has which bucket. */
+/** A sharded application with who has which bucket, and its past. */
 export interface DataShardsDetail extends DataShardsStatus {
   readonly owners: DataShardMap['owners']
+  /** Moves that are over, oldest first. */
+  readonly history: readonly PastDataMove[]
 }
 
 export async function listShardMaps(coordinator: Coordinator): Promise<ShardMapStatus[]> {
@@ -51,10 +57,14 @@ export async function listShardMaps(coordinator: Coordinator): Promise<ShardMapS
 }
 
 export async function listDataShards(coordinator: Coordinator): Promise<DataShardsStatus[]> {
-  const { entries } = await coordinator.list(KEYSPACE.dataShards)
-  return entries.map((entry) =>
-    statusOf(nameOf(entry.key.slice(KEYSPACE.dataShards.length)), decodeDataShards(entry)),
-  )
+  const [{ entries }, movers] = await Promise.all([
+    coordinator.list(KEYSPACE.dataShards),
+    readMovers(coordinator),
+  ])
+  return entries.map((entry) => {
+    const name = nameOf(entry.key.slice(KEYSPACE.dataShards.length))
+    return statusOf(name, decodeDataShards(entry), movers.get(name))
+  })
 }
 
 /** Undefined if there are none of that name. */
@@ -62,18 +72,24 @@ export async function showDataShards(
   coordinator: Coordinator,
   name: string,
 ): Promise<DataShardsDetail | undefined> {
-  const map = await readDataShards(coordinator, name)
-  return map && { ...statusOf(name, map), owners: map.owners }
+  const [map, movers, history] = await Promise.all([
+    readDataShards(coordinator, name),
+    readMovers(coordinator),
+    readMoveHistory(coordinator, name),
+  ])
+  return map && { ...statusOf(name, map, movers.get(name)), owners: map.owners, history }
 }
 
 function statusOf(
   name: string,
   { buckets, founded, version, shards, owners, moves }: DataShardMap,
+  mover: Mover | undefined,
 ): DataShardsStatus {
   const has = new Map<string, number>()
   for (const [from, to, shard] of owners) has.set(shard, (has.get(shard) ?? 0) + to - from)
   return {
     ...{ name, buckets, founded, version, moves },
+    ...(mover && { mover }),
     databases: Object.entries(shards).map(([shard, { weight }]) => ({
       ...{ shard, weight },
       buckets: has.get(shard) ?? 0,

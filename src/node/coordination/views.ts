@@ -12,6 +12,7 @@ import {
   readRegistryHistory,
   type RegistryHappening,
 } from '../../coordination/registry/read.js'
+import { MOVERS } from '../../coordination/sharding/data/moves/mover.js'
 import { plannerOf } from '../../coordination/sharding/map/keys.js'
 import { readShards, type ShardMapPicture } from '../../coordination/sharding/map/read-shards.js'
 import { readSemaphores, type SemaphoreState } from '../../coordination/semaphore/read-semaphores.js'
@@ -131,12 +132,18 @@ const VIEWS: { readonly [Name in ViewName]: Reader<Name> } = {
       }),
   },
   'data-shards': {
-    one: 'sharded application',
+    one: 'application in several databases',
     unknown: 'BANYAN_SHARDS_UNKNOWN',
-    prefixes: [KEYSPACE.dataShards],
+    prefixes: [KEYSPACE.dataShards, `${KEYSPACE.history}data-shards/`, MOVERS],
     list: listDataShards,
     show: showDataShards,
   },
+}
+
+/** Two things that are easily taken for each other. */
+const OTHER_SHARDS: Readonly<Partial<Record<ViewName, 'shards' | 'data-shards'>>> = {
+  shards: 'data-shards',
+  'data-shards': 'shards',
 }
 
 /** The prefixes of all keys that a view shows. */
@@ -166,6 +173,12 @@ export async function detailOf<Name extends ViewName>(
   const found = await VIEWS[view].show(coordinator, name)
   if (found) return found
   const names = (await listOf(view, coordinator)).map((each) => each.name)
+  const other = OTHER_SHARDS[view]
+  if (other && (await VIEWS[other].show(coordinator, name)))
+    throw coordinationError(
+      unknown,
+      `there is no ${one} ${JSON.stringify(name)}: it is a ${VIEWS[other].one}, see /api/${other}`,
+    )
   const none = view === 'locks' || view === 'semaphores' ? 'nobody holds one' : 'there is none'
   throw coordinationError(unknown, `there is no ${one} ${JSON.stringify(name)}${hintOf(name, names, none)}`)
 }

@@ -8,6 +8,7 @@ import {
   decodeDataShards,
   type DataMove,
   type DataShardMap,
+  type MoveStepName,
 } from '../../coordination/sharding/data/map.js'
 import { runMoves } from '../../coordination/sharding/data/moves/run.js'
 import { openFounded, mustFit } from '../../coordination/sharding/data/router/join.js'
@@ -21,6 +22,10 @@ import type { HostedShardsState } from './state.js'
 /** Waits between tries to open the databases. */
 const RETRY: Growth = { base: 200, factor: 2, max: 10_000 }
 
+const STEPS: readonly MoveStepName[] = [
+  ...(['copy', 'catch-up', 'verify', 'diverged', 'switch', 'switched', 'drop'] as const),
+]
+
 /**
  * Makes the moves of one application as soon as it has a map and one of its databases can be opened; what is in the way is told, and
  * tried again without end, and so are databases that are away: the moves of the others are made meanwhile. Prepares nothing. Of several nodes one makes the moves, and the others wait to take over.
@@ -28,7 +33,8 @@ const RETRY: Growth = { base: 200, factor: 2, max: 10_000 }
  * | gauge | unit | meaning |
  * |---|---|---|
  * | `banyan.shards.mover.ready` | 1 | whether one database at least is open here, so that moves are made |
- * | `banyan.shards.mover.moves` | `{move}` | moves on their way, whoever makes them |
+ * | `banyan.shards.mover.moves` | `{move}` | moves on their way, whoever makes them, by `banyan.step` |
+ * | `banyan.shards.mover.oldest` | s | how long ago the oldest of those was asked for that are not switched, nor paused; 0 if there is none |
  * | `banyan.shards.mover.stuck` | `{move}` | those that something is in the way of, or whose copy has diverged |
  */
 export class DataMover {
@@ -166,6 +172,14 @@ export class DataMover {
     }
   }
 
+  #oldest(): number {
+    const now = this.#runtime.clock.wall()
+    const ages = this.#moves()
+      .filter(({ step, paused }) => step !== 'switched' && !paused)
+      .map(({ since }) => (now - since) / 1000)
+    return Math.max(0, ...ages)
+  }
+
   /** Which map it is, and which databases it has; one that cannot be read has others. */
   #shards(): string {
     try {
@@ -191,10 +205,21 @@ export class DataMover {
         { description: 'Whether databases are open, so that moves are made.', unit: '1', attributes },
         () => (this.#isReady ? 1 : 0),
       ),
+      ...STEPS.map((step) =>
+        telemetry.gauge(
+          'banyan.shards.mover.moves',
+          {
+            description: 'Moves on their way.',
+            unit: '{move}',
+            attributes: { ...attributes, 'banyan.step': step },
+          },
+          () => this.#moves().filter((move) => move.step === step).length,
+        ),
+      ),
       telemetry.gauge(
-        'banyan.shards.mover.moves',
-        { description: 'Moves on their way.', unit: '{move}', attributes },
-        () => this.state().moves,
+        'banyan.shards.mover.oldest',
+        { description: 'Age of the oldest move that is under way.', unit: 's', attributes },
+        () => this.#oldest(),
       ),
       telemetry.gauge(
         'banyan.shards.mover.stuck',

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { ACTOR, group, listing, placed } from '../commands.js'
+import { ACTOR, group, listing, nearCommand, placed } from '../commands.js'
 import type { LookOptions } from '../look.js'
 import type { PlaceOptions } from '../place.js'
 import type { KindOptions } from './kind.js'
@@ -22,14 +22,15 @@ Examples:
   banyan shards heat orders                  what is too hot, and what helps
   banyan shards drain orders web-2           before web-2 is stopped
   banyan shards move orders --even           between databases, so that each has its part
-  banyan shards moves orders --watch         how far that is`,
+  banyan shards moves orders --watch         how far that is
+  banyan shards history orders               what has moved`,
   )
   ofKind(
     listing(shards, 'list shards, or show those of one name; the default')
       .alias('show')
       .option('--buckets', 'of a shard map of workers: every bucket, with its epoch'),
   ).action(async (name: string | undefined, options: LookOptions & KindOptions & { buckets?: true }) =>
-    (await import('./list.js')).show(name, options),
+    (await import('./list.js')).show(name, options, (word) => nearCommand(shards, word)),
   )
   ofKind(
     placed(
@@ -50,6 +51,10 @@ Examples:
   ).action(
     async (name: string, options: PlaceOptions & KindOptions & { json?: true; from?: readonly string[] }) =>
       (await import('./heat.js')).heat(name, options),
+  )
+  ofKind(placed(named(shards, 'history', 'what has happened: the last 100 moves, or changes'))).action(
+    async (name: string, options: PlaceOptions & KindOptions & { json?: true }) =>
+      (await import('./history.js')).history(name, options),
   )
   registerBuckets(shards)
   registerPauses(shards)

@@ -19,8 +19,11 @@ export type Kind = 'shards' | 'data-shards'
  */
 export async function kindOf(desk: Desk, name: string, { workers, databases }: KindOptions): Promise<Kind> {
   if (workers && databases) throw new UsageError('--workers and --databases contradict each other')
-  if (workers) return 'shards'
-  if (databases) return 'data-shards'
+  const asked = workers ? 'shards' : databases ? 'data-shards' : undefined
+  if (asked) {
+    await mustBe(desk, name, asked)
+    return asked
+  }
   const [maps, applications] = await Promise.all([namesOf(desk, 'shards'), namesOf(desk, 'data-shards')])
   const isMap = maps.includes(name)
   if (isMap && applications.includes(name))
@@ -29,9 +32,27 @@ export async function kindOf(desk: Desk, name: string, { workers, databases }: K
     )
   if (isMap) return 'shards'
   if (applications.includes(name)) return 'data-shards'
-  throw new BanyanError(
+  throw unknown(name, [...maps, ...applications])
+}
+
+/**
+ * Refuses a name that is only of the other kind.
+ *
+ * @param instead - what to do with that
+ */
+export async function mustBe(desk: Desk, name: string, kind: Kind, instead?: string): Promise<void> {
+  const own = await namesOf(desk, kind)
+  if (own.includes(name)) return
+  const others = await namesOf(desk, kind === 'shards' ? 'data-shards' : 'shards')
+  if (!others.includes(name)) throw unknown(name, [...own, ...others])
+  const is = kind === 'shards' ? 'an application that is spread over databases' : 'a shard map of workers'
+  throw new UsageError(`${name} is ${is}${instead === undefined ? '' : `: ${instead}`}`)
+}
+
+function unknown(name: string, names: readonly string[]): Error {
+  return new BanyanError(
     'BANYAN_SHARD_MAP_UNKNOWN',
-    `there are no shards ${JSON.stringify(name)}${hintOf(name, [...new Set([...maps, ...applications])], 'there are none')}`,
+    `there are no shards ${JSON.stringify(name)}${hintOf(name, [...new Set(names)], 'there are none')}`,
   )
 }
 

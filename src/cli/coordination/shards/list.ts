@@ -1,4 +1,6 @@
 import { systemClock } from '../../../core/clock.js'
+import { BanyanError } from '../../../core/errors.js'
+import { hasCode } from '../../../coordination/errors.js'
 import type { Views } from '../../../node/coordination/views.js'
 import { lineWidth, note } from '../../output.js'
 import type { Seen } from '../desk.js'
@@ -18,16 +20,29 @@ type Both = readonly [
 ]
 
 /** `banyan shards`: all of them, or one. */
-export async function show(name: string | undefined, options: Options): Promise<void> {
+export async function show(
+  name: string | undefined,
+  options: Options,
+  nearCommand: (word: string) => string | undefined,
+): Promise<void> {
   const { workers, databases: data, buckets, ...where } = options
   const kinds = { ...(workers && { workers }), ...(data && { databases: data }) }
   if (name === undefined && !workers && !data) return showAll(where)
   let isMap = workers === true
   if (name !== undefined)
     await onCoordinator(where, async ({ desk }) => {
-      isMap = (await kindOf(desk, name, kinds)) === 'shards'
+      isMap =
+        (await kindOf(desk, name, kinds).catch((error: unknown) =>
+          notEvenACommand(error, nearCommand(name)),
+        )) === 'shards'
     })
   return isMap ? look(buckets ? mapsInFull : maps, name, where) : look(databases, name, where)
+}
+
+/** The same error, for who has meant a command. */
+function notEvenACommand(error: unknown, hint: string | undefined): never {
+  if (hint === undefined || !hasCode(error, 'BANYAN_SHARD_MAP_UNKNOWN')) throw error
+  throw new BanyanError('BANYAN_SHARD_MAP_UNKNOWN', `${(error as Error).message}${hint}`, { cause: error })
 }
 
 async function showAll({ json, watch, ...where }: LookOptions): Promise<void> {

@@ -95,11 +95,7 @@ function mapPage(map: Detail, now: number, width: number, told: readonly BucketP
       bucketText(bucket),
       sinceText(bucket.since ?? bucket.unownedSince, now),
     ]),
-    some(history.slice(-LAST).toReversed(), [{ heading: 'AGO', right: true }, 'WHAT', 'BY'], (each) => [
-      agoText(each.at, now).replace(/ ago$/, ''),
-      happeningText(each),
-      printable(each.by),
-    ]),
+    history.length === 0 ? [] : [happeningsTable(history.slice(-LAST), now, width)],
   ]
   return page(
     `${nameText(name)}  ${workers.length === 0 ? paint('red', 'no workers') : `on ${countText(workers.length)} ${workers.length === 1 ? 'worker' : 'workers'}`}`,
@@ -116,6 +112,17 @@ function mapPage(map: Detail, now: number, width: number, told: readonly BucketP
   }
 }
 
+/** What has happened to a map, the last first. */
+export function happeningsTable(history: readonly ShardHappening[], now: number, width: number): string {
+  return table(
+    [{ heading: 'AGO', right: true }, 'WHAT', 'BY'],
+    history
+      .toReversed()
+      .map((each) => [agoText(each.at, now).replace(/ ago$/, ''), happeningText(each), printable(each.by)]),
+    width,
+  )
+}
+
 const WORKERS: Column[] = [
   { heading: 'WORKER' },
   { heading: 'WEIGHT', right: true },
@@ -126,7 +133,7 @@ const WORKERS: Column[] = [
   { heading: 'SINCE', dispensable: 1 },
 ]
 
-/** Happenings that are shown; JSON has all. */
+/** Happenings that are shown; `banyan shards history` has all. */
 const LAST = 10
 
 /** Whether there is something to say of a bucket. */

@@ -1,11 +1,12 @@
 import type { DataMoveAction } from '../../../node/coordination/data-operations.js'
 import { confirm } from '../../events/confirm.js'
 import { printable } from '../../events/show/printable.js'
+import { paint } from '../../paint.js'
 import { UsageError } from '../../usage-error.js'
 import type { PlaceOptions } from '../place.js'
 import { onCoordinator, type Session } from '../session.js'
-import { bucketsText } from './databases.js'
-import { kindOf, type Kind, type KindOptions } from './kind.js'
+import { bucketsText, stillText } from './databases.js'
+import { kindOf, mustBe, type Kind, type KindOptions } from './kind.js'
 import { asked, type SteerOptions } from './steer.js'
 
 /** Options of `banyan shards move`. */
@@ -46,6 +47,7 @@ export async function move(name: string, buckets: string | undefined, options: M
     else
       for (const { id, buckets: some, from, to: target } of started)
         output.add(`${id}  ${bucketsText(some)} from ${printable(from)} to ${printable(target)}`)
+    await warnOfStanding(session, name)
   })
 }
 
@@ -73,6 +75,7 @@ export async function steerMoves(
   { json, all, yes, ...where }: PlaceOptions & { json?: true; all?: true; yes?: true },
 ): Promise<void> {
   await onCoordinator(where, async (session) => {
+    await mustBe(session.desk, name, 'data-shards', OF_WORKERS)
     if (what === 'drop') {
       const facts = [
         `What ${moves.length > 0 ? moves.map(printable).join(', ') : 'every switched move'} has left at its source is removed.`,
@@ -84,6 +87,9 @@ export async function steerMoves(
   })
 }
 
+const OF_WORKERS =
+  'its workers make their moves by themselves; banyan shards pause, drain and unpin steer them'
+
 const SAID: Readonly<Record<DataMoveAction, string>> = {
   pause: 'is left as it is',
   resume: 'goes on',
@@ -93,17 +99,25 @@ const SAID: Readonly<Record<DataMoveAction, string>> = {
 }
 
 async function steered(
-  { desk, output }: Session,
+  session: Session,
   name: string,
   what: DataMoveAction,
   moves: readonly string[],
   { all, json }: { all?: true; json?: true },
 ): Promise<void> {
+  const { desk, output } = session
   if (moves.length > 0 === (all === true)) throw new UsageError('say which moves, or --all')
   const done = await desk.steerDataMoves(name, all ? 'all' : moves, what)
   if (json) output.json({ name, moves: done })
   else if (done.length === 0) output.add(`there is no move of ${printable(name)} with which that can be done`)
   else for (const id of done) output.add(`${printable(id)} ${SAID[what]}`)
+  await warnOfStanding(session, name)
+}
+
+/** What was asked for is done by somebody else, if there is somebody. */
+async function warnOfStanding({ desk }: Session, name: string): Promise<void> {
+  const still = stillText(await desk.detail('data-shards', name))
+  if (still !== undefined) console.error(paint('yellow', still))
 }
 
 async function ofKind(

@@ -1,18 +1,27 @@
 import type { DataMove } from '../../../coordination/sharding/data/map.js'
+import { paint } from '../../paint.js'
 import { look, type Look, type LookOptions } from '../look.js'
+import { onCoordinator } from '../session.js'
 import { nameText } from '../text.js'
-import { databases, movesTable } from './databases.js'
+import { databases, movesTable, stillText } from './databases.js'
+import { mustBe } from './kind.js'
 
 /** `banyan shards moves`. */
 export async function moves(name: string, options: LookOptions): Promise<void> {
   const rates = new Rates()
   const how: Look<'data-shards'> = {
     ...databases,
-    page: ({ moves: all }, now, width) =>
-      all.length === 0
-        ? `${nameText(name)}  nothing moves`
-        : movesTable(all, now, width, (move) => rates.of(move, now)),
+    page(application, now, width) {
+      const { moves: all } = application
+      if (all.length === 0) return `${nameText(name)}  nothing moves`
+      const shown = movesTable(all, now, width, (move) => rates.of(move, now))
+      const still = stillText(application)
+      return still === undefined ? shown : `${shown}\n\n${paint('red', still)}`
+    },
   }
+  await onCoordinator(options, ({ desk }) =>
+    mustBe(desk, name, 'data-shards', 'banyan shards shows what moves'),
+  )
   await look(how, name, options)
 }
 

@@ -3,6 +3,7 @@ import { printable } from '../../events/show/printable.js'
 import type { PlaceOptions } from '../place.js'
 import { onCoordinator, type Session } from '../session.js'
 import { asker } from '../steer.js'
+import { mustBe } from './kind.js'
 
 /** Options of what is asked of a shard map. */
 export type SteerOptions = PlaceOptions & { json?: true; actor?: string }
@@ -13,9 +14,23 @@ export async function steer(
   wish: ShardWish,
   { json, actor, ...where }: SteerOptions,
 ): Promise<void> {
-  await onCoordinator(where, (session) =>
-    asked(session, name, wish, { ...(json && { json }), ...(actor !== undefined && { actor }) }),
-  )
+  await onCoordinator(where, async (session) => {
+    await mustBe(session.desk, name, 'shards', insteadOf(name, wish))
+    await asked(session, name, wish, { ...(json && { json }), ...(actor !== undefined && { actor }) })
+  })
+}
+
+/** What to do with an application in databases. */
+function insteadOf(name: string, wish: ShardWish): string {
+  switch (wish.do) {
+    case 'drain':
+      return `to have a database give away all it has, say banyan shards move ${name} --even --without ${wish.worker}`
+    case 'split':
+    case 'merge':
+      return `its buckets stay as they are; one that is hot gets a database of its own by banyan shards move ${name} ${wish.bucket} --to DATABASE`
+    default:
+      return `what was moved there stays; banyan shards move ${name} moves it elsewhere`
+  }
 }
 
 /** The same where the coordinator is known. */

@@ -2,6 +2,7 @@ import type { Coordinator, Entry } from '../../coordinator.js'
 import { coordinationError, hasCode } from '../../errors.js'
 import { KEYSPACE, segment } from '../../keyspace.js'
 import type { BucketRange } from './store.js'
+import { endedMoves, rememberMoves, type PastDataMove } from './history.js'
 
 /**
  * Which shard has which bucket, and what is on its way: one value in the coordinator, changed by compare and set only. Routers
@@ -63,6 +64,8 @@ export interface DataMove {
   readonly paused: boolean
   /** When it was asked for, in ms since the epoch. */
   readonly since: number
+  /** When it was switched for the first time, likewise. */
+  readonly switched?: number
   /** Rows that were staged by the copy, and how many there were about when it began. */
   readonly rows: number
   readonly estimate: number
@@ -118,7 +121,7 @@ export function ownerIn({ owners }: DataShardMap, bucket: number): string {
 }
 
 /**
- * Changes the map in one step, whatever others do at the same time.
+ * Changes the map in one step, whatever others do at the same time. Moves that end with it come into the history.
  *
  * @param step - says what is to stand there, or the same if nothing is to be done; asked again if something else came between
  * @returns what stands there then
@@ -130,21 +133,38 @@ export async function changeDataShards(
   step: (map: DataShardMap) => DataShardMap,
 ): Promise<DataShardMap> {
   const key = dataShardsKey(name)
+  /** Of changes of which it is not known whether they were made. */
+  let unsure: readonly PastDataMove[] = []
   for (;;) {
     const entry = await coordinator.get(key)
     if (!entry) throw shardsUnknown(name)
     const before = decodeDataShards(entry)
+    unsure = unsure.filter(({ id }) => !before.moves.some((move) => move.id === id))
     const next = step(before)
-    if (next === before) return before
-    const map = { ...next, version: before.version + 1 }
+    if (next === before) {
+      await rememberMoves(coordinator, name, unsure)
+      return before
+    }
+    const now = coordinator.runtime.clock.wall()
+    const moves = next.moves.map((move) => switchedAt(move, now))
+    const map = { ...next, moves, version: before.version + 1 }
+    const ended = [...unsure, ...endedMoves(before.moves, moves, now)]
     try {
       const result = await coordinator.put(key, JSON.stringify(map), { expected: entry.revision })
-      if (result.ok) return map
+      if (!result.ok) continue
     } catch (error) {
       // It may have been done: the step is asked with what is there now.
       if (!hasCode(error, 'BANYAN_OUTCOME_UNKNOWN')) throw error
+      unsure = ended
+      continue
     }
+    await rememberMoves(coordinator, name, ended)
+    return map
   }
+}
+
+function switchedAt(move: DataMove, now: number): DataMove {
+  return move.step === 'switched' && move.switched === undefined ? { ...move, switched: now } : move
 }
 
 /** There is no sharded application of that name. */

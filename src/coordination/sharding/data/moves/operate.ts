@@ -113,7 +113,7 @@ export async function startMoves(
   const since = coordinator.runtime.clock.wall()
   const moves = planned.map(({ buckets, from, to }): DataMove => ({
     id: randomUUID().slice(0, 8),
-    buckets: [...buckets].sort((a, b) => a - b),
+    buckets: [...new Set(buckets)].sort((a, b) => a - b),
     from,
     to,
     step: 'copy',
@@ -124,6 +124,10 @@ export async function startMoves(
     rows: 0,
     estimate: 0,
   }))
+  const seen = new Set<number>()
+  for (const bucket of moves.flatMap(({ buckets }) => buckets))
+    if (seen.size === seen.add(bucket).size)
+      throw new BanyanError('BANYAN_INVALID_OPTIONS', `startMoves: bucket ${bucket} is in two of the moves`)
   await changeDataShards(coordinator, name, (map) => {
     if (!map.founded) throw shardsUnknown(name)
     mustStay(map, name)
@@ -174,8 +178,8 @@ export async function resumeMove(coordinator: Coordinator, name: string, id: str
  */
 export async function abortMove(coordinator: Coordinator, name: string, id: string): Promise<void> {
   await change(coordinator, name, id, (move) => {
-    if (move.step === 'switched' || move.step === 'drop')
-      throw atStep(move, 'aborted', 'reverse it, or finish it')
+    if (move.step === 'switched') throw atStep(move, 'aborted', 'reverse it, or finish it')
+    if (move.step === 'drop') throw atStep(move, 'aborted', OVER)
     return move.aborted ? move : { ...move, aborted: true, paused: false }
   })
 }
@@ -187,7 +191,7 @@ export async function abortMove(coordinator: Coordinator, name: string, id: stri
  */
 export async function reverseMove(coordinator: Coordinator, name: string, id: string): Promise<void> {
   await change(coordinator, name, id, (move) => {
-    if (move.step !== 'switched') throw atStep(move, 'reversed', 'only what is switched can be')
+    if (move.step !== 'switched') throw atStep(move, 'reversed', move.step === 'drop' ? OVER : 'abort it')
     return backward(move)
   })
 }
@@ -200,7 +204,7 @@ export async function reverseMove(coordinator: Coordinator, name: string, id: st
 export async function finishMove(coordinator: Coordinator, name: string, id: string): Promise<void> {
   await change(coordinator, name, id, (move) => {
     if (move.step === 'drop') return move
-    if (move.step !== 'switched') throw atStep(move, 'finished', 'only what is switched can be')
+    if (move.step !== 'switched') throw atStep(move, 'finished', 'wait until it is switched, or abort it')
     return withProblem({ ...move, step: 'drop', paused: false }, undefined)
   })
 }
@@ -220,6 +224,10 @@ async function change(
     return replaced(map, id, step)
   })
 }
+
+/** What there is to say of a move that is being finished. */
+const OVER =
+  'what it has left at its source is being removed; to have the buckets back there, move them again when it is over'
 
 function atStep({ id, step }: DataMove, done: string, advice: string): Error {
   return coordinationError(

@@ -7,6 +7,7 @@ import { RETRY } from '../../../patiently.js'
 import { openView } from '../../../view/view.js'
 import { dataShardsKey, type DataMove } from '../map.js'
 import { MoveExecutor, type Stores } from './executor.js'
+import { moverLock } from './mover.js'
 import { moveSettings, type MoveSettings, type RunMovesOptions } from './options.js'
 
 /** Whoever makes the moves of a sharded application. */
@@ -51,7 +52,7 @@ async function run(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, random } = coordinator.runtime
-  const only = lock(coordinator, `data-shards/${shards.name}`, {
+  const only = lock(coordinator, moverLock(shards.name), {
     ttl,
     ...(holder === undefined ? {} : { holder }),
   })
