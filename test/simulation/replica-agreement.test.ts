@@ -1,10 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { openCoordinator, promoteReplica, type Coordinator } from '../../src/coordination/index.js'
-import { settingsOf, type ReplicasOptions } from '../../src/coordination/replication/options.js'
+import {
+  settingsOf,
+  type ReplicaReadOptions,
+  type ReplicasOptions,
+} from '../../src/coordination/replication/options.js'
 import { recordIn, recordKey, valueOf, type LeaderRecord } from '../../src/coordination/replication/record.js'
 import { Router } from '../../src/coordination/replication/replicas.js'
 import { tokenOf } from '../../src/coordination/replication/token.js'
+import type { Telemetry } from '../../src/core/telemetry.js'
 import { virtualRuntime, type VirtualRuntime } from '../../src/testing/virtual-clock.js'
+import { recordingTelemetry } from '../support/telemetry.js'
 import { ReplicaWorld, type ScriptedDb } from '../support/replica-world.js'
 
 const OPTIONS = { ttl: '2s', interval: 100, failover: 50, fence: false } as const
@@ -231,4 +237,51 @@ describe('a token of a timeline that this router has not seen yet', () => {
     })
     expect(clock.now() - begun).toBeGreaterThanOrEqual(1000)
   })
+})
+
+test('what is routed is counted by who served it and why, what fails by its code, and servers have gauges', async () => {
+  const { telemetry, counts } = recordingTelemetry()
+  const gauges = new Map<string, () => number>()
+  const shows: Telemetry = {
+    ...telemetry,
+    gauge: (name, { attributes = {} }, read) => {
+      const key = [name, ...Object.values(attributes)].join(' ')
+      gauges.set(key, read)
+      return () => void gauges.delete(key)
+    },
+  }
+  const runtime = virtualRuntime({ telemetry: shows })
+  const { clock } = runtime
+  const world = new ReplicaWorld(['a', 'b'], clock, runtime.random)
+  const router = routerOf(world, runtime)
+  await clock.advance('1s')
+  const { token } = await clock.settle(router.write((db) => db.add('x')))
+  const read = (options: ReplicaReadOptions) => clock.settle(router.read(() => 1, options))
+  await read({})
+  await read({ prefer: 'leader' })
+  await read({ after: token })
+  const waiting = router.read(() => 1, { after: token, wait: '5s' })
+  await clock.advance('1s')
+  expect(gauges.get('banyan.replicas.lag.bytes main b')!()).toBe(1)
+  world.get('b').follow(1, 1)
+  await clock.settle(waiting)
+  world.get('b').crash()
+  await clock.advance('1s')
+  await read({ after: token })
+  await expect(read({ fallback: 'refuse' })).rejects.toMatchObject({ code: 'BANYAN_FOLLOWER_BEHIND' })
+  await expect(read({ after: 'x' })).rejects.toMatchObject({ code: 'BANYAN_INVALID_TOKEN' })
+  expect(Object.fromEntries(counts)).toEqual({
+    'banyan.replicas.writes{banyan.replicas.node=a,banyan.replicas=main}': 1,
+    'banyan.replicas.reads{banyan.replicas.node=b,banyan.replicas=main,banyan.why=fresh}': 1,
+    'banyan.replicas.reads{banyan.replicas.node=a,banyan.replicas=main,banyan.why=preferred}': 1,
+    'banyan.replicas.reads{banyan.replicas.node=a,banyan.replicas=main,banyan.why=behind}': 1,
+    'banyan.replicas.reads{banyan.replicas.node=b,banyan.replicas=main,banyan.why=waited}': 1,
+    'banyan.replicas.reads{banyan.replicas.node=a,banyan.replicas=main,banyan.why=alone}': 1,
+    'banyan.replicas.wait{banyan.replicas=main}': 2,
+    'banyan.replicas.failures{banyan.mode=read,banyan.replicas=main,error.type=BANYAN_FOLLOWER_BEHIND}': 1,
+  })
+  expect(gauges.get('banyan.replicas.leader main')!()).toBe(1)
+  expect(gauges.get('banyan.replicas.healthy main b')!()).toBe(0)
+  await clock.settle(router.close())
+  expect(gauges.size).toBe(0)
 })

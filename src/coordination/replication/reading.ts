@@ -1,6 +1,7 @@
 import { duration } from '../../core/duration.js'
 import { coordinationError } from '../errors.js'
 import type { Fleet } from './fleet.js'
+import type { ReplicasMeter, Why } from './meter.js'
 import type { Monitor } from './monitor.js'
 import { NodeFault, type Seen } from './node.js'
 import type { ReplicaReadOptions, Settings } from './options.js'
@@ -32,10 +33,12 @@ interface Demand {
 export class Reading<Db> {
   readonly #fleet: Fleet<Db>
   readonly #settings: Settings
+  readonly #meter: ReplicasMeter
   /** Of equals another one each time. */
   #turn = 0
 
-  constructor(fleet: Fleet<Db>, settings: Settings) {
+  constructor(fleet: Fleet<Db>, settings: Settings, meter: ReplicasMeter) {
+    this.#meter = meter
     this.#fleet = fleet
     this.#settings = settings
   }
@@ -56,29 +59,38 @@ export class Reading<Db> {
     const reader = new Attempts<Db, Result>(work)
     if (prefer === 'leader') {
       const served = await this.#readFromLeader(reader, demand)
-      if (served) return served
+      if (served) return this.#count(served, 'preferred')
     }
+    let asked: number | undefined
     for (;;) {
       this.#check(demand)
       const served = await this.#readFromBest(reader, demand)
-      if (served) return served
+      if (served) return this.#count(served, asked === undefined ? 'fresh' : 'waited', asked)
       if (reader.busy) break
       const { followers, leader } = this.#here()
       // Waiting is for those that are behind. Where there is nobody to wait for, the leader can be asked at once.
       if (followers.length === 0 && leader && fallback === 'leader') break
+      asked ??= clock.now()
       const isThere = (): boolean => this.#best(reader, demand) !== undefined
       if (!(await this.#fleet.wait(isThere, until, followers, signal))) break
     }
     this.#check(demand)
     if (fallback === 'refuse') throw reader.busy ?? this.#behind(demand)
     const served = await this.#readFromLeader(reader, demand)
-    if (served) return served
+    if (served) return this.#count(served, asked === undefined ? 'alone' : 'behind', asked)
     if (reader.busy) throw reader.busy
     const { problem = 'it was lost' } = this.#fleet.state
     throw coordinationError(
       'BANYAN_LEADER_UNKNOWN',
       `no follower is fresh enough, and ${this.#settings.name} has no leader to read from: ${problem}`,
     )
+  }
+
+  /** @param asked - since when a follower was waited for */
+  #count<Result>(served: ReplicaReadResult<Result>, why: Why, asked?: number): ReplicaReadResult<Result> {
+    this.#meter.served(served.node, why)
+    if (asked !== undefined) this.#meter.waited(this.#settings.runtime.clock.now() - asked)
+    return served
   }
 
   /** Nothing can be said of a token before each server was tried. */

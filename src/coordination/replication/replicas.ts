@@ -4,6 +4,8 @@ import { BanyanError } from '../../core/errors.js'
 import { coordinationError } from '../errors.js'
 import { Belief } from './belief.js'
 import { Fleet } from './fleet.js'
+import { showReplicas } from './gauges.js'
+import { ReplicasMeter } from './meter.js'
 import type { Monitor } from './monitor.js'
 import type { Look, ReplicaNode } from './node.js'
 import {
@@ -103,6 +105,8 @@ export class Router<Db> implements Replicas<Db> {
   readonly #settings: Settings
   readonly #reading: Reading<Db>
   readonly #writing: Writing<Db>
+  readonly #meter: ReplicasMeter
+  readonly #hide: () => void
   readonly #belief: Belief<Db> | undefined
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #closing = new AbortController()
@@ -112,8 +116,11 @@ export class Router<Db> implements Replicas<Db> {
     this.name = settings.name
     this.#settings = settings
     this.#fleet = new Fleet(nodes, settings)
-    this.#reading = new Reading(this.#fleet, settings)
-    this.#writing = new Writing(this.#fleet, settings)
+    const { runtime, name } = settings
+    this.#meter = new ReplicasMeter(runtime, name)
+    this.#hide = showReplicas(runtime.telemetry, name, [...nodes.keys()], () => this.#fleet.state)
+    this.#reading = new Reading(this.#fleet, settings, this.#meter)
+    this.#writing = new Writing(this.#fleet, settings, this.#meter)
     insides.set(this, { fleet: this.#fleet as unknown as Fleet<unknown>, settings })
     if (settings.coordinator) this.#belief = new Belief(settings.coordinator, this.#fleet, settings)
     this.#fleet.start()
@@ -133,7 +140,7 @@ export class Router<Db> implements Replicas<Db> {
   ): Promise<ReplicaWriteResult<Result>> {
     checkWriteOptions(options)
     const { failover = this.#settings.failover } = options
-    return this.#track(() =>
+    return this.#track('write', () =>
       this.#writing.write(
         async (db) => work(db),
         this.#settings.runtime.clock.now() + duration(failover),
@@ -147,13 +154,13 @@ export class Router<Db> implements Replicas<Db> {
     options: ReplicaReadOptions = {},
   ): Promise<ReplicaReadResult<Result>> {
     checkReadOptions(options)
-    return this.#track(() =>
+    return this.#track('read', () =>
       this.#reading.read(async (db) => work(db), { ...options, signal: this.#signal(options.signal) }),
     )
   }
 
   token(): Promise<string> {
-    return this.#track(async () => {
+    return this.#track('read', async () => {
       const until = this.#settings.runtime.clock.now() + this.#settings.failover
       const leader = await this.#writing.leader(until, this.#closing.signal)
       // The last look may be from before.
@@ -177,6 +184,7 @@ export class Router<Db> implements Replicas<Db> {
     this.#closing.abort(coordinationError('BANYAN_REPLICAS_CLOSED', 'the replicas were closed'))
     this.#fleet.beClosing()
     await Promise.allSettled(this.#underWay)
+    this.#hide()
     this.#belief?.close()
     this.#fleet.close()
     await Promise.all([...this.#fleet.monitors.values()].map(({ node }) => node.close()))
@@ -196,12 +204,15 @@ export class Router<Db> implements Replicas<Db> {
     return signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
   }
 
-  async #track<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #track<Result>(mode: 'read' | 'write', work: () => Promise<Result>): Promise<Result> {
     this.#closing.signal.throwIfAborted()
     const working = work()
     this.#underWay.add(working)
     try {
       return await working
+    } catch (error) {
+      this.#meter.failed(mode, error)
+      throw error
     } finally {
       this.#underWay.delete(working)
     }

@@ -1,6 +1,7 @@
 import { sleep } from '../../core/clock.js'
 import { coordinationError } from '../errors.js'
 import type { Fleet } from './fleet.js'
+import type { ReplicasMeter } from './meter.js'
 import type { Monitor } from './monitor.js'
 import { NodeFault, type Seen } from './node.js'
 import type { Settings } from './options.js'
@@ -24,10 +25,12 @@ const AGAIN_LAST_MS = 500
 export class Writing<Db> {
   readonly #fleet: Fleet<Db>
   readonly #settings: Settings
+  readonly #meter: ReplicasMeter
   /** Those that wait for a leader. */
   #waiting = 0
 
-  constructor(fleet: Fleet<Db>, settings: Settings) {
+  constructor(fleet: Fleet<Db>, settings: Settings, meter: ReplicasMeter) {
+    this.#meter = meter
     this.#fleet = fleet
     this.#settings = settings
   }
@@ -115,6 +118,7 @@ export class Writing<Db> {
           'BANYAN_OUTCOME_UNKNOWN',
           `${leader.name} has committed on timeline ${timeline}, and timeline ${newest}, which has begun meanwhile, is not known to have that`,
         )
+      this.#meter.committed(leader.name)
       return { result, token: tokenOf({ cluster: cluster!, timeline, position }), node: leader.name }
     } catch (error) {
       if (!(error instanceof NodeFault) || error.outcome === 'unsent') throw error

@@ -1,5 +1,7 @@
 import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
+import type { Telemetry } from '../../core/telemetry.js'
+import { showReplicas } from '../../coordination/replication/gauges.js'
 import {
   openReplicas,
   promoteReplica,
@@ -14,21 +16,12 @@ import type { DatabaseReplicasState, PromoteRequest } from './state.js'
 /** A few, as it only looks. */
 const CONNECTIONS = 2
 
-/**
- * A database with followers that this node watches, and fences old leaders of.
- *
- * | gauge | unit | meaning |
- * |---|---|---|
- * | `banyan.replicas.leader` | `1` | whether it has a leader that takes writes |
- * | `banyan.replicas.healthy` | `1` | whether a server is used |
- * | `banyan.replicas.lag` | `s` | how long ago the leader had what a follower lacks; infinite if that is not known |
- * | `banyan.replicas.lag.bytes` | `By` | how much a follower lacks |
- */
+/** A database with followers that this node watches, and fences old leaders of. */
 export class HostedDatabase {
   readonly spec: ReplicasSpec
   readonly #name: string
   readonly #runtime: Runtime
-  #hides: (() => void)[] = []
+  #hide: (() => void) | undefined
   #coordinator: Coordinator | undefined
   #replicas: Replicas<unknown>
   /** Changes of what it is opened with, one after the other. */
@@ -44,13 +37,21 @@ export class HostedDatabase {
 
   /** @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING` */
   static async open(name: string, spec: ReplicasSpec, runtime: Runtime): Promise<HostedDatabase> {
-    const replicas = await openReplicas({ ...spec, ...{ name, runtime, connections: CONNECTIONS } })
+    const replicas = await openReplicas({
+      ...spec,
+      ...{ name, runtime: quiet(runtime), connections: CONNECTIONS },
+    })
     return new HostedDatabase(name, spec, replicas, runtime)
   }
 
   /** Shows its gauges, in the place of those of another of that name. */
   begin(): void {
-    this.#hides = this.#show()
+    this.#hide = showReplicas(
+      this.#runtime.telemetry,
+      this.#name,
+      Object.keys(this.spec.nodes),
+      () => this.#replicas.state,
+    )
   }
 
   /** Obeys what a coordinator says of who leads from now on. */
@@ -82,7 +83,7 @@ export class HostedDatabase {
 
   async close(): Promise<void> {
     this.#closed = true
-    for (const hide of this.#hides) hide()
+    this.#hide?.()
     await this.#changing
     await this.#replicas.close()
   }
@@ -92,7 +93,7 @@ export class HostedDatabase {
     const before = this.#replicas
     this.#replicas = await openReplicas({
       ...this.spec,
-      ...{ name: this.#name, runtime: this.#runtime, connections: CONNECTIONS, coordinator },
+      ...{ name: this.#name, runtime: quiet(this.#runtime), connections: CONNECTIONS, coordinator },
     })
     this.#coordinator = coordinator
     await before.close()
@@ -106,47 +107,22 @@ export class HostedDatabase {
     if (best) return best.node
     throw refused(this.#name, 'none of its servers that can be reached is a follower')
   }
+}
 
-  #show(): (() => void)[] {
-    const { telemetry } = this.#runtime
-    const gauge = (
-      name: string,
-      unit: string,
-      description: string,
-      node: string | undefined,
-      read: (state: ReplicaState | undefined) => number,
-    ): (() => void) => {
-      const attributes = {
-        'banyan.replicas': this.#name,
-        ...(node !== undefined && { 'banyan.replicas.node': node }),
-      }
-      return telemetry.gauge(`banyan.replicas.${name}`, { description, unit, attributes }, () =>
-        read(this.#replicas.state.nodes.find((each) => each.node === node)),
-      )
-    }
-    return [
-      gauge('leader', '1', 'Whether it has a leader that takes writes.', undefined, () =>
-        this.#replicas.state.leader === undefined ? 0 : 1,
-      ),
-      ...Object.keys(this.spec.nodes).flatMap((node) => [
-        gauge('healthy', '1', 'Whether a server is used.', node, (state) => (state?.healthy ? 1 : 0)),
-        gauge(
-          'lag',
-          's',
-          'How long ago the leader had what a follower lacks; infinite if that is not known.',
-          node,
-          (state) => (state?.role === 'leader' ? 0 : (state?.lagMs ?? Infinity) / 1000),
-        ),
-        gauge(
-          'lag.bytes',
-          'By',
-          'How much of the leader a follower lacks.',
-          node,
-          (state) => state?.lagBytes ?? 0,
-        ),
-      ]),
-    ]
+/** What is opened may never come into force: its gauges are shown when it does. */
+function quiet(runtime: Runtime): Runtime {
+  const { telemetry } = runtime
+  const quiet: Telemetry = {
+    counter: (...of) => telemetry.counter(...of),
+    histogram: (...of) => telemetry.histogram(...of),
+    gauge: () => () => undefined,
+    get traces() {
+      return telemetry.traces
+    },
+    span: (...of) => telemetry.span(...of),
+    log: (...of) => telemetry.log(...of),
   }
+  return { ...runtime, telemetry: quiet }
 }
 
 function refused(name: string, why: string): Error {
