@@ -263,7 +263,7 @@ export type { RegisteredService, RegistryHappening } from './registry/read.js'
 export { register } from './registry/register.js'
 export { requestDrain } from './registry/request-drain.js'
 export type { Registration, RegistrationEvents } from './registry/register.js'
-export type { OwnedBucket, OwnershipEnd } from './sharding/map/owned-bucket.js'
+export type { OwnedBucket, OwnershipEnd, ShardWorkerChange } from './sharding/map/owned-bucket.js'
 export type { ShardHappening } from './sharding/map/history.js'
 export type { MadeMove } from './sharding/map/next-plan.js'
 export {
@@ -300,12 +300,7 @@ export {
   type ShardMap,
   type ShardMapChange,
 } from './sharding/map/shard-map.js'
-export {
-  joinShards,
-  type ShardWorker,
-  type ShardWorkerChange,
-  type ShardWorkerState,
-} from './sharding/map/worker.js'
+export { joinShards, type ShardWorker, type ShardWorkerState } from './sharding/map/worker.js'
 export type { Outage } from './view/pulse.js'
 export { openView } from './view/view.js'
 export type { View, ViewChange, ViewChanges, ViewEvents } from './view/view.js'

@@ -52,6 +52,16 @@ export type OwnershipEnd =
   | 'taken away'
   | 'closed'
 
+/** What has become of a bucket at a worker. */
+export interface ShardWorkerChange {
+  /** `owned`; `ending`: its signal has aborted, and its work may still go on; `ended`. */
+  readonly kind: 'owned' | 'ending' | 'ended'
+  readonly bucket: string
+  readonly epoch: number
+  /** Why it has ended. */
+  readonly why?: OwnershipEnd
+}
+
 /** What is done with a bucket. */
 export type Work = (owned: OwnedBucket) => unknown
 

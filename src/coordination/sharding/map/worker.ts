@@ -1,23 +1,18 @@
 import { Observers, type Unsubscribe } from '../../../core/observers.js'
-import type { Timer } from '../../../core/clock.js'
 import type { Coordinator, Lease } from '../../coordinator.js'
 import { coordinationError, hasCode } from '../../errors.js'
-import { leave } from '../../line/own-key.js'
 import { onAbort } from '../../on-abort.js'
 import { patiently } from '../../patiently.js'
 import { Board, type BoardChange } from './board.js'
-import { BucketClaim } from './claim.js'
-import { Gate } from './gate.js'
+import { Holdings } from './holdings.js'
 import { shardKeys, workerKey, type ShardKeys } from './keys.js'
-import { Layout } from './layout.js'
-import { LoadReport } from './load-report.js'
+import { LoadTeller } from './load-teller.js'
 import { ShardMeter } from './meter.js'
 import { settingsOf, type JoinShardsOptions, type ShardsSettings } from './options.js'
-import { Ownership, type OwnedBucket, type OwnershipEnd } from './owned-bucket.js'
+import type { OwnedBucket, ShardWorkerChange } from './owned-bucket.js'
 import { Planner } from './planner.js'
 import { Presence } from './presence.js'
 import { bucketsIn } from './records.js'
-import { Slots, type Slot } from './slots.js'
 
 /** Has a part of the buckets of a shard map until it is closed. See {@link joinShards}. */
 export interface ShardWorker extends AsyncDisposable {
@@ -63,22 +58,6 @@ export interface ShardWorkerState {
   readonly releasing: Readonly<Record<string, number>>
 }
 
-/** What has become of a bucket at a worker. */
-export interface ShardWorkerChange {
-  /** `owned`; `ending`: its signal has aborted, and its work may still go on; `ended`. */
-  readonly kind: 'owned' | 'ending' | 'ended'
-  readonly bucket: string
-  readonly epoch: number
-  /** Why it has ended. */
-  readonly why?: OwnershipEnd
-}
-
-/** How many keys a worker puts or deletes at the same time. */
-const AT_ONCE = 32
-/** What could not be claimed is looked at again after that, in ms, if nothing is heard of it before. */
-const AGAIN = 1000
-/** Work that goes on for longer than this after it should have ended is told to others, in ms. */
-const LATE = 1000
 /** How many buckets a map has, unless said otherwise. */
 const BUCKETS = 256
 
@@ -116,26 +95,17 @@ class RunningShardWorker implements ShardWorker {
   readonly #settings: ShardsSettings
   readonly #board: Board
   readonly #presence: Presence
-  readonly #slots = new Slots()
-  readonly #gate = new Gate(AT_ONCE)
   readonly #meter: ShardMeter
-  readonly #loads = new LoadReport()
+  readonly #holdings: Holdings
+  readonly #loads: LoadTeller
   readonly #observers = new Observers<{ change: ShardWorkerChange }>()
   readonly #closing = new AbortController()
   readonly #forget: (() => void)[] = []
   readonly #ttl: JoinShardsOptions['ttl']
-  /** Which buckets it shall have. */
-  #wanted: ReadonlySet<string> = new Set()
-  /** Since when nobody has a bucket that it shall have, on the monotonic clock. */
-  readonly #vacant = new Map<string, number>()
   #planner: Planner | undefined
   #settle: { ready(): void; never(error: unknown): void } | undefined
-  #again: Timer | undefined
-  #reporting: Timer | undefined
-  #telling: Promise<void> | undefined
   #isDraining = false
   #failure: unknown
-  #releasing: Readonly<Record<string, number>> = {}
   /** Told when something has ended, or the plan is another. */
   readonly #waiting = new Set<() => void>()
   #closed: Promise<void> | undefined
@@ -162,15 +132,37 @@ class RunningShardWorker implements ShardWorker {
     // Whoever never asks never hears of it.
     this.ready.catch(() => undefined)
     this.#board = Board.open(coordinator, name)
-    this.#wanted = this.#board.facts.wantedOf(this.worker)
-    this.#forget.push(this.#board.on((change) => this.#look(change)))
     this.#meter = new ShardMeter(coordinator.runtime, name, this.worker, () => this.owned.length)
+    const lease = (): Lease | undefined => this.#presence.lease
+    const log = (level: 'debug' | 'warn' | 'error', message: string): void => this.#log(level, message)
+    this.#holdings = new Holdings(coordinator, this.#board, {
+      name,
+      settings,
+      meter: this.#meter,
+      lease,
+      closing: this.#closing.signal,
+      changed: (change) => this.#observers.emit('change', change),
+      // Whoever is closed is gone for the one that plans, but for what it has still to do.
+      late: (releasing) => this.#presence.say({ releasing, leaving: this.#isClosing }),
+      news: () => this.#tellWaiting(),
+      log,
+    })
+    this.#loads = new LoadTeller(coordinator, {
+      key: workerKey(this.#keys.loads, this.worker),
+      every: settings.reportEvery,
+      load: settings.load,
+      lease,
+      owned: () => this.owned.map(({ bucket }) => bucket),
+      owns: (bucket) => this.#holdings.owns(bucket),
+      log,
+    })
+    this.#forget.push(this.#board.on((change) => this.#look(change)))
     void this.#start()
   }
 
   get state(): ShardWorkerState {
     const rest = {
-      releasing: this.#releasing,
+      releasing: this.#holdings.releasing,
       ...(this.#failure !== undefined && { failure: this.#failure }),
     }
     if (this.#isClosed) return { kind: 'closed', ...rest }
@@ -181,22 +173,15 @@ class RunningShardWorker implements ShardWorker {
   }
 
   get owned(): readonly OwnedBucket[] {
-    return this.#slots
-      .values()
-      .flatMap(({ phase, ownership }) => (phase !== 'reserved' && ownership?.held ? [ownership] : []))
+    return this.#holdings.owned
   }
 
   holds(key: string): OwnedBucket | undefined {
-    const { layout } = this.#board.facts
-    return layout && this.#slots.holderOf(key, layout)
+    return this.#holdings.holds(key)
   }
 
   report(loads: Readonly<Record<string, number>> | ReadonlyMap<string, number>): void {
-    const entries: Iterable<readonly [string, number]> =
-      loads instanceof Map ? (loads as ReadonlyMap<string, number>) : Object.entries(loads)
-    for (const [bucket, load] of entries)
-      if (this.#slots.get(bucket)?.ownership?.held) this.#loads.add(bucket, load)
-    this.#reportLater()
+    this.#loads.say(loads instanceof Map ? (loads as ReadonlyMap<string, number>) : Object.entries(loads))
   }
 
   async drain({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
@@ -206,7 +191,7 @@ class RunningShardWorker implements ShardWorker {
     await new Promise<void>((resolve, reject) => {
       const look = (): void => {
         const { facts } = this.#board
-        const isEmpty = this.#slots.size === 0 && this.#wanted.size === 0
+        const isEmpty = this.#holdings.isEmpty && !this.#holdings.isWanted
         // Before others know that it drains, it may still be given something.
         if (!this.#isClosed && !(isEmpty && facts.plan && facts.isDraining(this.worker))) return
         end()
@@ -232,7 +217,7 @@ class RunningShardWorker implements ShardWorker {
   }
 
   async close(): Promise<void> {
-    const isWithin = this.#slots.values().some(({ ownership }) => ownership?.isWithin)
+    const { isWithin } = this.#holdings
     this.#closed ??= this.#close()
     if (!isWithin) await this.#closed
   }
@@ -294,239 +279,18 @@ class RunningShardWorker implements ShardWorker {
   #came(lease: Lease): void {
     this.#settle?.ready()
     // What was had with the one before is over, also if nobody has looked at the clock.
-    onAbort(lease.signal, () => this.#lost(lease))
-    this.#loads.forgotten()
-    this.#considerAll()
-    if (this.#settings.load) this.#reportLater()
+    onAbort(lease.signal, () => this.#holdings.lost(lease))
+    this.#holdings.considerAll()
+    this.#loads.came()
   }
 
-  /** What the board has that is new. */
   #look(change: BoardChange): void {
-    const { facts } = this.#board
-    if (change.plan) this.#wanted = facts.wantedOf(this.worker)
-    if (change.workers && !facts.workers.has(this.worker)) this.#presence.missed(change.revision)
-    for (const bucket of change.owned) {
-      const owner = facts.owned.get(bucket)
-      // Its own key may be seen before the answer to its put.
-      if (owner) {
-        if (!this.#slots.hasClaim(owner.claim)) this.#vacant.delete(bucket)
-      } else if (this.#wanted.has(bucket)) this.#vacant.set(bucket, this.#coordinator.runtime.clock.now())
-      this.#checkTaken(bucket, change.revision)
-    }
-    if (change.plan) this.#considerAll()
-    else for (const bucket of change.owned) this.#considerTree(bucket)
-    this.#tellWaiting()
-  }
-
-  /** Whether the key of what it has was deleted by somebody, as of a revision. */
-  #isTaken({ bucket, claim, ownership }: Slot, revision: number): boolean {
-    return revision >= ownership!.epoch && this.#board.facts.owned.get(bucket)?.claim !== claim.id
-  }
-
-  #checkTaken(bucket: string, revision: number): void {
-    const slot = this.#slots.get(bucket)
-    if (slot?.phase !== 'owned' || !this.#isTaken(slot, revision)) return
-    // Also who stood still sees its keys go, when the lease is over.
-    void this.#giveAway(slot, slot.claim.lease.held ? 'taken away' : 'lease lost')
-  }
-
-  #lost(lease: Lease): void {
-    for (const slot of this.#slots.values()) {
-      if (slot.claim.lease !== lease) continue
-      slot.stop.abort()
-      slot.ownership?.end('lease lost')
-      if (slot.phase === 'owned' || slot.phase === 'reserved') void this.#giveAway(slot, 'lease lost')
-    }
-  }
-
-  #considerAll(): void {
-    for (const { bucket } of this.#slots.values()) this.#consider(bucket)
-    for (const bucket of this.#wanted) this.#consider(bucket)
-  }
-
-  /** A bucket, those that it is a part of, and its parts. */
-  #considerTree(bucket: string): void {
-    this.#consider(bucket)
-    const { layout } = this.#board.facts
-    if (!layout || (layout.splits.size === 0 && !bucket.includes('/'))) return
-    for (const each of this.#slots.above(bucket)) this.#consider(each.bucket)
-    for (const each of layout.leavesNear(bucket)) this.#consider(each)
-  }
-
-  /** Does what is to be done about a bucket now, if anything: gives it away, or claims it. */
-  #consider(bucket: string): void {
-    const slot = this.#slots.get(bucket)
-    const isWanted = this.#wanted.has(bucket) && !this.#isClosing
-    if (slot) {
-      if (isWanted) return
-      if (slot.phase === 'claiming') slot.stop.abort()
-      else if (slot.phase !== 'ending') void this.#giveAway(slot, this.#whyNot(bucket))
-      return
-    }
-    const { lease } = this.#presence
-    if (!isWanted || !lease?.held) return
-    // What it is a part of sees to it, and its parts are given away first.
-    if (this.#slots.above(bucket).length > 0 || this.#slots.below(bucket).length > 0) return
-    if (this.#board.facts.ownersOf(bucket).length > 0) return
-    void this.#claim(bucket, lease)
-  }
-
-  #whyNot(bucket: string): OwnershipEnd {
-    if (this.#isClosing) return 'closed'
-    const layout = this.#board.facts.layout ?? new Layout(0)
-    if (layout.splits.has(bucket)) return 'split'
-    return layout.hasNode(bucket) ? 'moved' : 'merged'
-  }
-
-  /** Tries to own a bucket. */
-  async #claim(bucket: string, lease: Lease): Promise<void> {
-    const claim = new BucketClaim(this.#coordinator, this.#keys, this.worker, bucket, lease)
-    const slot: Slot = { bucket, claim, stop: new AbortController(), phase: 'claiming' }
-    this.#slots.add(slot)
-    let epoch: number | undefined
-    try {
-      epoch = await this.#gate.pass(() =>
-        claim.take(slot.stop.signal, (other) => this.#slots.hasClaim(other)),
-      )
-    } catch (error) {
-      if (!hasCode(error, 'BANYAN_COORDINATOR_CLOSED'))
-        this.#log('warn', `the bucket ${bucket} is claimed later: ${String(error)}`)
-    }
-    if (epoch === undefined || slot.stop.signal.aborted || !lease.held) {
-      await claim.release()
-      this.#slots.delete(slot)
-      this.#tellWaiting()
-      // Somebody is in the way, and is seen soon. What was not wanted for a while may be by now.
-      if (slot.stop.signal.aborted) this.#considerTree(bucket)
-      else this.#lookAgain()
-      return
-    }
-    slot.ownership = new Ownership(this.name, bucket, epoch, claim.since, lease)
-    slot.phase = 'reserved'
-    this.#beginIfFree(slot)
-  }
-
-  /** Begins with what it has the key of, unless what it is a part of has not ended. */
-  #beginIfFree(slot: Slot): void {
-    if (slot.phase !== 'reserved' || this.#slots.above(slot.bucket).length > 0) return
-    const { bucket, ownership } = slot
-    if (this.#isTaken(slot, this.#board.view.revision ?? 0)) {
-      void this.#giveAway(slot, 'taken away')
-      return
-    }
-    slot.phase = 'owned'
-    const vacant = this.#vacant.get(bucket)
-    this.#vacant.delete(bucket)
-    this.#meter.owned(vacant === undefined ? undefined : this.#coordinator.runtime.clock.now() - vacant)
-    const { own, backoff } = this.#settings
-    if (own) ownership!.begin(own, backoff, this.#coordinator.runtime)
-    this.#observers.emit('change', { kind: 'owned', bucket, epoch: ownership!.epoch })
-    this.#consider(bucket)
-  }
-
-  /** Ends the work with a bucket, and then gives it back. */
-  async #giveAway(slot: Slot, why: OwnershipEnd): Promise<void> {
-    const { bucket } = slot
-    const ownership = slot.ownership!
-    const wasReserved = slot.phase === 'reserved'
-    slot.phase = 'ending'
-    if (why === 'split') await this.#reserveParts(slot)
-    ownership.end(why)
-    if (!wasReserved) {
-      const { clock } = this.#coordinator.runtime
-      slot.ending = { now: clock.now(), wall: clock.wall() }
-      this.#observers.emit('change', { kind: 'ending', bucket, epoch: ownership.epoch, why: ownership.why! })
-      const late = this.#watchLate()
-      await ownership.settled()
-      late.cancel()
-    }
-    // Without the lease the key goes by itself, and the engine is most likely away.
-    if (ownership.lease.held) await this.#gate.pass(() => slot.claim.release())
-    this.#slots.delete(slot)
-    this.#reportReleasing()
-    if (!wasReserved) {
-      this.#meter.ended(ownership.why!)
-      this.#observers.emit('change', { kind: 'ended', bucket, epoch: ownership.epoch, why: ownership.why! })
-    }
-    for (const part of this.#slots.below(bucket)) this.#beginIfFree(part)
-    this.#considerTree(bucket)
-    this.#tellWaiting()
-  }
-
-  /** Has the keys of the parts of a bucket before it gives it back: nobody comes between. */
-  async #reserveParts({ bucket, claim: { lease } }: Slot): Promise<void> {
-    const parts = (this.#board.facts.layout?.leavesOf(bucket) ?? []).filter(
-      (part) => this.#wanted.has(part) && !this.#slots.get(part),
-    )
-    await Promise.all(parts.map((part) => this.#claim(part, lease)))
-  }
-
-  #lookAgain(): void {
-    if (this.#again || this.#isClosing) return
-    const { clock, random } = this.#coordinator.runtime
-    this.#again = clock.schedule(clock.now() + AGAIN * (0.5 + random.next()), () => {
-      this.#again = undefined
-      this.#considerAll()
-    })
-  }
-
-  #watchLate(): Timer {
-    const { clock } = this.#coordinator.runtime
-    return clock.schedule(clock.now() + LATE, () => this.#reportReleasing())
-  }
-
-  /** Tells what should have ended, if that is another than before. */
-  #reportReleasing(): void {
-    const since = this.#coordinator.runtime.clock.now() - LATE
-    const late = this.#slots
-      .values()
-      .flatMap(({ bucket, ending }) =>
-        ending && ending.now <= since ? [[bucket, ending.wall] as const] : [],
-      )
-    const releasing = Object.fromEntries(late)
-    if (JSON.stringify(releasing) === JSON.stringify(this.#releasing)) return
-    for (const [bucket] of late)
-      if (this.#releasing[bucket] === undefined)
-        this.#log('warn', `the work of bucket ${bucket} has not ended; nobody has it meanwhile`)
-    this.#releasing = releasing
-    // Whoever is closed is gone for the one that plans, but for what it has still to do.
-    this.#presence.say({ releasing, leaving: this.#isClosing })
-  }
-
-  #reportLater(): void {
-    if (this.#reporting || this.#isClosing) return
-    const { clock } = this.#coordinator.runtime
-    this.#reporting = clock.schedule(clock.now() + this.#settings.reportEvery, () => {
-      this.#reporting = undefined
-      this.#telling = this.#reportLoads()
-    })
-  }
-
-  async #reportLoads(): Promise<void> {
-    const { lease } = this.#presence
-    const { load } = this.#settings
-    const owned = this.owned
-    if (load)
-      for (const { bucket } of owned)
-        try {
-          this.#loads.add(bucket, load(bucket))
-        } catch (error) {
-          this.#log('error', `the load of bucket ${bucket} could not be asked: ${String(error)}`)
-        }
-    this.#loads.keep(new Set(owned.map(({ bucket }) => bucket)))
-    const key = workerKey(this.#keys.loads, this.worker)
-    if (lease?.held && this.#loads.isNews)
-      await this.#loads.tell(this.#coordinator, key, lease).catch((error: unknown) => {
-        this.#log('debug', `loads are told later: ${String(error)}`)
-        this.#loads.forgotten()
-      })
-    this.#reportLater()
+    if (change.workers && !this.#board.facts.workers.has(this.worker)) this.#presence.missed(change.revision)
+    this.#holdings.look(change)
   }
 
   async #close(): Promise<void> {
     this.#closing.abort()
-    this.#again?.cancel()
-    this.#reporting?.cancel()
     this.#settle?.never(
       coordinationError(
         'BANYAN_SHARD_NOT_OWNED',
@@ -535,21 +299,17 @@ class RunningShardWorker implements ShardWorker {
       ),
     )
     const planned = this.#planner?.close()
-    this.#considerAll()
+    this.#holdings.close()
     await new Promise<void>((resolve) => {
       const look = (): void => {
-        if (this.#slots.size > 0) return
+        if (!this.#holdings.isEmpty) return
         this.#waiting.delete(look)
         resolve()
       }
       this.#waiting.add(look)
       look()
     })
-    const { lease } = this.#presence
-    const key = workerKey(this.#keys.loads, this.worker)
-    // What is told after that would stay for as long as the process has its lease.
-    await this.#telling
-    if (lease?.held) await leave(this.#coordinator, { key, lease, doubtful: false })
+    await this.#loads.close()
     await this.#presence.close()
     await planned
     for (const forget of this.#forget) forget()
