@@ -212,6 +212,52 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
     expect(await all(world)).toBe(12)
   })
 
+  test('a table may change while a move of it is switched: who comes new starts, and the move is finished before others begin', async () => {
+    const world = await open(engine)
+    const { coordinator, urls, shards } = world
+    const [id] = await startMoves(coordinator, 'items', [{ ...ALL, buckets: [0, 1] }])
+    await work(world)
+    for (const url of urls) await engine.outside(url, 'ALTER TABLE items ADD COLUMN extra integer')
+    const fresh = await openShards<unknown>(coordinator, 'items', {
+      databases: { a: urls[0]!, b: urls[1]! },
+      tables: TABLES,
+    })
+    closing.push(() => fresh.close())
+    const insert = 'INSERT INTO items (id, owner, amount, extra) VALUES (?, ?, ?, ?)'
+    for (const key of ['k0', 'k1', 'k2', 'k3'])
+      await fresh.write(key, (db) => engine.run(db, insert, [`new-${key}`, key, 1, 1]))
+    expect(await all(world)).toBe(16)
+    const told = 'was changed while rows of it are on their way, and nothing of it moves as it is: undo'
+    expect(await problemOf(world)).toContain(told)
+    await finishMove(coordinator, 'items', id!)
+    await work(world)
+    expect(await readMoves(coordinator, 'items')).toEqual([])
+    for (const store of shards.stores.values()) await store.prepare()
+    await startMoves(coordinator, 'items', [{ ...ALL, buckets: [2, 3] }])
+    await work(world)
+    expect(await readMoves(coordinator, 'items')).toMatchObject([{ step: 'switched' }])
+    expect(await all(world)).toBe(16)
+  })
+
+  test('a move of a table that has changed can be called off', async () => {
+    const world = await open(engine)
+    const { coordinator, urls, shards } = world
+    const [id] = await startMoves(coordinator, 'items', [ALL])
+    // One that is gone in the middle has left rows behind.
+    const { moves } = shards.stores.get('b')!
+    const step = { id: id!, buckets: ALL.buckets, token: 1 }
+    const page = { table: 'items', bucket: 0, after: undefined, limit: 100 }
+    const rows = await shards.stores.get('a')!.moves.readPage(step, page)
+    await moves.writePage(step, page, rows)
+    for (const url of urls) await engine.outside(url, 'ALTER TABLE items ADD COLUMN extra integer')
+    for (const store of shards.stores.values()) await store.prepare()
+    expect(await problemOf(world)).toContain('was changed while rows of it are on their way')
+    await abortMove(coordinator, 'items', id!)
+    await work(world)
+    expect(await readMoves(coordinator, 'items')).toEqual([])
+    expect(await all(world)).toBe(12)
+  })
+
   test('a target that is away in the middle is waited for, and nobody else has to', async () => {
     const world = await open(engine)
     const { coordinator, shards } = world

@@ -408,6 +408,21 @@ export function shardStray(shard: string, table: string, bucket: unknown): Error
   )
 }
 
+/**
+ * Of a table whose columns are not those that rows are staged with, so that none of it can move.
+ *
+ * @param isStaged - whether rows are: they are not made to fit, as they may have to go back as they were
+ */
+export function changedSince(shard: string, table: string, isStaged: boolean): Error {
+  const name = JSON.stringify(table)
+  return unfit(
+    shard,
+    isStaged
+      ? `the table ${name} was changed while rows of it are on their way, and nothing of it moves as it is: undo the change in every database, or finish the moves that are switched and abort the others, and then prepare it with \`banyan shards prepare\``
+      : `the table ${name} is not prepared, or was changed since: prepare it, with \`banyan shards prepare\``,
+  )
+}
+
 /** Of tables that cannot be sharded as they are. */
 export function unfit(shard: string, problem: string, cause?: unknown): Error {
   return coordinationError('BANYAN_SHARD_UNFIT', `the shard ${JSON.stringify(shard)}: ${problem}`, cause)

@@ -1,5 +1,6 @@
 import { coordinationError } from '../../../coordination/errors.js'
 import {
+  changedSince,
   shardBusy,
   shardMoved,
   staleStep,
@@ -19,6 +20,7 @@ import {
 import { sqlState } from '../faults.js'
 import type { PostgresClient } from '../read-models/client.js'
 import { BUCKET, catalogOf, quoted, type Catalog, type ShardTable } from './catalog.js'
+import { hasStaged } from './prepare.js'
 import {
   digestSql,
   hasKeySql,
@@ -244,6 +246,8 @@ export class PostgresMoves implements ShardMoves {
 
   applyChanges(step: MoveStep, changes: readonly RowChange[]): Promise<void> {
     return this.#step(step, async (client) => {
+      // What is called off needs no more than that nobody else does something.
+      if (changes.length === 0) return
       const catalog = await this.#catalog(client)
       for (const name of new Set(changes.map((change) => change.table))) {
         const table = this.#table(catalog, name)
@@ -449,12 +453,9 @@ export class PostgresMoves implements ShardMoves {
 
   async #catalog(client: PostgresClient): Promise<Catalog> {
     const catalog = await catalogOf(client, this.#spec)
-    for (const { name, isStaged } of catalog.values())
-      if (!isStaged)
-        throw unfit(
-          this.#spec.id,
-          `the table ${JSON.stringify(name)} is not prepared, or was changed since: prepare it`,
-        )
+    for (const table of catalog.values())
+      if (!table.isStaged)
+        throw changedSince(this.#spec.id, table.name, (await hasStaged(client, table)) === true)
     return catalog
   }
 

@@ -54,32 +54,36 @@ export async function prepareTables(client: PostgresClient, spec: ShardSpec): Pr
         `CREATE TRIGGER banyan_row AFTER INSERT OR UPDATE OR DELETE ON ${table.sql} FOR EACH ROW EXECUTE FUNCTION ${run}();
          CREATE TRIGGER banyan_truncate BEFORE TRUNCATE ON ${table.sql} FOR EACH STATEMENT EXECUTE FUNCTION ${run}()`,
       )
-    if (!table.isStaged) {
-      await stage(client, spec.id, table)
-      changed = true
-    }
+    if (!table.isStaged && (await stage(client, table))) changed = true
   }
   await checkReferences(client, spec)
   return changed
 }
 
-/** Makes the table where rows are staged, or makes it anew if the columns have changed. */
-async function stage(client: PostgresClient, shard: string, table: ShardTable): Promise<void> {
-  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [table.stagedSql])
-  if (rows[0]?.['there'] === true) {
-    const { rows: staged } = await client.query(`SELECT 1 FROM ${table.stagedSql} LIMIT 1`)
-    if (staged.length > 0)
-      throw unfit(
-        shard,
-        `the table ${JSON.stringify(table.name)} was changed while rows of it are on their way: undo that, finish or abort its moves, and change it then`,
-      )
-    await client.query(`DROP TABLE ${table.stagedSql}`)
-  }
+/** Whether rows are staged; undefined: there is no table for that. */
+export async function hasStaged(
+  client: PostgresClient,
+  { stagedSql }: Pick<ShardTable, 'stagedSql'>,
+): Promise<boolean | undefined> {
+  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [stagedSql])
+  if (rows[0]?.['there'] !== true) return undefined
+  return (await client.query(`SELECT 1 FROM ${stagedSql} LIMIT 1`)).rows.length > 0
+}
+
+/**
+ * Makes the table where rows are staged, or makes it anew if the columns have changed. With rows in it, it stays as it is: who reads and
+ * writes needs none of it, and nothing moves before somebody has decided what becomes of them.
+ */
+async function stage(client: PostgresClient, table: ShardTable): Promise<boolean> {
+  const isStaged = await hasStaged(client, table)
+  if (isStaged) return false
+  if (isStaged === false) await client.query(`DROP TABLE ${table.stagedSql}`)
   await client.query(
     `CREATE TABLE ${table.stagedSql} AS SELECT ${table.names.map(quoted).join(', ')} FROM ${table.sql} WITH NO DATA;
      ALTER TABLE ${table.stagedSql} ADD PRIMARY KEY (${[...table.primaryKey.map(quoted), BUCKET].join(', ')});
      CREATE INDEX ${quoted(shortened(`${stagedName(table.name)}_bucket`))} ON ${table.stagedSql} (${BUCKET})`,
   )
+  return true
 }
 
 /**

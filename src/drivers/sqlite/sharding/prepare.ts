@@ -40,7 +40,7 @@ export function prepareTables(database: Database, spec: ShardSpec): boolean {
       if (found !== undefined) make(`DROP TRIGGER ${quoted(trigger)}`)
       make(sql)
     }
-    if (stage(database, spec.id, table)) changed = true
+    if (stage(database, table)) changed = true
   }
   checkReferences(database, spec)
   return changed
@@ -56,18 +56,24 @@ function stagedSql({ name, columns: all, primaryKey }: ShardTable): string {
   return `CREATE TABLE ${quoted(stagedName(name))} (${columns.join(', ')}, PRIMARY KEY (${[...primaryKey.map(quoted), BUCKET].join(', ')}))`
 }
 
-/** Makes the table where rows are staged, or makes it anew if the columns have changed. */
-function stage(database: Database, shard: string, table: ShardTable): boolean {
+/** Whether rows are staged. */
+export function hasStaged(database: Database, { name }: ShardTable): boolean {
+  const staged = stagedName(name)
+  if (!isThere(database, 'table', staged)) return false
+  return database.prepare(`SELECT 1 FROM ${quoted(staged)} LIMIT 1`).get() !== undefined
+}
+
+/**
+ * Makes the table where rows are staged, or makes it anew if the columns have changed. With rows in it, it stays as it is: who reads and
+ * writes needs none of it, and nothing moves before somebody has decided what becomes of them.
+ */
+function stage(database: Database, table: ShardTable): boolean {
   const name = stagedName(table.name)
   const sql = stagedSql(table)
   const found = sqlOf(database, name)
   if (found === sql) return false
   if (found !== undefined) {
-    if (database.prepare(`SELECT 1 FROM ${quoted(name)} LIMIT 1`).get() !== undefined)
-      throw unfit(
-        shard,
-        `the table ${JSON.stringify(table.name)} was changed while rows of it are on their way: undo that, finish or abort its moves, and change it then`,
-      )
+    if (hasStaged(database, table)) return false
     database.exec(`DROP TABLE ${quoted(name)}`)
   }
   database.exec(`${sql}; CREATE INDEX ${quoted(`${name}_bucket`)} ON ${quoted(name)} (${BUCKET})`)

@@ -5,9 +5,9 @@ import {
   rangesOf,
   saidByTrigger,
   shardBusy,
+  changedSince,
   shardMoved,
   shardStray,
-  unfit,
   unmarked,
   type BucketEpoch,
   type BucketRange,
@@ -41,7 +41,7 @@ import { BUCKET, catalogOf, quoted, type Catalog } from './catalog.js'
 import { countIn, forget, hasRows, identityIn, takeCount } from './identity.js'
 import { KIND } from './kind.js'
 import { SqliteMoves } from './moves.js'
-import { fillBuckets, isStagedAs, prepareTables } from './prepare.js'
+import { fillBuckets, hasStaged, isStagedAs, prepareTables } from './prepare.js'
 import { Readers } from './readers.js'
 
 /** What is not of a statement, but of the file. */
@@ -103,7 +103,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
       for (let some = -1; some !== 0; filled += some)
         some = await this.#write((_, database) => {
           database.exec('UPDATE banyan_shard_now SET moving = 1')
-          const count = fillBuckets(database, this.#spec, this.#catalog(database).get(name)!)
+          const count = fillBuckets(database, this.#spec, catalogOf(database, this.#spec).get(name)!)
           database.exec('UPDATE banyan_shard_now SET moving = 0')
           return count
         })
@@ -118,7 +118,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
         return
       }
       const isCounted = countIn(database) === this.#spec.buckets
-      for (const table of this.#catalog(database).keys()) {
+      for (const table of catalogOf(database, this.#spec).keys()) {
         if (!isCounted && hasRows(database, table)) throw unmarked(this.#spec)
         this.#mustBeAmong(database, table, buckets)
       }
@@ -361,17 +361,14 @@ class SqliteShard implements ShardStore<SqliteTables> {
     return this.#owned
   }
 
+  /** The tables, as they can move. */
   #catalog(database: Database): Catalog {
     const version = database.pragma('schema_version', { simple: true }) as number
     const known = this.#catalogs.get(database)
     if (known?.version === version) return known.catalog
     const catalog = catalogOf(database, this.#spec)
     for (const table of catalog.values())
-      if (!isStagedAs(database, table))
-        throw unfit(
-          this.id,
-          `the table ${JSON.stringify(table.name)} is not prepared, or was changed since: prepare it`,
-        )
+      if (!isStagedAs(database, table)) throw changedSince(this.id, table.name, hasStaged(database, table))
     this.#catalogs.set(database, { version, catalog })
     return catalog
   }
