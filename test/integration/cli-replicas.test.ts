@@ -235,6 +235,40 @@ describe('over the admin listener', () => {
     expect(await refused(second, lost)).toEqual([409, 'position-ahead'])
   })
 
+  test('an old leader that nobody reaches takes no appends when it is back, as the coordinator tells it', async () => {
+    const place = (name: string) => ({ driver: 'sqlite', path: join(directory, name) })
+    const coordination = place('coordinator')
+    const old = { coordination, events: place('log') }
+    const first = await startEvents({}, old)
+    const copy = () => {
+      const follow = { leader: first.admin, heartbeat: '20ms', fallback: 'none' }
+      return startEvents({}, { coordination, events: { driver: 'memory', follow } })
+    }
+    const [second, third] = [await copy(), await copy()]
+    const position = (await first.ask('/streams/order-1', structured('one'))).headers.get('log-position')!
+    for (const { ask } of [second, third])
+      expect((await ask('/streams/order-1', { headers: { 'log-position': position } })).status).toBe(200)
+    await first.node.stop(AbortSignal.abort())
+    const promote = async ({ admin }: typeof first): Promise<unknown> => {
+      const init = { method: 'POST', body: '{ "force": true }' }
+      return (await fetch(`${admin}/api/replicas/events/promote`, init)).json()
+    }
+    expect(await promote(second)).toMatchObject({ how: 'emergency', epoch: 2 })
+    expect(await promote(third)).toMatchObject({
+      code: 'BANYAN_PROMOTION_REFUSED',
+      detail: expect.stringContaining('epoch 2 of this log has begun elsewhere') as string,
+    })
+
+    // At another address, where its successor does not look for it.
+    const back = await startEvents({}, old)
+    const refused = await back.ask('/streams/order-1', structured('two'))
+    expect([refused.status, await refused.json()]).toMatchObject([
+      409,
+      { type: 'urn:banyan:problem:log-fenced' },
+    ])
+    expect((await second.ask('/streams/order-1', structured('two'))).status).toBe(201)
+  })
+
   test('a copy that is too old for a read lets the leader answer', async () => {
     const first = await startEvents()
     await first.ask('/streams/order-1', structured('one'))

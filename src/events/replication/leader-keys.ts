@@ -1,6 +1,7 @@
 import { sleep } from '../../core/clock.js'
 import type { Coordinator, Lease } from '../../coordination/coordinator.js'
 import { eventError } from '../errors.js'
+import type { Epoch } from '../replica.js'
 
 /** Between looks at a key that somebody else has, in ms. */
 const LOOK_MS = 100
@@ -17,6 +18,14 @@ export interface TakeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** An epoch as a coordinator knows it. */
+export interface KnownEpoch {
+  readonly key: string
+  readonly epoch: number
+  readonly id?: string
+  readonly revision: number
+}
+
 /** What a coordinator has of the leaders of a log: who leads, for as long as a lease; and the highest epoch, for ever. */
 export class LeaderKeys {
   readonly #coordinator: Coordinator
@@ -30,9 +39,23 @@ export class LeaderKeys {
     this.#epoch = `banyan/logs/${log}/epoch`
   }
 
-  async epoch(): Promise<{ epoch: number; revision: number } | undefined> {
-    const entry = await this.#coordinator.get(this.#epoch)
-    return entry && { epoch: Number(entry.value), revision: entry.revision }
+  /** The highest epoch; its id is known only if it was told without a lease. */
+  async epoch(): Promise<KnownEpoch | undefined> {
+    const key = this.#epoch
+    const entry = await this.#coordinator.get(key)
+    if (!entry) return undefined
+    const [epoch, id] = entry.value.split(' ')
+    return { key, epoch: Number(epoch), ...(id !== undefined && { id }), revision: entry.revision }
+  }
+
+  /**
+   * Tells of an epoch that has begun.
+   *
+   * @returns false if somebody has told of another since that revision
+   */
+  async tell({ epoch, id }: Epoch, revision: number | undefined): Promise<boolean> {
+    const expected = revision ?? 'absent'
+    return (await this.#coordinator.put(this.#epoch, `${epoch} ${id}`, { expected })).ok
   }
 
   /**

@@ -3,6 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import type { HandlerRequest, HttpHandler } from '../../core/http-handler.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Telemetry } from '../../core/telemetry.js'
+import type { Coordinator } from '../../coordination/index.js'
 import type { LogDriver } from '../../events/driver.js'
 import { DriverLog, type LogOptions } from '../../events/event-log.js'
 import type { Copy, CopyFreshness } from '../../events/http/copy.js'
@@ -15,6 +16,7 @@ import {
   type EventLog,
   type Follower,
   type Leader,
+  type Promotion,
   type PullRequest,
 } from '../../events/index.js'
 import { eventError } from '../../events/errors.js'
@@ -35,6 +37,7 @@ import {
   type LogReplicaState,
 } from '../replicas/state.js'
 import type { FollowSpec } from '../spec.js'
+import { LogEpochs } from './log-epochs.js'
 
 /** The field in which a copy says what it is called. */
 const NAME_FIELD = 'banyan-follower'
@@ -82,6 +85,7 @@ export class LogReplica implements Copy {
   #hasCaughtUp = false
   #whenPromoted: () => void = () => undefined
   #promoting: Promise<unknown> | undefined
+  #epochs: LogEpochs | undefined
 
   private constructor(
     driver: ReplicatedDriver,
@@ -147,6 +151,13 @@ export class LogReplica implements Copy {
   whenLeading(then: () => void): void {
     if (this.#state.role === 'leader') then()
     else this.#whenPromoted = then
+  }
+
+  /** Heeds what a coordinator knows of the epochs of this log. Resolves when that was looked at once, or could not be. */
+  agreeOn(coordinator: Coordinator): Promise<void> {
+    const { runtime, write } = this.#options
+    this.#epochs = new LogEpochs(this.#driver, coordinator, { runtime, write, signal: this.#fencing.signal })
+    return this.#epochs.begun
   }
 
   isCopy(): boolean {
@@ -262,18 +273,22 @@ export class LogReplica implements Copy {
   async promote(force: boolean): Promise<HostedPromotion> {
     if (this.#promoting) throw refused('somebody else is at it')
     const follower = this.#follower
-    const { role } = await this.#look()
+    const state = await this.#look()
+    const { role } = state
     if (!follower || role !== 'follower')
       throw refused(
         role === 'leader'
           ? 'it leads already'
           : `it is ${role}, and follows nobody: say whom with events.follow`,
       )
-    const promoting = promoteFollower(follower, { force })
+    const promoting = this.#begin(follower, state, force)
     this.#promoting = promoting.catch(() => undefined)
     try {
       const { kind, ...promotion } = await promoting
-      await this.#look()
+      // If the coordinator is away, it is told as soon as it is there again.
+      await this.#epochs?.look().catch(() => undefined)
+      const now = await this.#look()
+      if (now.role !== 'leader') throw refused(`it gave way to another copy, which was promoted meanwhile`)
       this.#succeed()
       this.#whenPromoted()
       return { kind: 'log', how: kind, ...promotion }
@@ -281,6 +296,12 @@ export class LogReplica implements Copy {
       this.#promoting = undefined
       await this.#look().catch(() => undefined)
     }
+  }
+
+  async #begin(follower: Follower, state: ReplicaState, force: boolean): Promise<Promotion> {
+    const objection = await this.#epochs?.objection(state)
+    if (objection !== undefined) throw refused(objection)
+    return promoteFollower(follower, { force })
   }
 
   /** Closes the log, too. */

@@ -3,11 +3,15 @@
  * (`events/log-replica.ts`), told of together (`hosted-replicas.ts`).
  */
 import type { Runtime } from '../../core/runtime.js'
+import { raceWithTimer } from '../../events/http/wait.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { HostedLog } from '../events/hosted-log.js'
 import type { NodeSpec } from '../spec.js'
 import type { HostedReplicas, PreparedReplicas } from './hosted-replicas.js'
 import type { ReplicaControl } from './state.js'
+
+/** How long the start of a node waits for what the coordinator knows of its log, in ms. */
+const PATIENCE_MS = 2000
 
 /** The replicas of a node. What watching them takes is loaded only when a configuration asks for some, or there is a log. */
 export class ReplicaHost {
@@ -36,6 +40,7 @@ export class ReplicaHost {
     const host = new ReplicaHost(log, coordinator, runtime)
     const prepared = await host.prepare(spec)
     prepared?.commit()
+    await host.#agreeOnLog(runtime)
     return host
   }
 
@@ -57,6 +62,17 @@ export class ReplicaHost {
       this.#coordinator?.whenReached((coordinator) => hosted.agreeOn(coordinator))
     }
     return this.#hosted.prepare(replicas)
+  }
+
+  /** Nobody appends to an old leader that is started again, if the coordinator can tell in time that it is one. */
+  async #agreeOnLog({ clock }: Runtime): Promise<void> {
+    const replica = this.#log?.replica
+    if (!replica) return
+    let agreed = Promise.resolve()
+    this.#coordinator?.whenReached((coordinator) => {
+      agreed = replica.agreeOn(coordinator)
+    })
+    await raceWithTimer(clock, agreed, PATIENCE_MS)
   }
 
   async close(): Promise<void> {
