@@ -34,6 +34,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SHARD_MOVED` | a database that does not own the bucket any more: read the map again; routers do |
  * | `BANYAN_SHARD_BUSY` | a bucket that is being switched, or whose transactions do not end; nothing was done |
  * | `BANYAN_SHARD_MOVING` | a bucket that is on its way already |
+ * | `BANYAN_SHARD_IN_USE` | a database that has rows, or takes part in a move, and cannot go like that |
  * | `BANYAN_SHARD_UNKNOWN` | no database of that name is among the shards |
  * | `BANYAN_SHARD_UNFIT` | tables that cannot be sharded, or moved: no primary key, no key column, others than elsewhere |
  * | `BANYAN_SHARD_STRAY` | a row in a database that does not own its bucket, or with a bucket that is not that of its key |
@@ -98,6 +99,7 @@ export type CoordinationErrorCode =
   | 'BANYAN_SHARD_MOVED'
   | 'BANYAN_SHARD_BUSY'
   | 'BANYAN_SHARD_MOVING'
+  | 'BANYAN_SHARD_IN_USE'
   | 'BANYAN_SHARD_UNKNOWN'
   | 'BANYAN_SHARD_UNFIT'
   | 'BANYAN_SHARD_STRAY'

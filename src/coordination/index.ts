@@ -14,7 +14,7 @@ import {
 } from '../drivers/open-coordinator.js'
 import { openFenceStore } from '../drivers/open-fences.js'
 import { openReplicaNode } from '../drivers/open-replicas.js'
-import { inspectShard, openShardStore } from '../drivers/open-shards.js'
+import { inspectShard, openShardStore, unprepareShard } from '../drivers/open-shards.js'
 import type { PostgresPool, PostgresTables } from '../drivers/postgres/read-models/client.js'
 import type { SqliteHandle } from '../drivers/sqlite/read-models/store.js'
 import type { SqliteTables } from '../drivers/sqlite/read-models/tables.js'
@@ -31,6 +31,7 @@ import {
 import type { ReplicaNode } from './replication/node.js'
 import { settingsOf as replicasSettings, type ReplicasOptions } from './replication/options.js'
 import { Router, type Replicas } from './replication/replicas.js'
+import { unprepareShardsWith, type UnprepareShardsOptions } from './sharding/data/leave.js'
 import { openShardsWith } from './sharding/data/router/open.js'
 import type { ShardsOptions } from './sharding/data/router/options.js'
 import type { Shards } from './sharding/data/router/shards.js'
@@ -152,6 +153,28 @@ export function openShards(
   return openShardsWith(coordinator, name, options, {
     inspect: (where, spec) => inspectShard(where, spec, runtime),
     open: (where, spec) => openShardStore(where, spec, { runtime, migrate }),
+  })
+}
+
+/**
+ * Takes sharding off the databases of an application: triggers, the column `banyan_bucket`, tables of ours. Rows stay, and the map is
+ * forgotten. What uses them through `openShards` must have ended. If it ends in the middle, it is done again. Of databases that
+ * were taken out of the map with `removeDatabase`, by themselves, the map stays.
+ *
+ * @returns from which databases something was taken
+ * @throws `BANYAN_SHARDS_UNKNOWN`; `BANYAN_SHARD_IN_USE` if rows lie in several databases, `BANYAN_SHARD_MOVING` if moves are not
+ *   finished, `BANYAN_SHARD_UNKNOWN` if a database of the map is not given, unless it is forced; `BANYAN_SHARD_FOREIGN`,
+ *   `BANYAN_SHARD_UNAVAILABLE`; errors of the engine if something else needs the column, such as a view: then that database is as it was
+ */
+export function unprepareShards(
+  coordinator: Coordinator,
+  name: string,
+  options: UnprepareShardsOptions<ApplicationPlace>,
+): Promise<string[]> {
+  const { runtime } = coordinator
+  return unprepareShardsWith(coordinator, name, options, {
+    inspect: (where, spec) => inspectShard(where, spec, runtime),
+    unprepare: (where) => unprepareShard(where, runtime),
   })
 }
 
@@ -338,6 +361,7 @@ export {
   type DataShardMap,
   type MoveStepName,
 } from './sharding/data/map.js'
+export { removeDatabase, type UnprepareShardsOptions } from './sharding/data/leave.js'
 export {
   abortMove,
   finishMove,

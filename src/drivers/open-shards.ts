@@ -43,6 +43,24 @@ export function inspectShard(
 }
 
 /**
+ * Takes from a database all that makes it a shard; its rows stay.
+ *
+ * @returns whether there was anything of it
+ * @throws `BANYAN_DRIVER_MISSING`, `BANYAN_SHARD_UNAVAILABLE`; errors of the engine if what others have made needs `banyan_bucket`
+ */
+export function unprepareShard(
+  where: ApplicationPlace,
+  { clock }: Runtime = systemRuntime,
+): Promise<boolean> {
+  return openApplication<boolean>('a shard', where, {
+    sqlite: async (place) =>
+      (await import('./sqlite/sharding/unprepare.js')).unprepareSqliteShard(place, clock),
+    postgres: async (place) =>
+      (await import('./postgres/sharding/unprepare.js')).unpreparePostgresShard(place),
+  })
+}
+
+/**
  * The SQL that makes the tables of a shard, for those who migrate their database themselves. What the tables of the application need is
  * added when they are prepared: the column `banyan_bucket`, its index, triggers, and tables to stage rows in.
  */

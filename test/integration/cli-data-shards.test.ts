@@ -204,3 +204,29 @@ test('buckets are moved, taken back, moved again, and finished: no row is lost o
   expect(metrics).toContain('banyan_shards_mover_oldest_seconds{banyan_shards="shop"} 0')
   expect(metrics).toContain('banyan_shards_mover_ready{banyan_shards="shop"} 1')
 }, 60_000)
+
+test('a database goes, and so does sharding: what is there stays', async () => {
+  const moving = await run('shards', 'remove', 'shop', 'b', ...through())
+  expect([moving.code, moving.stderr]).toEqual([
+    1,
+    expect.stringContaining('the database b takes part in moves'),
+  ])
+  await run('shards', 'drop', 'shop', '--all', '--yes', ...directly())
+  await expect.poll(steps, { timeout: 10_000 }).toEqual([])
+  const removed = await run('shards', 'remove', 'shop', 'b', ...through())
+  expect(removed.stdout).toBe('shop has no database b any more\n')
+
+  await shards!.close()
+  const unsaid = await run('shards', 'unprepare', 'shop', ...directly())
+  expect([unsaid.code, unsaid.stderr]).toEqual([
+    2,
+    expect.stringContaining('Sharding is taken off a, b, c: triggers'),
+  ])
+  const done = await run('shards', 'unprepare', 'shop', '--yes', ...directly())
+  expect([done.stdout, done.stderr]).toEqual(['sharding of shop is taken off a, b, c\n', ''])
+  expect(rows()).toEqual([CUSTOMERS, 0, 0])
+  const database = new Database(join(directory, 'a.db'))
+  database.prepare('INSERT INTO orders (id, customer) VALUES (?, ?)').run(CUSTOMERS, 'new')
+  database.close()
+  await expect.poll(hosted).toMatchObject({ ready: false, problem: expect.stringContaining('not prepared yet') as string }) // prettier-ignore
+}, 60_000)

@@ -2,16 +2,26 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { systemRuntime } from '../../src/core/runtime.js'
 import { noTelemetry } from '../../src/core/telemetry.js'
 import {
+  finishMove,
   openCoordinator,
   openShards,
   readDataShards,
   readMoves,
+  removeDatabase,
+  runMoves,
   startMoves,
+  unprepareShards,
   type Shards,
 } from '../../src/coordination/index.js'
 import { bucketOf } from '../../src/coordination/sharding/buckets.js'
 import { openShardsWith } from '../../src/coordination/sharding/data/router/open.js'
-import { inspectShard, openShardStore, shardPrepareSql } from '../../src/drivers/open-shards.js'
+import { unprepareShardsWith } from '../../src/coordination/sharding/data/leave.js'
+import {
+  inspectShard,
+  openShardStore,
+  unprepareShard,
+  shardPrepareSql,
+} from '../../src/drivers/open-shards.js'
 import { DataMover } from '../../src/node/shards/data-mover.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { postgres, sqlite } from './engines.js'
@@ -242,6 +252,94 @@ describe.each(engines)('the beginning of data shards in $name', (engine) => {
     // Nothing was added to it.
     await engine.outside(b, insert('2'))
     await expect(open({ databases: { b: a, a: b } })).rejects.toMatchObject({ code: 'BANYAN_SHARD_FOREIGN' })
+  })
+
+  test('ends: sharding is taken off, and what is left is what was there before, and can begin anew', async () => {
+    const { coordinator, a, b, open, read } = await setUp()
+    const before = await Promise.all([a, b].map((url) => engine.schema(url)))
+    await engine.outside(a, insert('1'))
+    const shards = await open({ weights: { a: 1, b: 0 } })
+    await shards.write('owner-2', (db) => engine.run(db, insert('2'), []))
+    const leave = (options: object = {}): Promise<string[]> =>
+      unprepareShards(coordinator, 'shop', { databases: { a, b }, ...options })
+    const refused = (code: string): object => expect.objectContaining({ code }) as object
+    await expect(leave({ databases: { a } })).rejects.toEqual(refused('BANYAN_SHARD_UNKNOWN'))
+
+    const buckets = [shards.bucketOf('owner-2')]
+    const [id] = await startMoves(coordinator, 'shop', [{ buckets, from: 'a', to: 'b' }])
+    await runMoves(coordinator, shards, { once: true }).done
+    await expect(leave()).rejects.toEqual(refused('BANYAN_SHARD_MOVING'))
+    await expect(removeDatabase(coordinator, 'shop', 'b')).rejects.toMatchObject({
+      code: 'BANYAN_SHARD_IN_USE',
+      message: expect.stringContaining(`takes part in moves, ${id}`) as string,
+    })
+    await finishMove(coordinator, 'shop', id!)
+    await runMoves(coordinator, shards, { once: true }).done
+    await expect(leave()).rejects.toMatchObject({
+      code: 'BANYAN_SHARD_IN_USE',
+      message: expect.stringContaining('lie in a (items) and b (items)') as string,
+    })
+    await expect(removeDatabase(coordinator, 'shop', 'b')).rejects.toThrow('has 1 buckets: move them off')
+    const elsewhere = await openCoordinator('memory:')
+    opened.push(() => elsewhere.close())
+    await expect(unprepareShards(elsewhere, 'shop', { databases: { a } })).rejects.toEqual(refused('BANYAN_SHARDS_UNKNOWN')) // prettier-ignore
+    await expect(unprepareShards(elsewhere, 'other', { databases: { a }, force: true })).rejects.toEqual(refused('BANYAN_SHARD_FOREIGN')) // prettier-ignore
+    expect((await read(shards)).rows).toHaveLength(2)
+    await shards.close()
+
+    expect(await leave({ force: true })).toEqual(['a', 'b'])
+    expect(await Promise.all([a, b].map((url) => engine.schema(url)))).toEqual(before)
+    expect(await readDataShards(coordinator, 'shop')).toBeUndefined()
+    await engine.outside(b, 'DELETE FROM items')
+    await engine.outside(a, insert('3'))
+    expect((await read(await open({ weights: { a: 1, b: 0 }, buckets: 16 }))).rows).toHaveLength(2)
+  })
+
+  test('goes on taking sharding off if that has ended in the middle, and is not opened until then', async () => {
+    const { coordinator, a, b, open } = await setUp()
+    await (await open({ weights: { a: 1, b: 0 } })).close()
+    const back = await engine.away(b)
+    await expect(unprepareShards(coordinator, 'shop', { databases: { a, b } })).rejects.toMatchObject({
+      code: 'BANYAN_SHARD_UNAVAILABLE',
+      message: expect.stringMatching(/^the database b: /) as string,
+    })
+    await back()
+    const failing = unprepareShardsWith(
+      coordinator,
+      'shop',
+      { databases: { a, b } },
+      {
+        inspect: inspectShard,
+        unprepare: (url) => (url === b ? Promise.reject(new Error('killed')) : unprepareShard(url)),
+      },
+    )
+    await expect(failing).rejects.toThrow('killed')
+    await expect(open()).rejects.toThrow('sharding is being taken off')
+    await expect(startMoves(coordinator, 'shop', [{ buckets: [1], from: 'a', to: 'b' }])).rejects.toThrow(
+      'sharding is being taken off',
+    )
+    expect(await unprepareShards(coordinator, 'shop', { databases: { a, b } })).toEqual(['b'])
+    expect(await readDataShards(coordinator, 'shop')).toBeUndefined()
+  })
+
+  test('lets a database go that has no buckets, while the others go on', async () => {
+    const { coordinator, a, b, open } = await setUp()
+    const shards = await open({ weights: { a: 1, b: 0 } })
+    const fewer = await open({ databases: { a } })
+    await removeDatabase(coordinator, 'shop', 'b')
+    await expect(removeDatabase(coordinator, 'shop', 'b')).rejects.toMatchObject({
+      code: 'BANYAN_SHARD_UNKNOWN',
+    })
+    await expect(
+      startMoves(coordinator, 'shop', [{ buckets: [1], from: 'a', to: 'b' }]),
+    ).rejects.toMatchObject({
+      code: 'BANYAN_SHARD_UNKNOWN',
+    })
+    await shards.close()
+    expect(await unprepareShards(coordinator, 'shop', { databases: { b } })).toEqual(['b'])
+    await engine.outside(b, insert('1'))
+    await fewer.write('owner-1', (db) => engine.run(db, insert('1'), []))
+    expect(Object.keys((await open({ databases: { a } })).map.shards)).toEqual(['a'])
   })
 })
 

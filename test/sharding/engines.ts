@@ -27,6 +27,8 @@ export interface ShardEngine {
   places(count: number, schema?: string): Promise<{ urls: string[]; clean: () => Promise<void> }>
   run(db: unknown, sql: string, values: Values): Promise<readonly object[]>
   outside(url: string, sql: string): Promise<void>
+  /** All that is in a database, but for rows, and what SQLite keeps for itself. */
+  schema(url: string): Promise<readonly unknown[]>
   /** Takes a database away, to which nobody is connected; returns what brings it back. */
   away(url: string): Promise<() => Promise<void>>
 }
@@ -63,6 +65,21 @@ export const sqlite: ShardEngine = {
       }
       resolve()
     }),
+  schema: (url) => {
+    const database = new Sqlite(url.slice('sqlite:'.length))
+    try {
+      return Promise.resolve(
+        database
+          .prepare(
+            `SELECT s.type, s.name, c.name AS column FROM sqlite_schema AS s LEFT JOIN pragma_table_info(s.name) AS c
+             WHERE s.name <> 'sqlite_sequence' ORDER BY 1, 2, 3`,
+          )
+          .all(),
+      )
+    } finally {
+      database.close()
+    }
+  },
   away: async (url) => {
     const file = url.slice('sqlite:'.length)
     await rename(file, `${file}.away`)
@@ -94,6 +111,15 @@ export function postgres(server: () => PostgresServer): ShardEngine {
     outside: async (url, sql) => {
       await server().query(sql, [], url)
     },
+    schema: (url) =>
+      server().query(
+        `SELECT relname, attname, atthasdef, NULL AS more FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+         WHERE relnamespace = 'public'::regnamespace AND NOT attisdropped
+         UNION ALL SELECT tgname, NULL, NULL, NULL FROM pg_trigger
+         UNION ALL SELECT proname, NULL, NULL, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2`,
+        [],
+        url,
+      ),
     away: async (url) => {
       const name = new URL(url).pathname.slice(1)
       const named = async (from: string, to: string): Promise<void> => {

@@ -59,6 +59,9 @@ export function nodeDesk(admin: string): Desk {
       const body = ids === 'all' ? { all: true } : { moves: ids }
       return ((await ask(`${pathOf('data-shards', name)}/${action}`, body)) as { moves: string[] }).moves
     },
+    async removeDatabase(name, database) {
+      await ask(`${pathOf('data-shards', name)}/remove`, { database })
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }

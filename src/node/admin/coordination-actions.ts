@@ -33,6 +33,7 @@ export interface Given {
   readonly for?: Duration
   readonly bucket?: string
   readonly worker?: string
+  readonly database?: string
   readonly replace?: boolean
   readonly undo?: boolean
   readonly add?: Readonly<Record<string, number>>
@@ -137,6 +138,15 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       name,
       moves: await actions.startDataMoves(name, movesWishOf(given)),
     }),
+  },
+  'data-shards/remove': {
+    fields: { database: 'text' },
+    needs: ['database'],
+    later: false,
+    async do(actions, [name = ''], { database = '' }) {
+      await actions.removeDatabase(name, database)
+      return { name, removed: database }
+    },
   },
   ...Object.fromEntries(
     (['pause', 'resume', 'abort', 'reverse', 'drop'] as const).map((what): [string, Action] => [

@@ -37,6 +37,7 @@ export function isCoordinationPath(path: string): boolean {
  * | `POST /api/data-shards/{name}/plan` | `{ "add"?: { shard: weight }, "remove"?: [shard], "group"?: number }`: what would move |
  * | `POST /api/data-shards/{name}/move` | `{ "buckets": [number], "to": shard }` or `{ "even": true, "remove"?: [shard] }`, `"group"?`: 202, and the moves |
  * | `POST /api/data-shards/{name}/pause`, `.../resume`, `.../abort`, `.../reverse`, `.../drop` | `{ "moves": [id] }` or `{ "all": true }`: 202 |
+ * | `POST /api/data-shards/{name}/remove` | `{ "database": shard }`: takes one without buckets out of the map |
  */
 export async function coordinationReply(
   request: IncomingMessage,
@@ -107,6 +108,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   BANYAN_NOT_LEADER: 409,
   BANYAN_NO_CANDIDATE: 409,
   BANYAN_SHARD_MOVING: 409,
+  BANYAN_SHARD_IN_USE: 409,
   BANYAN_MOVE_STEP: 409,
   BANYAN_COORDINATOR_UNAVAILABLE: 503,
   BANYAN_OUTCOME_UNKNOWN: 503,

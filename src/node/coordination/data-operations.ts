@@ -1,6 +1,7 @@
 import { BanyanError } from '../../core/errors.js'
 import type { Coordinator } from '../../coordination/coordinator.js'
 import { coordinationError } from '../../coordination/errors.js'
+import { removeDatabase } from '../../coordination/sharding/data/leave.js'
 import type { DataMove } from '../../coordination/sharding/data/map.js'
 import {
   abortMove,
@@ -60,6 +61,8 @@ export interface DataActions {
     ids: readonly string[] | 'all',
     action: DataMoveAction,
   ): Promise<readonly string[]>
+  /** Takes a database without buckets out of the map. */
+  removeDatabase(name: string, shard: string): Promise<void>
 }
 
 /** Buckets that move together, unless somebody says otherwise: they are blocked together for the moment of the switch. */
@@ -113,6 +116,10 @@ export function dataActionsOn(coordinator: Coordinator): DataActions {
       const meant = ids === 'all' ? moves.filter(fits).map(({ id }) => id) : ids
       for (const id of meant) await act(coordinator, name, id)
       return meant
+    },
+    async removeDatabase(name, shard) {
+      await detailOf('data-shards', name, coordinator)
+      await removeDatabase(coordinator, name, shard)
     },
   }
 }

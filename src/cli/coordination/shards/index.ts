@@ -158,6 +158,40 @@ function registerMoves(shards: Command): void {
     .action(async (name: string, options: { config?: string; json?: true; sql?: true }) =>
       (await import('./prepare.js')).prepare(name, options),
     )
+  registerLeaving(shards)
+}
+
+/** What an application, or a database of it, does no more. */
+function registerLeaving(shards: Command): void {
+  placed(
+    named(shards, 'remove', 'take a database without buckets out of an application').argument(
+      '<database>',
+      'as shards NAME shows it',
+    ),
+  ).action(async (name: string, database: string, options: PlaceOptions & { json?: true }) =>
+    (await import('./leave.js')).remove(name, database, options),
+  )
+  shards
+    .command('unprepare')
+    .description(
+      'take sharding off the databases of a configuration, and forget who has which buckets; rows stay; asks first',
+    )
+    .argument('<name>', 'of the entry under `shards`')
+    .argument('[databases...]', 'only those, which were removed before (default: all)')
+    .option('-c, --config <file>', 'configuration (default: the banyan.yaml in this folder)')
+    .option(
+      '--force',
+      'also if rows lie in several databases, moves are not finished, or the coordinator does not know them',
+    )
+    .option('-y, --yes', 'do not ask')
+    .option('--json', 'print JSON')
+    .action(
+      async (
+        name: string,
+        databases: string[],
+        options: { config?: string; force?: true; yes?: true; json?: true },
+      ) => (await import('./leave.js')).unprepare(name, databases, options),
+    )
 }
 
 function named(shards: Command, name: string, description: string): Command {

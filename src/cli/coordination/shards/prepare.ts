@@ -1,45 +1,25 @@
-import { BanyanError } from '../../../core/errors.js'
 import { systemRuntime } from '../../../core/runtime.js'
-import { suggest } from '../../../core/suggest.js'
 import { openCoordinator, openShards } from '../../../coordination/index.js'
 import { readDataShards } from '../../../coordination/sharding/data/map.js'
-import { loadConfig } from '../../../node/config/load.js'
-import { reportProblems } from '../../check.js'
 import { countOf } from '../../events/show/numbers.js'
 import { printable } from '../../events/show/printable.js'
 import { redact } from '../../../node/config/redact.js'
 import type { ShardsSpec } from '../../../node/spec.js'
 import { shardPrepareSql } from '../../../drivers/open-shards.js'
 import { interruptible, type Output } from '../../output.js'
+import { configured, reachable } from './configured.js'
 
 /** `banyan shards prepare`: what the first application that opens it would do, too. */
 export async function prepare(
   name: string,
   { config, json, sql }: { config?: string; json?: true; sql?: true },
 ): Promise<void> {
-  const loaded = await loadConfig(config)
-  if (!loaded.ok) {
-    reportProblems(loaded.problems)
-    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${loaded.file} is not right`)
-  }
-  const { shards = {}, coordination } = loaded.spec
-  const spec = Object.hasOwn(shards, name) ? shards[name] : undefined
-  if (!spec) {
-    const near = suggest(name, Object.keys(shards))
-    throw new BanyanError(
-      'BANYAN_INVALID_OPTIONS',
-      `${loaded.file} has no \`shards.${name}\`${near === undefined ? '' : `, did you mean ${JSON.stringify(near)}?`}`,
-    )
-  }
+  const { spec, file, coordination } = await configured(name, config)
   if (sql) return interruptible((output) => printSql(name, spec, output))
-  if (!coordination || coordination.driver === 'memory')
-    throw new BanyanError(
-      'BANYAN_INVALID_OPTIONS',
-      `${loaded.file} has no coordinator that this process can reach: one that is not memory`,
-    )
+  const at = reachable(coordination, file)
   const { databases, tables, reference, buckets, weights } = spec
   await interruptible(async (output) => {
-    await using coordinator = await openCoordinator(coordination, { runtime: systemRuntime })
+    await using coordinator = await openCoordinator(at, { runtime: systemRuntime })
     const isNew = (await readDataShards(coordinator, name)) === undefined
     await using opened = await openShards(coordinator, name, {
       ...{ databases, tables },

@@ -46,7 +46,7 @@ async function inspected(client: PostgresClient, spec: ShardSpec): Promise<Shard
 }
 
 /** Tables whose rows have buckets, in the schema that is first in the search path. */
-async function shardedIn(client: PostgresClient): Promise<string[]> {
+export async function shardedIn(client: PostgresClient): Promise<string[]> {
   const { rows } = await client.query(
     `SELECT relname AS name FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
      WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND attname = $1 AND NOT attisdropped

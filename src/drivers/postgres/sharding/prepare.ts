@@ -8,7 +8,7 @@ import { hasKeySql, keySql } from './rows.js'
 /** Rows that get their bucket in one transaction. */
 const FILL = 5000
 /** Only one at a time prepares a database. */
-const PREPARE_LOCK = 0x42535031
+export const PREPARE_LOCK = 0x42535031
 
 /**
  * Adds to the tables what is missing, in a transaction of the caller's.

@@ -43,7 +43,7 @@ function inspected(database: Database, spec: ShardSpec): ShardInspection {
 }
 
 /** Tables whose rows have buckets. */
-function shardedIn(database: Database): string[] {
+export function shardedIn(database: Database): string[] {
   const tables = database
     .prepare(
       `SELECT t.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.name = ? ORDER BY t.name`,
