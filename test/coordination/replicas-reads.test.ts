@@ -274,6 +274,39 @@ describe.skipIf(postgresMissing())('reads from streaming standbys of PostgreSQL'
     expect(await a.query('SELECT FROM counters WHERE id = 30')).toEqual([])
   })
 
+  test('sessions that do not keep what is prepared in them: behind a pooler, and where an application discards it', async () => {
+    const port = await a.pooler('default_pool_size = 3')
+    const nodes = { a: a.url('postgres', port) }
+    // Each meets sessions that the other one has prepared.
+    const routers = await Promise.all([open({ nodes, connections: 4 }), open({ nodes, connections: 4 })])
+    await a.query('INSERT INTO counters VALUES (50, 0), (51, 0)')
+    const sql = 'UPDATE counters SET value = value + 1 WHERE id = $1'
+    await Promise.all(
+      routers.flatMap((router, index) =>
+        Array.from({ length: 4 }, async () => {
+          for (let round = 0; round < 5; round++) {
+            const { token } = await router.write((db) => db.query(sql, [50 + index]))
+            await router.read((db) => db.query('SELECT 1'), { after: token })
+          }
+        }),
+      ),
+    )
+    await Promise.all(routers.map((router) => router.close()))
+    expect(await a.query('SELECT value FROM counters WHERE id IN (50, 51)')).toEqual([
+      { value: 20 },
+      { value: 20 },
+    ])
+    const pool = new pg.Pool({ connectionString: a.url(), max: 1 })
+    const replicas = await open({ nodes: { a: pool } as never })
+    for (let round = 0; round < 3; round++) {
+      await pool.query('DISCARD ALL')
+      await replicas.write((db) => db.query(sql, [50]))
+    }
+    await replicas.close()
+    await pool.end()
+    expect(await a.query('SELECT value FROM counters WHERE id = 50')).toEqual([{ value: 23 }])
+  })
+
   test('a server of another cluster is never used', async () => {
     await using other = await PostgresServer.start({ fsync: 'off' })
     await using replicas = await open({ nodes: { a: a.url(), b: b.url(), x: other.url() } })

@@ -30,10 +30,12 @@ const LOOK_AGAIN_MS = 20
 
 /**
  * What does not tell whether a commit was done: the connection is over; or what was sent along with it, and comes behind it, was
- * cancelled, or found no memory.
+ * cancelled, found no memory, or was not prepared any more.
  */
-const OVER = /^(53|57|08|58|XX)/
+const OVER = /^(26|53|57|08|58|XX)/
 const ABORTED = '25P02'
+/** Names of statements that a session does not have, or has already. */
+const UNPREPARED = new Set(['26000', '42P05'])
 const TOO_MANY_CONNECTIONS = '53300'
 const NO_FILE = '58P01'
 
@@ -103,6 +105,9 @@ function placeIn({ connectionString, host = 'localhost', port = 5432, database }
   if (connectionString !== undefined && URL.canParse(connectionString)) return placeOf(connectionString)
   return `${host}:${port}/${typeof database === 'string' ? database : ''}`
 }
+
+/** What surrounds the transactions of a session, once it is known whether it keeps prepared statements. */
+const frames = new WeakMap<PostgresClient, typeof queries.PLAIN>()
 
 class PostgresReplica implements ReplicaNode<PostgresTables> {
   readonly place: string
@@ -401,7 +406,7 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
   async #begin(client: PostgresClient, begin: string): Promise<Seen> {
     let row: SeenRow
     try {
-      row = lastRowOf(await client.query(begin))
+      row = lastRowOf(await this.#ask(client, begin))
       const { follows, cluster, reads, file } = row
       const timeline = follows
         ? (row.received_timeline ?? (await this.#unconnected(client)))
@@ -413,6 +418,23 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
     }
   }
 
+  async #ask(client: PostgresClient, begin: string): Promise<unknown> {
+    const frame = frames.get(client)
+    if (frame === queries.PLAIN) return client.query(`${begin}; ${frame.seen}`)
+    try {
+      const first = frame ? begin : `${begin}; ${queries.PREPARE}`
+      const answer = await client.query(`${first}; ${queries.PREPARED.seen}`)
+      frames.set(client, queries.PREPARED)
+      return answer
+    } catch (error) {
+      // Behind a pooler each transaction may be in another session; and some discard what is in theirs.
+      if (!UNPREPARED.has(sqlState(error) ?? '')) throw error
+      await client.query('ROLLBACK')
+      frames.set(client, queries.PLAIN)
+      return client.query(`${begin}; ${queries.PLAIN.seen}`)
+    }
+  }
+
   /** Only where nothing is received is more to be asked. */
   async #unconnected(client: PostgresClient): Promise<number | undefined> {
     const looker = await this.#looker?.catch(() => undefined)
@@ -421,7 +443,8 @@ class PostgresReplica implements ReplicaNode<PostgresTables> {
 
   async #commit(client: PostgresClient): Promise<Record<'mode' | 'inserted' | 'flushed', string>> {
     try {
-      const results = (await client.query(queries.COMMIT)) as unknown as PostgresResult<Row>[]
+      const { commit } = frames.get(client) ?? queries.PLAIN
+      const results = (await client.query(commit)) as unknown as PostgresResult<Row>[]
       return { ...results[0]!.rows[0], ...results[2]!.rows[0] } as Record<
         'mode' | 'inserted' | 'flushed',
         string

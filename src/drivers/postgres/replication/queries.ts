@@ -4,9 +4,9 @@ export const RIGHTS = `SELECT pg_has_role('pg_read_all_stats', 'usage')
 
 /**
  * What a transaction sees of its server. A leader's timeline is that of the file it writes. One that follows has come at most to
- * the timeline that it receives. Functions and not views of them, as this is planned for each transaction.
+ * the timeline that it receives. Functions and not views of them, as this may be planned for each transaction.
  */
-const SEEN = `
+const SEEN = `SELECT
   pg_is_in_recovery() AS follows,
   (pg_control_system()).system_identifier::text AS cluster,
   current_setting('transaction_read_only') AS reads,
@@ -15,16 +15,33 @@ const SEEN = `
   CASE WHEN pg_is_in_recovery() THEN (pg_stat_get_wal_receiver()).received_tli END AS received_timeline`
 
 /** Each statement sees what there is when it begins: not less than what was looked at. */
-export const BEGIN_READ = `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SELECT ${SEEN}`
+export const BEGIN_READ = 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY'
 /** What a session is set to is looked at before it says that it writes: a fence must not be passed. */
-export const BEGIN_WRITE = `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT ${SEEN}`
+export const BEGIN_WRITE = 'BEGIN ISOLATION LEVEL READ COMMITTED'
 
 /**
  * What has been committed is surely before the end of what is on the disk, unless nobody waits for the disk. What others have
  * written behind that, and not committed, may be a while on its way to followers.
  */
-export const COMMIT = `SELECT current_setting('synchronous_commit') AS mode; COMMIT;
-  SELECT pg_current_wal_insert_lsn()::text AS inserted, pg_current_wal_flush_lsn()::text AS flushed`
+const MODE = `SELECT current_setting('synchronous_commit') AS mode`
+const END =
+  'SELECT pg_current_wal_insert_lsn()::text AS inserted, pg_current_wal_flush_lsn()::text AS flushed'
+
+/** What surrounds every transaction: how it is begun and looked at, and how it is committed. */
+interface Frame {
+  readonly seen: string
+  readonly commit: string
+}
+
+/** To parse and plan them takes most of their time. */
+const NAMED = { seen: 'banyan_seen_1', mode: 'banyan_mode_1', end: 'banyan_end_1' } as const
+export const PREPARED: Frame = {
+  seen: `EXECUTE ${NAMED.seen}`,
+  commit: `EXECUTE ${NAMED.mode}; COMMIT; EXECUTE ${NAMED.end}`,
+}
+export const PREPARE = `PREPARE ${NAMED.seen} AS ${SEEN}; PREPARE ${NAMED.mode} AS ${MODE}; PREPARE ${NAMED.end} AS ${END}`
+/** For sessions that do not keep what is prepared in them. */
+export const PLAIN: Frame = { seen: SEEN, commit: `${MODE}; COMMIT; ${END}` }
 
 export const LOOK = `SELECT
   pg_is_in_recovery() AS follows,
