@@ -112,6 +112,31 @@ export const CASES: readonly ShardStoreCase[] = [
     },
   },
   {
+    name: 'rows of other keys are neither changed nor deleted in the transaction of a key',
+    async run(trial) {
+      await begin(trial)
+      const { a, write, items, outside } = trial
+      for (const sql of [
+        'UPDATE items SET amount = 9',
+        "UPDATE items SET amount = 9 WHERE owner = 'bob'",
+        "UPDATE items SET owner = 'ann', amount = 9 WHERE id = 'i1'",
+        "DELETE FROM items WHERE id = 'i1'",
+        'DELETE FROM parts',
+        "INSERT INTO items (id, owner, amount) VALUES ('i1', 'ann', 9) ON CONFLICT (id) DO UPDATE SET amount = 9",
+      ])
+        await assert.rejects(
+          write(a, 'ann', sql),
+          (error) =>
+            has(/SET owner/.test(sql) ? 'BANYAN_SHARD_KEY_CHANGED' : 'BANYAN_SHARD_KEY_MISMATCH')(error),
+          sql,
+        )
+      assert.deepEqual(await items(a), IDS)
+      await write(a, 'bob', "DELETE FROM items WHERE id = 'i1'")
+      await outside(0, "UPDATE items SET amount = amount + 1 WHERE owner IN ('cid', 'dan')")
+      assert.deepEqual(await items(a), ['i0 ann 0', 'i2 cid 3', 'i3 dan 4', 'i4 eve 4'])
+    },
+  },
+  {
     name: 'what it does not own, or not at that epoch, it neither reads nor writes',
     async run({ a, b, items, add }) {
       await a.found('one', [[0, BUCKETS]])

@@ -160,8 +160,8 @@ function shortened(name: string): string {
 }
 
 /**
- * What the triggers of a table do: they refuse what would leave its bucket, or is of a bucket that is not owned; lock who owns it,
- * so that a switch waits; and note for a move what has changed.
+ * What the triggers of a table do: they refuse what would leave its bucket, is of another key than the transaction, or of a bucket
+ * that is not owned; lock who owns it, so that a switch waits; and note for a move what has changed.
  */
 function bodyOf(table: ShardTable, schema: string): string {
   const { name, shardKey } = table
@@ -193,9 +193,11 @@ function bodyOf(table: ShardTable, schema: string): string {
         END IF;
       ELSE
         at := OLD.${BUCKET};
-        IF TG_OP = 'UPDATE' AND (NEW.${BUCKET} IS DISTINCT FROM OLD.${BUCKET} OR (${key('NEW')}::text IS DISTINCT FROM ${key('OLD')}::text
-            AND (${key('NEW')}::text, at) IS DISTINCT FROM (own_key, own_bucket))) THEN
+        IF TG_OP = 'UPDATE' AND (NEW.${BUCKET} IS DISTINCT FROM at OR ${key('NEW')}::text IS DISTINCT FROM ${key('OLD')}::text) THEN
           ${refuse('KEY_CHANGED', `an update may not take a row of ${name} to another key`)}
+        END IF;
+        IF ${key('OLD')}::text <> own_key OR at <> own_bucket THEN
+          ${refuse('KEY_MISMATCH', `a row of ${name} that is changed or deleted has another ${shardKey} than the key of the transaction: name the key in the WHERE`)}
         END IF;
       END IF;
       SELECT state, move INTO is_state, is_move FROM ${schema}.banyan_shard_buckets WHERE bucket = at FOR SHARE;

@@ -3,7 +3,8 @@ import { keySql } from './rows.js'
 
 /**
  * The triggers of a sharded table, by name. A row that is inserted gets the bucket of its transaction; what would leave its
- * bucket, or is of a bucket that is not owned, is refused; and what has changed is noted for a move.
+ * bucket, is of another key than the transaction, or of a bucket that is not owned, is refused; and what has changed is noted for a
+ * move.
  */
 export function triggersOf(table: ShardTable): ReadonlyMap<string, string> {
   const { name, shardKey, primaryKey } = table
@@ -38,6 +39,12 @@ export function triggersOf(table: ShardTable): ReadonlyMap<string, string> {
     `a row of ${name} in another bucket refers to one that goes, or a trigger changes it`,
     `EXISTS (SELECT 1 FROM banyan_shard_buckets WHERE bucket = OLD.${BUCKET})`,
   )
+  const own = refuse(
+    'KEY_MISMATCH',
+    `a row of ${name} that is changed or deleted has another ${shardKey} than the key of the transaction: name the key in the WHERE`,
+    `CAST(${key('OLD')} AS TEXT) <> key OR OLD.${BUCKET} <> bucket`,
+    'FROM banyan_shard_now',
+  )
   const isLeaving = '(SELECT moving FROM banyan_shard_now) = 2'
   const kept = `OLD.${BUCKET} IS NOT NULL AND ${active}`
   return new Map(
@@ -65,9 +72,10 @@ export function triggersOf(table: ShardTable): ReadonlyMap<string, string> {
       ${refuse(
         'KEY_CHANGED',
         `an update may not take a row of ${name} to another key`,
-        `NEW.${BUCKET} IS NOT OLD.${BUCKET} OR (${key('NEW')} IS NOT ${key('OLD')} AND NOT EXISTS (SELECT 1 FROM banyan_shard_now
-          WHERE bucket IS OLD.${BUCKET} AND key IS CAST(${key('NEW')} AS TEXT) AND typeof(${key('NEW')}) IN ('text', 'integer')))`,
+        `NEW.${BUCKET} IS NOT OLD.${BUCKET} OR typeof(${key('NEW')}) NOT IN ('text', 'integer')
+          OR CAST(${key('NEW')} AS TEXT) IS NOT CAST(${key('OLD')} AS TEXT)`,
       )}
+      ${own}
       ${owned(`OLD.${BUCKET}`)}
       ${note(`OLD.${BUCKET}`, 'OLD')}
       ${note(`OLD.${BUCKET}`, 'NEW', `AND NOT (${primaryKey.map((column) => `NEW.${quoted(column)} IS OLD.${quoted(column)}`).join(' AND ')})`)}
@@ -76,6 +84,7 @@ export function triggersOf(table: ShardTable): ReadonlyMap<string, string> {
       [
         `banyan_delete_${name}`,
         `AFTER DELETE ON ${quote} WHEN ${kept} BEGIN
+      ${own}
       ${owned(`OLD.${BUCKET}`)}
       ${note(`OLD.${BUCKET}`, 'OLD')}
       END`,
