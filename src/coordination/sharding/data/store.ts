@@ -110,8 +110,13 @@ export interface ShardMoves {
   writePage(step: MoveStep, page: PageQuery, rows: RowPage): Promise<void>
   /** Stages what rows have become. */
   applyChanges(step: MoveStep, changes: readonly RowChange[]): Promise<void>
-  /** Staged rows come into the tables, and the buckets are owned, one epoch higher; their changes are noted from then on. */
-  adopt(step: MoveStep, epochs: readonly BucketEpoch[]): Promise<void>
+  /**
+   * Staged rows come into the tables, and the buckets are owned, one epoch higher; their changes are noted from then on.
+   *
+   * @param within - how long a statement of it may take, in ms, where the engine can end it; default without a limit
+   * @throws `BANYAN_SHARD_UNFIT`, `BANYAN_SHARD_BUSY`; then they are not adopted
+   */
+  adopt(step: MoveStep, epochs: readonly BucketEpoch[], within?: number): Promise<void>
   /** Removes staged rows; those of buckets that were adopted are none. */
   discard(step: MoveStep): Promise<void>
   /** The primary key of a row that is staged, and there already: in another bucket. */

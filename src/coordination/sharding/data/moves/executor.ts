@@ -4,6 +4,7 @@ import { bucketOf } from '../../buckets.js'
 import {
   changeDataShards,
   readDataShards,
+  reowned,
   shardsUnknown,
   type Compared,
   type DataMove,
@@ -13,12 +14,15 @@ import type { MovedRow, ShardStore } from '../store.js'
 import { MoveMeter } from './meter.js'
 import type { MoveSettings } from './options.js'
 import { pageOf, Pace } from './pace.js'
+import { settle } from './settle.js'
 import type { Sides } from './sides.js'
 import { calledOff, replaced, stepped, switched, withCompared, withProblem } from './transitions.js'
 import { compareSome, Divergence } from './verify.js'
 
 /** Changes that are applied at once. */
 const BATCH = 500
+/** How long the target may take over rows, in ms, while nobody can use the buckets. */
+const ADOPT_MS = 30_000
 /** How long one turn of a long step takes about, before it is looked whether it is still wanted, in ms. */
 const TURN_MS = 250
 
@@ -67,6 +71,27 @@ export class MoveExecutor {
     return this.#change((map) => (map.token === this.#token ? map : { ...map, token: this.#token }))
   }
 
+  /**
+   * Lets the map follow the databases in what is not on its way, if the coordinator has come back from an older backup.
+   *
+   * @returns whether it does; otherwise a database is away
+   */
+  async settle(): Promise<boolean> {
+    const elsewhere = await settle(
+      await this.map(),
+      this.#stores,
+      this.#token,
+      this.#coordinator.runtime.clock,
+    )
+    if (elsewhere && elsewhere.size > 0)
+      await this.#change((map) => {
+        let { owners } = map
+        for (const [shard, buckets] of elsewhere) owners = reowned(owners, buckets, shard)
+        return { ...map, owners }
+      })
+    return elsewhere !== undefined
+  }
+
   /** @throws `BANYAN_SHARDS_UNKNOWN` */
   async map(): Promise<DataShardMap> {
     const map = await readDataShards(this.#coordinator, this.#name)
@@ -89,6 +114,23 @@ export class MoveExecutor {
    */
   async advance(move: DataMove): Promise<void> {
     const sides = this.#sides(move)
+    try {
+      await this.#turn(move, sides)
+    } catch (error) {
+      if (!hasCode(error, 'BANYAN_SHARD_MOVED')) throw error
+      // The map does not know what was done: the coordinator has come back from an older backup.
+      if (!(await this.#isAdopted(sides)))
+        throw coordinationError(
+          'BANYAN_SHARD_MOVED',
+          `${error.message}. The map is older than that, as after a restore of the coordinator: abort the move, then the map follows the databases`,
+          error,
+        )
+      await sides.source.moves.retire(sides.step)
+      await this.#change((map) => switched(map, move))
+    }
+  }
+
+  #turn(move: DataMove, sides: Sides): Promise<void> | undefined {
     switch (move.step) {
       case 'copy':
         return move.aborted ? this.#abort(move, sides) : this.#copy(move, sides)
@@ -241,12 +283,21 @@ export class MoveExecutor {
       if (!hasCode(error, 'BANYAN_STALE_TOKEN')) await source.moves.unblock(step).catch(() => undefined)
       throw error
     }
+    const adopting = clock.now()
     try {
-      await target.moves.adopt(step, epochs)
+      await target.moves.adopt(step, epochs, ADOPT_MS)
     } catch (error) {
+      if (hasCode(error, 'BANYAN_SHARD_UNFIT')) return giveUp('diverged', error.message)
+      if (hasCode(error, 'BANYAN_SHARD_BUSY')) {
+        if (clock.now() - adopting >= ADOPT_MS)
+          return giveUp(
+            'diverged',
+            `${target.id} has not taken the rows over within ${ADOPT_MS} ms, for which nobody could use the buckets: abort it, and move fewer buckets at once`,
+          )
+        await source.moves.unblock(step)
+      }
       // Of anything else it is not known whether they were adopted: they stay blocked until that is.
-      if (!hasCode(error, 'BANYAN_SHARD_UNFIT')) throw error
-      return giveUp('diverged', error.message)
+      throw error
     }
     this.#meter.blocked(blocked)
     return true

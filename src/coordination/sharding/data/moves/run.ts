@@ -112,6 +112,7 @@ class Rounds {
     view.on('change', () => wake())
     try {
       await this.#executor.begin()
+      let isSettled = await this.#executor.settle()
       for (;;) {
         this.#check()
         const { moves } = await this.#executor.map()
@@ -123,6 +124,7 @@ class Rounds {
           continue
         }
         for (const move of moves) if (move.step === 'switched' && !move.paused) await this.#turn(move)
+        isSettled ||= await this.#executor.settle()
         if (once && busy.length === 0) return
         const waiting = new AbortController()
         wake = () => waiting.abort()
