@@ -39,7 +39,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SHARD_UNFIT` | tables that cannot be sharded, or moved: no primary key, no key column, others than elsewhere |
  * | `BANYAN_SHARD_STRAY` | a row in a database that does not own its bucket, or with a bucket that is not that of its key |
  * | `BANYAN_SHARD_FOREIGN` | a database of another application, or of another shard |
- * | `BANYAN_SHARD_UNAVAILABLE` | a database of a shard cannot be used: the engine, the file; nothing was done |
+ * | `BANYAN_SHARD_UNAVAILABLE` | a database of a shard cannot be used: the engine, the file; nothing was done, unless it was lost in a commit, as the message says then |
  * | `BANYAN_SHARD_CLOSED` | the database of a shard was closed; nothing was done |
  * | `BANYAN_SHARDS_UNKNOWN` | there are no data shards of that name |
  * | `BANYAN_SHARDS_UNAVAILABLE` | a query over several databases, one of which did not answer |

@@ -13,6 +13,9 @@ const LISTEN_MS = 10_000
 /** Shutdown, connection failures, no space, locks, a server that only reads, no database, login, table or permission. */
 const SERVER_STATES = /^(57|08|53|55P03|58|XX|25006|3D|28|42P01|42501)/
 const CONNECTION_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/
+/** What `pg` says of a connection that is no more. */
+const CONNECTION_MESSAGES =
+  /^(Connection|Client (was closed|has encountered a connection error)|timeout|Query read timeout)/i
 
 /** Tables that are kept beside those of an application. */
 export interface TableKind {
@@ -92,18 +95,17 @@ export class ApplicationDatabase {
   /** Works on a connection; one that has met an error is given up, with its transaction. */
   async connected<Result>(work: (client: PostgresClient) => Promise<Result>): Promise<Result> {
     if (this.#closed) throw new BanyanError(this.#kind.codes.closed, `${this.#kind.name} is closed`)
-    let client: PostgresClient | undefined
+    const client = await this.#connect()
     let failed: Error | undefined
     try {
-      client = await this.#pool.connect()
       client.on('error', lost)
       return await work(client)
     } catch (error) {
       failed = error instanceof Error ? error : new Error(String(error))
       throw this.errorOf(error)
     } finally {
-      client?.off('error', lost)
-      client?.release(failed)
+      client.off('error', lost)
+      client.release(failed)
     }
   }
 
@@ -122,20 +124,32 @@ export class ApplicationDatabase {
     const { code } = error as { code?: unknown }
     const isOfServer = state !== undefined && SERVER_STATES.test(state)
     const isOfConnection =
-      state === undefined &&
-      (CONNECTION_CODES.test(String(code)) || /^(Connection|timeout|Query read timeout)/i.test(error.message))
-    if (!isOfServer && !isOfConnection) return error
-    return new BanyanError(
-      this.#kind.codes.unavailable,
-      `${this.#kind.name} in PostgreSQL cannot be used: ${error.message === '' ? String(code) : error.message}`,
-      { cause: error },
-    )
+      state === undefined && (CONNECTION_CODES.test(String(code)) || CONNECTION_MESSAGES.test(error.message))
+    return isOfServer || isOfConnection ? this.#unusable(error) : error
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     if (this.#isOwn) await this.#pool.end()
+  }
+
+  async #connect(): Promise<PostgresClient> {
+    try {
+      return await this.#pool.connect()
+    } catch (error) {
+      // Whatever it says: nobody has asked anything yet.
+      throw error instanceof BanyanError || !(error instanceof Error) ? error : this.#unusable(error)
+    }
+  }
+
+  #unusable(error: Error): BanyanError {
+    const said = error.message === '' ? String((error as { code?: unknown }).code) : error.message
+    return new BanyanError(
+      this.#kind.codes.unavailable,
+      `${this.#kind.name} in PostgreSQL cannot be used: ${said}`,
+      { cause: error },
+    )
   }
 
   async #prepare(migrate: boolean): Promise<void> {

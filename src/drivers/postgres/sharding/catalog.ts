@@ -59,6 +59,7 @@ interface Found {
   readonly key: readonly string[] | null
   readonly parents: readonly Reference[] | null
   readonly outside: string | null
+  readonly child: string | null
 }
 
 /**
@@ -97,6 +98,11 @@ function tableOf(
   const what = `the table ${JSON.stringify(name)}`
   if (!found) throw unfit(shard, `${what} is not there, in the schema that is first in the search path`)
   if (found.kind !== 'r') throw unfit(shard, `${JSON.stringify(name)} is no table, or one of partitions`)
+  if (found.child !== null)
+    throw unfit(
+      shard,
+      `the table ${JSON.stringify(found.child)} inherits from ${JSON.stringify(name)}: its rows are seen in that, and no trigger of that sees them change`,
+    )
   if (Buffer.byteLength(stagedName(name)) > LONGEST)
     throw unfit(
       shard,
@@ -116,6 +122,12 @@ function tableOf(
     throw unfit(
       shard,
       `the column ${JSON.stringify(shardKey)} of ${what} is of type ${key.type}; a shard key is of text, varchar, uuid, or whole numbers`,
+    )
+  const computed = found.key.find((column) => all.get(column)!.generated)
+  if (computed !== undefined)
+    throw unfit(
+      shard,
+      `the primary key of ${what} has the column ${JSON.stringify(computed)}, which is computed from others: give it one of columns that are stored as they are written`,
     )
   const columns = found.columns
     .filter(({ generated }) => !generated)
@@ -155,6 +167,7 @@ const CATALOG = `
       WHERE f.conrelid = c.oid AND f.contype = 'f' AND p.relname = ANY ($1) AND p.relnamespace = c.relnamespace) AS parents,
     (SELECT min(o.relname) FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid
       WHERE f.confrelid = c.oid AND f.contype = 'f'
-        AND NOT (o.relname = ANY ($1) AND o.relnamespace = c.relnamespace)) AS outside
+        AND NOT (o.relname = ANY ($1) AND o.relnamespace = c.relnamespace)) AS outside,
+    (SELECT min(o.relname) FROM pg_inherits h JOIN pg_class o ON o.oid = h.inhrelid WHERE h.inhparent = c.oid) AS child
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE nspname = current_schema() AND c.relname = ANY ($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`

@@ -28,6 +28,7 @@ import {
   keySql,
   keyValuesSql,
   rowOf,
+  LOCK_WAIT,
   SAME_TEXTS,
   selectedSql,
   type SelectedRow,
@@ -45,6 +46,9 @@ export interface Access {
 const CAPTURE_WAIT = 1000
 /** What others are in the way of: a lock that is not free, a deadlock, rows that have changed. */
 const CONTENDED = /^(55P03|40P01|40001)$/
+const LOCK_NOT_AVAILABLE = '55P03'
+/** A statement that was cancelled, by its time or by somebody. */
+const CANCELLED = '57014'
 
 /** The steps of moves in a PostgreSQL database: each is one transaction. */
 export class PostgresMoves implements ShardMoves {
@@ -266,8 +270,9 @@ export class PostgresMoves implements ShardMoves {
     })
   }
 
-  adopt(step: MoveStep, epochs: readonly BucketEpoch[]): Promise<void> {
+  adopt(step: MoveStep, epochs: readonly BucketEpoch[], within = 0): Promise<void> {
     return this.#step(step, async (client) => {
+      await client.query("SELECT set_config('statement_timeout', $1, true)", [String(Math.ceil(within))])
       // Whatever comes after waits for how this ends, also if its connection is lost in between.
       await client.query('SELECT token FROM banyan_shard_token FOR UPDATE')
       const { rows } = await client.query(
@@ -362,27 +367,53 @@ export class PostgresMoves implements ShardMoves {
 
   /** Reads rows at one moment, as texts that are the same everywhere. */
   #rows<Result>(work: (client: PostgresClient, catalog: Catalog) => Promise<Result>): Promise<Result> {
-    return this.#access.read(async (client) => {
-      await client.query(SAME_TEXTS)
-      return work(client, await this.#catalog(client))
-    })
+    return this.#access.read((client) =>
+      this.#unhindered(async () => {
+        await client.query(SAME_TEXTS)
+        return work(client, await this.#catalog(client))
+      }),
+    )
+  }
+
+  /** @throws `BANYAN_SHARD_BUSY` for what somebody else is in the way of */
+  async #unhindered<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work()
+    } catch (error) {
+      const state = sqlState(error)
+      if (state === LOCK_NOT_AVAILABLE)
+        throw shardBusy(
+          this.#spec.id,
+          `a step of a move needs a lock that somebody else has for longer than ${LOCK_WAIT} ms: pg_locks and pg_stat_activity say who`,
+          error,
+        )
+      if (state === CANCELLED)
+        throw shardBusy(this.#spec.id, `a step of a move was cancelled: ${(error as Error).message}`, error)
+      throw error
+    }
   }
 
   #step<Result>(step: MoveStep, work: (client: PostgresClient) => Promise<Result>): Promise<Result> {
-    return this.#access.write(async (client) => {
-      await client.query(SAME_TEXTS)
-      // Steps with one token do not wait for each other, and who raises it waits for all of them.
-      let { rows } = await client.query('SELECT token FROM banyan_shard_token WHERE token >= $1 FOR SHARE', [
-        step.token,
-      ])
-      if (rows.length === 0) {
-        await client.query('UPDATE banyan_shard_token SET token = $1 WHERE token < $1', [step.token])
-        ;({ rows } = await client.query('SELECT token FROM banyan_shard_token FOR SHARE'))
-      }
-      const highest = Number(rows[0]!['token'])
-      if (highest > step.token) throw staleStep(this.#spec.id, step, highest)
-      return work(client)
-    })
+    return this.#access.write((client) => this.#unhindered(() => this.#fenced(client, step, work)))
+  }
+
+  async #fenced<Result>(
+    client: PostgresClient,
+    step: MoveStep,
+    work: (client: PostgresClient) => Promise<Result>,
+  ): Promise<Result> {
+    await client.query(SAME_TEXTS)
+    // Steps with one token do not wait for each other, and who raises it waits for all of them.
+    let { rows } = await client.query('SELECT token FROM banyan_shard_token WHERE token >= $1 FOR SHARE', [
+      step.token,
+    ])
+    if (rows.length === 0) {
+      await client.query('UPDATE banyan_shard_token SET token = $1 WHERE token < $1', [step.token])
+      ;({ rows } = await client.query('SELECT token FROM banyan_shard_token FOR SHARE'))
+    }
+    const highest = Number(rows[0]!['token'])
+    if (highest > step.token) throw staleStep(this.#spec.id, step, highest)
+    return work(client)
   }
 
   /** Locks who owns the buckets, in one order for all, and waits for those who write. */

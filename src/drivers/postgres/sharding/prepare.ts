@@ -3,7 +3,7 @@ import { unfit, unmarked, type ShardSpec } from '../../../coordination/sharding/
 import type { PostgresClient } from '../read-models/client.js'
 import { BUCKET, catalogOf, literal, quoted, stagedName, type Catalog, type ShardTable } from './catalog.js'
 import { countIn } from './identity.js'
-import { hasKeySql, keySql } from './rows.js'
+import { hasKeySql, keySql, SAME_TEXTS, sameTextsIn } from './rows.js'
 
 /** Rows that get their bucket in one transaction. */
 const FILL = 5000
@@ -37,18 +37,27 @@ export async function prepareTables(client: PostgresClient, spec: ShardSpec): Pr
     const { rows } = await client.query(
       `SELECT to_regclass($1) IS NOT NULL AS index,
          (SELECT prosrc FROM pg_proc WHERE oid = to_regproc($2)) AS source,
+         (SELECT proconfig IS NOT NULL FROM pg_proc WHERE oid = to_regproc($2)) AS settings,
          EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $3::regclass AND tgname = 'banyan_row') AS trigger`,
       [`${schema}.${quoted(index)}`, `${schema}.${quoted(shortened(`banyan_row_${name}`))}`, table.sql],
     )
-    const there = rows[0] as { index: boolean; source: string | null; trigger: boolean }
+    const there = rows[0] as {
+      index: boolean
+      source: string | null
+      settings: boolean | null
+      trigger: boolean
+    }
     if (!there.index)
       await make(
         `CREATE INDEX ${quoted(index)} ON ${table.sql} (${[BUCKET, ...primaryKey.map(quoted)].join(', ')})`,
       )
     const body = bodyOf(table, schema)
     const run = `${schema}.${quoted(shortened(`banyan_row_${name}`))}`
-    if (there.source !== body)
-      await make(`CREATE OR REPLACE FUNCTION ${run}() RETURNS trigger LANGUAGE plpgsql AS ${literal(body)}`)
+    const settings = sameTextsIn(table)
+    if (there.source !== body || there.settings !== (settings !== ''))
+      await make(
+        `CREATE OR REPLACE FUNCTION ${run}() RETURNS trigger LANGUAGE plpgsql ${settings}AS ${literal(body)}`,
+      )
     if (!there.trigger)
       await make(
         `CREATE TRIGGER banyan_row AFTER INSERT OR UPDATE OR DELETE ON ${table.sql} FOR EACH ROW EXECUTE FUNCTION ${run}();
@@ -101,6 +110,7 @@ export async function fillBuckets(
   const table = catalog.get(name)!
   // Somebody else may prepare it for another number meanwhile.
   if ((await countIn(client)) !== spec.buckets) throw unmarked(spec)
+  await client.query(SAME_TEXTS)
   const { rows } = await client.query(
     `SELECT ${keySql(table, 't')} AS key, t.${quoted(table.shardKey)}::text AS shard_key FROM ${table.sql} AS t
      WHERE ${BUCKET} IS NULL LIMIT ${FILL}`,
@@ -137,7 +147,7 @@ export async function checkKeys(client: PostgresClient, spec: ShardSpec, table: 
 function keyless({ id }: ShardSpec, table: ShardTable, primaryKey: string): Error {
   return unfit(
     id,
-    `a row of ${JSON.stringify(table.name)} (${table.primaryKey.join(', ')}: ${primaryKey}) has no ${table.shardKey}, which is to decide its bucket`,
+    `a row of ${JSON.stringify(table.name)} (${table.primaryKey.join(', ')}: ${primaryKey}) has no ${table.shardKey}, which is to decide its bucket: give it one or delete it, and prepare again`,
   )
 }
 

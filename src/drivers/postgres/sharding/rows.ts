@@ -46,8 +46,35 @@ export function rowOf({ key, shard_key, bucket, image, digest }: SelectedRow): M
   return { key, shardKey: shard_key, bucket, digest, size: image.length, image }
 }
 
-/** That texts of values are the same in every database, and that no policy hides rows: then it fails. */
-export const SAME_TEXTS = `SELECT set_config('DateStyle', 'ISO', true), set_config('IntervalStyle', 'postgres', true),
-  set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true),
-  set_config('bytea_output', 'hex', true), set_config('lc_monetary', 'C', true),
-  set_config('row_security', 'off', true)`
+/** Settings with which texts of values are the same in every database and every session. */
+const SETTINGS = {
+  DateStyle: 'ISO',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  lc_monetary: 'C',
+}
+/** Types whose texts are so whatever the settings. */
+const PLAIN =
+  /^(text|character varying(\(\d+\))?|character(\(\d+\))?|smallint|integer|bigint|uuid|numeric(\(.*\))?|boolean)$/
+
+/** How long a step waits for a lock of somebody else, in ms: nobody can use the buckets of a switch meanwhile. */
+export const LOCK_WAIT = 1000
+
+/** That texts of values are the same everywhere, that no policy hides rows: then it fails; and that no lock is waited for long. */
+export const SAME_TEXTS = `SELECT ${Object.entries({
+  ...SETTINGS,
+  row_security: 'off',
+  lock_timeout: LOCK_WAIT,
+})
+  .map(([name, value]) => `set_config('${name}', '${value}', true)`)
+  .join(', ')}`
+
+/** The same for a function that writes primary keys, in SQL, if they need it. */
+export function sameTextsIn({ keyTypes }: ShardTable): string {
+  if (keyTypes.every((type) => PLAIN.test(type))) return ''
+  return Object.entries(SETTINGS)
+    .map(([name, value]) => `SET ${name} = '${value}' `)
+    .join('')
+}

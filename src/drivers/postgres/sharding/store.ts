@@ -40,6 +40,8 @@ const TRANSACTIONS =
 const CONTENDED = /^(55P03|40P01|40001)$/
 /** What is not of a statement: the server shuts down or starts, has no space or no connection left. */
 const OF_SERVER = /^(57P|08|53|58|XX000)/
+/** A server that only reads, such as a standby; in a transaction of ours that only reads it is the statement. */
+const READ_ONLY = '25006'
 const ONE_MOMENT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
 
 /**
@@ -161,8 +163,8 @@ class PostgresShard implements ShardStore<PostgresTables> {
   ): Promise<ShardRows> {
     signal?.throwIfAborted()
     return this.#transact(ONE_MOMENT, async (client) => {
-      const owned = await this.#ownedIn(client)
-      const cancel = this.#cancelling(client, signal)
+      const { owned, process } = await this.#seenIn(client)
+      const settle = this.#cancelling(process, signal)
       try {
         mustStayInside(sql)
         const result = await client.query(sql, [...parameters])
@@ -171,7 +173,7 @@ class PostgresShard implements ShardStore<PostgresTables> {
         signal?.throwIfAborted()
         throw error
       } finally {
-        cancel()
+        await settle()
       }
     })
   }
@@ -185,19 +187,21 @@ class PostgresShard implements ShardStore<PostgresTables> {
     const statement = withLiterals(sql, parameters)
     let end = (): void => undefined
     const ended = new Promise<void>((resolve) => (end = resolve))
-    const opened = new Promise<{ client: PostgresClient; cursor: Omit<ShardCursor, 'read' | 'close'> }>(
-      (resolve, reject) => {
-        this.#transact(ONE_MOMENT, async (client) => {
-          const owned = await this.#ownedIn(client)
-          mustStayInside(sql)
-          await client.query(`DECLARE banyan_rows NO SCROLL CURSOR FOR ${statement}`)
-          const columns = columnsOf(await client.query('FETCH 0 FROM banyan_rows'))
-          resolve({ client, cursor: { columns, owned } })
-          await ended
-        }).catch(reject)
-      },
-    )
-    const { client, cursor } = await opened
+    const opened = new Promise<{
+      client: PostgresClient
+      process: number
+      cursor: Omit<ShardCursor, 'read' | 'close'>
+    }>((resolve, reject) => {
+      this.#transact(ONE_MOMENT, async (client) => {
+        const { owned, process } = await this.#seenIn(client)
+        mustStayInside(sql)
+        await client.query(`DECLARE banyan_rows NO SCROLL CURSOR FOR ${statement}`)
+        const columns = columnsOf(await client.query('FETCH 0 FROM banyan_rows'))
+        resolve({ client, process, cursor: { columns, owned } })
+        await ended
+      }).catch(reject)
+    })
+    const { client, process, cursor } = await opened
     let isOpen = true
     const close = (): Promise<void> => {
       isOpen = false
@@ -212,7 +216,7 @@ class PostgresShard implements ShardStore<PostgresTables> {
       read: async (limit) => {
         signal?.throwIfAborted()
         if (!isOpen) throw coordinationError('BANYAN_SHARD_CLOSED', 'the cursor is closed')
-        const cancel = this.#cancelling(client, signal)
+        const settle = this.#cancelling(process, signal)
         try {
           const { rows } = await client.query(`FETCH ${Math.trunc(limit)} FROM banyan_rows`)
           return rows
@@ -220,7 +224,7 @@ class PostgresShard implements ShardStore<PostgresTables> {
           signal?.throwIfAborted()
           throw this.#errorOf(error)
         } finally {
-          cancel()
+          await settle()
         }
       },
       close,
@@ -228,7 +232,7 @@ class PostgresShard implements ShardStore<PostgresTables> {
   }
 
   owned(): Promise<OwnedBuckets> {
-    return this.#transact(ONE_MOMENT, (client) => this.#ownedIn(client))
+    return this.#transact(ONE_MOMENT, async (client) => (await this.#seenIn(client)).owned)
   }
 
   async shapes(): Promise<Readonly<Record<string, TableShape>>> {
@@ -255,22 +259,42 @@ class PostgresShard implements ShardStore<PostgresTables> {
         await client.query(begin)
         try {
           const result = await work(client)
-          const { command } = await client.query('COMMIT')
+          const { command } = await client.query('COMMIT').catch((error: unknown) => {
+            throw begin === ONE_MOMENT ? error : this.#unknown(error)
+          })
           // The server answers so when a statement had failed and nobody looked.
           if (command === 'ROLLBACK')
             throw new Error('the transaction was rolled back: a statement in it had failed')
           return { result }
         } catch (error) {
           if (isOfConnection(error)) throw error
-          await client.query('ROLLBACK')
+          try {
+            await client.query('ROLLBACK')
+          } catch {
+            // The connection is lost: what came first says why.
+            throw error
+          }
           return { error }
         }
       })
     } catch (error) {
       throw this.#errorOf(error)
     }
-    if ('error' in outcome) throw this.#errorOf(outcome.error)
-    return outcome.result
+    if (!('error' in outcome)) return outcome.result
+    const { error } = outcome
+    throw begin !== ONE_MOMENT && sqlState(error) === READ_ONLY
+      ? this.#database.errorOf(error)
+      : this.#errorOf(error)
+  }
+
+  /** The error of a commit; with a connection that was lost, nobody has heard how it ended. */
+  #unknown(error: unknown): unknown {
+    if (!isOfConnection(error) && !/^(57P|08)/.test(sqlState(error) ?? '')) return error
+    return coordinationError(
+      'BANYAN_SHARD_UNAVAILABLE',
+      `the shard ${JSON.stringify(this.id)} in PostgreSQL was lost while a transaction was committed, which may have been done: ${(error as Error).message}`,
+      error,
+    )
   }
 
   #errorOf(error: unknown): unknown {
@@ -281,20 +305,38 @@ class PostgresShard implements ShardStore<PostgresTables> {
     return isOfConnection(error) || OF_SERVER.test(state) ? this.#database.errorOf(error) : error
   }
 
-  /** Ends what a connection is at when a signal aborts; returns what takes it back. */
-  #cancelling(client: PostgresClient, signal: AbortSignal | undefined): () => void {
-    if (!signal) return () => undefined
-    const { processID } = client as { processID?: number }
+  /**
+   * Ends what a process of the server is at when a signal aborts.
+   *
+   * @returns what takes it back, and waits for what was sent: it must not reach whatever the process does next
+   */
+  #cancelling(process: number, signal: AbortSignal | undefined): () => Promise<void> {
+    if (!signal) return () => Promise.resolve()
+    let isOver = false
+    let sent: Promise<unknown> | undefined
     const cancel = (): void => {
-      this.#database.ask('SELECT pg_cancel_backend($1)', [processID]).catch(() => undefined)
+      this.#database
+        .connected(async (other) => {
+          if (!isOver) await (sent = other.query('SELECT pg_cancel_backend($1)', [process]))
+        })
+        .catch(() => undefined)
     }
     signal.addEventListener('abort', cancel, { once: true })
-    return () => signal.removeEventListener('abort', cancel)
+    return async () => {
+      isOver = true
+      signal.removeEventListener('abort', cancel)
+      await sent?.catch(() => undefined)
+    }
   }
 
-  async #ownedIn(client: PostgresClient): Promise<OwnedBuckets> {
-    const { rows } = await client.query('SELECT version FROM banyan_shard')
-    const version = Number(rows[0]!['version'])
+  /** What it owns, and the process of the server: behind a pooler the connection does not know which one that is. */
+  async #seenIn(client: PostgresClient): Promise<{ owned: OwnedBuckets; process: number }> {
+    const { rows } = await client.query('SELECT version, pg_backend_pid() AS process FROM banyan_shard')
+    const process = rows[0]!['process'] as number
+    return { owned: await this.#ownedAt(client, Number(rows[0]!['version'])), process }
+  }
+
+  async #ownedAt(client: PostgresClient, version: number): Promise<OwnedBuckets> {
     if (this.#owned?.version === version) return this.#owned
     const { rows: found } = await client.query(
       'SELECT bucket, epoch, state FROM banyan_shard_buckets ORDER BY bucket',
@@ -314,7 +356,7 @@ function isOfConnection(error: unknown): boolean {
   const { code } = error as { code?: unknown }
   return (
     /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(String(code)) ||
-    /^(Connection terminated|Client has encountered a connection error|timeout|Query read timeout)/i.test(
+    /^(Connection terminated|Client (was closed|has encountered a connection error)|timeout|Query read timeout)/i.test(
       error.message,
     )
   )
