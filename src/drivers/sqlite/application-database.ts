@@ -176,5 +176,10 @@ function fileOf(where: string | SqliteHandle, { name, codes }: TableKind): strin
 
 function unusable({ name, codes }: TableKind, file: string, error: unknown): Error {
   const said = error instanceof Error ? error.message : String(error)
-  return new BanyanError(codes.unavailable, `${name} in ${file} cannot be used: ${said}`, { cause: error })
+  const why = isBusy(error)
+    ? '. Somebody else has kept it for longer than is waited for: another process, or another connection of this one, with a transaction that is open, such as work that waits for something; SQLite has one writer at a time'
+    : ''
+  return new BanyanError(codes.unavailable, `${name} in ${file} cannot be used: ${said}${why}`, {
+    cause: error,
+  })
 }

@@ -7,6 +7,7 @@ import {
   type BucketEpoch,
   type ChangeBatch,
   type DigestedRows,
+  type MovedRow,
   type MoveStep,
   type PageQuery,
   type RowChange,
@@ -70,7 +71,9 @@ export class SqliteMoves implements ShardMoves {
         .raw()
         .safeIntegers()
         .all(bucket, ...values, limit)
-      return { rows: found.map((row) => rowOf(table, row)), last: found.length < limit }
+      const rows = found.map((row) => rowOf(table, row))
+      for (const row of rows) this.#mustBeWhole(database, table, row)
+      return { rows, last: found.length < limit }
     })
   }
 
@@ -94,7 +97,9 @@ export class SqliteMoves implements ShardMoves {
           .raw()
           .safeIntegers()
           .get(...keyValues(key), bucket)
-        changes.set(id, { table: tbl, bucket, key, row: values && rowOf(table, values) })
+        const row = values && rowOf(table, values)
+        if (row) this.#mustBeWhole(database, table, row)
+        changes.set(id, { table: tbl, bucket, key, row })
       }
       return { changes: [...changes.values()], marks: noted.map(({ seq }) => String(seq)) }
     })
@@ -170,7 +175,9 @@ export class SqliteMoves implements ShardMoves {
 
   release(step: MoveStep): Promise<void> {
     return this.#step(step, (database) => {
-      database.prepare(`UPDATE banyan_shard_buckets SET move = NULL WHERE ${BUCKETS}`).run(listOf(step))
+      database
+        .prepare(`UPDATE banyan_shard_buckets SET move = NULL WHERE move IS NOT NULL AND ${BUCKETS}`)
+        .run(listOf(step))
       database.prepare(`DELETE FROM banyan_shard_changes WHERE ${BUCKETS}`).run(listOf(step))
     })
   }
@@ -380,6 +387,28 @@ export class SqliteMoves implements ShardMoves {
       throw unfit(
         this.#spec.id,
         `the row ${key} of ${JSON.stringify(table.name)} is not what it was when it has come: a trigger of yours changes it`,
+      )
+  }
+
+  /** A text that is not valid UTF-8 comes from SQLite with another character in the place of what is wrong. */
+  #mustBeWhole(database: Database, table: ShardTable, { key, image }: MovedRow): void {
+    const values = image as StoredValue[]
+    if (!values.some((value) => typeof value === 'string' && value.includes('\ufffd'))) return
+    if (database.pragma('encoding', { simple: true }) !== 'UTF-8') return
+    const bytes = table.names.map(quoted).map((name) => `CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) END`) // prettier-ignore
+    const stored = database
+      .prepare<unknown[], (Buffer | null)[]>(
+        `SELECT ${bytes.join(', ')} FROM ${quoted(table.name)} WHERE ${isKey(table)}`,
+      )
+      .raw()
+      .get(...keyValues(key))
+    const wrong = values.findIndex(
+      (value, index) => typeof value === 'string' && !stored?.[index]?.equals(Buffer.from(value)),
+    )
+    if (wrong >= 0)
+      throw unfit(
+        this.#spec.id,
+        `the row ${key} of ${JSON.stringify(table.name)} has a text in ${table.names[wrong]} that is not valid UTF-8, and would not be the same elsewhere: write it as a BLOB, or mend it`,
       )
   }
 

@@ -134,7 +134,7 @@ function keyless({ id }: ShardSpec, table: ShardTable, primaryKey: readonly Stor
       primaryKey.includes(null)
         ? 'no primary key'
         : `no text or whole number as its ${table.shardKey}, which is to decide its bucket`
-    }`,
+    }: mend it or delete it, and prepare again`,
   )
 }
 

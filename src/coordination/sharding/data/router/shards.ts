@@ -16,7 +16,7 @@ import { FollowedMap } from './followed-map.js'
 import { awayOf } from './late-store.js'
 import { RouterMeter } from './meter.js'
 import type { ShardsOptions } from './options.js'
-import { readManyOf, type KeyedStatement } from './read-many.js'
+import { mustBeStatement, readManyOf, type KeyedStatement } from './read-many.js'
 import { shardKeyText, type ShardKey } from './shard-key.js'
 
 /** Tables of an application that are spread over several databases by a key. `Db` is what works on them in a transaction. */
@@ -67,7 +67,8 @@ export interface Shards<Db> extends AsyncDisposable {
    * if one fails, it is done in those before, and not in those behind; so write it in a way that can be done again.
    *
    * @returns results by shard
-   * @throws `BANYAN_SHARDS_UNAVAILABLE`, which says in which it was done; its `cause` is what happened
+   * @throws `BANYAN_SHARDS_UNAVAILABLE`, which says in which it was done; its `cause` is what happened; `BANYAN_SHARD_KEY_REQUIRED` for
+   *   rows of sharded tables
    */
   writeAll<Result>(
     work: (db: Db, shard: string) => Maybe<Result>,
@@ -203,6 +204,12 @@ export class RoutedShards<Db> implements Shards<Db> {
         signal.throwIfAborted()
         results.set(shard, await store.transact((db) => work(db, shard)))
       } catch (error) {
+        if (hasCode(error, 'BANYAN_SHARD_KEY_REQUIRED'))
+          throw coordinationError(
+            'BANYAN_SHARD_KEY_REQUIRED',
+            `writeAll is for reference tables, and ${error.message}: insert them with write(key, work), each key by itself`,
+            error,
+          )
         const left = [...this.stores.keys()].filter((other) => !results.has(other))
         throw coordinationError(
           'BANYAN_SHARDS_UNAVAILABLE',
@@ -219,6 +226,7 @@ export class RoutedShards<Db> implements Shards<Db> {
     parameters: readonly unknown[] = [],
     options: ShardQueryOptions = {},
   ): Promise<ShardAnswer> {
+    mustBeStatement('query', sql, parameters)
     const plan = queryPlan('query', options)
     this.#mustHaveAll()
     return scatter(this.#scatter, sql, parameters, plan)
@@ -229,6 +237,7 @@ export class RoutedShards<Db> implements Shards<Db> {
     parameters: readonly unknown[] = [],
     options: ShardQueryOptions = {},
   ): Promise<ShardStream> {
+    mustBeStatement('queryStream', sql, parameters)
     const plan = queryPlan('queryStream', options)
     this.#mustHaveAll()
     return scatterStream(this.#scatter, sql, parameters, plan)
