@@ -76,17 +76,20 @@ describe('a key', () => {
       )
   })
 
-  it.each([undefined, null, '', NaN, 1.5, 2 ** 60, true, {}])('that is %s is none', async (key) => {
-    const { shards, faulty } = await setUp({ shards: ['a'] })
-    const before = faulty.asked.length
-    const required = expect.objectContaining({ code: 'BANYAN_SHARD_KEY_REQUIRED' }) as Error
-    expect(() => shards.shardOf(key as string)).toThrow(required)
-    await expect((async () => shards.write(key as string, () => 1))()).rejects.toThrow(required)
-    await expect((async () => shards.readMany([key as string], () => ['SELECT 1', []]))()).rejects.toThrow(
-      required,
-    )
-    expect(faulty.asked).toHaveLength(before)
-  })
+  it.each([undefined, null, '', 'half \ud83d', NaN, 1.5, 2 ** 60, true, {}])(
+    'that is %s is none',
+    async (key) => {
+      const { shards, faulty } = await setUp({ shards: ['a'] })
+      const before = faulty.asked.length
+      const required = expect.objectContaining({ code: 'BANYAN_SHARD_KEY_REQUIRED' }) as Error
+      expect(() => shards.shardOf(key as string)).toThrow(required)
+      await expect((async () => shards.write(key as string, () => 1))()).rejects.toThrow(required)
+      await expect((async () => shards.readMany([key as string], () => ['SELECT 1', []]))()).rejects.toThrow(
+        required,
+      )
+      expect(faulty.asked).toHaveLength(before)
+    },
+  )
 
   it('is heard by whoever counts which are hot', async () => {
     const heard: string[] = []
@@ -343,6 +346,25 @@ describe('a database that does not answer', () => {
       })
     await shards.query('SELECT id FROM orders', [], { concurrency: 2 })
     expect(most).toBe(2)
+  })
+
+  it('is not what keeps rows of sharded tables from all databases', async () => {
+    const { shards } = await setUp()
+    const work = (db: SqliteTables): unknown => db.run("INSERT INTO orders (id, customer) VALUES (1, 'x')")
+    await expect(shards.writeAll(work)).rejects.toMatchObject({
+      code: 'BANYAN_SHARD_KEY_REQUIRED',
+      message: expect.stringContaining('insert them with write(key, work)') as string,
+    })
+  })
+
+  it('is not asked what is no statement', async () => {
+    const { shards } = await setUp()
+    const wrong = { sql: 'SELECT 1', parameters: [] } as never
+    const invalid = { code: 'BANYAN_INVALID_OPTIONS' }
+    await expect(shards.readMany(['x'], () => wrong)).rejects.toMatchObject(invalid)
+    await expect(shards.query(wrong)).rejects.toMatchObject(invalid)
+    await expect(shards.queryStream(wrong)).rejects.toMatchObject(invalid)
+    await expect(shards.query('SELECT 1', wrong)).rejects.toMatchObject(invalid)
   })
 
   it('leaves it known in which others a reference table was written', async () => {
