@@ -1,4 +1,5 @@
 import { systemRuntime } from '../../../core/runtime.js'
+import { noTelemetry } from '../../../core/telemetry.js'
 import { openCoordinator, openShards } from '../../../coordination/index.js'
 import { readDataShards } from '../../../coordination/sharding/data/map.js'
 import { countOf } from '../../events/show/numbers.js'
@@ -7,6 +8,7 @@ import { redact } from '../../../node/config/redact.js'
 import type { ShardsSpec } from '../../../node/spec.js'
 import { shardPrepareSql } from '../../../drivers/open-shards.js'
 import { interruptible, type Output } from '../../output.js'
+import { paint } from '../../paint.js'
 import { configured, reachable } from './configured.js'
 
 /** `banyan shards prepare`: what the first application that opens it would do, too. */
@@ -19,7 +21,9 @@ export async function prepare(
   const at = reachable(coordination, file)
   const { databases, tables, reference, buckets, weights } = spec
   await interruptible(async (output) => {
-    await using coordinator = await openCoordinator(at, { runtime: systemRuntime })
+    await using coordinator = await openCoordinator(at, {
+      runtime: { ...systemRuntime, telemetry: noTelemetry },
+    })
     const isNew = (await readDataShards(coordinator, name)) === undefined
     await using opened = await openShards(coordinator, name, {
       ...{ databases, tables },
@@ -27,13 +31,21 @@ export async function prepare(
       ...(buckets !== undefined && { buckets }),
       ...(weights && { weights }),
     })
-    const { map } = opened
+    const { map, away } = opened
     const shown = Object.keys(map.shards)
-    if (json) output.json({ name, buckets: map.buckets, databases: shown, new: isNew })
+    const missing = Object.entries(away)
+    if (missing.length > 0) process.exitCode = 1
+    if (json)
+      output.json({
+        ...{ name, buckets: map.buckets, databases: shown, new: isNew },
+        ...(missing.length > 0 && { away }),
+      })
     else
       output.add(
         `${printable(name)} is ${isNew ? 'prepared' : 'prepared as before'}: ${countOf(map.buckets, 'bucket')} in ${shown.map(printable).join(', ')}`,
       )
+    for (const [id, why] of missing)
+      console.error(paint('red', `${printable(id)} is away, and was not prepared: ${printable(why)}`))
     await output.flush()
   })
 }

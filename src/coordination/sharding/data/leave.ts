@@ -3,7 +3,7 @@ import { checkOptions, type OptionTable } from '../../../core/options.js'
 import type { Coordinator } from '../../coordinator.js'
 import { coordinationError } from '../../errors.js'
 import { moveHistoryKey } from './history.js'
-import { changeDataShards, dataShardsKey, readDataShards, shardsUnknown, type DataShardMap } from './map.js'
+import { changeDataShards, dataShardsKey, readDataShards, type DataShardMap } from './map.js'
 import { ofDatabase } from './router/of-database.js'
 import type { ShardOpener } from './router/opener.js'
 import type { ShardInspection } from './store.js'
@@ -41,7 +41,11 @@ export async function unprepareShardsWith<Place>(
   if (Object.keys(databases).length === 0)
     throw new BanyanError('BANYAN_INVALID_OPTIONS', 'unprepareShards: databases must name one at least')
   const map = await readDataShards(coordinator, name)
-  if (!map && !force) throw shardsUnknown(name)
+  if (!map && !force)
+    throw coordinationError(
+      'BANYAN_SHARDS_UNKNOWN',
+      `there are no data shards ${JSON.stringify(name)} on this coordinator; if they were, and their map is lost for good, force it`,
+    )
   const isWhole = mustBeWhole(name, map, Object.keys(databases), force)
   if (map && isWhole && !force) mustRest(name, map)
   await mustBeFree(name, map, options, leaver)

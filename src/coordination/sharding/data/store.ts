@@ -393,7 +393,7 @@ export function mustBeOf(
   throw coordinationError(
     'BANYAN_SHARD_FOREIGN',
     isSame
-      ? `${was}, and is that of another map: one on another coordinator, or one that is gone. Open it there, or take sharding off it with \`banyan shards unprepare\``
+      ? `${was}, and is that of another map: one on another coordinator, or one that is gone. Open it there; if its map is lost for good, \`banyan shards unprepare --force\` takes sharding off it`
       : `${was}; it is ${JSON.stringify(identity.shard)} of ${JSON.stringify(identity.name)} with ${identity.buckets}` +
           (identity.owner === owner ? '' : ', under another map'),
   )
