@@ -12,7 +12,9 @@ import {
   type FollowerOptions,
   type Leader,
 } from '../../src/events/index.js'
+import { memoryLog } from '../../src/drivers/memory/log.js'
 import { eventError } from '../../src/events/errors.js'
+import { LogFollower } from '../../src/events/replication/follower.js'
 import { closeLogs, collect, newLog } from '../support/logs.js'
 
 const open: (() => unknown)[] = []
@@ -109,6 +111,23 @@ test('what follows an old leader says so', async () => {
         message: expect.stringContaining('gave way to the leader of epoch 2') as string,
       },
     })
+})
+
+test('a copy that cannot write knows what it lacks, and goes on when it can', async () => {
+  const log = await newLog('memory')
+  const driver = memoryLog()
+  const apply = driver.replica.apply.bind(driver.replica)
+  driver.replica.apply = () => Promise.reject(eventError('BANYAN_LOG_FULL', 'no space is left'))
+  await put(log, 'a', 'b')
+  const runtime = { ...systemRuntime, telemetry: noTelemetry }
+  const follower = await LogFollower.start(driver, leaderOf(log, systemClock), { runtime })
+  open.push(() => follower.close())
+  await expect
+    .poll(() => follower.status(), { timeout: 5000, interval: 10 })
+    .toMatchObject({ behind: 2, problem: { code: 'BANYAN_LOG_FULL' } })
+  driver.replica.apply = apply
+  await follower.fresh({ after: await log.head(), wait: '5s', fallback: 'none' })
+  await expect(follower.fresh({ after: 'soon' })).rejects.toMatchObject({ code: 'BANYAN_INVALID_POSITION' })
 })
 
 test('what is left of a commit is shipped, also if its first events were removed and forgotten', async () => {

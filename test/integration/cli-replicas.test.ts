@@ -224,6 +224,7 @@ describe('over the admin listener', () => {
     const { headers, ...append } = structured('two')
     expect(await refused(first, { ...headers, ...other }, append)).toEqual([409, 'position-ahead'])
     expect(await refused(first, { 'log-epoch': 'first' })).toEqual([400, 'invalid-parameter'])
+    expect(await refused(second, { 'log-position': 'soon' })).toEqual([400, 'invalid-position'])
 
     // Who has heard of the new leader learns nothing old from the old one, and nothing is appended there.
     await fetch(`${second.admin}/api/replicas/events/promote`, { method: 'POST' })

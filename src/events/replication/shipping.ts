@@ -151,12 +151,11 @@ export class Shipping {
     const pulled = await this.#leader.pull(await this.#request(), signal)
     for (const { events } of pulled.commits) events.forEach(checkWhole)
     await this.#take(pulled)
-    this.#contactAt = this.#runtime.clock.now()
-    this.#remote = pulled.state
     // What came after the request was sent may not be in the answer; what came before is. One that gave way knows nothing of that.
     const isAll = pulled.end && this.#local.head >= pulled.upTo
     if (isAll && pulled.state.role === 'leader') this.#freshAt = asked
     this.#status = 'following'
+    if (this.#problem) this.#runtime.telemetry.log('info', `the follower of ${this.#leader.name} goes on`)
     this.#problem = undefined
     this.#wake()
   }
@@ -186,6 +185,9 @@ export class Shipping {
       const change = { role: 'follower', log, epochs, leader: this.#leader.name } as const
       this.#local = await replica.become(change, { role: 'follower', epoch: epochOf(this.#local) })
     }
+    // Also if its disk is full, say, a follower knows what it lacks.
+    this.#contactAt = this.#runtime.clock.now()
+    this.#remote = state
     if (isSame(this.#local, state, upTo) && truncations.length === 0) return
     const { epochs, holds } = state
     await replica.apply({ after: this.#local.head, upTo, commits, truncations, epochs, holds })

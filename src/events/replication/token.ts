@@ -1,7 +1,6 @@
 import { eventError } from '../errors.js'
 import type { Position } from '../log.js'
-import { checkPosition } from '../places.js'
-import { START } from '../position.js'
+import { parsePosition, START } from '../position.js'
 import { epochOf, type ReplicaState } from '../replica.js'
 
 /**
@@ -43,12 +42,12 @@ export function parseEpoch(text: string): Pick<Required<EpochToken>, 'epoch' | '
 /**
  * What a log lacks of what a token stands for; undefined if nothing.
  *
- * @throws `BANYAN_POSITION_AHEAD` if it will never have that
+ * @throws `BANYAN_POSITION_AHEAD` if it will never have that; `BANYAN_INVALID_POSITION`
  */
 export function lackOf(state: ReplicaState, after: Token | undefined): string | undefined {
   const { position, epoch, id } = typeof after === 'object' ? after : { position: after }
   if (position === undefined) return undefined
-  checkPosition(position, 'the token of a read')
+  parsePosition(position)
   const isBlank = state.head === START && state.truncation === 0
   if (epoch !== undefined && !isBlank) {
     if (epoch > epochOf(state)) return `is in epoch ${epochOf(state)}, and not in ${epoch}`
