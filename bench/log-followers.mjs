@@ -164,15 +164,20 @@ async function lags(leader, followers) {
   for (const perSecond of RATES) {
     const found = []
     for (let round = 0; round < ROUNDS; round++) {
-      const seen = followers.map((follower) => follower.ask('lag', { ms: ROUND_MS + 500 }))
+      const [there, ...seen] = [leader, ...followers].map((each) => each.ask('lag', { ms: ROUND_MS + 500 }))
       // Followed from the end.
       await new Promise((resolve) => setTimeout(resolve, 100))
       const { reached } = await leader.ask('appendAtRate', { perSecond, ms: ROUND_MS })
-      found.push(...(await Promise.all(seen)).map((each) => ({ ...each, reached })))
+      const { p50: own } = await there
+      found.push(...(await Promise.all(seen)).map((each) => ({ ...each, own, reached })))
     }
     rows.push([
       String(perSecond),
       spread(found.map(({ reached }) => reached)),
+      spread(
+        found.map(({ own }) => own),
+        ms,
+      ),
       spread(
         found.map(({ p50 }) => p50),
         ms,
@@ -183,7 +188,7 @@ async function lags(leader, followers) {
       ),
     ])
   }
-  return table(['appends a second', 'reached', 'p50 ms', 'p99 ms'], rows)
+  return table(['appends a second', 'reached', 'at the leader itself, p50 ms', 'p50 ms', 'p99 ms'], rows)
 }
 
 /**
