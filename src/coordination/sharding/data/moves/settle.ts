@@ -27,7 +27,7 @@ interface Claim {
  */
 export async function settle(
   map: DataShardMap,
-  stores: Stores,
+  opened: Stores,
   token: number,
   clock: Clock,
 ): Promise<ReadonlyMap<string, number[]> | undefined> {
@@ -36,7 +36,9 @@ export async function settle(
     (bucket) => !moving.has(bucket),
   )
   const step: MoveStep = { id: 'settle', buckets: resting, token }
-  if (resting.length === 0 || Object.keys(map.shards).some((shard) => !stores.has(shard))) return new Map()
+  // One that was taken out of the map, and is still open here, has nothing any more.
+  const stores = new Map([...opened].filter(([shard]) => Object.hasOwn(map.shards, shard)))
+  if (resting.length === 0 || stores.size < Object.keys(map.shards).length) return new Map()
   try {
     const enough = new AbortController()
     const late = sleep(clock, PATIENCE_MS, enough.signal).then(
