@@ -171,7 +171,7 @@ describe('a coordinator that knows of something else', () => {
     await using router = routerOf(world, runtime, { coordinator })
     await runtime.clock.advance('5s')
     expect(router.state.problem).toBe(
-      'no server leads timeline 4, which the coordinator knows of: by its word b did',
+      'no server leads timeline 4, which b leads by the word of the coordinator',
     )
   })
 

@@ -364,10 +364,9 @@ export class Fleet<Db> {
 
   /** Why nobody writes to who leads; undefined if one may. */
   closedTo(leader: string): string | undefined {
-    const { look } = this.monitors.get(leader)!
-    if (look?.readOnly)
-      return `${leader} leads, and only reads: \`default_transaction_read_only\` is on. If it is to write, ALTER SYSTEM RESET it`
-    return this.forbidden(leader, this.#judgement.timeline)
+    const forbidden = this.forbidden(leader, this.#judgement.timeline)
+    if (forbidden !== undefined || !this.monitors.get(leader)!.look?.readOnly) return forbidden
+    return `${leader} leads, and only reads: \`default_transaction_read_only\` is on, as while another one is promoted. If nobody is, and it is to write, ALTER SYSTEM RESET it`
   }
 
   #describeNode(monitor: Monitor<Db>): ReplicaState {

@@ -73,7 +73,7 @@ export function judge(witnesses: readonly Witness[], known: Known, said?: Said):
       return `${leading.map(({ node }) => node).join(' and ')} both lead timeline ${timeline}: they were promoted apart from each other. Stop one, and make it a follower of the other`
     if (first) return `${first.node}, which leads timeline ${timeline}, cannot be reached`
     if (told?.timeline !== timeline) return `no server leads timeline ${timeline}`
-    return `no server leads timeline ${timeline}, which the coordinator knows of: by its word ${told.node} did`
+    return `no server leads timeline ${timeline}, which ${told.node} leads by the word of the coordinator`
   }
 }
 
