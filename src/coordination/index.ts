@@ -375,6 +375,14 @@ export {
   type PlannedDataMove,
 } from './sharding/data/moves/operate.js'
 export { readMoveHistory, type PastDataMove } from './sharding/data/history.js'
+export {
+  verifyShards,
+  type BucketRows,
+  type VerifiedDatabase,
+  type VerifiedShards,
+  type VerifyShardsOptions,
+  type WrongOwner,
+} from './sharding/data/verify-shards.js'
 export { readMover, type Mover } from './sharding/data/moves/mover.js'
 export type { RunMovesOptions } from './sharding/data/moves/options.js'
 export { runMoves, type MoveRunner } from './sharding/data/moves/run.js'

@@ -13,6 +13,7 @@ import {
   reverseMove,
   runMoves,
   startMoves,
+  verifyShards,
   type Coordinator,
   type Shards,
 } from '../../src/coordination/index.js'
@@ -184,6 +185,28 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
     }
   })
 
+  test('what every database holds is compared with the map', async () => {
+    const world = await open(engine)
+    const { coordinator, shards, urls } = world
+    await startMoves(coordinator, 'items', [{ ...ALL, buckets: [0, 1] }])
+    await work(world)
+    const right = await verifyShards(coordinator, shards, { tables: TABLES })
+    expect(right).toMatchObject({ isRight: true, owners: [], databases: [{ buckets: 2 }, { buckets: 2 }] })
+    expect(right.databases.reduce((sum, { rows }) => sum + rows['items']!, 0)).toBe(12)
+    // As a backup of another time would have it.
+    await engine.outside(
+      urls[1]!,
+      'DELETE FROM banyan_shard_buckets WHERE bucket = 0; UPDATE banyan_shard SET version = version + 1',
+    )
+    const wrong = await verifyShards(coordinator, shards)
+    expect(wrong).toMatchObject({ isRight: false, owners: [{ bucket: 0, map: 'b', owners: [] }] })
+    expect(wrong.databases[1]!.astray).toMatchObject([{ table: 'items', bucket: 0 }])
+    const [a] = shards.stores
+    const alone = await verifyShards(coordinator, { name: 'items', stores: new Map([a!]) })
+    expect(alone).toMatchObject({ isRight: false, owners: [] })
+    expect(alone.databases[1]!.problem).toContain('not among the databases that were opened')
+  })
+
   test('a move that is paused waits', async () => {
     const world = await open(engine)
     const { coordinator } = world
@@ -294,6 +317,13 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
         ? `UPDATE banyan_shard_now SET moving = 1; ${wrong}; UPDATE banyan_shard_now SET moving = 0`
         : `SET banyan.moving = 'on'; ${wrong}`,
     )
+    expect(await verifyShards(coordinator, shards)).toMatchObject({ isRight: true })
+    const verified = await verifyShards(coordinator, shards, { tables: TABLES })
+    expect(verified).toMatchObject({ isRight: false, owners: [] })
+    expect(verified.databases[0]).toMatchObject({
+      rows: { items: 12 },
+      mismarked: [{ table: 'items', rows: 1 }],
+    })
     const [id] = await startMoves(coordinator, 'items', [ALL])
     await work(world)
     const [move] = await readMoves(coordinator, 'items')

@@ -48,6 +48,9 @@ export function nodeDesk(admin: string): Desk {
     async steerShards(name, { do: what, ...wish }, { by }) {
       await ask(`${pathOf('shards', name)}/${what}`, { ...wish, by })
     },
+    async forgetShards(name) {
+      await ask(`${pathOf('shards', name)}/forget`, {})
+    },
     async planDataShards(name, spread) {
       return (await ask(`${pathOf('data-shards', name)}/plan`, spread)) as DataForecast
     },

@@ -119,6 +119,14 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     ...{ do: 'drain', worker },
     ...(undo !== undefined && { undo }),
   })),
+  'shards/forget': {
+    fields: {},
+    later: false,
+    async do(actions, [name = '']) {
+      await actions.forgetShards(name)
+      return { name }
+    },
+  },
   'data-shards/plan': {
     fields: { add: 'weights', remove: 'names', group: 'number' },
     later: false,

@@ -34,6 +34,7 @@ export function isCoordinationPath(path: string): boolean {
  * | `POST /api/shards/{name}/split`, `.../merge`, `.../unpin` | `{ "bucket": text, "by"?: text }`: 202 |
  * | `POST /api/shards/{name}/pause`, `.../resume` | `{ "by"?: text }`: 202 |
  * | `POST /api/shards/{name}/drain` | `{ "worker": text, "undo"?: true, "by"?: text }`: 202 |
+ * | `POST /api/shards/{name}/forget` | removes a map that nobody works for |
  * | `POST /api/data-shards/{name}/plan` | `{ "add"?: { shard: weight }, "remove"?: [shard], "group"?: number }`: what would move |
  * | `POST /api/data-shards/{name}/move` | `{ "buckets": [number], "to": shard }` or `{ "even": true, "remove"?: [shard] }`, `"group"?`: 202, and the moves |
  * | `POST /api/data-shards/{name}/pause`, `.../resume`, `.../abort`, `.../reverse`, `.../drop` | `{ "moves": [id] }` or `{ "all": true }`: 202 |
@@ -109,6 +110,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   BANYAN_NO_CANDIDATE: 409,
   BANYAN_SHARD_MOVING: 409,
   BANYAN_SHARD_IN_USE: 409,
+  BANYAN_SHARD_MAP_BUSY: 409,
   BANYAN_MOVE_STEP: 409,
   BANYAN_COORDINATOR_UNAVAILABLE: 503,
   BANYAN_OUTCOME_UNKNOWN: 503,

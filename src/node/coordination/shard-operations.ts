@@ -4,6 +4,7 @@ import {
   mergeShard,
   moveShard,
   pauseShards,
+  removeShards,
   resumeShards,
   splitShard,
   unpinShard,
@@ -28,6 +29,8 @@ export interface ShardActions {
   planShards(name: string, changes: ShardChanges): Promise<ShardForecast>
   /** Asks for something; the worker that plans does it. */
   steerShards(name: string, wish: ShardWish, options: { by: string }): Promise<void>
+  /** Removes a map that nobody works for. */
+  forgetShards(name: string): Promise<void>
 }
 
 /** What operators do with shard maps, on a coordinator. */
@@ -40,6 +43,10 @@ export function shardActionsOn(coordinator: Coordinator): ShardActions {
     async steerShards(name, wish, { by }) {
       await detailOf('shards', name, coordinator)
       await steer(coordinator, name, wish, { by })
+    },
+    async forgetShards(name) {
+      await detailOf('shards', name, coordinator)
+      await removeShards(coordinator, name)
     },
   }
 }

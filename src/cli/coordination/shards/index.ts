@@ -59,6 +59,7 @@ Examples:
   registerBuckets(shards)
   registerPauses(shards)
   registerMoves(shards)
+  registerUpkeep(shards)
 }
 
 /** What is done to buckets. */
@@ -191,6 +192,25 @@ function registerLeaving(shards: Command): void {
         databases: string[],
         options: { config?: string; force?: true; yes?: true; json?: true },
       ) => (await import('./leave.js')).unprepare(name, databases, options),
+    )
+}
+
+/** What there is, against what there should be; and what is not to be there any more. */
+function registerUpkeep(shards: Command): void {
+  shards
+    .command('verify')
+    .description('compare what the databases of a configuration hold with who should have it')
+    .argument('<name>', 'of the entry under `shards`')
+    .option('-c, --config <file>', 'configuration (default: the banyan.yaml in this folder)')
+    .option('--keys', 'the key of every row, too: reads all of them')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: { config?: string; json?: true; keys?: true }) =>
+      (await import('./verify.js')).verify(name, options),
+    )
+  placed(named(shards, 'forget', 'remove a shard map that no worker takes part in; asks first'))
+    .option('-y, --yes', 'do not ask')
+    .action(async (name: string, options: PlaceOptions & { json?: true; yes?: true }) =>
+      (await import('./forget.js')).forget(name, options),
     )
 }
 
