@@ -350,3 +350,26 @@ describe.each(ENGINES)('queries over three databases of %s', (engine) => {
     }
   })
 })
+
+describe('a stream of PostgreSQL', () => {
+  it.skipIf(missing)('that is left while rows are fetched tells the databases to stop', async () => {
+    const schema = ['CREATE TABLE orders (id integer PRIMARY KEY, customer text NOT NULL)']
+    await using tables = await postgresTables(server, { schema, tables: { orders: { key: 'customer' } } })
+    const customers = ['a', 'b', 'c', 'd']
+    for (const [id, customer] of customers.entries())
+      await tables.insert(customer, 'INSERT INTO orders VALUES (?, ?)', id, customer)
+    const fetching = async (): Promise<number> => {
+      const found = await server.query(
+        "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'FETCH 500%'",
+      )
+      return found.length
+    }
+    const stream = await tables.shards.queryStream('SELECT id, pg_sleep(600)::text AS slept FROM orders')
+    const first = stream[Symbol.asyncIterator]().next()
+    const refused = expect(first).rejects.toThrow()
+    while ((await fetching()) === 0);
+    await stream.close()
+    await refused
+    while ((await fetching()) > 0);
+  })
+})

@@ -202,10 +202,11 @@ class PostgresShard implements ShardStore<PostgresTables> {
       }).catch(reject)
     })
     const { client, process, cursor } = await opened
-    let isOpen = true
+    const closing = new AbortController()
     const close = (): Promise<void> => {
-      isOpen = false
       signal?.removeEventListener('abort', abort)
+      // What is being fetched for nobody is not waited for.
+      closing.abort()
       end()
       return Promise.resolve()
     }
@@ -215,8 +216,8 @@ class PostgresShard implements ShardStore<PostgresTables> {
       ...cursor,
       read: async (limit) => {
         signal?.throwIfAborted()
-        if (!isOpen) throw coordinationError('BANYAN_SHARD_CLOSED', 'the cursor is closed')
-        const settle = this.#cancelling(process, signal)
+        if (closing.signal.aborted) throw coordinationError('BANYAN_SHARD_CLOSED', 'the cursor is closed')
+        const settle = this.#cancelling(process, closing.signal)
         try {
           const { rows } = await client.query(`FETCH ${Math.trunc(limit)} FROM banyan_rows`)
           return rows
