@@ -367,3 +367,12 @@ test('in SQLite texts move as they are, or not at all', async () => {
   await work(world)
   expect((await readMoves(world.coordinator, 'items'))[0]).toMatchObject({ step: 'switched', to: 'b' })
 })
+
+test.each(['NOCASE', 'RTRIM'])(
+  'a shard key under the collation %s of SQLite is refused',
+  async (collation) => {
+    await expect(
+      open(sqlite, `CREATE TABLE items (id text NOT NULL PRIMARY KEY, owner text COLLATE ${collation})`),
+    ).rejects.toEqual(has('BANYAN_SHARD_UNFIT'))
+  },
+)

@@ -1,4 +1,4 @@
-import type { Client, PoolConfig } from 'pg'
+import type { Client, ClientConfig, PoolConfig } from 'pg'
 import { BanyanError } from '../../core/errors.js'
 import { sqlState } from './faults.js'
 import type { PostgresClient, PostgresPool } from './read-models/client.js'
@@ -8,6 +8,8 @@ const CONNECTIONS = 4
 const SCHEMA_LOCK = 0x42524f31
 /** When a server that does not answer is given up, in ms. */
 const ANSWER_MS = 60_000
+/** How long a server that does not answer at all is waited for, in ms. */
+const CONNECT_MS = 10_000
 const LISTEN_MS = 10_000
 
 /** Shutdown, connection failures, no space, locks, a server that only reads, no database, login, table or permission. */
@@ -187,7 +189,14 @@ export class ApplicationDatabase {
 
 async function connected(url: string, { table }: TableKind, wait: number): Promise<PostgresPool> {
   const { default: pg } = await import('pg')
+  // Of the pool it would also be the time that somebody may wait for a connection that is in use.
+  class BoundedClient extends pg.Client {
+    constructor(config?: string | ClientConfig) {
+      super({ ...(config as ClientConfig), connectionTimeoutMillis: CONNECT_MS })
+    }
+  }
   const pool = new pg.Pool({
+    Client: BoundedClient,
     connectionString: url,
     max: CONNECTIONS,
     application_name: table.replace('_', ' '),

@@ -130,6 +130,11 @@ function tableOf(
       shard,
       `${what} has a primary key under the collation ${collation}; only BINARY tells rows from each other by what is in them`,
     )
+  if (!tellsTextsApart(database, name, shardKey))
+    throw unfit(
+      shard,
+      `the column ${JSON.stringify(shardKey)} of ${what} takes different texts for equal; they are keys of their own, in buckets of their own: make it a column under the collation BINARY`,
+    )
   const names = columns.map((column) => column.name)
   return {
     name,
@@ -139,6 +144,19 @@ function tableOf(
     keyAt: primaryKey.map((column) => names.indexOf(column)),
     columns: columns.map((column) => ({ name: column.name, type: column.type.toUpperCase() })),
   }
+}
+
+/** SQLite tells the collation of an index, not of a column. */
+function tellsTextsApart(database: Database, table: string, column: string): boolean {
+  const known = `SELECT ${quoted(column)} AS text FROM ${quoted(table)} WHERE FALSE`
+  return (
+    database
+      .prepare(
+        `SELECT count(DISTINCT text) FROM (${known} UNION ALL SELECT 'a' UNION ALL SELECT 'A' UNION ALL SELECT 'a ')`,
+      )
+      .pluck()
+      .get() === 3
+  )
 }
 
 /** Columns of a table, with those that are computed. */
