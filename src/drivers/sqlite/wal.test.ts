@@ -79,11 +79,21 @@ describe.each([false, true])('a write-ahead log (begun anew: %s)', (begunAnew) =
           const damaged = Buffer.from(wal)
           damaged[at]! ^= 1 << bit
           const frame = HEADER + Math.floor((at - HEADER) / FRAME) * FRAME
+          // Without its only bit that says so, the last commit before the last transaction seems to be the torn begin of that.
+          fc.pre(at < HEADER || frame !== ends.at(-2)! - FRAME || damaged.readUInt32BE(frame + 4) !== 0)
           expect(damageOf(damaged)).toBe(at < HEADER ? 0 : frame)
         },
       ),
-      // One whose frame seems to be of another log, and ends the transaction before a short one.
-      { numRuns: 300, examples: [[ends.at(-2)! - FRAME + 8, 0]] },
+      {
+        numRuns: 300,
+        examples: [
+          // One whose frame seems to be of another log, and ends the transaction before a short one.
+          [ends.at(-2)! - FRAME + 8, 0],
+          // The sum of the last commit before the last transaction: that and the frame behind it do not fit any more.
+          [ends.at(-2)! - FRAME + 16, 0],
+          [ends.at(-2)! - FRAME + 23, 7],
+        ],
+      },
     )
   })
 })

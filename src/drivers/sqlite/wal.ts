@@ -40,17 +40,22 @@ export function damageOf(wal: Buffer): number | undefined {
   const size = FRAME_HEADER + pageSizeOf(wal)
   const frames = Math.floor((wal.length - HEADER) / size)
   let damage: number | undefined
-  let previous = header
+  /** What the next frame may be chained to: the sum that is stored in the last one, and what it should be. */
+  let previous = [header]
   let commits = false
   for (let frame = 0; frame < frames; frame++) {
     const at = HEADER + frame * size
     // Of the log before it was begun anew.
     const old = !wal.subarray(at + 8, at + 16).equals(wal.subarray(16, 24))
-    const chained = !old && isStored(sumOfFrame(sum, wal, at, size, previous), wal, at + 16)
+    const sums = old ? [] : previous.map((each) => sumOfFrame(sum, wal, at, size, each))
+    const chained = sums.some((each) => isStored(each, wal, at + 16))
     // Behind a commit, the next transaction: it was begun when that commit had been synced.
     if (chained && damage !== undefined && commits) return damage
     if (!chained) damage ??= at
-    previous = { a: wal.readUInt32BE(at + 16), b: wal.readUInt32BE(at + 20) }
+    previous = [
+      { a: wal.readUInt32BE(at + 16), b: wal.readUInt32BE(at + 20) },
+      ...(chained ? [] : sums.slice(0, 1)),
+    ]
     commits = wal.readUInt32BE(at + 4) !== 0
   }
   return undefined
