@@ -15,4 +15,5 @@ for await (const group of coordinator.watch('', { after })) {
   if (group.changes.some((change) => change.kind === 'put' && change.entry.key === 'end')) break
 }
 await coordinator.close()
-process.exit(0)
+// What a pipe does not take at once would be lost.
+process.stdout.write('', () => process.exit(0))
