@@ -225,3 +225,18 @@ test('paused, split, resumed, merged, drained', async () => {
     .toMatchObject({ unowned: 0, workers: [{ buckets: 8 }, { buckets: 0, draining: true }] })
   expect(await said('orders', ...directly())).toMatch(/\nweb-2:88 +1 +0 +0 +\S+ +draining/)
 })
+
+test('a map is forgotten only when nobody works for it', async () => {
+  const refused = await run('shards', 'forget', 'orders', '--yes', ...directly())
+  expect([refused.code, refused.stdout]).toEqual([1, ''])
+  expect(refused.stderr).toContain('web-1:4711')
+  await Promise.all(workers.splice(0).map((worker) => worker.close()))
+  await map.close()
+  const asked = await run('shards', 'forget', 'orders', ...through())
+  expect(asked.stderr).toMatch(/The shard map orders is removed.*say --yes/)
+  expect(await ask('/api/shards/orders')).toMatchObject({ buckets: 8 })
+  const forgotten = await run('shards', 'forget', 'orders', '--yes', '--json', ...through())
+  expect(JSON.parse(forgotten.stdout)).toEqual({ name: 'orders', forgotten: true })
+  expect(await ask('/api/shards/orders')).toMatchObject({ status: 404 })
+  expect((await run('shards', 'forget', 'orders', '--yes', ...directly())).code).toBe(1)
+})
