@@ -62,6 +62,9 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_SHARD_MAP_BUSY` | a shard map that workers take part in |
  * | `BANYAN_BUCKET_UNKNOWN` | no such bucket in a shard map, or it is split |
  * | `BANYAN_WORKER_UNKNOWN` | no worker of that name takes part in a shard map, or it gives away what it has |
+ * | `BANYAN_PATCH_INVALID` | a patch, or a configuration to apply, that is none; nothing was done |
+ * | `BANYAN_PATCH_REFUSED` | a patch that does not fit what it is for: a test failed, or a place is not there; nothing was done |
+ * | `BANYAN_APPLY_CONFLICT` | a configuration that has other values for fields than those who have them; nothing was done |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
  * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
  * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
@@ -127,6 +130,9 @@ export type CoordinationErrorCode =
   | 'BANYAN_SHARD_MAP_BUSY'
   | 'BANYAN_BUCKET_UNKNOWN'
   | 'BANYAN_WORKER_UNKNOWN'
+  | 'BANYAN_PATCH_INVALID'
+  | 'BANYAN_PATCH_REFUSED'
+  | 'BANYAN_APPLY_CONFLICT'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'
   | 'BANYAN_COORDINATOR_CLOSED'
   | 'BANYAN_COORDINATOR_FORMAT'

@@ -1,0 +1,144 @@
+import type { Clock } from '../../../core/clock.js'
+import { coordinationError } from '../../errors.js'
+import { ApplyConflictError } from './apply-conflict.js'
+import { compareFields } from './compare-fields.js'
+import { FieldSet } from './field-set.js'
+import { fieldsOf } from './fields-of.js'
+import { isList, isObject, member, sameJson, withMember, type JsonObject } from './json.js'
+import {
+  managedFieldsOf,
+  readManaged,
+  sameWriter,
+  secondsOf,
+  UNOWNED,
+  withManagedFields,
+  withoutManagedFields,
+  writeManaged,
+  writerOf,
+  type FieldWriter,
+  type Managed,
+} from './managers.js'
+import { mergeFields, pruneFields } from './merge-fields.js'
+import type { MergeSchema } from './merge-schema.js'
+import { checkKeys } from './parts.js'
+import { underSchema } from './under-schema.js'
+
+/** A configuration to apply. */
+export interface ApplyRequest extends FieldWriter {
+  /** What is stored; nothing if the object is not there yet. */
+  readonly live?: JsonObject | undefined
+  /** All that the manager has an opinion about; only what may be written through this subresource. */
+  readonly config: JsonObject
+  /** How objects of the kind are merged; see `resourceSchema`. */
+  readonly schema: MergeSchema
+  /** Takes over fields that others have; default: that is a conflict. */
+  readonly force?: boolean
+  /** Says when. */
+  readonly clock: Pick<Clock, 'wall'>
+}
+
+/**
+ * Applies a configuration as `kubectl apply --server-side` does. Fields of the configuration are set, and are the
+ * manager's from now on; the same value may be of several managers. What the manager had applied before and leaves out
+ * now is removed, unless somebody else has it. Applying the same again changes nothing.
+ *
+ * The server's own metadata in a configuration (uid, resourceVersion, generation, …) are passed over: whoever takes
+ * them as preconditions checks them before.
+ *
+ * The algorithm is that of Kubernetes (structured-merge-diff), for kinds with one version: entries of others keep
+ * theirs, and are not converted.
+ *
+ * @returns the object with `metadata.managedFields`; `live` itself if nothing is different
+ * @throws `ApplyConflictError` for values that others have otherwise, unless `force` is set
+ * @throws `BANYAN_PATCH_INVALID` for a configuration with `managedFields`, or a list with keys in which one is missing
+ *   or twice
+ */
+export function applyConfiguration(request: ApplyRequest): JsonObject {
+  const { schema, force = false, clock } = request
+  const config = configurationOf(request)
+  const live = withoutManagedFields(request.live ?? {})
+  const writer = { ...writerOf(request), operation: 'Apply' as const }
+
+  const managed = managersBefore(request, live)
+  const mine = managed.filter((entry) => sameWriter(entry, writer))
+  const others = managed.filter((entry) => !sameWriter(entry, writer))
+  const last = union(mine)
+  const wanted = fieldsOf(config, schema)
+
+  const merged = mergeFields(live, config, schema) as JsonObject
+  const owned = wanted.union(union(others)).union(UNOWNED)
+  const object = pruneFields(merged, last, owned, schema) as JsonObject
+  const { added, modified, removed } = compareFields(live, object, schema)
+  const taken = added.union(modified)
+
+  const conflicts = others
+    .map((entry) => ({ ...entry, fields: entry.fields.intersection(taken) }))
+    .filter(({ fields }) => !fields.empty)
+  if (conflicts.length > 0 && !force) throw new ApplyConflictError(conflicts)
+
+  const fields = wanted.difference(UNOWNED)
+  const gone = taken.union(removed)
+  const unchanged =
+    sameJson(live, object) &&
+    fields.equals(last) &&
+    mine.every((entry) => entry.apiVersion === writer.apiVersion)
+  const since = unchanged ? mine[0]?.time : undefined
+  const applied = withManagedFields(
+    object,
+    writeManaged([
+      ...others.map((entry) => ({ ...entry, fields: entry.fields.difference(gone) })),
+      { ...writer, time: since ?? secondsOf(clock), fields },
+    ]),
+  )
+  return request.live && sameJson(applied, request.live) ? request.live : applied
+}
+
+/** What was written before anybody kept book of it is somebody's, too: else an applier would have no conflict. */
+const UNKNOWN_WRITER = 'before-first-apply'
+
+function managersBefore(
+  { live: stored, apiVersion, schema, clock }: ApplyRequest,
+  live: JsonObject,
+): readonly Managed[] {
+  const managed = readManaged(managedFieldsOf(stored)) ?? []
+  if (!stored || managed.length > 0)
+    return managed.map((entry) => ({ ...entry, fields: underSchema(entry.fields, live, schema) }))
+  const fields = compareFields({}, live, schema).added.difference(UNOWNED)
+  return [{ manager: UNKNOWN_WRITER, operation: 'Update', apiVersion, time: secondsOf(clock), fields }]
+}
+
+/** Metadata that a configuration may have, as it was read from the server, and that it does not decide. */
+const SERVERS_OWN = [
+  'managedFields',
+  'resourceVersion',
+  'uid',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'selfLink',
+]
+
+function configurationOf({ config, schema }: ApplyRequest): JsonObject {
+  const managedFields = managedFieldsOf(config)
+  if (
+    managedFields !== undefined &&
+    managedFields !== null &&
+    !(isList(managedFields) && managedFields.length === 0)
+  )
+    throw coordinationError('BANYAN_PATCH_INVALID', 'metadata.managedFields must be nil')
+  const metadata = member(config, 'metadata')
+  const clean = isObject(metadata)
+    ? withMember(
+        config,
+        'metadata',
+        SERVERS_OWN.reduce((rest, name) => withMember(rest, name, undefined), metadata),
+      )
+    : config
+  checkKeys(clean, schema)
+  return clean
+}
+
+function union(managed: readonly Managed[]): FieldSet {
+  return managed.reduce((all, { fields }) => all.union(fields), new FieldSet())
+}

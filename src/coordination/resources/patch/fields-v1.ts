@@ -1,0 +1,47 @@
+import { coordinationError } from '../../errors.js'
+import { FieldSet, type Path } from './field-set.js'
+import { isObject, type Json, type JsonObject } from './json.js'
+import { parseElement } from './path-element.js'
+
+/**
+ * A set of fields in the format `FieldsV1` of Kubernetes' managedFields: a tree of path elements, where an end is in
+ * the set, and what is above one is in it if it has a member `.`.
+ */
+export function toFieldsV1(set: FieldSet): JsonObject {
+  return Object.fromEntries(
+    set.ordered().map((element) => {
+      const below = toFieldsV1(set.below(element))
+      const both = set.has(element) && Object.keys(below).length > 0
+      return [element, both ? { '.': {}, ...below } : below]
+    }),
+  )
+}
+
+/**
+ * Reads the format `FieldsV1`. Elements of a kind that is not known are left out, with what is below: a later version
+ * may have written them.
+ *
+ * @throws `BANYAN_PATCH_INVALID` for what is no such tree
+ */
+export function fromFieldsV1(fields: Json): FieldSet {
+  const set = new FieldSet()
+  readInto(set, fields, [])
+  return set
+}
+
+function readInto(set: FieldSet, node: Json, path: Path): void {
+  if (!isObject(node)) throw coordinationError('BANYAN_PATCH_INVALID', 'a set of fields is a tree of objects')
+  let known = 0
+  for (const [key, below] of Object.entries(node)) {
+    if (key === '.') {
+      set.insert(path)
+      known++
+      continue
+    }
+    const element = parseElement(key)
+    if (element === undefined) continue
+    readInto(set, below, [...path, element])
+    known++
+  }
+  if (known === 0) set.insert(path)
+}

@@ -1,0 +1,167 @@
+import type { Clock } from '../../../core/clock.js'
+import { FieldSet } from './field-set.js'
+import { fromFieldsV1, toFieldsV1 } from './fields-v1.js'
+import { isList, isObject, member, withMember, type Json, type JsonObject } from './json.js'
+import { field } from './path-element.js'
+
+/** Who writes. */
+export interface FieldWriter {
+  /** The name of the manager: of a person's tool, or of a controller. */
+  readonly manager: string
+  /** The version of the API in which the object is written, as `GROUP/VERSION`. */
+  readonly apiVersion: string
+  /** The subresource that is written; default: the object itself. */
+  readonly subresource?: string
+}
+
+/** Fields, and who has written them in which way. */
+export interface Managed extends FieldWriter {
+  /** `Apply` has an opinion about these fields; `Update` has only written them last. */
+  readonly operation: 'Apply' | 'Update'
+  /** When the manager took or gave up fields for the last time: RFC 3339, in seconds. */
+  readonly time?: string
+  readonly fields: FieldSet
+}
+
+/** As many entries of updates as there may be: those of every version of a tool with a version in its name add up. */
+const MAX_UPDATERS = 10
+
+/** Who has what the oldest updates wrote. */
+const OLDEST_UPDATERS = 'ancient-changes'
+
+/** Whether what these two write is kept in one entry: appliers go on as the same in another version of the API. */
+export function sameWriter(a: Omit<Managed, 'fields'>, b: Omit<Managed, 'fields'>): boolean {
+  return (
+    a.manager === b.manager &&
+    a.operation === b.operation &&
+    (a.subresource ?? '') === (b.subresource ?? '') &&
+    (a.operation === 'Apply' || a.apiVersion === b.apiVersion)
+  )
+}
+
+/** Reads `metadata.managedFields`; nothing if that is not what it should be. */
+export function readManaged(managedFields: Json | undefined): readonly Managed[] | undefined {
+  if (managedFields === undefined || managedFields === null) return []
+  if (!isList(managedFields)) return undefined
+  const managed = managedFields.map(readEntry)
+  return managed.every((entry) => entry !== undefined) ? managed : undefined
+}
+
+function readEntry(entry: Json): Managed | undefined {
+  if (!isObject(entry)) return undefined
+  const { manager, operation, apiVersion, time, subresource, fieldsV1 = {} } = entry
+  if (typeof manager !== 'string' || typeof apiVersion !== 'string') return undefined
+  if (operation !== 'Apply' && operation !== 'Update') return undefined
+  try {
+    return {
+      manager,
+      operation,
+      apiVersion,
+      ...(typeof time === 'string' && { time }),
+      ...(typeof subresource === 'string' && subresource !== '' && { subresource }),
+      fields: fromFieldsV1(fieldsV1),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** Writes `metadata.managedFields`: those that have a field, appliers first, then the oldest. */
+export function writeManaged(managed: readonly Managed[]): readonly JsonObject[] {
+  return withoutOldest(managed.filter(({ fields }) => !fields.empty))
+    .toSorted(
+      (a, b) =>
+        compare(a.operation, b.operation) ||
+        compareTimes(a, b) ||
+        compare(a.manager, b.manager) ||
+        compare(a.apiVersion, b.apiVersion) ||
+        compare(a.subresource ?? '', b.subresource ?? ''),
+    )
+    .map(({ manager, operation, apiVersion, time, subresource, fields }) => ({
+      manager,
+      operation,
+      apiVersion,
+      ...(time !== undefined && { time }),
+      fieldsType: 'FieldsV1',
+      fieldsV1: toFieldsV1(fields),
+      ...(subresource !== undefined && { subresource }),
+    }))
+}
+
+/** Puts the oldest updates of a version together where there are too many. */
+function withoutOldest(managed: readonly Managed[]): readonly Managed[] {
+  const updaters = managed.filter(({ operation }) => operation === 'Update').toSorted(compareTimes)
+  const surplus = updaters.length - MAX_UPDATERS
+  if (surplus <= 0) return managed
+  const merged = new Map<string, Managed>()
+  const oldest = new Set(updaters.slice(0, surplus + 1))
+  for (const { apiVersion, time, fields } of oldest)
+    merged.set(apiVersion, {
+      manager: OLDEST_UPDATERS,
+      operation: 'Update',
+      apiVersion,
+      ...(time !== undefined && { time }),
+      fields: fields.union(merged.get(apiVersion)?.fields ?? new FieldSet()),
+    })
+  return [...managed.filter((entry) => !oldest.has(entry)), ...merged.values()]
+}
+
+/** What the server alone decides, or what says which object it is: nobody owns that. */
+export const UNOWNED = FieldSet.of(
+  [field('apiVersion')],
+  [field('kind')],
+  [field('metadata')],
+  ...[
+    'name',
+    'namespace',
+    'creationTimestamp',
+    'selfLink',
+    'uid',
+    'clusterName',
+    'generation',
+    'managedFields',
+    'resourceVersion',
+  ].map((name) => [field('metadata'), field(name)]),
+)
+
+/** What an object says of who has its fields. */
+export function managedFieldsOf(object: JsonObject | undefined): Json | undefined {
+  const metadata = object && member(object, 'metadata')
+  return isObject(metadata) ? member(metadata, 'managedFields') : undefined
+}
+
+/** The object itself. */
+export function withoutManagedFields(object: JsonObject): JsonObject {
+  const metadata = member(object, 'metadata')
+  if (!isObject(metadata) || !Object.hasOwn(metadata, 'managedFields')) return object
+  return withMember(object, 'metadata', withMember(metadata, 'managedFields', undefined))
+}
+
+/** The object, and who has its fields; without a word about it if nobody has any. */
+export function withManagedFields(object: JsonObject, managedFields: readonly JsonObject[]): JsonObject {
+  if (managedFields.length === 0) return withoutManagedFields(object)
+  const metadata = member(object, 'metadata')
+  return withMember(
+    object,
+    'metadata',
+    withMember(isObject(metadata) ? metadata : {}, 'managedFields', managedFields),
+  )
+}
+
+/** Who writes, out of what else is known of a write. */
+export function writerOf({ manager, apiVersion, subresource }: FieldWriter): FieldWriter {
+  return { manager, apiVersion, ...(subresource !== undefined && { subresource }) }
+}
+
+/** The time in the form of an entry. */
+export function secondsOf(clock: Pick<Clock, 'wall'>): string {
+  return new Date(clock.wall()).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function compareTimes(a: Managed, b: Managed): number {
+  return (Date.parse(a.time ?? '') || 0) - (Date.parse(b.time ?? '') || 0)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
