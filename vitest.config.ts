@@ -7,7 +7,12 @@ const ALONE = ['test/faults/slow-disk.test.ts', 'test/soak/**/*.test.ts']
 /** Tests of real processes, which they start, kill and starve: each file has a process of its own. */
 const APART = ['test/{faults,integration,node}/**/*.test.ts']
 
-const limits = { testTimeout: 120_000, hookTimeout: 120_000 }
+const limits = {
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  // What real processes do may take a while on a machine that has other work.
+  expect: { poll: { timeout: 20_000 } },
+}
 
 export default defineConfig({
   test: {
