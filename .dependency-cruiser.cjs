@@ -89,6 +89,7 @@ module.exports = {
           '\\.test\\.ts$',
           '^src/traffic/gateway/(filters|responders)/',
           '^src/events/types/json-schema\\.ts$',
+          '^src/coordination/resources/schema/(compile|rules)\\.ts$',
         ],
       },
       to: { dependencyTypes: ['npm', 'npm-dev', 'npm-peer'] },

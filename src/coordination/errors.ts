@@ -65,6 +65,14 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_PATCH_INVALID` | a patch, or a configuration to apply, that is none; nothing was done |
  * | `BANYAN_PATCH_REFUSED` | a patch that does not fit what it is for: a test failed, or a place is not there; nothing was done |
  * | `BANYAN_APPLY_CONFLICT` | a configuration that has other values for fields than those who have them; nothing was done |
+ * | `BANYAN_RESOURCE_NOT_FOUND` | there is no resource of that kind and name |
+ * | `BANYAN_RESOURCE_EXISTS` | there is a resource of that kind and name |
+ * | `BANYAN_RESOURCE_CONFLICT` | a resource is not as it was, or not what a precondition says: read it again; nothing was done |
+ * | `BANYAN_RESOURCE_INVALID` | a resource with something wrong in it; says everything, and where |
+ * | `BANYAN_RESOURCE_BAD_REQUEST` | a request for resources that cannot be understood |
+ * | `BANYAN_RESOURCE_EXPIRED` | changes or states of resources that are not kept any more: list again, and watch from there |
+ * | `BANYAN_RESOURCE_VERSION_AHEAD` | a version of resources that was not reached yet |
+ * | `BANYAN_RESOURCE_TOO_LARGE` | a resource above the limit |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
  * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
  * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
@@ -133,6 +141,14 @@ export type CoordinationErrorCode =
   | 'BANYAN_PATCH_INVALID'
   | 'BANYAN_PATCH_REFUSED'
   | 'BANYAN_APPLY_CONFLICT'
+  | 'BANYAN_RESOURCE_NOT_FOUND'
+  | 'BANYAN_RESOURCE_EXISTS'
+  | 'BANYAN_RESOURCE_CONFLICT'
+  | 'BANYAN_RESOURCE_INVALID'
+  | 'BANYAN_RESOURCE_BAD_REQUEST'
+  | 'BANYAN_RESOURCE_EXPIRED'
+  | 'BANYAN_RESOURCE_VERSION_AHEAD'
+  | 'BANYAN_RESOURCE_TOO_LARGE'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'
   | 'BANYAN_COORDINATOR_CLOSED'
   | 'BANYAN_COORDINATOR_FORMAT'

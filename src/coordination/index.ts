@@ -396,3 +396,42 @@ export type { ShardQueryOptions } from './sharding/data/scatter/options.js'
 export type { OrderBy } from './sharding/data/scatter/order.js'
 export type { ShardAnswer } from './sharding/data/scatter/query.js'
 export type { ShardStream } from './sharding/data/scatter/stream.js'
+export type {
+  Bookmark,
+  DeleteCollectionOptions,
+  DeleteResourceOptions,
+  Deletion,
+  FieldValidation,
+  ListOptions,
+  PropagationPolicy,
+  ResourceApi,
+  ResourceEvent,
+  Selection,
+  WatchResourcesOptions,
+  WriteOptions,
+} from './resources/api.js'
+export {
+  defineResource,
+  type ResourceDefinition,
+  type ResourceDefinitionOptions,
+  type ResourceScope,
+} from './resources/define.js'
+export {
+  ResourceError,
+  type ProblemReason,
+  type ResourceErrorCode,
+  type ResourceErrorDetails,
+  type ResourceProblem,
+} from './resources/error.js'
+export type {
+  ListMetadata,
+  OwnerReference,
+  Resource,
+  ResourceDraft,
+  ResourceList,
+  ResourceMetadata,
+  ResourceName,
+} from './resources/object.js'
+export type { CompiledSchema } from './resources/schema/compile.js'
+export type { Content, ResourceSchema } from './resources/schema/content.js'
+export { openResources, type ResourcesOptions } from './resources/store/resources.js'

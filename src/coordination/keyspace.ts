@@ -16,6 +16,7 @@ import { checkKey } from './keys.js'
  * | `banyan/fences/NAME` | the highest token that servers have seen |
  * | `banyan/data-shards/NAME` | which database has which buckets, and what is on its way |
  * | `banyan/logs/ID/` | who leads an event log with followers (`leader`), and in which epoch (`epoch`) |
+ * | `banyan/resources/GROUP/PLURAL/NAMESPACE/NAME` | a resource; of kinds without namespaces, nothing stands for the namespace |
  * | `banyan/history/...` | what has happened to any of them |
  */
 export const KEYSPACE = {
@@ -29,6 +30,7 @@ export const KEYSPACE = {
   replication: 'banyan/replication/',
   fences: 'banyan/fences/',
   dataShards: 'banyan/data-shards/',
+  resources: 'banyan/resources/',
   history: 'banyan/history/',
 } as const
 

@@ -1,0 +1,39 @@
+import { badRequest } from './error.js'
+import type { ResourceDraft, ResourceMetadata } from './object.js'
+import { isObject } from './schema/is-object.js'
+
+/** What a writer decides. */
+export type OwnMetadata = Pick<
+  ResourceMetadata,
+  'generateName' | 'labels' | 'annotations' | 'finalizers' | 'ownerReferences' | 'managedFields'
+>
+
+const MAPS = ['labels', 'annotations'] as const
+const LISTS = ['finalizers', 'ownerReferences', 'managedFields'] as const
+
+/**
+ * What of the metadata the writer decides; what is empty is left out, so that it makes no difference.
+ *
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST` for what cannot be read as metadata
+ */
+export function ownMetadata({ metadata }: ResourceDraft): OwnMetadata {
+  const own: Record<string, unknown> = {}
+  if (metadata.generateName !== undefined) own['generateName'] = metadata.generateName
+  for (const name of MAPS) {
+    const value: unknown = metadata[name] ?? {}
+    if (!isObject(value)) throw badRequest(`metadata.${name} must be an object`)
+    if (Object.keys(value).length > 0) own[name] = value
+  }
+  for (const name of LISTS) {
+    const value: unknown = metadata[name] ?? []
+    if (!Array.isArray(value)) throw badRequest(`metadata.${name} must be a list`)
+    if (value.length > 0) own[name] = name === 'finalizers' ? [...new Set<unknown>(value)] : value
+  }
+  return own
+}
+
+/** The fields that metadata may have. */
+export const METADATA_FIELDS: readonly string[] = [
+  'name', 'generateName', 'namespace', 'uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp',
+  'deletionGracePeriodSeconds', 'selfLink', ...MAPS, ...LISTS,
+] // prettier-ignore

@@ -1,0 +1,215 @@
+import { backoffWait } from '../../../core/backoff.js'
+import { sleep } from '../../../core/clock.js'
+import type { Changes, Coordinator, Entry, Listing } from '../../coordinator.js'
+import { compareKeys } from '../../driver.js'
+import { coordinationError, hasCode, isGap } from '../../errors.js'
+import { RETRY } from '../../patiently.js'
+import type { ResourceDefinition } from '../define.js'
+import { expired, versionAhead } from '../error.js'
+import type { Resource } from '../object.js'
+import { decode } from './codec.js'
+import { markOf, prefixOf } from './keys.js'
+import { Window } from './window.js'
+
+/** A resource and where it is. */
+export interface Held {
+  readonly key: string
+  readonly resource: Resource
+}
+
+/** How much of the past is kept. */
+export interface WindowLimits {
+  readonly records: number
+  readonly characters: number
+}
+
+interface Cached extends Held {
+  readonly revision: number
+  readonly size: number
+}
+
+/**
+ * The resources of a kind as they are, and their last changes: read once, and then kept up to date by one watch for all who list
+ * and watch. It may be behind the engine, and says how far it has come.
+ */
+export class KindCache {
+  readonly window: Window
+  readonly #coordinator: Coordinator
+  readonly #kind: ResourceDefinition
+  readonly #prefix: string
+  readonly #objects = new Map<string, Cached>()
+  readonly #closing = new AbortController()
+  readonly #waiting = new Set<() => void>()
+  #sorted: readonly Held[] | undefined
+  #revision: number | undefined
+
+  constructor(coordinator: Coordinator, kind: ResourceDefinition, limits: WindowLimits) {
+    this.#coordinator = coordinator
+    this.#kind = kind
+    this.#prefix = prefixOf(kind)
+    this.window = new Window(limits.records, limits.characters)
+    void this.#run()
+  }
+
+  /** Everything up to here is in it. Only for those who have waited until it is {@link ready}. */
+  get revision(): number {
+    return this.#revision ?? 0
+  }
+
+  /** All there is, in the order of the keys. */
+  get state(): readonly Held[] {
+    return (this.#sorted ??= [...this.#objects.values()].sort((a, b) => compareKeys(a.key, b.key)))
+  }
+
+  /** Aborts when it is closed. */
+  get closed(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** @throws `BANYAN_COORDINATOR_CLOSED` */
+  async ready(): Promise<void> {
+    await this.#until(() => this.#revision !== undefined)
+  }
+
+  /**
+   * All there was at a revision.
+   *
+   * @throws `BANYAN_RESOURCE_EXPIRED`, `BANYAN_RESOURCE_VERSION_AHEAD`
+   */
+  async stateAt(revision: number): Promise<readonly Held[]> {
+    await this.#reach(revision)
+    if (revision < this.window.oldest) throw expired(revision, this.window.oldest)
+    const state = new Map<string, Held>(this.#objects)
+    for (const { key, before } of this.window.backTo(revision))
+      if (before) state.set(key, { key, resource: before })
+      else state.delete(key)
+    return [...state.values()].sort((a, b) => compareKeys(a.key, b.key))
+  }
+
+  /** What an entry of the engine stands for; the same object that is in the cache if that has it. */
+  decoded(entry: Entry): Resource {
+    const cached = this.#objects.get(entry.key)
+    return cached?.revision === entry.revision ? cached.resource : decode(entry)
+  }
+
+  /** Resolves when there is something new, it is closed, or the signal aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      if (signal.aborted || this.closed.aborted) {
+        resolve()
+        return
+      }
+      this.#waiting.add(wake)
+      signal.addEventListener('abort', wake)
+    })
+  }
+
+  close(): void {
+    this.#closing.abort()
+    this.#wake()
+  }
+
+  /**
+   * Waits until everything up to a revision is in it. As it hears of nothing while only other kinds change, it has to make a change
+   * itself, so that what comes before that must have come.
+   */
+  async #reach(revision: number): Promise<void> {
+    await this.ready()
+    if (this.revision >= revision) return
+    const mark = await this.#coordinator.put(markOf(this.#kind), '')
+    const reached = mark.ok ? mark.revision : 0
+    if (reached <= revision) throw versionAhead(revision, reached)
+    await this.#until(() => this.revision >= reached)
+  }
+
+  async #until(reached: () => boolean): Promise<void> {
+    while (!reached()) {
+      if (this.closed.aborted)
+        throw coordinationError('BANYAN_COORDINATOR_CLOSED', `the resources were closed`)
+      await this.changed(this.closed)
+    }
+  }
+
+  async #run(): Promise<void> {
+    for (let failures = 0; !this.closed.aborted;)
+      try {
+        await this.#follow(() => (failures = 0))
+        failures = 0
+      } catch (error) {
+        if (this.closed.aborted) return
+        if (hasCode(error, 'BANYAN_COORDINATOR_CLOSED')) {
+          this.close()
+          return
+        }
+        failures++
+        // What was compacted can be read at once; what is compacted each time it was read cannot be followed so closely.
+        if (isGap(error) && failures === 1) continue
+        const { clock, random } = this.#coordinator.runtime
+        await sleep(clock, backoffWait(RETRY, failures, 'equal', random), this.closed).catch(() => undefined)
+      }
+  }
+
+  /** Reads it, and watches behind that until it has to be read again. */
+  async #follow(onProgress: () => void): Promise<void> {
+    const listing = await this.#coordinator.list(this.#prefix)
+    if (this.closed.aborted) return
+    this.#take(listing)
+    const options = { after: listing.revision, signal: this.closed }
+    for await (const group of this.#coordinator.watch(this.#prefix, options)) {
+      onProgress()
+      this.#apply(group)
+    }
+  }
+
+  #take({ entries, revision }: Listing): void {
+    const cached = entries.flatMap((entry) => this.#cached(entry) ?? [])
+    this.#objects.clear()
+    for (const each of cached) this.#objects.set(each.key, each)
+    this.#sorted = undefined
+    this.#revision = revision
+    this.window.reset(revision)
+    this.#wake()
+  }
+
+  #apply({ revision, changes }: Changes): void {
+    for (const change of changes) {
+      const { key } = change.kind === 'put' ? change.entry : change
+      const before = this.#objects.get(key)
+      const after = change.kind === 'put' ? this.#cached(change.entry) : undefined
+      if (!before && !after) continue
+      if (after) this.#objects.set(key, after)
+      else this.#objects.delete(key)
+      this.#sorted = undefined
+      const size = (before?.size ?? 0) + (after?.size ?? 0)
+      this.window.add({ revision, key, before: before?.resource, after: after?.resource, size })
+    }
+    this.#revision = revision
+    this.#wake()
+  }
+
+  /** Undefined for what is no resource: one that nobody can read must not hide all others. */
+  #cached(entry: Entry): Cached | undefined {
+    const { key, revision, value } = entry
+    if (!isResourceKey(this.#prefix, key)) return undefined
+    try {
+      return { key, revision, resource: this.decoded(entry), size: value.length }
+    } catch (error) {
+      this.#coordinator.runtime.telemetry.log('error', `resources: ${(error as Error).message}; it is left out`)
+      return undefined
+    }
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiting]) wake()
+  }
+}
+
+/** Whether a key behind the prefix is that of a resource, and no mark. */
+export function isResourceKey(prefix: string, key: string): boolean {
+  return key.includes('/', prefix.length)
+}

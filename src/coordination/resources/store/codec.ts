@@ -1,0 +1,51 @@
+import type { Entry } from '../../coordinator.js'
+import { coordinationError } from '../../errors.js'
+import { MAX_VALUE_BYTES } from '../../keys.js'
+import { ResourceError } from '../error.js'
+import type { Unwritten } from '../lifecycle.js'
+import type { Resource } from '../object.js'
+import { isObject } from '../schema/is-object.js'
+
+/**
+ * A resource as it is stored: all but its version, which is the revision of its key.
+ *
+ * @throws `BANYAN_RESOURCE_TOO_LARGE`
+ */
+export function encode(resource: Unwritten): string {
+  const { resourceVersion: _, ...metadata } = resource.metadata
+  const value = JSON.stringify({ ...resource, metadata })
+  const size = value.length * 3 > MAX_VALUE_BYTES ? Buffer.byteLength(value) : 0
+  if (size > MAX_VALUE_BYTES)
+    throw new ResourceError(
+      'BANYAN_RESOURCE_TOO_LARGE',
+      `the ${resource.kind} ${metadata.name} has ${size} bytes, at most ${MAX_VALUE_BYTES} are kept; keep large things elsewhere and their place here`,
+    )
+  return value
+}
+
+/** @throws `BANYAN_COORDINATOR_CORRUPT` if it is no resource */
+export function decode({ key, value, revision }: Pick<Entry, 'key' | 'value' | 'revision'>): Resource {
+  try {
+    const stored: unknown = JSON.parse(value)
+    if (isObject(stored) && isObject(stored['metadata'])) return frozen(versioned(stored as unknown as Resource, revision))
+  } catch (error) {
+    throw corrupt(key, error)
+  }
+  throw corrupt(key)
+}
+
+/** The same, and nobody can change it: it may be given to many. */
+export function frozen<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const part of Object.values(value)) frozen(part)
+  return Object.freeze(value)
+}
+
+/** The same, of another version. */
+export function versioned(resource: Resource, revision: number): Resource {
+  return { ...resource, metadata: { ...resource.metadata, resourceVersion: String(revision) } }
+}
+
+function corrupt(key: string, cause?: unknown): Error {
+  return coordinationError('BANYAN_COORDINATOR_CORRUPT', `what ${key} has is no resource`, cause)
+}

@@ -1,0 +1,61 @@
+import { compareKeys } from '../../driver.js'
+import { badRequest } from '../error.js'
+import type { ResourceMatch } from '../selectors/fields.js'
+import type { Resource } from '../object.js'
+import { isObject } from '../schema/is-object.js'
+import type { Held } from './cache.js'
+
+/** Where the next page of a list begins. */
+export interface Continuation {
+  /** What the list is a state of. */
+  readonly revision: number
+  /** The key of the last one that was given. */
+  readonly after: string
+}
+
+/** A part of a list. */
+export interface Page {
+  readonly items: readonly Resource[]
+  /** The key of the last one that was looked at; undefined if there are no more behind it. */
+  readonly last: string | undefined
+  /** How many are behind it, selected or not. */
+  readonly remaining: number
+}
+
+/** At most `limit` of those that are selected, behind a key; all if there is no limit. */
+export function pageOf(
+  state: readonly Held[],
+  match: ResourceMatch,
+  after: string | undefined,
+  limit: number | undefined,
+): Page {
+  const items: Resource[] = []
+  const first = after === undefined ? 0 : state.filter(({ key }) => compareKeys(key, after) <= 0).length
+  for (let index = first; index < state.length; index++) {
+    const { key, resource } = state[index]!
+    if (match(resource)) items.push(resource)
+    const remaining = state.length - index - 1
+    if (items.length === limit && remaining > 0) return { items, last: key, remaining }
+  }
+  return { items, last: undefined, remaining: 0 }
+}
+
+/** As a token that says nothing to those who get it. */
+export function encodeContinuation({ revision, after }: Continuation): string {
+  return Buffer.from(JSON.stringify({ v: 1, rv: revision, after })).toString('base64url')
+}
+
+/** @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is none of a list of those keys */
+export function decodeContinuation(token: string, prefix: string): Continuation {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(token, 'base64url').toString())
+    if (isObject(parsed) && parsed['v'] === 1) {
+      const { rv, after } = parsed
+      if (Number.isSafeInteger(rv) && typeof after === 'string' && after.startsWith(prefix))
+        return { revision: rv as number, after }
+    }
+  } catch {
+    // Told below.
+  }
+  throw badRequest(`continue key is not valid: ${JSON.stringify(token.slice(0, 80))}`)
+}
