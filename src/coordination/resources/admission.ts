@@ -15,12 +15,16 @@ const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
  *
  * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another kind, is no JSON, or has such fields and they are not to be there
  */
-export function readDraft(kind: ResourceDefinition, given: ResourceDraft, options: WriteOptions): ResourceDraft {
+export function readDraft(
+  kind: ResourceDefinition,
+  given: ResourceDraft,
+  options: WriteOptions,
+): ResourceDraft {
   const draft = copyOf(given)
   const { apiVersion = kind.apiVersion, kind: name = kind.kind, metadata } = draft
   if (apiVersion !== kind.apiVersion || name !== kind.kind)
     throw badRequest(
-      `the object provided is a ${String(name)} of ${String(apiVersion)}, not a ${kind.kind} of ${kind.apiVersion}`,
+      `the object provided is a ${name} of ${apiVersion}, not a ${kind.kind} of ${kind.apiVersion}`,
     )
   if (!isObject(metadata)) throw badRequest('metadata must be an object')
   const content = contentOf(draft)
@@ -30,7 +34,13 @@ export function readDraft(kind: ResourceDefinition, given: ResourceDraft, option
     ...kind.schema.prune(content),
   ]
   report(unknown, options)
-  return { apiVersion, kind: name, metadata, spec: content.spec, ...(content.status !== undefined && { status: content.status }) }
+  return {
+    apiVersion,
+    kind: name,
+    metadata,
+    spec: content.spec,
+    ...(content.status !== undefined && { status: content.status }),
+  }
 }
 
 /**
@@ -41,8 +51,8 @@ export function readDraft(kind: ResourceDefinition, given: ResourceDraft, option
  */
 export function admit(kind: ResourceDefinition, object: Unwritten, before: Resource | undefined): Unwritten {
   const content: Content = {
-    ...(object.spec !== undefined && { spec: structuredClone(object.spec) }),
-    ...(object.status !== undefined && { status: structuredClone(object.status) }),
+    ...(object.spec !== undefined && { spec: cloned(object.spec) }),
+    ...(object.status !== undefined && { status: cloned(object.status) }),
   }
   const problems = [
     ...metadataProblems(object.metadata, before?.metadata),
@@ -64,6 +74,11 @@ function invalid(kind: ResourceDefinition, name: string, causes: readonly Resour
     `${kind.kind}.${kind.group} ${JSON.stringify(name)} is invalid: ${text}`,
     { name, group: kind.group, kind: kind.plural, causes },
   )
+}
+
+/** For defaults to be filled in: what is there may be frozen. */
+function cloned(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
 }
 
 /** What is checked is what will be stored: a Date is text there. */

@@ -29,11 +29,15 @@ export function metadataProblems(
 function annotationProblems(annotations: Readonly<Record<string, string>>): ResourceProblem[] {
   let size = 0
   const problems = Object.entries(annotations).flatMap(([key, value]) => {
-    size += Buffer.byteLength(key) + Buffer.byteLength(String(value))
+    size += Buffer.byteLength(key) + Buffer.byteLength(typeof value === 'string' ? value : '')
     return [
       // As in Kubernetes, their keys may have capitals in the domain.
       ...invalid('metadata.annotations', key, qualifiedNameMistake(key.toLowerCase())),
-      ...invalid(`metadata.annotations.${key}`, value, typeof value === 'string' ? undefined : 'must be text'),
+      ...invalid(
+        `metadata.annotations.${key}`,
+        value,
+        typeof value === 'string' ? undefined : 'must be text',
+      ),
     ]
   })
   if (size > MOST_ANNOTATIONS)
@@ -46,7 +50,10 @@ function annotationProblems(annotations: Readonly<Record<string, string>>): Reso
 }
 
 /** Who has begun to clean up must know that nobody comes after it. */
-function lateFinalizers(finalizers: readonly string[], before: ResourceMetadata | undefined): ResourceProblem[] {
+function lateFinalizers(
+  finalizers: readonly string[],
+  before: ResourceMetadata | undefined,
+): ResourceProblem[] {
   if (before?.deletionTimestamp === undefined) return []
   const added = finalizers.filter((each) => !(before.finalizers ?? []).includes(each))
   if (added.length === 0) return []

@@ -1,4 +1,5 @@
 import { BanyanError } from '../../core/errors.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import { MAX_KEY_BYTES } from '../keys.js'
 import { KEYSPACE } from '../keyspace.js'
 import { labelMistake, LONGEST_LABEL, LONGEST_SUBDOMAIN, subdomainMistake } from './names.js'
@@ -51,17 +52,25 @@ export interface ResourceDefinition<Spec = unknown, Status = unknown> {
   readonly types?: { readonly spec: Spec; readonly status: Status }
 }
 
-const KNOWN: Readonly<Record<keyof ResourceDefinitionOptions, true>> = {
-  group: true,
-  version: true,
-  kind: true,
-  plural: true,
-  scope: true,
-  shortNames: true,
-  categories: true,
-  spec: true,
-  status: true,
-  selectableFields: true,
+const text = { kind: 'string', doc: 'A name.' } as const
+const names = { kind: 'list', of: text, doc: 'Names.' } as const
+const schema = { kind: 'code', type: 'object', doc: 'a JSON Schema' } as const
+
+const OPTIONS: OptionTable<ResourceDefinitionOptions> = {
+  group: text,
+  version: text,
+  kind: text,
+  plural: text,
+  scope: {
+    kind: 'choice',
+    values: ['Namespaced', 'Cluster'],
+    doc: 'Whether its resources are in namespaces.',
+  },
+  shortNames: names,
+  categories: names,
+  spec: schema,
+  status: schema,
+  selectableFields: names,
 }
 const VERSION = /^v[1-9]\d*((alpha|beta)[1-9]\d*)?$/
 const KIND = /^[A-Z][A-Za-z0-9]{0,62}$/
@@ -78,27 +87,30 @@ const KIND = /^[A-Z][A-Za-z0-9]{0,62}$/
 export function defineResource<Spec = unknown, Status = unknown>(
   options: ResourceDefinitionOptions,
 ): ResourceDefinition<Spec, Status> {
+  checkOptions('defineResource', OPTIONS, options)
   const { group, version = 'v1', kind, scope = 'Namespaced', selectableFields = [] } = options
-  const plural = options.plural ?? `${String(kind).toLowerCase()}s`
+  const plural = options.plural ?? `${kind}s`.toLowerCase()
   const problems = [
-    ...Object.keys(options)
-      .filter((name) => !Object.hasOwn(KNOWN, name))
-      .map((name) => `${name} is not an option`),
     ...problem('group', subdomainMistake(group)),
     ...problem('version', VERSION.test(version) ? undefined : 'must be like v1, v1beta1 or v2alpha1'),
-    ...problem('kind', KIND.test(kind) ? undefined : 'must begin with a capital: letters and digits, at most 63'),
+    ...problem(
+      'kind',
+      KIND.test(kind) ? undefined : 'must begin with a capital: letters and digits, at most 63',
+    ),
     ...problem('plural', labelMistake(plural)),
-    ...problem('scope', ['Namespaced', 'Cluster'].includes(scope) ? undefined : 'must be Namespaced or Cluster'),
     ...(options.shortNames ?? []).flatMap((name) => problem('shortNames', labelMistake(name))),
     ...selectableFields.flatMap((path) =>
-      problem('selectableFields', /^(spec|status)(\.\w+)+$/.test(path) ? undefined : `${path} is no path such as spec.name`),
+      problem(
+        'selectableFields',
+        /^(spec|status)(\.\w+)+$/.test(path) ? undefined : `${path} is no path such as spec.name`,
+      ),
     ),
   ]
   const longest = `${KEYSPACE.resources}${group}/${plural}/`.length + LONGEST_LABEL + 1 + LONGEST_SUBDOMAIN
   if (longest > MAX_KEY_BYTES)
     problems.push(`group and plural are ${longest - MAX_KEY_BYTES} characters too long together to be kept`)
   if (problems.length > 0)
-    throw new BanyanError('BANYAN_INVALID_OPTIONS', `defineResource ${String(kind)}: ${problems.join('; ')}`)
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `defineResource ${kind}: ${problems.join('; ')}`)
   const spec = options.spec ?? {}
   const { status } = options
   return {

@@ -5,6 +5,7 @@ import type { ResourceDefinition } from './define.js'
 import { generateUid } from './generate.js'
 import { ownMetadata } from './metadata.js'
 import type { Resource, ResourceDraft, ResourceMetadata } from './object.js'
+import { without } from './without.js'
 
 /** A resource before it is written: its version is that of the one before it, or empty. */
 export type Unwritten = Resource
@@ -41,8 +42,7 @@ export function created(
 /** What is to be stored of a draft that replaces a resource, or the status of one. */
 export function updated(current: Resource, draft: ResourceDraft, part: Part): Unwritten {
   if (part === 'status') {
-    const { status: _, ...others } = current
-    return { ...others, ...(draft.status !== undefined && { status: draft.status }) }
+    return { ...without(current, 'status'), ...(draft.status !== undefined && { status: draft.status }) }
   }
   const { name, namespace, uid, resourceVersion, generation, creationTimestamp } = current.metadata
   const { deletionTimestamp, deletionGracePeriodSeconds, generateName } = current.metadata
@@ -75,11 +75,10 @@ export function deleted(
 ): Unwritten {
   const { metadata } = current
   const finalizers = finalizersFor(metadata.finalizers ?? [], policy)
-  const { finalizers: _, ...others } = metadata
   return {
     ...current,
     metadata: {
-      ...others,
+      ...without(metadata, 'finalizers'),
       ...(finalizers.length > 0 && { finalizers }),
       // The first time only: it does not begin anew by being asked for again. That it is to go is a wish, as a spec is.
       ...(metadata.deletionTimestamp === undefined && {

@@ -11,7 +11,11 @@ import { Promotion, Region, type PromotionSpec, type PromotionStatus } from './p
 
 type Draft = ResourceDraft<PromotionSpec, PromotionStatus>
 
-const draft = (name: string, more: Partial<Draft['metadata']> = {}, spec: Partial<PromotionSpec> = {}): Draft => ({
+const draft = (
+  name: string,
+  more: Partial<Draft['metadata']> = {},
+  spec: Partial<PromotionSpec> = {},
+): Draft => ({
   metadata: { name, ...more },
   spec: { discount: 10, ...spec },
 })
@@ -20,16 +24,18 @@ const codeOf = (code: string) => expect.objectContaining({ code: `BANYAN_RESOURC
 
 /** What happens, in short: `ADDED a`. */
 function told({ type, object }: ResourceEvent): string {
-  return type === 'BOOKMARK' ? `BOOKMARK ${object.metadata.resourceVersion}` : `${type} ${object.metadata.name}`
+  return type === 'BOOKMARK'
+    ? `BOOKMARK ${object.metadata.resourceVersion}`
+    : `${type} ${object.metadata.name}`
 }
 
 /** The next so many events of a watch, which goes on. */
 async function take(watch: AsyncIterator<ResourceEvent>, count: number): Promise<string[]> {
   const events: string[] = []
   while (events.length < count) {
-    const { done, value } = await watch.next()
-    if (done === true) break
-    events.push(told(value))
+    const next = await watch.next()
+    if (next.done === true) break
+    events.push(told(next.value))
   }
   return events
 }
@@ -59,7 +65,9 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
       metadata: {
         name: 'sale',
         namespace: 'default',
-        uid: expect.stringMatching(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/) as string,
+        uid: expect.stringMatching(
+          /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/,
+        ) as string,
         resourceVersion: expect.stringMatching(/^[1-9]\d*$/) as string,
         generation: 1,
         creationTimestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/) as string,
@@ -97,7 +105,8 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
     const second = await api.update(Promotion, next)
     expect(Number(second.metadata.resourceVersion)).toBeGreaterThan(Number(first.metadata.resourceVersion))
     await expect(api.update(Promotion, next)).rejects.toMatchObject({ reason: 'Conflict', status: 409 })
-    const { resourceVersion: _, ...others } = second.metadata
+    const { resourceVersion, ...others } = second.metadata
+    expect(resourceVersion).not.toBe(first.metadata.resourceVersion)
     await expect(api.update(Promotion, { ...second, metadata: others })).rejects.toEqual(codeOf('CONFLICT'))
     await expect(
       api.update(Promotion, { ...second, metadata: { ...second.metadata, uid: 'another' } }),
@@ -128,7 +137,11 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
       spec: { discount: 90 },
       status: { phase: 'Ready' },
     })
-    expect(judged).toMatchObject({ spec: { discount: 10 }, status: { phase: 'Ready' }, metadata: { generation: 1, labels: { a: 'b' } } })
+    expect(judged).toMatchObject({
+      spec: { discount: 10 },
+      status: { phase: 'Ready' },
+      metadata: { generation: 1, labels: { a: 'b' } },
+    })
     const changed = await api.update(Promotion, { ...judged, spec: { ...judged.spec, discount: 11 } })
     expect(changed).toMatchObject({ status: { phase: 'Ready' }, metadata: { generation: 2 } })
   })
@@ -141,13 +154,19 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
 
   promise('everything that is wrong is told at once, with where it is', async (api) => {
     const wrong = {
-      metadata: { name: 'No_Name', labels: { 'a b': 'c' }, ownerReferences: [{ kind: 'A', name: 'a', uid: '1' }] },
+      metadata: {
+        name: 'No_Name',
+        labels: { 'a b': 'c' },
+        ownerReferences: [{ kind: 'A', name: 'a', uid: '1' }],
+      },
       spec: { discount: 'much', audience: 'cats', codes: [1] },
     } as unknown as Draft
     await expect(api.create(Promotion, wrong)).rejects.toMatchObject({
       reason: 'Invalid',
       status: 422,
-      message: expect.stringMatching(/^Promotion.shop.example "No_Name" is invalid: \[metadata.name: /) as string,
+      message: expect.stringMatching(
+        /^Promotion.shop.example "No_Name" is invalid: \[metadata.name: /,
+      ) as string,
       details: {
         causes: [
           { field: 'metadata.name', reason: 'FieldValueInvalid' },
@@ -168,7 +187,9 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
     const first = await api.create(Promotion, draft('sale', {}, { discount: 60, audience: 'members' }))
     await expect(
       api.update(Promotion, { ...first, spec: { discount: 10, audience: 'all' } }),
-    ).rejects.toMatchObject({ details: { causes: [{ field: 'spec.audience', message: 'Invalid value: cannot be changed' }] } })
+    ).rejects.toMatchObject({
+      details: { causes: [{ field: 'spec.audience', message: 'Invalid value: cannot be changed' }] },
+    })
   })
 
   promise('unknown fields are refused, told, or left out', async (api) => {
@@ -186,9 +207,15 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
   })
 
   promise('a write of another kind, or above the limit, is refused', async (api) => {
-    await expect(api.create(Promotion, { ...draft('a'), kind: 'Other' })).rejects.toEqual(codeOf('BAD_REQUEST'))
-    await expect(api.create(Promotion, draft('a', { resourceVersion: '1' }))).rejects.toEqual(codeOf('BAD_REQUEST'))
-    await expect(api.create(Region, { metadata: { name: 'eu', namespace: 'a' }, spec: {} })).rejects.toEqual(codeOf('BAD_REQUEST'))
+    await expect(api.create(Promotion, { ...draft('a'), kind: 'Other' })).rejects.toEqual(
+      codeOf('BAD_REQUEST'),
+    )
+    await expect(api.create(Promotion, draft('a', { resourceVersion: '1' }))).rejects.toEqual(
+      codeOf('BAD_REQUEST'),
+    )
+    await expect(api.create(Region, { metadata: { name: 'eu', namespace: 'a' }, spec: {} })).rejects.toEqual(
+      codeOf('BAD_REQUEST'),
+    )
     const codes = Array.from({ length: 3000 }, () => 'x'.repeat(100))
     await expect(api.create(Promotion, draft('a', {}, { codes }))).rejects.toMatchObject({
       reason: 'RequestEntityTooLarge',
@@ -197,16 +224,25 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
   })
 
   promise('what has finalizers goes with the last of them', async (api) => {
-    const first = await api.create(Promotion, draft('sale', { finalizers: ['shop.example/a', 'shop.example/b'] }))
+    const first = await api.create(
+      Promotion,
+      draft('sale', { finalizers: ['shop.example/a', 'shop.example/b'] }),
+    )
     const { removed, object } = await api.delete(Promotion, { name: 'sale' })
     expect(removed).toBe(false)
-    expect(object.metadata).toMatchObject({ uid: first.metadata.uid, deletionTimestamp: expect.any(String) as string })
+    expect(object.metadata).toMatchObject({
+      uid: first.metadata.uid,
+      deletionTimestamp: expect.any(String) as string,
+    })
     expect((await api.delete(Promotion, { name: 'sale' })).object).toEqual(object)
     const finalizers = ['shop.example/a', 'shop.example/late']
     await expect(
       api.update(Promotion, { ...object, metadata: { ...object.metadata, finalizers } }),
     ).rejects.toMatchObject({ reason: 'Invalid', details: { causes: [{ field: 'metadata.finalizers' }] } })
-    const half = await api.update(Promotion, { ...object, metadata: { ...object.metadata, finalizers: ['shop.example/b'] } })
+    const half = await api.update(Promotion, {
+      ...object,
+      metadata: { ...object.metadata, finalizers: ['shop.example/b'] },
+    })
     expect(half.metadata.deletionTimestamp).toBe(object.metadata.deletionTimestamp)
     await api.update(Promotion, { ...half, metadata: { ...half.metadata, finalizers: [] } })
     await expect(api.get(Promotion, { name: 'sale' })).rejects.toEqual(codeOf('NOT_FOUND'))
@@ -231,7 +267,9 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
     const { metadata } = await api.create(Promotion, draft('sale'))
     const { uid, resourceVersion } = metadata
     for (const preconditions of [{ uid: 'another' }, { uid, resourceVersion: '1000000' }])
-      await expect(api.delete(Promotion, { name: 'sale' }, { preconditions })).rejects.toEqual(codeOf('CONFLICT'))
+      await expect(api.delete(Promotion, { name: 'sale' }, { preconditions })).rejects.toEqual(
+        codeOf('CONFLICT'),
+      )
     await api.delete(Promotion, { name: 'sale' }, { preconditions: { uid, resourceVersion } })
     await expect(api.delete(Promotion, { name: 'sale' })).rejects.toEqual(codeOf('NOT_FOUND'))
   })
@@ -255,7 +293,8 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
     await api.create(Promotion, draft('b', { labels: { tier: 'api' } }, { audience: 'members' }))
     await api.create(Promotion, draft('c', { namespace: 'other' }))
     await api.create(Region, { metadata: { name: 'eu' }, spec: {} })
-    const listed = async (options: object): Promise<string[]> => names((await api.list(Promotion, options)).items)
+    const listed = async (options: object): Promise<string[]> =>
+      names((await api.list(Promotion, options)).items)
     expect(await listed({})).toEqual(['a', 'b', 'c'])
     expect(await listed({ namespace: 'other' })).toEqual(['c'])
     for (const [labelSelector, found] of [
@@ -269,7 +308,11 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
     ] as const)
       expect(await listed({ labelSelector }), labelSelector).toEqual(found)
     expect(await listed({ fieldSelector: 'metadata.name!=a,spec.audience=all' })).toEqual(['c'])
-    for (const wrong of [{ labelSelector: 'a=b=c' }, { labelSelector: 'a in b' }, { fieldSelector: 'spec.discount=1' }])
+    for (const wrong of [
+      { labelSelector: 'a=b=c' },
+      { labelSelector: 'a in b' },
+      { fieldSelector: 'spec.discount=1' },
+    ])
       await expect(api.list(Promotion, wrong)).rejects.toEqual(codeOf('BAD_REQUEST'))
     expect(names((await api.list(Region)).items)).toEqual(['eu'])
     const gone = await api.deleteCollection(Promotion, { labelSelector: 'tier' })
@@ -345,7 +388,10 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
     const { object } = await writer.delete(Promotion, { name: 'a' })
     expect(await take(watch, 1)).toEqual(['ADDED b'])
     const { value } = (await watch.next()) as { value: ResourceEvent }
-    expect(value).toMatchObject({ type: 'DELETED', object: { metadata: { name: 'a', resourceVersion: object.metadata.resourceVersion } } })
+    expect(value).toMatchObject({
+      type: 'DELETED',
+      object: { metadata: { name: 'a', resourceVersion: object.metadata.resourceVersion } },
+    })
     await watch.return?.()
   })
 
@@ -405,6 +451,8 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
 
   promise('a misspelled option is an error', async (api) => {
     const misspelled = { labelSelectors: 'a' } as object
-    await expect(api.deleteCollection(Promotion, misspelled)).rejects.toMatchObject({ code: 'BANYAN_INVALID_OPTIONS' })
+    await expect(api.deleteCollection(Promotion, misspelled)).rejects.toMatchObject({
+      code: 'BANYAN_INVALID_OPTIONS',
+    })
   })
 }

@@ -43,7 +43,10 @@ const VOCABULARY = [
  *
  * @throws `BANYAN_INVALID_OPTIONS` if one is no schema, or a rule in it is none
  */
-export function compileSchema(owner: string, parts: { spec: ResourceSchema; status?: ResourceSchema }): CompiledSchema {
+export function compileSchema(
+  owner: string,
+  parts: { spec: ResourceSchema; status?: ResourceSchema },
+): CompiledSchema {
   const schema: ResourceSchema = {
     type: 'object',
     properties: parts,
@@ -56,7 +59,9 @@ export function compileSchema(owner: string, parts: { spec: ResourceSchema; stat
     rules = compileRules(schema)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: the schema is not right: ${message}`, { cause: error })
+    throw new BanyanError('BANYAN_INVALID_OPTIONS', `${owner}: the schema is not right: ${message}`, {
+      cause: error,
+    })
   }
   let first: ValidateFunction | undefined
   return {
@@ -101,18 +106,38 @@ function problemsOf(errors: readonly ErrorObject[]): ResourceProblem[] {
   return [...problems.values()]
 }
 
-function problemOf({ instancePath, keyword, message = 'is not valid', params }: ErrorObject): ResourceProblem {
+function problemOf({
+  instancePath,
+  keyword,
+  message = 'is not valid',
+  params,
+}: ErrorObject): ResourceProblem {
   const given = params as Readonly<Record<string, unknown>>
-  const parts = instancePath.split('/').slice(1).map((part) => part.replace(/~1/g, '/').replace(/~0/g, '~'))
+  const parts = instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => part.replace(/~1/g, '/').replace(/~0/g, '~'))
   const extra = given['additionalProperty'] ?? given['unevaluatedProperty']
   if (typeof given['missingProperty'] === 'string')
-    return { reason: 'FieldValueRequired', field: fieldOf([...parts, given['missingProperty']]), message: 'Required value' }
+    return {
+      reason: 'FieldValueRequired',
+      field: fieldOf([...parts, given['missingProperty']]),
+      message: 'Required value',
+    }
   if (typeof extra === 'string')
-    return { reason: 'FieldValueForbidden', field: fieldOf([...parts, extra]), message: 'Forbidden: is not a property that may be here' }
+    return {
+      reason: 'FieldValueForbidden',
+      field: fieldOf([...parts, extra]),
+      message: 'Forbidden: is not a property that may be here',
+    }
   const field = fieldOf(parts)
   if (keyword === 'enum') {
     const values = (given['allowedValues'] as unknown[]).slice(0, 10).map((value) => JSON.stringify(value))
-    return { reason: 'FieldValueNotSupported', field, message: `Unsupported value: supported values: ${values.join(', ')}` }
+    return {
+      reason: 'FieldValueNotSupported',
+      field,
+      message: `Unsupported value: supported values: ${values.join(', ')}`,
+    }
   }
   if (keyword === 'const') message += `: ${JSON.stringify(given['allowedValue'])}`
   return {

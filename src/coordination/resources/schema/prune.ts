@@ -24,13 +24,14 @@ export function prune(schema: ResourceSchema, value: object): string[] {
     if (!isObject(part)) return
     const properties = isObject(at['properties']) ? at['properties'] : undefined
     const others = at['additionalProperties']
-    const open = properties === undefined || others !== undefined || at['x-kubernetes-preserve-unknown-fields'] === true
+    const open =
+      properties === undefined || others !== undefined || at['x-kubernetes-preserve-unknown-fields'] === true
     for (const name of Object.keys(part)) {
       if (properties && Object.hasOwn(properties, name)) walk(properties[name], part[name], [...path, name])
       else if (open) walk(others, part[name], [...path, name])
       else {
         found.push(fieldOf([...path, name]))
-        delete part[name]
+        Reflect.deleteProperty(part, name)
       }
     }
   }

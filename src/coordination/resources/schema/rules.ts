@@ -27,7 +27,13 @@ interface Rule {
 
 type Program = (facts: Record<string, unknown>) => unknown
 
-const LIMITS = { maxAstNodes: 1024, maxDepth: 64, maxListElements: 256, maxMapEntries: 256, maxCallArguments: 16 }
+const LIMITS = {
+  maxAstNodes: 1024,
+  maxDepth: 64,
+  maxListElements: 256,
+  maxMapEntries: 256,
+  maxCallArguments: 16,
+}
 
 /**
  * The rules in a schema: `x-kubernetes-validations` of Kubernetes, in the Common Expression Language (cel.dev). Whole numbers are
@@ -79,7 +85,8 @@ export function compileRules(schema: ResourceSchema): Rules {
       const problem = judge(rule, { self: factOf(at, self), oldSelf: factOf(at, before) }, fieldOf(path))
       if (problem) problems.push(problem)
     }
-    if (Array.isArray(self)) self.forEach((item, index) => ask(at['items'], item, undefined, [...path, index], problems))
+    if (Array.isArray(self))
+      self.forEach((item, index) => ask(at['items'], item, undefined, [...path, index], problems))
     if (!isObject(self)) return
     for (const [name, value] of Object.entries(self)) {
       const was = isObject(before) ? before[name] : undefined
@@ -91,10 +98,16 @@ export function compileRules(schema: ResourceSchema): Rules {
 function newEnvironment(): Environment {
   const load = createRequire(import.meta.url)
   const cel = load('@marcbachmann/cel-js') as { Environment: typeof Environment }
-  return new cel.Environment({ limits: LIMITS }).registerVariable('self', 'dyn').registerVariable('oldSelf', 'dyn')
+  return new cel.Environment({ limits: LIMITS })
+    .registerVariable('self', 'dyn')
+    .registerVariable('oldSelf', 'dyn')
 }
 
-function judge({ holds, text, source }: Rule, facts: Record<string, unknown>, at: string): ResourceProblem | undefined {
+function judge(
+  { holds, text, source }: Rule,
+  facts: Record<string, unknown>,
+  at: string,
+): ResourceProblem | undefined {
   const field = `${at}${source.fieldPath ?? ''}`
   const reason = source.reason ?? 'FieldValueInvalid'
   try {
@@ -104,7 +117,11 @@ function judge({ holds, text, source }: Rule, facts: Record<string, unknown>, at
     const [why] = (error as Error).message.split('\n')
     return { reason, field, message: `Invalid value: the rule ${source.rule} cannot be asked: ${why}` }
   }
-  return { reason, field, message: `Invalid value: ${told(text, facts) ?? source.message ?? `failed rule: ${source.rule}`}` }
+  return {
+    reason,
+    field,
+    message: `Invalid value: ${told(text, facts) ?? source.message ?? `failed rule: ${source.rule}`}`,
+  }
 }
 
 function told(text: Program | undefined, facts: Record<string, unknown>): string | undefined {
@@ -120,7 +137,9 @@ function told(text: Program | undefined, facts: Record<string, unknown>): string
 /** Of a field inside of what `at` describes. */
 function schemaOf(at: Readonly<Record<string, unknown>>, name: string): unknown {
   const properties = at['properties']
-  return isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : at['additionalProperties']
+  return isObject(properties) && Object.hasOwn(properties, name)
+    ? properties[name]
+    : at['additionalProperties']
 }
 
 /** A value as the language has it. */
@@ -129,5 +148,7 @@ function factOf(at: unknown, value: unknown): unknown {
   if (typeof value === 'number') return at['type'] === 'integer' ? BigInt(value) : value
   if (Array.isArray(value)) return value.map((item) => factOf(at['items'], item))
   if (!isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, factOf(schemaOf(at, name), part)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([name, part]) => [name, factOf(schemaOf(at, name), part)]),
+  )
 }

@@ -20,7 +20,9 @@ export function parseFieldSelector(kind: ResourceDefinition, selector: string): 
   const matches = selector.split(',').map((part): ResourceMatch => {
     const { path, operator, value } = REQUIREMENT.exec(part.trim())?.groups ?? {}
     if (path === undefined || value === undefined)
-      throw badRequest(`unable to parse the field selector ${JSON.stringify(selector)}: ${JSON.stringify(part)} is no requirement`)
+      throw badRequest(
+        `unable to parse the field selector ${JSON.stringify(selector)}: ${JSON.stringify(part)} is no requirement`,
+      )
     if (!known.includes(path))
       throw badRequest(`field label not supported: ${path}; those of ${kind.kind} are ${known.join(', ')}`)
     const steps = path.split('.')

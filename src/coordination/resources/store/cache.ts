@@ -92,6 +92,16 @@ export class KindCache {
     return cached?.revision === entry.revision ? cached.resource : decode(entry)
   }
 
+  /** {@link decoded}; undefined for what is no resource: one that nobody can read must not hide all others. */
+  readable(entry: Entry): Held | undefined {
+    if (!isResourceKey(this.#prefix, entry.key)) return undefined
+    try {
+      return { key: entry.key, resource: this.decoded(entry) }
+    } catch {
+      return undefined
+    }
+  }
+
   /** Resolves when there is something new, it is closed, or the signal aborts. */
   changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
@@ -100,7 +110,7 @@ export class KindCache {
         signal.removeEventListener('abort', wake)
         resolve()
       }
-      if (signal.aborted || this.closed.aborted) {
+      if (signal.aborted || this.#isClosed) {
         resolve()
         return
       }
@@ -129,19 +139,22 @@ export class KindCache {
 
   async #until(reached: () => boolean): Promise<void> {
     while (!reached()) {
-      if (this.closed.aborted)
-        throw coordinationError('BANYAN_COORDINATOR_CLOSED', `the resources were closed`)
+      if (this.#isClosed) throw coordinationError('BANYAN_COORDINATOR_CLOSED', `the resources were closed`)
       await this.changed(this.closed)
     }
   }
 
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
   async #run(): Promise<void> {
-    for (let failures = 0; !this.closed.aborted;)
+    for (let failures = 0; !this.#isClosed;)
       try {
         await this.#follow(() => (failures = 0))
         failures = 0
       } catch (error) {
-        if (this.closed.aborted) return
+        if (this.#isClosed) return
         if (hasCode(error, 'BANYAN_COORDINATOR_CLOSED')) {
           this.close()
           return
@@ -157,7 +170,7 @@ export class KindCache {
   /** Reads it, and watches behind that until it has to be read again. */
   async #follow(onProgress: () => void): Promise<void> {
     const listing = await this.#coordinator.list(this.#prefix)
-    if (this.closed.aborted) return
+    if (this.#isClosed) return
     this.#take(listing)
     const options = { after: listing.revision, signal: this.closed }
     for await (const group of this.#coordinator.watch(this.#prefix, options)) {
@@ -192,16 +205,16 @@ export class KindCache {
     this.#wake()
   }
 
-  /** Undefined for what is no resource: one that nobody can read must not hide all others. */
   #cached(entry: Entry): Cached | undefined {
+    const held = this.readable(entry)
     const { key, revision, value } = entry
-    if (!isResourceKey(this.#prefix, key)) return undefined
-    try {
-      return { key, revision, resource: this.decoded(entry), size: value.length }
-    } catch (error) {
-      this.#coordinator.runtime.telemetry.log('error', `resources: ${(error as Error).message}; it is left out`)
-      return undefined
-    }
+    if (held) return { ...held, revision, size: value.length }
+    if (isResourceKey(this.#prefix, key))
+      this.#coordinator.runtime.telemetry.log(
+        'error',
+        `what ${key} has is no resource; it is left out of lists`,
+      )
+    return undefined
   }
 
   #wake(): void {
@@ -210,6 +223,6 @@ export class KindCache {
 }
 
 /** Whether a key behind the prefix is that of a resource, and no mark. */
-export function isResourceKey(prefix: string, key: string): boolean {
+function isResourceKey(prefix: string, key: string): boolean {
   return key.includes('/', prefix.length)
 }

@@ -5,6 +5,7 @@ import { ResourceError } from '../error.js'
 import type { Unwritten } from '../lifecycle.js'
 import type { Resource } from '../object.js'
 import { isObject } from '../schema/is-object.js'
+import { without } from '../without.js'
 
 /**
  * A resource as it is stored: all but its version, which is the revision of its key.
@@ -12,7 +13,7 @@ import { isObject } from '../schema/is-object.js'
  * @throws `BANYAN_RESOURCE_TOO_LARGE`
  */
 export function encode(resource: Unwritten): string {
-  const { resourceVersion: _, ...metadata } = resource.metadata
+  const metadata = without(resource.metadata, 'resourceVersion')
   const value = JSON.stringify({ ...resource, metadata })
   const size = value.length * 3 > MAX_VALUE_BYTES ? Buffer.byteLength(value) : 0
   if (size > MAX_VALUE_BYTES)
@@ -27,7 +28,8 @@ export function encode(resource: Unwritten): string {
 export function decode({ key, value, revision }: Pick<Entry, 'key' | 'value' | 'revision'>): Resource {
   try {
     const stored: unknown = JSON.parse(value)
-    if (isObject(stored) && isObject(stored['metadata'])) return frozen(versioned(stored as unknown as Resource, revision))
+    if (isObject(stored) && isObject(stored['metadata']))
+      return frozen(versioned(stored as unknown as Resource, revision))
   } catch (error) {
     throw corrupt(key, error)
   }

@@ -38,7 +38,8 @@ export function markOf(kind: ResourceDefinition): string {
  */
 export function placeOf(kind: ResourceDefinition, { name, namespace }: ResourceName): Place {
   if (kind.scope === 'Cluster') {
-    if (namespace !== undefined) throw badRequest(`${kind.kind} is in no namespace, got ${JSON.stringify(namespace)}`)
+    if (namespace !== undefined)
+      throw badRequest(`${kind.kind} is in no namespace, got ${JSON.stringify(namespace)}`)
     return { key: `${prefixOf(kind)}/${name}`, name, namespace: undefined }
   }
   const within = namespace ?? DEFAULT_NAMESPACE

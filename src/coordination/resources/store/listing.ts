@@ -4,8 +4,8 @@ import type { ResourceDefinition } from '../define.js'
 import { badRequest, versionAhead } from '../error.js'
 import type { Resource, ResourceList } from '../object.js'
 import { matchOf } from '../selectors/selection.js'
-import { isResourceKey, type Held, type KindCache } from './cache.js'
-import { prefixIn, prefixOf } from './keys.js'
+import type { Held, KindCache } from './cache.js'
+import { prefixIn } from './keys.js'
 import { decodeContinuation, encodeContinuation, pageOf } from './page.js'
 
 /** All resources of a kind, or of one namespace, at a revision. */
@@ -54,19 +54,16 @@ export class Lister {
   async fresh(namespace: string | undefined): Promise<State> {
     // Ready before it is read, so that what happens behind the list is in the window.
     await this.#cache.ready()
-    const prefix = prefixOf(this.#kind)
     const { entries, revision } = await this.#coordinator.list(prefixIn(this.#kind, namespace))
-    const held = entries
-      .filter(({ key }) => isResourceKey(prefix, key))
-      .map((entry) => ({ key: entry.key, resource: this.#cache.decoded(entry) }))
-    return { held, revision }
+    return { held: entries.flatMap((entry) => this.#cache.readable(entry) ?? []), revision }
   }
 
   /** What was there at that revision, or later. */
   async notOlderThan(wanted: number, namespace: string | undefined): Promise<State> {
     await this.#cache.ready()
     const { revision } = this.#cache
-    if (revision >= wanted) return { held: within(this.#cache.state, prefixIn(this.#kind, namespace)), revision }
+    if (revision >= wanted)
+      return { held: within(this.#cache.state, prefixIn(this.#kind, namespace)), revision }
     const fresh = await this.fresh(namespace)
     if (fresh.revision < wanted) throw versionAhead(wanted, fresh.revision)
     return fresh

@@ -8,7 +8,11 @@ export function notFound(kind: ResourceDefinition, name: string): ResourceError 
 }
 
 export function exists(kind: ResourceDefinition, name: string): ResourceError {
-  return new ResourceError('BANYAN_RESOURCE_EXISTS', `${title(kind, name)} already exists`, details(kind, name))
+  return new ResourceError(
+    'BANYAN_RESOURCE_EXISTS',
+    `${title(kind, name)} already exists`,
+    details(kind, name),
+  )
 }
 
 /** @param why - default: that it was changed in the meantime */

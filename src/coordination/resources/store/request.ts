@@ -30,7 +30,11 @@ const LIST: OptionTable<ListOptions> = {
 }
 const WRITE: OptionTable<WriteOptions> = {
   dryRun,
-  fieldValidation: { kind: 'choice', values: ['Strict', 'Warn', 'Ignore'], doc: 'What becomes of unknown fields.' },
+  fieldValidation: {
+    kind: 'choice',
+    values: ['Strict', 'Warn', 'Ignore'],
+    doc: 'What becomes of unknown fields.',
+  },
   onWarning: { kind: 'code', type: 'function', doc: 'told of unknown fields' },
 }
 const DELETE: OptionTable<DeleteResourceOptions> = {

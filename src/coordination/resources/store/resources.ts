@@ -218,7 +218,11 @@ class StoredResources implements ResourceApi {
   }
 
   /** Undefined if there is one already. */
-  async #add(place: Place, object: Unwritten, { dryRun = false }: WriteOptions): Promise<Resource | undefined> {
+  async #add(
+    place: Place,
+    object: Unwritten,
+    { dryRun = false }: WriteOptions,
+  ): Promise<Resource | undefined> {
     const value = encode(object)
     if (dryRun) return (await this.#coordinator.get(place.key)) ? undefined : frozen(object)
     const result = await this.#coordinator.put(place.key, value, { expected: 'absent' })
@@ -231,7 +235,9 @@ class StoredResources implements ResourceApi {
       const current = await this.#read(kind, place)
       const next = change(current)
       if (isDeepStrictEqual(next, current)) return current
-      const revision = dryRun ? Number(current.metadata.resourceVersion) : await this.#write(place, current, next)
+      const revision = dryRun
+        ? Number(current.metadata.resourceVersion)
+        : await this.#write(place, current, next)
       if (revision !== undefined) return frozen(versioned(next, revision))
     }
     throw conflict(kind, place.name)

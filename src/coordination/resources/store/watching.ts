@@ -103,7 +103,10 @@ class Ticker {
   readonly #wanted: boolean
   #at: number
 
-  constructor({ coordinator, bookmarkEvery }: WatchSource, { allowWatchBookmarks = false }: WatchResourcesOptions) {
+  constructor(
+    { coordinator, bookmarkEvery }: WatchSource,
+    { allowWatchBookmarks = false }: WatchResourcesOptions,
+  ) {
     this.#clock = coordinator.runtime.clock
     this.#every = bookmarkEvery
     this.#wanted = allowWatchBookmarks

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { defineResource, type ResourceDefinitionOptions } from './define.js'
+
+const group = 'shop.example'
+
+describe('a kind of resources', () => {
+  it('is called what follows from its name, unless said otherwise', () => {
+    expect(defineResource({ group, kind: 'Promotion' })).toMatchObject({
+      apiVersion: 'shop.example/v1',
+      plural: 'promotions',
+      scope: 'Namespaced',
+    })
+    const policy = defineResource({ group, version: 'v2beta1', kind: 'Policy', plural: 'policies' })
+    expect(policy).toMatchObject({ apiVersion: 'shop.example/v2beta1', plural: 'policies' })
+  })
+
+  it.each<[string, object, RegExp]>([
+    ['a group that is no domain', { group: 'Shop' }, /group: a lowercase RFC 1123/],
+    ['a version that is none', { version: '1' }, /version: must be like v1/],
+    ['a kind without a capital', { kind: 'thing' }, /kind: must begin with a capital/],
+    ['a plural that is no label', { plural: 'Things' }, /plural: a lowercase/],
+    [
+      'keys that are too long',
+      { group: `${'a'.repeat(60)}.`.repeat(3) + 'a' },
+      /\d+ characters too long together/,
+    ],
+    ['a field that nobody can select by', { selectableFields: ['metadata.uid'] }, /metadata\.uid is no path/],
+    ['an unknown option', { specs: {} }, /specs is not an option, did you mean `spec`/],
+    ['a schema with an unknown keyword', { spec: { typ: 'object' } }, /unknown keyword: "typ"/],
+    [
+      'a rule that is no expression',
+      { spec: { 'x-kubernetes-validations': [{ rule: 'self.' }] } },
+      /the schema is not right/,
+    ],
+  ])('with %s is refused', (_, wrong, message) => {
+    const options = { group, kind: 'Thing', ...wrong } as ResourceDefinitionOptions
+    expect(() => defineResource(options)).toThrow(expect.objectContaining({ code: 'BANYAN_INVALID_OPTIONS' }))
+    expect(() => defineResource(options)).toThrow(message)
+  })
+})
+
+describe('a schema', () => {
+  it('closes objects that list properties, unless they say otherwise', () => {
+    const { schema } = defineResource({
+      group,
+      kind: 'Thing',
+      spec: {
+        type: 'object',
+        properties: {
+          closed: { type: 'array', items: { type: 'object', properties: { a: {} } } },
+          open: { type: 'object' },
+          kept: { type: 'object', properties: { a: {} }, 'x-kubernetes-preserve-unknown-fields': true },
+          map: { type: 'object', additionalProperties: { type: 'object', properties: { a: {} } } },
+        },
+      },
+    })
+    const inner = { a: 1, b: 2 }
+    const spec = { closed: [{ ...inner }], open: { ...inner }, kept: { ...inner }, map: { x: { ...inner } } }
+    expect(schema.prune({ spec })).toEqual(['spec.closed[0].b', 'spec.map.x.b'])
+    expect(spec).toEqual({ closed: [{ a: 1 }], open: inner, kept: inner, map: { x: { a: 1 } } })
+  })
+
+  it('has rules at any depth, over whole numbers as such', () => {
+    const { schema } = defineResource({
+      group,
+      kind: 'Thing',
+      spec: {
+        type: 'object',
+        properties: {
+          steps: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { count: { type: 'integer' } },
+              'x-kubernetes-validations': [{ rule: 'self.count % 2 == 0', message: 'must be even' }],
+            },
+          },
+        },
+      },
+    })
+    const spec = { steps: [{ count: 2 }, { count: 3 }, {}] }
+    expect(schema.check({ spec }, undefined)).toMatchObject([
+      { field: 'spec.steps[1]', message: 'Invalid value: must be even' },
+      { field: 'spec.steps[2]', message: expect.stringContaining('cannot be asked') as string },
+    ])
+  })
+})
