@@ -110,7 +110,7 @@ export class KindCache {
         signal.removeEventListener('abort', wake)
         resolve()
       }
-      if (signal.aborted || this.#isClosed) {
+      if (signal.aborted || this.#isClosed()) {
         resolve()
         return
       }
@@ -139,22 +139,22 @@ export class KindCache {
 
   async #until(reached: () => boolean): Promise<void> {
     while (!reached()) {
-      if (this.#isClosed) throw coordinationError('BANYAN_COORDINATOR_CLOSED', `the resources were closed`)
+      if (this.#isClosed()) throw coordinationError('BANYAN_COORDINATOR_CLOSED', `the resources were closed`)
       await this.changed(this.closed)
     }
   }
 
-  get #isClosed(): boolean {
+  #isClosed(): boolean {
     return this.#closing.signal.aborted
   }
 
   async #run(): Promise<void> {
-    for (let failures = 0; !this.#isClosed;)
+    for (let failures = 0; !this.#isClosed();)
       try {
         await this.#follow(() => (failures = 0))
         failures = 0
       } catch (error) {
-        if (this.#isClosed) return
+        if (this.#isClosed()) return
         if (hasCode(error, 'BANYAN_COORDINATOR_CLOSED')) {
           this.close()
           return
@@ -170,7 +170,7 @@ export class KindCache {
   /** Reads it, and watches behind that until it has to be read again. */
   async #follow(onProgress: () => void): Promise<void> {
     const listing = await this.#coordinator.list(this.#prefix)
-    if (this.#isClosed) return
+    if (this.#isClosed()) return
     this.#take(listing)
     const options = { after: listing.revision, signal: this.closed }
     for await (const group of this.#coordinator.watch(this.#prefix, options)) {
