@@ -61,8 +61,8 @@ describe.skipIf(postgresMissing())('captures of a configuration', () => {
       }),
     )
     expect(await post('resnapshot')).toEqual({ status: 202, body: { name: 'told' } })
-    await expect.poll(async () => (await get()).generation).toBe(2)
-    await expect.poll(async () => (await get()).state).toBe('streaming')
+    // The generation is a new one before its rows are read.
+    await expect.poll(get).toMatchObject({ generation: 2, snapshotRows: 4, state: 'streaming' })
     const shown = await run('cdc', 'status', '--admin', admin)
     expect(shown).toMatchObject({ code: 0 })
     expect(shown.stdout).toMatch(/CAPTURE +STATE +LAG +RETAINED +PARKED +UP TO +PROBLEM\ntold +streaming/)
