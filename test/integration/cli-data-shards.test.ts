@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -215,6 +215,15 @@ test('a database goes, and so does sharding: what is there stays', async () => {
   await expect.poll(steps, { timeout: 10_000 }).toEqual([])
   const removed = await run('shards', 'remove', 'shop', 'b', ...through())
   expect(removed.stdout).toBe('shop has no database b any more\n')
+
+  const file = join(directory, 'c.db')
+  renameSync(file, `${file}.away`)
+  const partly = await run('shards', 'prepare', 'shop', ...directly())
+  expect([partly.code, partly.stderr]).toEqual([
+    1,
+    `c is away, and was not prepared: the database c: there is no file ${file} that could hold a shard\n`,
+  ])
+  renameSync(`${file}.away`, file)
 
   await shards!.close()
   const unsaid = await run('shards', 'unprepare', 'shop', ...directly())

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { existsSync, renameSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { shardStoreConformance } from '../../src/testing/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { openShard, postgres, sqlite } from './engines.js'
@@ -28,4 +29,28 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('a shard in
     run: (db, sql, values) => engine.run(db, sql, values),
   })
   for (const { name, run } of cases) it(name, { timeout: 300_000 }, run)
+})
+
+it('makes no file in the place of one that is moved away while reads are under way', async () => {
+  const { urls, clean } = await sqlite.places(1)
+  const [url] = urls as [string]
+  const file = url.slice('sqlite:'.length)
+  const store = await openShard(url, { id: 'a' })
+  try {
+    await store.prepare()
+    const cursor = await store.cursor('SELECT 1 AS one', [])
+    renameSync(file, `${file}.away`)
+    await expect(store.query('SELECT 1', [])).rejects.toMatchObject({
+      code: 'BANYAN_SHARD_UNAVAILABLE',
+      message: `there is no file ${file} that could hold a shard`,
+    })
+    expect(existsSync(file)).toBe(false)
+    renameSync(`${file}.away`, file)
+    expect(await cursor.read(10)).toEqual([{ one: 1 }])
+    await cursor.close()
+    expect((await store.query('SELECT 1 AS one', [])).rows).toEqual([{ one: 1 }])
+  } finally {
+    await store.close()
+    await clean()
+  }
 })

@@ -81,8 +81,7 @@ export class ApplicationDatabase {
   ): Promise<ApplicationDatabase> {
     const file = fileOf(where, kind)
     const isNew = !existsSync(file)
-    if (!options.create && isNew)
-      throw new BanyanError(kind.codes.unavailable, `there is no file ${file} that could hold ${kind.name}`)
+    if (!options.create && isNew) throw missing(kind, file)
     const sqlite = await loadSqlite()
     let opened: ApplicationDatabase | undefined
     try {
@@ -96,9 +95,18 @@ export class ApplicationDatabase {
     }
   }
 
-  /** A second connection to another file. */
-  beside(file: string): SQLite.Database {
-    return new this.#sqlite(file, { timeout: 0 })
+  /** Another connection to the file. Where it was moved away, none is made in its place. */
+  again(): SQLite.Database {
+    try {
+      return new this.#sqlite(this.file, { timeout: 0, fileMustExist: true })
+    } catch (error) {
+      throw existsSync(this.file) ? error : missing(this.#kind, this.file)
+    }
+  }
+
+  /** A connection to a file beside it, made if it is not there. */
+  beside(suffix: string): SQLite.Database {
+    return new this.#sqlite(`${this.file}${suffix}`, { timeout: 0 })
   }
 
   /** Works in a transaction that writes. */
@@ -172,6 +180,10 @@ function fileOf(where: string | SqliteHandle, { name, codes }: TableKind): strin
     codes.unavailable,
     `a database in memory cannot hold ${name}, as it has one connection only; open a file`,
   )
+}
+
+function missing({ name, codes }: TableKind, file: string): Error {
+  return new BanyanError(codes.unavailable, `there is no file ${file} that could hold ${name}`)
 }
 
 function unusable({ name, codes }: TableKind, file: string, error: unknown): Error {

@@ -59,7 +59,7 @@ export class SqliteOutboxSource implements OutboxSource {
 
   #takeTurn(): boolean {
     if (this.#turn) return true
-    const turn = this.#application.beside(`${this.#application.file}-relay`)
+    const turn = this.#application.beside('-relay')
     try {
       // Nothing is written to it.
       turn.pragma('journal_mode = MEMORY')

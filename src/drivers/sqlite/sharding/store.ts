@@ -79,7 +79,7 @@ class SqliteShard implements ShardStore<SqliteTables> {
     // Without it a row that REPLACE takes away for another one would go unseen by the triggers.
     file.database.pragma('recursive_triggers = ON')
     this.#readers = new Readers(file.clock, () => {
-      const database = file.beside(file.file)
+      const database = file.again()
       database.pragma('query_only = ON')
       return database
     })
