@@ -84,7 +84,8 @@ export class RunningCapture implements ChangeCapture, SessionObserver {
     return {
       name: this.name,
       source: this.#source.place,
-      state: this.#state,
+      // A new snapshot has begun before its first rows are there.
+      state: this.#state === 'streaming' && state?.phase === 'snapshot' ? 'snapshot' : this.#state,
       generation: state?.generation ?? 0,
       lsn: state?.lsn ?? '0/0',
       lagBytes: this.#lag.bytes,
