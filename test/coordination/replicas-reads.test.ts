@@ -53,7 +53,8 @@ describe.skipIf(postgresMissing())('reads from streaming standbys of PostgreSQL'
   })
 
   test('a read after the token of a write sees it, whoever serves it, also while replay stands still', async () => {
-    await using replicas = await open({ wait: '20s' })
+    await using replicas = await open({ wait: '20s', answerWithin: '20s' })
+    await reach(replicas, ({ nodes }) => nodes.every(({ healthy }) => healthy))
     await a.query('INSERT INTO counters SELECT id, 0 FROM generate_series(1, 4) AS id')
     const served = new Map<string, number>()
     const load = new AbortController()
