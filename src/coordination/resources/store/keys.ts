@@ -1,17 +1,11 @@
 import { KEYSPACE } from '../../keyspace.js'
 import type { ResourceDefinition } from '../define.js'
-import { badRequest } from '../error.js'
-import { labelMistake, subdomainMistake } from '../names.js'
+import { checkedLocationOf, locationOf, type ResourceLocation } from '../location.js'
 import type { ResourceName } from '../object.js'
 
-/** What a namespaced resource is in if nobody says so. */
-const DEFAULT_NAMESPACE = 'default'
-
 /** Where a resource is: `BASE/NAMESPACE/NAME`, with nothing for the namespace if the kind has none. */
-export interface Place {
+export interface Place extends ResourceLocation {
   readonly key: string
-  readonly name: string
-  readonly namespace: string | undefined
 }
 
 /** What all keys of a kind begin with. */
@@ -31,27 +25,16 @@ export function markOf(kind: ResourceDefinition): string {
   return `${prefixOf(kind)}.mark`
 }
 
-/**
- * Where a resource is, whatever its name is like.
- *
- * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is in a namespace, but its kind is not
- */
-export function placeOf(kind: ResourceDefinition, { name, namespace }: ResourceName): Place {
-  if (kind.scope === 'Cluster') {
-    if (namespace !== undefined)
-      throw badRequest(`${kind.kind} is in no namespace, got ${JSON.stringify(namespace)}`)
-    return { key: `${prefixOf(kind)}/${name}`, name, namespace: undefined }
-  }
-  const within = namespace ?? DEFAULT_NAMESPACE
-  return { key: `${prefixOf(kind)}${within}/${name}`, name, namespace: within }
+/** {@link locationOf}, with its key. */
+export function placeOf(kind: ResourceDefinition, name: ResourceName): Place {
+  return keyed(kind, locationOf(kind, name))
 }
 
-/** {@link placeOf}. @throws `BANYAN_RESOURCE_BAD_REQUEST` if there can be no resource of that name, too */
+/** {@link checkedLocationOf}, with its key. */
 export function checkedPlaceOf(kind: ResourceDefinition, name: Partial<ResourceName>): Place {
-  const mistake = subdomainMistake(name.name)
-  if (mistake !== undefined) throw badRequest(`metadata.name ${JSON.stringify(name.name)}: ${mistake}`)
-  const place = placeOf(kind, name as ResourceName)
-  const wrong = place.namespace === undefined ? undefined : labelMistake(place.namespace)
-  if (wrong !== undefined) throw badRequest(`metadata.namespace ${JSON.stringify(place.namespace)}: ${wrong}`)
-  return place
+  return keyed(kind, checkedLocationOf(kind, name))
+}
+
+function keyed(kind: ResourceDefinition, location: ResourceLocation): Place {
+  return { key: `${prefixOf(kind)}${location.namespace ?? ''}/${location.name}`, ...location }
 }

@@ -19,12 +19,12 @@ import { badRequest } from '../error.js'
 import { generateName } from '../generate.js'
 import { created, deleted, isOver, updated, withGeneration, type Part, type Unwritten } from '../lifecycle.js'
 import type { Resource, ResourceDraft, ResourceList, ResourceName } from '../object.js'
+import { checkRequest } from '../request.js'
 import { KindCache } from './cache.js'
 import { decode, encode, frozen, versioned } from './codec.js'
 import { checkedPlaceOf, placeOf, prefixOf, type Place } from './keys.js'
 import { Lister } from './listing.js'
 import { checkSame, conflict, exists, isOutdated, notFound } from './refusals.js'
-import { checkRequest } from './request.js'
 import { watchResources } from './watching.js'
 
 /** Options of {@link openResources}. */

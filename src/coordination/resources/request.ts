@@ -1,4 +1,4 @@
-import { checkOptions, type OptionTable } from '../../../core/options.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type {
   DeleteCollectionOptions,
   DeleteResourceOptions,
@@ -6,7 +6,7 @@ import type {
   Selection,
   WatchResourcesOptions,
   WriteOptions,
-} from '../api.js'
+} from './api.js'
 
 const SELECTION: OptionTable<Selection> = {
   namespace: { kind: 'string', doc: 'Only in this namespace.' },
