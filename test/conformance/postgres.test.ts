@@ -1,21 +1,19 @@
-import { afterAll, beforeAll, describe } from 'vitest'
+import { beforeAll, describe } from 'vitest'
 import { openDriver } from '../../src/drivers/open-log.js'
 import type { OpenTransaction } from '../../src/testing/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { runConformance } from './run.js'
 
 describe.skipIf(postgresMissing())('an event log in PostgreSQL', () => {
-  let server: PostgresServer
+  const server = PostgresServer.ofSuite()
   let url: string
   let elsewhere: string
   let logs = 0
 
   beforeAll(async () => {
-    server = await PostgresServer.start()
     url = await server.database()
     elsewhere = await server.database()
   }, 60_000)
-  afterAll(() => server.stop())
 
   /** A transaction that has written something, as one that only reads holds nobody up. */
   async function begin(database: string): Promise<OpenTransaction> {

@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { describe, it } from 'vitest'
 import { readModelConformance } from '../../src/testing/index.js'
 import { engines } from '../projections/engines.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
-describe.each(engines(missing ? undefined : () => server))('a store of read models in $name', (engine) => {
+describe.each(engines(missing ? undefined : server))('a store of read models in $name', (engine) => {
   const cases = readModelConformance<unknown>({
     open: async () => {
       const { where, clean } = await engine.place()

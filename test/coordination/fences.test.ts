@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import SQLite from 'better-sqlite3'
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import {
   fenced,
   fencesSchema,
@@ -17,17 +17,11 @@ import { seededRandom } from '../../src/core/random.js'
 import { SEED, times } from '../support/effort.js'
 import { blockOf } from '../support/example.js'
 import { closeLogs, collect, newDirectory } from '../support/logs.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { runSnippet } from '../support/snippet.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 /** What a test has open. */
 const opened: (() => unknown)[] = []
 afterEach(async () => {

@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openCoordinator } from '../../src/coordination/index.js'
 import { blockOf } from '../support/example.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { runSnippet } from '../support/snippet.js'
 
 const PAGE = 'coordination/postgres.md'
 
 describe.skipIf(postgresMissing())('the page of coordination in PostgreSQL', () => {
-  let server: PostgresServer
+  const server = PostgresServer.ofSuite({ fsync: 'off' })
   beforeAll(async () => {
-    server = await PostgresServer.start({ fsync: 'off' })
     await server.query('CREATE DATABASE shop TEMPLATE template0')
   }, 120_000)
-  afterAll(() => server.stop(), 60_000)
 
   test('has examples that print what it says', async () => {
     const edit = (code: string): string => code.replaceAll('5432', String(server.port))

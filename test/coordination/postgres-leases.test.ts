@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type pg from 'pg'
 import { openCoordinatorDriver } from '../../src/drivers/open-coordinator.js'
 import { migrateCoordinator, openCoordinator } from '../../src/coordination/index.js'
@@ -11,12 +11,8 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 const TTLS = [200, 500, 1000, 3000]
 
 describe.skipIf(postgresMissing())('leases of a coordinator in PostgreSQL', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    // Nothing here depends on the disk, and much has to be tried.
-    server = await PostgresServer.start({ fsync: 'off' })
-  }, 120_000)
-  afterAll(() => server.stop(), 60_000)
+  // Nothing here depends on the disk, and much has to be tried.
+  const server = PostgresServer.ofSuite({ fsync: 'off' })
 
   test(`never end before their time, however late everything comes, and end soon after it (seed ${SEED})`, async () => {
     const url = await server.database()

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ensure } from '../../scripts/engines.mjs'
 import {
   coordinatorSchema,
@@ -19,11 +19,7 @@ const FAR = 2 ** 32
 const MAX_VALUE = 256 * 1024
 
 describe.skipIf(postgresMissing())('the store of a coordinator in PostgreSQL', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start({ fsync: 'off' })
-  }, 120_000)
-  afterAll(() => server.stop(), 60_000)
+  const server = PostgresServer.ofSuite({ fsync: 'off' })
 
   describe('connections that are lost', () => {
     test('a change whose answer is lost is made once, and answered', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { beforeAll, describe, it } from 'vitest'
 import { systemClock } from '../../src/core/clock.js'
 import type { CoordinatorDriver } from '../../src/coordination/driver.js'
 import { openCoordinatorDriver } from '../../src/drivers/open-coordinator.js'
@@ -11,12 +11,8 @@ import {
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 describe.skipIf(postgresMissing())('a coordinator in PostgreSQL', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    // What is killed here are processes, which leave to the system what they have written.
-    server = await PostgresServer.start({ fsync: 'off' })
-  }, 120_000)
-  afterAll(() => server.stop(), 60_000)
+  // What is killed here are processes, which leave to the system what they have written.
+  const server = PostgresServer.ofSuite({ fsync: 'off' })
 
   // Crashes of the server are for all, lost connections for all of a database, an event loop that is blocked for all of the
   // process; and who must renew in time is not kept from it by others.

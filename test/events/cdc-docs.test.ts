@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { checkSource } from '../../src/node/config/load.js'
 import { readYaml } from '../../src/node/config/yaml-source.js'
 import { blockOf } from '../support/example.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { runSnippet } from '../support/snippet.js'
 
 const PAGE = 'events/cdc.md'
 
 describe.skipIf(postgresMissing())('examples of change data capture', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start()
-  })
-  afterAll(() => server.stop())
+  const server = PostgresServer.ofSuite()
 
   test('the first prints what the page says', async () => {
     const url = await server.database()

@@ -34,16 +34,14 @@ async function brokenLog(): Promise<{
 }
 
 describe.skipIf(postgresMissing())('a capture', () => {
-  let server: PostgresServer
+  const server = PostgresServer.ofSuite({ wal_sender_timeout: '3s', max_slot_wal_keep_size: '1MB' })
   let db: pg.Client
   beforeAll(async () => {
-    server = await PostgresServer.start({ wal_sender_timeout: '3s', max_slot_wal_keep_size: '1MB' })
     db = await server.connect()
     await db.query('CREATE TABLE customers (id int PRIMARY KEY, name text)')
   })
   afterAll(async () => {
     await db.end()
-    await server.stop()
   })
 
   const start = (log: EventLog, name: string): Promise<ChangeCapture> =>

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   captureChanges,
   changeOf,
@@ -15,11 +15,7 @@ import { eventsOf, foldTopic, operations, said, tableRows } from '../support/cap
 import { postgresMissing, PostgresServer } from '../support/postgres.js'
 
 describe.skipIf(postgresMissing())('change data capture', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start({ max_replication_slots: '50', max_wal_senders: '50' })
-  })
-  afterAll(() => server.stop())
+  const server = PostgresServer.ofSuite({ max_replication_slots: '50', max_wal_senders: '50' })
 
   /** A database with a table of its own, a log, and a capture of the one into the other. */
   async function scene(sql: string, options: Partial<CaptureOptions> = {}, log?: EventLog): Promise<Scene> {

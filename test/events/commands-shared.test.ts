@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { openLog, openSnapshots, repository, type UndoableRepository } from '../../src/events/index.js'
 import {
   undoableAccount as decider,
@@ -7,29 +7,25 @@ import {
   type AccountEvent,
 } from '../support/account.js'
 import { closeLogs, collect, newDirectory } from '../support/logs.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 /** Programs that handle commands on the same streams, each over connections of its own. */
 
 const noPostgres = postgresMissing()
 const open: { close: () => Promise<void> }[] = []
-let server: PostgresServer | undefined
+const server = PostgresServer.ofSuite()
 
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-}, 60_000)
 afterEach(async () => {
   for (const each of open.splice(0)) await each.close()
   await closeLogs()
 })
-afterAll(() => server?.stop(), 60_000)
 
 const PROGRAMS = 3
 const START_BALANCE = 40
 
 const places: Record<string, () => Promise<string>> = {
   sqlite: () => Promise.resolve(`sqlite:${newDirectory()}`),
-  postgres: () => server!.database(),
+  postgres: () => server.database(),
 }
 
 async function program(where: string): Promise<UndoableRepository<Account, AccountCommand, AccountEvent>> {

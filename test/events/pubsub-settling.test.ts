@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import {
   openLog,
   subscribe,
@@ -11,20 +11,14 @@ import {
   type Subscription,
 } from '../../src/events/index.js'
 import { ledgerStream } from '../../src/events/pubsub/group/names.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'banyan-settling-'))
 const noPostgres = postgresMissing()
-let server: PostgresServer | undefined
+const server = PostgresServer.ofSuite()
 let places = 0
 
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  rmSync(directory, { recursive: true, force: true })
-  await server?.stop()
-})
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 const ENDED = expect.objectContaining({ code: 'BANYAN_DELIVERY_ENDED' }) as Error
 
@@ -44,7 +38,7 @@ async function pullAll(subscription: Subscription, count: number): Promise<Messa
 describe.each(['memory', 'sqlite', 'postgres'])('what is said of a message on %s', (engine) => {
   const here = engine === 'postgres' && noPostgres ? test.skip : test
   const place = async (): Promise<string> => {
-    if (engine === 'postgres') return server!.database()
+    if (engine === 'postgres') return server.database()
     return engine === 'sqlite' ? `sqlite:${join(directory, String(places++))}` : 'memory:'
   }
   const keys = (count: number) =>

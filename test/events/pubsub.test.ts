@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import {
   deadLetter,
   openLog,
@@ -16,29 +16,23 @@ import type { EventTransform } from '../../src/events/index.js'
 import { readLedger } from '../../src/events/pubsub/ledger/ledger.js'
 import { ledgerStream } from '../../src/events/pubsub/group/names.js'
 import type { LaneRecord } from '../../src/events/pubsub/ledger/state.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'banyan-pubsub-'))
 const noPostgres = postgresMissing()
 const opened: { close: () => Promise<void> }[] = []
-let server: PostgresServer | undefined
+const server = PostgresServer.ofSuite()
 let places = 0
 
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-})
 afterEach(async () => {
   for (const each of opened.splice(0).reverse()) await each.close()
 })
-afterAll(async () => {
-  rmSync(directory, { recursive: true, force: true })
-  await server?.stop()
-})
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 const engines: Record<string, () => Promise<string>> = {
   memory: () => Promise.resolve('memory:'),
   sqlite: () => Promise.resolve(`sqlite:${join(directory, String(places++))}`),
-  postgres: () => server!.database(),
+  postgres: () => server.database(),
 }
 
 interface Placed {

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import {
   openLog,
   openSnapshots,
@@ -14,24 +14,18 @@ import {
 } from '../../src/events/index.js'
 import { noTelemetry } from '../../src/core/telemetry.js'
 import { virtualRuntime } from '../../src/testing/index.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'banyan-snapshots-'))
 const noPostgres = postgresMissing()
 const opened: { close: () => Promise<void> }[] = []
-let server: PostgresServer | undefined
+const server = PostgresServer.ofSuite()
 let places = 0
 
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-}, 60_000)
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((each) => each.close()))
 })
-afterAll(async () => {
-  rmSync(directory, { recursive: true })
-  await server?.stop()
-}, 60_000)
+afterAll(() => rmSync(directory, { recursive: true }))
 
 async function open(where: string): Promise<Snapshots> {
   const store = await openSnapshots(where)
@@ -44,7 +38,7 @@ const newFile = (): string => join(directory, `${places++}.db`)
 const engines: Record<string, () => Promise<string>> = {
   memory: () => Promise.resolve('memory:'),
   sqlite: () => Promise.resolve(`sqlite:${newFile()}`),
-  postgres: () => server!.database(),
+  postgres: () => server.database(),
 }
 
 const snapshot = (revision: number, more: Partial<Snapshot> = {}): Snapshot => ({
@@ -130,7 +124,7 @@ describe.each(['sqlite', 'postgres'])('snapshots in %s', (name) => {
   /** Changes one column of one snapshot behind the back of the store. */
   async function damage(where: string, column: string, value: unknown): Promise<void> {
     if (name === 'postgres') {
-      await server!.query(`UPDATE banyan_snapshots.snapshot SET ${column} = $1`, [value], where)
+      await server.query(`UPDATE banyan_snapshots.snapshot SET ${column} = $1`, [value], where)
       return
     }
     const database = new Database(where.replace('sqlite:', ''))
@@ -224,15 +218,15 @@ test('a server that cannot be reached when it is opened is an error that says so
 })
 
 test.skipIf(noPostgres)('where PostgreSQL is lost, states are still those of the events', async () => {
-  const where = await server!.database()
+  const where = await server.database()
   const store = await open(where)
   const log = await openLog('memory:')
   opened.push(log)
   const repo = repository(log, counter, { category: 'counter', snapshots: { store, version: 1, every: 2 } })
   for (let index = 0; index < 5; index++) await repo.handle('1', 1)
-  await server!.crash()
+  await server.crash()
   expect(await repo.handle('1', 1)).toMatchObject({ state: 6, revision: 5 })
-  await server!.restart()
+  await server.restart()
   await repo.load('1')
   expect(await store.read('counter-1')).toMatchObject({ revision: 5, state: '6' })
 })

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import {
   openSubjectKeys,
   type MasterKey,
@@ -15,24 +15,18 @@ import {
 } from '../../src/events/index.js'
 import { memorySubjectKeys } from '../../src/drivers/memory/subject-keys.js'
 import { virtualRuntime } from '../../src/testing/index.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'banyan-keys-'))
 const opened: SubjectKeys[] = []
 const noPostgres = postgresMissing()
-let server: PostgresServer | undefined
+const server = PostgresServer.ofSuite()
 let stores = 0
 
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-})
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((keys) => keys.close()))
 })
-afterAll(async () => {
-  rmSync(directory, { recursive: true })
-  await server?.stop()
-})
+afterAll(() => rmSync(directory, { recursive: true }))
 
 /** A new store that may be opened several times. */
 const engines: Record<string, () => Promise<Parameters<typeof openSubjectKeys>[0]>> = {
@@ -41,7 +35,7 @@ const engines: Record<string, () => Promise<Parameters<typeof openSubjectKeys>[0
     return Promise.resolve({ ...methodsOf(store), close: () => Promise.resolve() })
   },
   sqlite: () => Promise.resolve(`sqlite:${join(directory, String(stores++))}`),
-  postgres: () => server!.database(),
+  postgres: () => server.database(),
 }
 
 function methodsOf(store: ReturnType<typeof memorySubjectKeys>): ReturnType<typeof memorySubjectKeys> {
@@ -390,15 +384,15 @@ describe('the file of SQLite', () => {
 
 describe.skipIf(noPostgres)('PostgreSQL', () => {
   test('makes the schema once, whoever comes first', async () => {
-    const where = await server!.database()
+    const where = await server.database()
     await Promise.all([1, 2, 3, 4].map(() => open(where)))
-    expect(await server!.query('SELECT version FROM banyan_keys.format', [], where)).toEqual([{ version: 1 }])
+    expect(await server.query('SELECT version FROM banyan_keys.format', [], where)).toEqual([{ version: 1 }])
   })
 
   test('may stand behind a pooler of transactions', async () => {
-    const where = await server!.database()
-    const port = await server!.pooler()
-    const keys = await open(where.replace(String(server!.port), String(port)))
+    const where = await server.database()
+    const port = await server.pooler()
+    const keys = await open(where.replace(String(server.port), String(port)))
     const made = await keys.create('c7')
     expect(await (await open(where)).get('c7')).toMatchObject({ id: made.id })
     expect(await keys.forget('c7')).toBe(true)

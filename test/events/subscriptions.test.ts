@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import {
   deadLetter,
   openLog,
@@ -14,15 +14,11 @@ import {
   type SubscriptionStatus,
 } from '../../src/events/index.js'
 import { closeLogs, collect, newLog } from '../support/logs.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 const drivers = ['memory', 'sqlite', ...(postgresMissing() ? [] : ['postgres'])]
 
-let server: PostgresServer | undefined
-beforeAll(async () => {
-  if (drivers.includes('postgres')) server = await PostgresServer.start()
-}, 120_000)
-afterAll(() => server?.[Symbol.asyncDispose](), 120_000)
+const server = PostgresServer.ofSuite()
 afterEach(closeLogs)
 
 /** What handlers do with messages whose data says so. */
@@ -43,7 +39,7 @@ class Shop {
 
   static async open(driver: string): Promise<Shop> {
     if (driver !== 'postgres') return new Shop(await newLog(driver))
-    const log = await openLog(await server!.database())
+    const log = await openLog(await server.database())
     later.push(() => log.close())
     return new Shop(log)
   }

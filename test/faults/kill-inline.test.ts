@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openLog, openReadModels, type PostgresTables } from '../../src/events/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { SEED, times } from '../support/effort.js'
@@ -11,13 +11,7 @@ const KILLS = times(10)
 const SLOTS = 3
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 describe.skipIf(missing)('inline projections', () => {
   it(

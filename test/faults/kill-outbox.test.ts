@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import SQLite from 'better-sqlite3'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openLog, openOutbox } from '../../src/events/index.js'
 import { SEED, times } from '../support/effort.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
@@ -15,13 +15,7 @@ const KILLS = times(8)
 const KEYS = ['k0', 'k1', 'k2', 'k3', 'k4', 'k5']
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 describe.each(['sqlite', 'postgres'].filter((name) => name === 'sqlite' || !missing))(
   'an outbox in %s',

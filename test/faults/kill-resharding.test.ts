@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   finishMove,
   openCoordinator,
@@ -24,13 +24,7 @@ const BUCKETS = 16
 const SHARDS = ['a', 'b', 'c']
 const TTL = 500
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 /** Rows of each database, in order, with whether it owns their buckets. */
 async function rowsOf(databases: Record<string, string>): Promise<{ rows: string[]; problems: string[] }> {
@@ -86,7 +80,7 @@ async function finishAll(coordinator: Coordinator): Promise<void> {
   }
 }
 
-describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('databases of $name', (engine) => {
+describe.each(missing ? [sqlite] : [sqlite, postgres(server)])('databases of $name', (engine) => {
   test('rows are what their writers have written, while buckets move and executors are killed', async () => {
     const choices = new Choices(SEED)
     const directory = await mkdtemp(join(tmpdir(), 'banyan-resharding-'))

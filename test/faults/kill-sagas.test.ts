@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { openLog, saga, sagas, type EventLog, type SagaView } from '../../src/events/index.js'
 import { SEED, times } from '../support/effort.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
@@ -19,15 +19,9 @@ const KINDS = ['good', 'good', 'good', 'lost', 'refused', 'sleepy', 'broken once
 
 const noPostgres = postgresMissing()
 const directory = mkdtempSync(join(tmpdir(), 'banyan-sagas-'))
-let server: PostgresServer | undefined
+const server = PostgresServer.ofSuite()
 
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  rmSync(directory, { recursive: true, force: true })
-  await server?.stop()
-}, 60_000)
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 /** A service that honours idempotency keys. */
 class Service {
@@ -81,7 +75,7 @@ describe.each(['sqlite', 'postgres'])('a thousand sagas at once on %s', (engine)
     `are completed or undone in reverse order, and nothing is done twice, after ${KILLS} of those who run them were killed${engine === 'postgres' ? ', and the server' : ''} (seed ${SEED})`,
     { timeout: 300_000 + KILLS * 3000 },
     async () => {
-      const place = engine === 'sqlite' ? `sqlite:${join(directory, engine)}` : await server!.database()
+      const place = engine === 'sqlite' ? `sqlite:${join(directory, engine)}` : await server.database()
       const service = new Service()
       const url = await service.start()
       const log = await openLog(place)
@@ -100,8 +94,8 @@ describe.each(['sqlite', 'postgres'])('a thousand sagas at once on %s', (engine)
         ),
       )
       if (engine === 'postgres') {
-        await server!.crash()
-        await server!.restart()
+        await server.crash()
+        await server.restart()
       }
       await tormented
       // Whoever comes last finishes.

@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { openLog, topic, type EventLog } from '../../src/events/index.js'
 import { ledgerStream } from '../../src/events/pubsub/group/names.js'
 import { readLedger } from '../../src/events/pubsub/ledger/ledger.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { SEED, times } from '../support/effort.js'
 import { Child } from './support/child.js'
 import { Choices } from './support/choices.js'
@@ -19,15 +19,9 @@ const DEADLINE_MS = 240_000
 
 const noPostgres = postgresMissing()
 const directory = mkdtempSync(join(tmpdir(), 'banyan-consumers-'))
-let server: PostgresServer | undefined
+const server = PostgresServer.ofSuite()
 
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  rmSync(directory, { recursive: true, force: true })
-  await server?.stop()
-})
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 /** What consumers did, in the order in which they did it. */
 interface Deed {
@@ -80,7 +74,7 @@ describe.each(['sqlite', 'postgres'])('consumers on %s', (engine) => {
       const place = join(directory, `${engine}-${delivery}`)
       const journals = join(place, 'journals')
       mkdirSync(journals, { recursive: true })
-      const where = engine === 'sqlite' ? `sqlite:${join(place, 'log')}` : await server!.database()
+      const where = engine === 'sqlite' ? `sqlite:${join(place, 'log')}` : await server.database()
       const log = await openLog(where)
       const orders = topic(log, 'order')
       let started = 0

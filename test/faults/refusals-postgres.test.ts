@@ -1,6 +1,6 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { BanyanError } from '../../src/core/errors.js'
 import { openLog } from '../../src/events/index.js'
 import { freePort } from '../../scripts/engines.mjs'
@@ -20,11 +20,7 @@ async function refusalOf(url: string): Promise<{ code: string; message: string }
 }
 
 describe.skipIf(postgresMissing())('a PostgreSQL that cannot be used is told, without its password', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start()
-  }, 60_000)
-  afterAll(() => server.stop())
+  const server = PostgresServer.ofSuite()
 
   test('a server that is not there', async () => {
     const port = await freePort()

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import SQLite from 'better-sqlite3'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { requireFencingToken } from '../../src/coordination/index.js'
 import { openLog } from '../../src/events/index.js'
 import { times } from '../support/effort.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Child } from './support/child.js'
 
 const ROUNDS = times(3)
@@ -18,14 +18,8 @@ const COUNTERS = `CREATE TABLE counter (name text PRIMARY KEY, value integer NOT
 
 const noPostgres = postgresMissing()
 const directory = mkdtempSync(join(tmpdir(), 'banyan-fencing-'))
-let server: PostgresServer | undefined
-beforeAll(async () => {
-  if (!noPostgres) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  rmSync(directory, { recursive: true, force: true })
-  await server?.stop()
-})
+const server = PostgresServer.ofSuite()
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 /** A counter that is read with GET and set with PUT. */
 function counterServer(): { counter: { value: number }; listener: RequestListener } {
@@ -55,8 +49,8 @@ test('a holder that is stopped past its lease overwrites what others have writte
   const database = new SQLite(sqlite)
   database.pragma('journal_mode = WAL')
   database.exec(COUNTERS)
-  const postgres = await server?.database()
-  if (postgres) await server!.query(COUNTERS, [], postgres)
+  const postgres = noPostgres ? undefined : await server.database()
+  if (postgres) await server.query(COUNTERS, [], postgres)
   const log = await openLog(`sqlite:${join(directory, 'log')}`)
 
   const plain = counterServer()
@@ -114,7 +108,7 @@ test('a holder that is stopped past its lease overwrites what others have writte
     'http, fenced': guarded.counter.value,
   }
   if (postgres)
-    for (const { name, value } of await server!.query<{ name: string; value: number }>(
+    for (const { name, value } of await server.query<{ name: string; value: number }>(
       'SELECT name, value FROM counter',
       [],
       postgres,

@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../scripts/engines.mjs'
 import { openLog, type EventLog } from '../../src/events/index.js'
 import { MAIN, Running } from '../support/banyan-events.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { AdminProjections, hasAll } from '../support/projections-node.js'
 
 /** `banyan projections` as its users run it: the built command line and nodes in processes of their own. */
@@ -211,11 +211,7 @@ describe('without a node', () => {
 })
 
 describe.skipIf(postgresMissing())('on PostgreSQL', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start()
-  }, 60_000)
-  afterAll(() => server.stop())
+  const server = PostgresServer.ofSuite()
 
   test('the log and the read model are in one database', { timeout: 60_000 }, async () => {
     const cwd = newProject()

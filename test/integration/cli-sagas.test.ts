@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../scripts/engines.mjs'
 import {
   openLog,
@@ -15,7 +15,7 @@ import {
 import { MAIN, Running } from '../support/banyan-events.js'
 import { blockOf } from '../support/example.js'
 import { reaction } from '../sagas/reaction.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 /** `banyan sagas` as its users run it: the built command line, and nodes in processes of their own. */
 
@@ -218,11 +218,7 @@ test('reactions are traced and shown, on the log or by a node, as the page on po
 })
 
 describe.skipIf(postgresMissing())('on PostgreSQL, without a node', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start()
-  }, 60_000)
-  afterAll(() => server.stop())
+  const server = PostgresServer.ofSuite()
 
   test('parked sagas are retried, skipped and cancelled', { timeout: 60_000 }, async () => {
     const url = await server.database()

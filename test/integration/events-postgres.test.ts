@@ -1,18 +1,16 @@
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { closeAll } from '../support/gateway.js'
 import { startEvents, structured } from '../support/events-node.js'
 import { parseExposition } from '../support/prometheus.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { serverSentEvents } from '../support/sse.js'
 
-let server: PostgresServer | undefined
-
 afterEach(closeAll)
-afterAll(async () => server?.[Symbol.asyncDispose]())
 
 describe.skipIf(postgresMissing())('two nodes with one log in PostgreSQL', () => {
+  const server = PostgresServer.ofSuite()
+
   test('what one appends, the other follows; while the server is away that is told, and nobody is sent elsewhere', async () => {
-    server = await PostgresServer.start()
     const events = { driver: 'postgres', url: server.url(), retryFor: '100ms', answerWithin: '2s' }
     const [one, two] = [await startEvents({}, { events }), await startEvents({}, { events })]
     const following = serverSentEvents(await two.ask('', { headers: { accept: 'text/event-stream' } }))

@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { openLog } from '../../src/events/index.js'
 import { blockOf } from '../support/example.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { runSnippet } from '../support/snippet.js'
 
 const PAGE = 'events/postgres.md'
 
 describe.skipIf(postgresMissing())('the page of the event log on PostgreSQL', () => {
-  let server: PostgresServer
+  const server = PostgresServer.ofSuite()
   beforeAll(async () => {
-    server = await PostgresServer.start()
     await server.query('CREATE DATABASE shop TEMPLATE template0')
   }, 120_000)
-  afterAll(() => server.stop(), 60_000)
 
   const edit = (code: string): string => code.replaceAll('127.0.0.1:5432', `127.0.0.1:${server.port}`)
 

@@ -1,21 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ensure } from '../../scripts/engines.mjs'
 import { migratePostgresLog } from '../../src/drivers/postgres/migrate.js'
 import { FORMAT, MIGRATIONS } from '../../src/drivers/postgres/migrations/index.js'
 import { pageStatement } from '../../src/drivers/postgres/page.js'
 import { unseal } from '../../src/drivers/postgres/seal.js'
 import { openLog, type EventLog } from '../../src/events/index.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
-let server: PostgresServer
-
-beforeAll(async () => {
-  if (!postgresMissing()) server = await PostgresServer.start()
-}, 120_000)
-afterAll(() => (postgresMissing() ? undefined : server.stop()), 60_000)
+const server = PostgresServer.ofSuite()
 
 describe.skipIf(postgresMissing())('the schema of the event log on PostgreSQL', () => {
   describe('migrations', () => {

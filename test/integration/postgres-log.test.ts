@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   openLog,
   type Commit,
@@ -13,12 +13,7 @@ import { postgresMissing, PostgresServer } from '../support/postgres.js'
 type Spec = Exclude<Parameters<typeof openLog>[0], string>
 type PostgresSpec = Extract<Spec, { driver: 'postgres' }>
 
-let server: PostgresServer
-
-beforeAll(async () => {
-  if (!postgresMissing()) server = await PostgresServer.start()
-}, 120_000)
-afterAll(() => (postgresMissing() ? undefined : server.stop()), 60_000)
+const server = PostgresServer.ofSuite()
 
 describe.skipIf(postgresMissing())('the event log on PostgreSQL', () => {
   describe('streams that transactions hold', () => {

@@ -1,18 +1,13 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openDriver } from '../../src/drivers/open-log.js'
 import { formatPosition } from '../../src/events/position.js'
 import { openLog } from '../../src/events/index.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 const EVENTS = 40
 
-let server: PostgresServer
-
-beforeAll(async () => {
-  if (!postgresMissing()) server = await PostgresServer.start()
-}, 120_000)
-afterAll(() => (postgresMissing() ? undefined : server.stop()), 60_000)
+const server = PostgresServer.ofSuite()
 
 describe.skipIf(postgresMissing())('pages of a stream on PostgreSQL', () => {
   test('read by the function are those of the statement for everything else', async () => {

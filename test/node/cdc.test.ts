@@ -1,27 +1,21 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import type { HostedCaptureState } from '../../src/node/cdc/state.js'
 import { run } from '../support/cli.js'
 import { eventsConfig, specOf, startEvents } from '../support/events-node.js'
 import { closeAll } from '../support/gateway.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { parseExposition } from '../support/prometheus.js'
 import { serverSentEvents } from '../support/sse.js'
 
 afterEach(() => closeAll())
 
 describe.skipIf(postgresMissing())('captures of a configuration', () => {
-  let server: PostgresServer
+  const server = PostgresServer.ofSuite()
   const directory = mkdtempSync(join(tmpdir(), 'banyan-cdc-node-'))
-  beforeAll(async () => {
-    server = await PostgresServer.start()
-  })
-  afterAll(async () => {
-    await server.stop()
-    rmSync(directory, { recursive: true })
-  })
+  afterAll(() => rmSync(directory, { recursive: true }))
 
   /** A node that captures a database with two customers. */
   async function start(more: object = {}, name = 'legacy') {

@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../scripts/engines.mjs'
 import { Cli, configFile } from '../support/cli.js'
 import { eventsConfig, KEY } from '../support/events-node.js'
 import { closeAll, open } from '../support/gateway.js'
 import { closeLogs, newDirectory } from '../support/logs.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Receiver } from '../support/receiver.js'
 
 const running: Cli[] = []
@@ -139,11 +139,7 @@ test('a node that is told to stop finishes what is on its way, and counts no try
 })
 
 describe.skipIf(postgresMissing())('with a log in PostgreSQL', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start()
-  }, 60_000)
-  afterAll(() => server.stop())
+  const server = PostgresServer.ofSuite()
 
   test('a node that is killed in the middle and started again loses nothing, and keeps the order of each key', async () => {
     await killInTheMiddle({ driver: 'postgres', url: await server.database() })

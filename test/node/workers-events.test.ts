@@ -2,14 +2,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import SQLite from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../scripts/engines.mjs'
 import { openLog, openOutbox } from '../../src/events/index.js'
 import type { HostedCaptureState } from '../../src/node/cdc/state.js'
 import type { NodeState } from '../../src/node/node.js'
 import type { OutboxState } from '../../src/node/outboxes/state.js'
 import { Cli, configFile } from '../support/cli.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { serverSentEvents } from '../support/sse.js'
 import { AdminSagas, is } from '../support/sagas-node.js'
 
@@ -160,11 +160,7 @@ test('workers share sagas; what a killed one ran goes on in the others, and one 
 })
 
 describe.skipIf(postgresMissing())('with PostgreSQL', () => {
-  let server: PostgresServer
-  beforeAll(async () => {
-    server = await PostgresServer.start()
-  })
-  afterAll(() => server.stop())
+  const server = PostgresServer.ofSuite()
 
   test('one worker captures, and another one goes on when it is killed: each change is taken once', async () => {
     const from = await server.database()

@@ -106,18 +106,18 @@ const sqlite: Engine = {
   },
 }
 
-function postgres(server: () => PostgresServer): Engine {
+function postgres(server: PostgresServer): Engine {
   return {
     name: 'postgres',
     async application() {
-      const url = await server().database()
-      await server().query('CREATE TABLE entry (place serial, number integer)', [], url)
+      const url = await server.database()
+      await server.query('CREATE TABLE entry (place serial, number integer)', [], url)
       const clients: Client[] = []
       const transact = async <Result>(
         work: (client: Client) => Promise<Result>,
         outcome: Outcome,
       ): Promise<Result> => {
-        const client = clients.pop() ?? (await server().connect(url))
+        const client = clients.pop() ?? (await server.connect(url))
         try {
           await client.query('BEGIN')
           const result = await work(client)
@@ -154,10 +154,10 @@ function postgres(server: () => PostgresServer): Engine {
             outcome,
           ),
         entries: async () =>
-          (await server().query<{ number: number }>('SELECT number FROM entry ORDER BY place', [], url)).map(
+          (await server.query<{ number: number }>('SELECT number FROM entry ORDER BY place', [], url)).map(
             ({ number }) => number,
           ),
-        sql: (text) => server().query(text, [], url),
+        sql: (text) => server.query(text, [], url),
         close: async () => {
           await Promise.all(clients.map((client) => client.end()))
         },
@@ -167,7 +167,7 @@ function postgres(server: () => PostgresServer): Engine {
 }
 
 /** @param server - of PostgreSQL; without it that is left out */
-export function engines(server?: () => PostgresServer): Engine[] {
+export function engines(server?: PostgresServer): Engine[] {
   return server ? [sqlite, postgres(server)] : [sqlite]
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import SQLite from 'better-sqlite3'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   inboxSchema,
   openInbox,
@@ -13,20 +13,14 @@ import {
   type SqliteTables,
 } from '../../src/events/index.js'
 import { virtualRuntime } from '../../src/testing/index.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { closeLogs, newDirectory } from '../support/logs.js'
 import { Bench, engines, errorOf } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
-describe.each(engines(missing ? undefined : () => server))('an inbox in $name', (engine) => {
+describe.each(engines(missing ? undefined : server))('an inbox in $name', (engine) => {
   it('does once what comes twice, and gives the same answer again', async () => {
     await using bench = await Bench.open(engine)
     const inbox = await bench.inbox()

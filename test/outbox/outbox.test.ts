@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import SQLite from 'better-sqlite3'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openOutboxStore } from '../../src/drivers/open-outbox.js'
 import {
   eventTypes,
@@ -19,15 +19,9 @@ import { postgresMissing, PostgresServer } from '../support/postgres.js'
 import { Bench, engines, errorOf } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
-describe.each(engines(missing ? undefined : () => server))('an outbox in $name', (engine) => {
+describe.each(engines(missing ? undefined : server))('an outbox in $name', (engine) => {
   it('relays what was committed, as a topic would have published it, and nothing else', async () => {
     await using bench = await Bench.open(engine)
     const message = {
@@ -538,7 +532,7 @@ it('needs a database with a transaction open, and checks that answer at once', a
 
 it.skipIf(missing)('outlives a crash of PostgreSQL', async () => {
   await using own = await PostgresServer.start()
-  const [engine] = engines(() => own).filter(({ name }) => name === 'postgres')
+  const [engine] = engines(own).filter(({ name }) => name === 'postgres')
   await using bench = await Bench.open(engine!)
   const relay = bench.relay()
   await bench.enter(1, 'stock', { type: 'Taken', id: 'a' })

@@ -1,17 +1,11 @@
 import Database from 'better-sqlite3'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openLog } from '../../src/events/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Bench, engines, errorOf } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 /** What somebody does to the database by hand. */
 async function tamper(where: string, sql: string): Promise<void> {
@@ -33,7 +27,7 @@ async function tamper(where: string, sql: string): Promise<void> {
   database.close()
 }
 
-const databases = engines(missing ? undefined : () => server).filter(({ name }) => name !== 'memory')
+const databases = engines(missing ? undefined : server).filter(({ name }) => name !== 'memory')
 
 describe.each(databases)('a read model in $name that was changed by hand', (engine) => {
   /** A read model with two events, which nobody runs. */
@@ -138,7 +132,7 @@ describe.each(databases)('a read model in $name that was changed by hand', (engi
   })
 })
 
-describe.each(engines(missing ? undefined : () => server))('a read model in $name', (engine) => {
+describe.each(engines(missing ? undefined : server))('a read model in $name', (engine) => {
   it('of another log is refused', async () => {
     await using bench = await Bench.open(engine)
     await bench.move(1, 1, 2, 3)

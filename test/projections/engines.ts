@@ -113,11 +113,11 @@ const sqlite: Engine = {
   },
 }
 
-function postgres(server: () => PostgresServer): Engine {
+function postgres(server: PostgresServer): Engine {
   return {
     name: 'postgres',
     async place() {
-      const where = await server().database()
+      const where = await server.database()
       return { where, clean: () => Promise.resolve() }
     },
     store: (where) => openReadModelStore(where),
@@ -142,7 +142,7 @@ function postgres(server: () => PostgresServer): Engine {
 }
 
 /** @param server - of PostgreSQL, asked when it is needed first; without it PostgreSQL is left out */
-export function engines(server?: () => PostgresServer): Engine[] {
+export function engines(server?: PostgresServer): Engine[] {
   return server ? [memory, sqlite, postgres(server)] : [memory, sqlite]
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   openLog,
   projection,
@@ -9,15 +9,9 @@ import {
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Bench, engines, errorOf } from './engines.js'
 
-let server: PostgresServer
-beforeAll(async () => {
-  if (!postgresMissing()) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!postgresMissing()) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
-describe.each(engines(postgresMissing() ? undefined : () => server))('in $name', (engine) => {
+describe.each(engines(postgresMissing() ? undefined : server))('in $name', (engine) => {
   it('what cannot be shown is parked as what a handler cannot take, and effects wait for it', async () => {
     await using bench = await Bench.open(engine)
     const broken = upcasters({

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   openLog,
   openReadModels,
@@ -21,13 +21,7 @@ interface Moved {
 }
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 /** The amounts of each account, in the order in which they were handled. */
 function accounts(more: Partial<ProjectionDefinition<Moved, PostgresTables>> = {}) {

@@ -1,17 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Bench, engines, errorOf } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
-describe.each(engines(missing ? undefined : () => server))('a projection in $name', (engine) => {
+describe.each(engines(missing ? undefined : server))('a projection in $name', (engine) => {
   it('makes a read model of what is in the log, and of what comes', async () => {
     await using bench = await Bench.open(engine)
     await bench.move(1, 5, 7)
@@ -184,7 +178,7 @@ describe.each(engines(missing ? undefined : () => server))('a projection in $nam
   })
 })
 
-describe.each(engines(missing ? undefined : () => server))('parking in $name', (engine) => {
+describe.each(engines(missing ? undefined : server))('parking in $name', (engine) => {
   it('sets an event and all behind it in its stream aside; the rest goes on, until it is tried again in order', async () => {
     await using bench = await Bench.open(engine)
     let isBroken = true
@@ -253,7 +247,7 @@ describe.each(engines(missing ? undefined : () => server))('parking in $name', (
   })
 })
 
-describe.each(engines(missing ? undefined : () => server))('versions in $name', (engine) => {
+describe.each(engines(missing ? undefined : server))('versions in $name', (engine) => {
   const tenfold = (bench: Bench, version: number) =>
     bench.sums({
       version,

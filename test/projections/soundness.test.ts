@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openLog, type EventLog } from '../../src/events/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { Bench, engines, errorOf } from './engines.js'
 
-let server: PostgresServer
-beforeAll(async () => {
-  if (!postgresMissing()) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!postgresMissing()) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 const READS = [{ consistency: 'strong' }, { after: 'the last' }] as const
 
-describe.each(engines(postgresMissing() ? undefined : () => server))('reads in $name', (engine) => {
+describe.each(engines(postgresMissing() ? undefined : server))('reads in $name', (engine) => {
   it('of what another log was made into are refused, also when that log has come further', async () => {
     await using bench = await Bench.open(engine)
     await bench.move(1, 1, 2, 3)

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   openLog,
   openReadModels,
@@ -17,13 +17,7 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { errorOf, type Moved } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-}, 120_000)
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 function checkpoints(): CheckpointStore & { texts: Map<string, string> } {
   const texts = new Map<string, string>()

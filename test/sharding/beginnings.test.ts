@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { systemRuntime } from '../../src/core/runtime.js'
 import { noTelemetry } from '../../src/core/telemetry.js'
 import {
@@ -27,13 +27,7 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { postgres, sqlite } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 const SCHEMA =
   'CREATE TABLE items (id text NOT NULL PRIMARY KEY, owner text NOT NULL, amount integer NOT NULL)'
@@ -44,7 +38,7 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close()
 })
 
-const engines = missing ? [sqlite] : [sqlite, postgres(() => server)]
+const engines = missing ? [sqlite] : [sqlite, postgres(server)]
 
 describe.each(engines)('what would prepare $name', (engine) => {
   test('changes nothing when it is asked for, and is all that is needed when it is executed', async () => {

@@ -88,14 +88,14 @@ export const sqlite: ShardEngine = {
 }
 
 /** @param server - asked when it is needed first */
-export function postgres(server: () => PostgresServer): ShardEngine {
+export function postgres(server: PostgresServer): ShardEngine {
   return {
     name: 'postgres',
     async places(count, schema = SCHEMA) {
       const urls: string[] = []
       for (let index = 0; index < count; index++) {
-        const url = await server().database()
-        await server().query(schema, [], url)
+        const url = await server.database()
+        await server.query(schema, [], url)
         urls.push(url)
       }
       return { urls, clean: () => Promise.resolve() }
@@ -109,10 +109,10 @@ export function postgres(server: () => PostgresServer): ShardEngine {
       return rows
     },
     outside: async (url, sql) => {
-      await server().query(sql, [], url)
+      await server.query(sql, [], url)
     },
     schema: (url) =>
-      server().query(
+      server.query(
         `SELECT relname, attname, atthasdef, NULL AS more FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
          WHERE relnamespace = 'public'::regnamespace AND NOT attisdropped
          UNION ALL SELECT tgname, NULL, NULL, NULL FROM pg_trigger
@@ -123,10 +123,10 @@ export function postgres(server: () => PostgresServer): ShardEngine {
     away: async (url) => {
       const name = new URL(url).pathname.slice(1)
       const named = async (from: string, to: string): Promise<void> => {
-        await server().query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
+        await server.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
           from,
         ])
-        await server().query(`ALTER DATABASE "${from}" RENAME TO "${to}"`)
+        await server.query(`ALTER DATABASE "${from}" RENAME TO "${to}"`)
       }
       await named(name, `${name}_away`)
       return () => named(`${name}_away`, name)

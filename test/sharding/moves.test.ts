@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   abortMove,
   finishMove,
@@ -23,13 +23,7 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { openShard, postgres, sqlite, type ShardEngine } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 const closing: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -100,7 +94,7 @@ async function all({ shards }: World): Promise<number> {
 const has = (code: string) => expect.objectContaining({ code }) as unknown
 const ALL = { buckets: [0, 1, 2, 3], from: 'a', to: 'b' }
 
-describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $name', (engine) => {
+describe.each(missing ? [sqlite] : [sqlite, postgres(server)])('moves in $name', (engine) => {
   test('a database that is new gets its part by a plan, and another is drained', async () => {
     const world = await open(engine)
     const { coordinator, shards } = world

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import {
   finishMove,
   openCoordinator,
@@ -16,13 +16,7 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { openShard, postgres, sqlite, type ShardEngine } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
 const closing: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -96,7 +90,7 @@ const has = (code: string) => expect.objectContaining({ code }) as unknown
 const ALL = { buckets: [0, 1, 2, 3], from: 'a', to: 'b' }
 const INSERT = 'INSERT INTO items (id, owner, amount) VALUES (?, ?, ?)'
 
-describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $name', (engine) => {
+describe.each(missing ? [sqlite] : [sqlite, postgres(server)])('moves in $name', (engine) => {
   /** A trigger that lets rows of the amount 13 be neither inserted nor deleted, or does something else for each. */
   const unlucky = (event: 'INSERT' | 'DELETE', row: 'NEW' | 'OLD'): string =>
     engine.name === 'sqlite'
@@ -217,7 +211,7 @@ describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('moves in $
 })
 
 test.skipIf(missing)('rows that a policy hides are not left behind in silence', async () => {
-  const base = postgres(() => server)
+  const base = postgres(server)
   const engine: ShardEngine = {
     ...base,
     places: async (count, schema) => {
@@ -244,7 +238,7 @@ test.skipIf(missing)('rows that a policy hides are not left behind in silence', 
 })
 
 describe.skipIf(missing)('PostgreSQL', () => {
-  const engine = postgres(() => server)
+  const engine = postgres(server)
 
   test('a change is noted by a primary key that means the same in every session', async () => {
     const { urls } = await engine.places(

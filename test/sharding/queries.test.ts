@@ -1,5 +1,5 @@
 import SQLite from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { OrderBy, ShardQueryOptions } from '../../src/coordination/index.js'
 import { checkStatement } from '../../src/coordination/sharding/data/scatter/check-statement.js'
 import type { Row } from '../../src/coordination/sharding/data/store.js'
@@ -7,7 +7,7 @@ import { seededRandom } from '../../src/core/random.js'
 import { choices, replayHint, type Choices } from '../../src/testing/seed.js'
 import { SEED, times } from '../support/effort.js'
 import { closeLogs } from '../support/logs.js'
-import { postgresMissing, PostgresServer } from '../support/postgres.js'
+import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { numbered, postgresTables, sqliteTables, type ShardedTables } from '../support/sharded-tables.js'
 
 /** A kind of column, and values to draw. */
@@ -270,13 +270,7 @@ function withAverages(rows: readonly Row[], { options: { merge } }: Query): Row[
 }
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 afterEach(closeLogs)
 
 const ENGINES: readonly Engine[] = ['sqlite', 'postgres']

@@ -1,19 +1,13 @@
 import { existsSync, renameSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { shardStoreConformance } from '../../src/testing/index.js'
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 import { openShard, postgres, sqlite } from './engines.js'
 
 const missing = postgresMissing()
-let server: PostgresServer
-beforeAll(async () => {
-  if (!missing) server = await PostgresServer.start()
-})
-afterAll(async () => {
-  if (!missing) await server.stop()
-})
+const server = PostgresServer.ofSuite()
 
-describe.each(missing ? [sqlite] : [sqlite, postgres(() => server)])('a shard in $name', (engine) => {
+describe.each(missing ? [sqlite] : [sqlite, postgres(server)])('a shard in $name', (engine) => {
   const cases = shardStoreConformance<unknown>({
     open: async () => {
       const { urls, clean } = await engine.places(2)

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, it } from 'vitest'
+import { afterEach, describe, it } from 'vitest'
 import { openLog, type EventLog, type LogOptions } from '../../src/events/index.js'
 import { closeLogs, newDirectory } from './logs.js'
 import { postgresMissing, PostgresServer } from './postgres.js'
@@ -15,26 +15,23 @@ export function onEveryLog(
       return
     }
     const opened: EventLog[] = []
-    let server: PostgresServer | undefined
-    if (driver === 'postgres') {
-      beforeAll(async () => {
-        server = await PostgresServer.start()
-      }, 60_000)
-      afterAll(() => server?.stop(), 60_000)
-    }
     afterEach(async () => {
       for (const log of opened.splice(0)) await log.close()
       await closeLogs()
     })
-    const places: Record<string, () => Promise<string>> = {
-      memory: () => Promise.resolve('memory:'),
-      sqlite: () => Promise.resolve(`sqlite:${newDirectory()}`),
-      postgres: () => server!.database(),
-    }
+    const place = placesIn(driver)
     tests(async (options) => {
-      const log = await openLog(await places[driver]!(), options)
+      const log = await openLog(await place(), options)
       opened.push(log)
       return log
     }, driver)
   })
+}
+
+/** @returns what makes a place for one log */
+function placesIn(driver: string): () => Promise<string> {
+  if (driver === 'memory') return () => Promise.resolve('memory:')
+  if (driver === 'sqlite') return () => Promise.resolve(`sqlite:${newDirectory()}`)
+  const server = PostgresServer.ofSuite()
+  return () => server.database()
 }

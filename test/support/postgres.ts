@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import pg from 'pg'
+import { afterAll, beforeAll } from 'vitest'
 import { ensure, start } from '../../scripts/engines.mjs'
 
 type Engine = Awaited<ReturnType<typeof start>>
@@ -26,17 +27,34 @@ export function postgresMissing(): boolean {
 /** A real PostgreSQL of one's own with throwaway data; it ends when the process of the test does. */
 export class PostgresServer implements AsyncDisposable {
   readonly #settings: Record<string, string>
-  #engine: Engine
+  #started: Engine | undefined
   #poolers: Engine[] = []
 
-  private constructor(engine: Engine, settings: Record<string, string>) {
-    this.#engine = engine
+  private constructor(settings: Record<string, string>) {
     this.#settings = settings
   }
 
   /** @param settings - of `postgresql.conf` */
   static async start(settings: Record<string, string> = {}): Promise<PostgresServer> {
-    return new PostgresServer(await start('postgres', settings), settings)
+    const server = new PostgresServer(settings)
+    await server.#start()
+    return server
+  }
+
+  /**
+   * One for all tests of the file or the `describe` that calls this: it runs from before the first, and before all hooks
+   * that are named after this, until after the last. Where there is no PostgreSQL ({@link postgresMissing}), it never does.
+   *
+   * @param settings - of `postgresql.conf`
+   */
+  static ofSuite(settings: Record<string, string> = {}): PostgresServer {
+    const server = new PostgresServer(settings)
+    const missing = postgresMissing()
+    beforeAll(async () => {
+      if (!missing) await server.#start()
+    })
+    afterAll(() => server.stop())
+    return server
   }
 
   /**
@@ -46,6 +64,11 @@ export class PostgresServer implements AsyncDisposable {
    */
   standby(settings: Record<string, string> = {}): Promise<PostgresServer> {
     return PostgresServer.start({ ...this.#settings, ...settings, standbyOf: String(this.port) })
+  }
+
+  get #engine(): Engine {
+    if (!this.#started) throw new Error('this server runs only while the tests of its suite do')
+    return this.#started
   }
 
   get port(): number {
@@ -143,7 +166,7 @@ export class PostgresServer implements AsyncDisposable {
     const { port, directory } = this.#engine
     for (let tries = 10; ; tries--) {
       try {
-        this.#engine = await start('postgres', this.#settings, { port, directory })
+        await this.#start({ port, directory })
         return
       } catch (error) {
         // Until the last killed process is gone, its memory is in use.
@@ -154,11 +177,15 @@ export class PostgresServer implements AsyncDisposable {
 
   async stop(): Promise<void> {
     for (const pooler of this.#poolers) await pooler.stop()
-    await this.#engine.stop()
+    await this.#started?.stop()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
+  }
+
+  async #start(known?: { port: number; directory: string }): Promise<void> {
+    this.#started = await start('postgres', this.#settings, known)
   }
 }
 
