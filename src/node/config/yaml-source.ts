@@ -1,14 +1,5 @@
-import {
-  isMap,
-  isScalar,
-  isSeq,
-  parse,
-  parseDocument,
-  visit,
-  type Document,
-  type Node,
-  type YAMLError,
-} from 'yaml'
+import { isMap, isScalar, isSeq, parseDocument, visit, type Document, type Node, type YAMLError } from 'yaml'
+import { plain, substituted, type Environment } from './environment.js'
 import type { Path } from './problem.js'
 
 /** A configuration file as it was read: its value, and where everything in it stands. */
@@ -35,10 +26,7 @@ const MOST_ALIASES = 100
  *
  * @param env - the environment; `undefined` if `${` is text like any other
  */
-export function readYaml(
-  text: string,
-  env: Readonly<Record<string, string | undefined>> | undefined,
-): Source {
+export function readYaml(text: string, env: Environment | undefined): Source {
   const document = parseDocument(text, { prettyErrors: false, uniqueKeys: true })
   // The parser's own counter misses lines of some files that are no YAML.
   const place = (offset: number): { line: number; column: number } => {
@@ -114,10 +102,7 @@ function syntaxMessage({ code, message, pos }: YAMLError, text: string): string 
 }
 
 /** Puts environment variables in; returns what is wrong with them, and what YAML can say but a configuration cannot. */
-function visitNodes(
-  document: Document,
-  env: Readonly<Record<string, string | undefined>> | undefined,
-): { message: string; offset: number }[] {
+function visitNodes(document: Document, env: Environment | undefined): { message: string; offset: number }[] {
   const problems: { message: string; offset: number }[] = []
   const report = (node: Node, message: string): void => {
     problems.push({ message, offset: node.range?.[0] ?? 0 })
@@ -132,38 +117,10 @@ function visitNodes(
     },
     Scalar(key, node) {
       if (!env || key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return
-      const text = node.value.replace(
-        /\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^}]*))?\})?/g,
-        (whole, name: string | undefined, fallback: string | undefined) => {
-          if (whole === '$${') return '${'
-          if (name === undefined) {
-            report(node, 'write ${NAME} or ${NAME:-default} for an environment variable, $${ for the text ${')
-            return whole
-          }
-          const set = env[name]
-          const value = fallback !== undefined && (set === undefined || set === '') ? fallback : set
-          if (value === undefined)
-            report(
-              node,
-              `the environment variable \`${name}\` is not set; set it, or write \${${name}:-default}`,
-            )
-          return value ?? whole
-        },
-      )
+      const text = substituted(node.value, env, (message) => report(node, message))
       // An unquoted value is what it looks like: a number stays a number.
       node.value = node.type === 'PLAIN' ? plain(text) : text
     },
   })
   return problems
-}
-
-/** A number, true or false, if the whole text is one; all other text stays as it is, whatever YAML makes of it. */
-function plain(text: string): unknown {
-  if (!/^\S+$/.test(text)) return text
-  try {
-    const value: unknown = parse(text)
-    return typeof value === 'number' || typeof value === 'boolean' ? value : text
-  } catch {
-    return text
-  }
 }
