@@ -11,6 +11,9 @@ const ANSWERS = {
   BANYAN_RESOURCE_EXPIRED: { reason: 'Expired', status: 410 },
   BANYAN_RESOURCE_VERSION_AHEAD: { reason: 'Timeout', status: 504 },
   BANYAN_RESOURCE_TOO_LARGE: { reason: 'RequestEntityTooLarge', status: 413 },
+  BANYAN_PATCH_INVALID: { reason: 'BadRequest', status: 400 },
+  BANYAN_PATCH_REFUSED: { reason: 'Invalid', status: 422 },
+  BANYAN_APPLY_CONFLICT: { reason: 'Conflict', status: 409 },
 } as const satisfies Partial<Record<CoordinationErrorCode, { reason: string; status: number }>>
 
 /** Codes of {@link ResourceError}s. */
@@ -34,6 +37,7 @@ export type ProblemReason =
   | 'FieldValueTypeInvalid'
   | 'FieldValueTooLong'
   | 'ResourceVersionTooLarge'
+  | 'FieldManagerConflict'
 
 /** What a {@link ResourceError} is about. */
 export interface ResourceErrorDetails {
@@ -68,6 +72,11 @@ export class ResourceError extends BanyanError {
 /** What is asked for in a way that cannot be understood. */
 export function badRequest(message: string): ResourceError {
   return new ResourceError('BANYAN_RESOURCE_BAD_REQUEST', message)
+}
+
+/** A patch, or a configuration to apply, that is none. */
+export function invalidPatch(message: string): ResourceError {
+  return new ResourceError('BANYAN_PATCH_INVALID', message)
 }
 
 /** Changes that are not kept any more. */

@@ -5,6 +5,7 @@ import type { ResourceDefinition } from './define.js'
 import { generateUid } from './generate.js'
 import { ownMetadata } from './metadata.js'
 import type { Resource, ResourceDraft, ResourceMetadata } from './object.js'
+import { timestamp } from './timestamp.js'
 import { without } from './without.js'
 
 /** A resource before it is written: its version is that of the one before it, or empty. */
@@ -100,9 +101,4 @@ function finalizersFor(given: readonly string[], policy: PropagationPolicy | und
   const others = given.filter((each) => each !== FOREGROUND && each !== ORPHAN)
   if (policy === 'Background') return others
   return [...others, policy === 'Foreground' ? FOREGROUND : ORPHAN]
-}
-
-/** Whole seconds, as Kubernetes has them. */
-function timestamp(wall: number): string {
-  return new Date(wall).toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -1,6 +1,7 @@
 import { badRequest } from './error.js'
 import type { ResourceDraft, ResourceMetadata } from './object.js'
 import { isObject } from './schema/is-object.js'
+import { METADATA_SCHEMA } from './schema/whole.js'
 
 /** What a writer decides. */
 export type OwnMetadata = Pick<
@@ -33,7 +34,4 @@ export function ownMetadata({ metadata }: ResourceDraft): OwnMetadata {
 }
 
 /** The fields that metadata may have. */
-export const METADATA_FIELDS: readonly string[] = [
-  'name', 'generateName', 'namespace', 'uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp',
-  'deletionGracePeriodSeconds', 'selfLink', ...MAPS, ...LISTS,
-] // prettier-ignore
+export const METADATA_FIELDS: readonly string[] = Object.keys(METADATA_SCHEMA.properties)

@@ -1,15 +1,15 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { virtualClock, type VirtualClock } from '../../../testing/virtual-clock.js'
+import { ResourceError, type ResourceProblem } from '../error.js'
+import { wholeSchema } from '../schema/whole.js'
 import { applyConfiguration } from './apply-configuration.js'
-import { ApplyConflictError } from './apply-conflict.js'
 import type { Json, JsonObject } from './json.js'
-import { resourceSchema } from './resource-schema.js'
+import { MergeSchema } from './merge-schema.js'
 import { trackUpdate } from './track-update.js'
 
 /** The parts of a Deployment that the documentation of Kubernetes has in its examples, and kinds of lists. */
-const DEPLOYMENTS = resourceSchema({
-  type: 'object',
-  properties: {
+const DEPLOYMENTS = new MergeSchema(
+  wholeSchema({
     spec: {
       type: 'object',
       properties: {
@@ -50,8 +50,8 @@ const DEPLOYMENTS = resourceSchema({
       },
     },
     status: { type: 'object', properties: { ready: { type: 'integer' } } },
-  },
-})
+  }),
+)
 
 const API = 'apps/v1'
 
@@ -112,14 +112,18 @@ function deployment({ metadata, ...rest }: JsonObject): JsonObject {
   }
 }
 
-function conflictOf(act: () => unknown): ApplyConflictError {
+function conflictOf(act: () => unknown): ResourceError {
   try {
     act()
   } catch (error) {
-    if (error instanceof ApplyConflictError) return error
+    if (error instanceof ResourceError && error.reason === 'Conflict') return error
     throw error
   }
   throw new Error('there was no conflict')
+}
+
+function causesOf(act: () => unknown): readonly ResourceProblem[] {
+  return conflictOf(act).details.causes ?? []
 }
 
 let world: World
@@ -324,7 +328,7 @@ describe('a conflict', () => {
       }),
     )
 
-    expect(error.code).toBe('BANYAN_APPLY_CONFLICT')
+    expect(error).toMatchObject({ code: 'BANYAN_APPLY_CONFLICT', reason: 'Conflict', status: 409 })
     expect(error.message).toBe(
       [
         'Apply failed with 3 conflicts: conflicts with "helm":',
@@ -334,10 +338,11 @@ describe('a conflict', () => {
         '- .spec.replicas',
       ].join('\n'),
     )
-    expect(error.conflicts.map(({ manager, field, message }) => [manager, field, message])).toEqual([
-      ['helm', '.metadata.labels.app', 'conflict with "helm"'],
-      ['helm', '.spec.containers[name="app"].image', 'conflict with "helm"'],
-      ['kubectl', '.spec.replicas', 'conflict with "kubectl" using apps/v1'],
+    const reason = 'FieldManagerConflict'
+    expect(error.details.causes).toEqual([
+      { reason, field: '.metadata.labels.app', message: 'conflict with "helm"' },
+      { reason, field: '.spec.containers[name="app"].image', message: 'conflict with "helm"' },
+      { reason, field: '.spec.replicas', message: 'conflict with "kubectl" using apps/v1' },
     ])
     expect(world.object).toBe(before)
   })
@@ -385,7 +390,7 @@ describe('lists', () => {
   test('are of one piece where nothing is said', () => {
     world.apply('one', { spec: { args: ['a', 'b'] } })
 
-    expect(conflictOf(() => world.apply('two', { spec: { args: ['c'] } })).conflicts).toMatchObject([
+    expect(causesOf(() => world.apply('two', { spec: { args: ['c'] } }))).toMatchObject([
       { field: '.spec.args' },
     ])
     expect(world.apply('two', { spec: { args: ['c'] } }, { force: true }).spec).toEqual({ args: ['c'] })
@@ -460,9 +465,9 @@ describe('lists', () => {
 
 test('objects of one piece are replaced as a whole', () => {
   world.apply('one', { spec: { selector: { app: 'web' } } })
-  expect(
-    conflictOf(() => world.apply('two', { spec: { selector: { tier: 'front' } } })).conflicts,
-  ).toMatchObject([{ manager: 'one', field: '.spec.selector' }])
+  expect(causesOf(() => world.apply('two', { spec: { selector: { tier: 'front' } } }))).toMatchObject([
+    { message: 'conflict with "one"', field: '.spec.selector' },
+  ])
 
   world.apply('two', { spec: { selector: { tier: 'front' } } }, { force: true })
   expect(world.spec).toEqual({ selector: { tier: 'front' } })
@@ -470,7 +475,7 @@ test('objects of one piece are replaced as a whole', () => {
 
 test('whoever had a part of what is of one piece by now has all of it', () => {
   const spec = (type: string) =>
-    resourceSchema({ properties: { spec: { properties: { limits: { 'x-kubernetes-map-type': type } } } } })
+    new MergeSchema(wholeSchema({ spec: { properties: { limits: { 'x-kubernetes-map-type': type } } } }))
   const { clock } = world
   const apply = (type: string, manager: string, limits: JsonObject, live?: JsonObject) =>
     applyConfiguration({
@@ -479,8 +484,9 @@ test('whoever had a part of what is of one piece by now has all of it', () => {
     })
   const parts = apply('granular', 'two', { cpu: 1 }, apply('granular', 'one', { memory: 2 }))
 
-  const error = conflictOf(() => apply('atomic', 'one', { memory: 3 }, parts))
-  expect(error.conflicts).toMatchObject([{ manager: 'two', field: '.spec.limits' }])
+  expect(causesOf(() => apply('atomic', 'one', { memory: 3 }, parts))).toMatchObject([
+    { message: 'conflict with "two"', field: '.spec.limits' },
+  ])
   expect(apply('atomic', 'one', { memory: 2, cpu: 1 }, parts)).toMatchObject({
     metadata: {
       managedFields: [

@@ -1,20 +1,18 @@
 import type { Clock } from '../../../core/clock.js'
-import { coordinationError } from '../../errors.js'
-import { ApplyConflictError } from './apply-conflict.js'
+import { invalidPatch } from '../error.js'
+import { applyConflict } from './apply-conflict.js'
 import { compareFields } from './compare-fields.js'
 import { FieldSet } from './field-set.js'
 import { fieldsOf } from './fields-of.js'
 import { isList, isObject, member, sameJson, withMember, type JsonObject } from './json.js'
 import {
+  entryOf,
   managedFieldsOf,
-  readManaged,
+  managersOf,
   sameWriter,
-  secondsOf,
   UNOWNED,
-  withManagedFields,
-  withoutManagedFields,
-  writeManaged,
-  writerOf,
+  withManagers,
+  withoutManagers,
   type FieldWriter,
   type Managed,
 } from './managers.js'
@@ -29,7 +27,7 @@ export interface ApplyRequest extends FieldWriter {
   readonly live?: JsonObject | undefined
   /** All that the manager has an opinion about; only what may be written through this subresource. */
   readonly config: JsonObject
-  /** How objects of the kind are merged; see `resourceSchema`. */
+  /** How objects of the kind are merged. */
   readonly schema: MergeSchema
   /** Takes over fields that others have; default: that is a conflict. */
   readonly force?: boolean
@@ -49,19 +47,19 @@ export interface ApplyRequest extends FieldWriter {
  * theirs, and are not converted.
  *
  * @returns the object with `metadata.managedFields`; `live` itself if nothing is different
- * @throws `ApplyConflictError` for values that others have otherwise, unless `force` is set
+ * @throws `BANYAN_APPLY_CONFLICT` for values that others have otherwise, unless `force` is set
  * @throws `BANYAN_PATCH_INVALID` for a configuration with `managedFields`, or a list with keys in which one is missing
  *   or twice
  */
 export function applyConfiguration(request: ApplyRequest): JsonObject {
-  const { schema, force = false, clock } = request
+  const { schema, force = false } = request
   const config = configurationOf(request)
-  const live = withoutManagedFields(request.live ?? {})
-  const writer = { ...writerOf(request), operation: 'Apply' as const }
+  const live = withoutManagers(request.live ?? {})
+  const entry = entryOf(request, 'Apply')
 
   const managed = managersBefore(request, live)
-  const mine = managed.filter((entry) => sameWriter(entry, writer))
-  const others = managed.filter((entry) => !sameWriter(entry, writer))
+  const mine = managed.filter((each) => sameWriter(each, entry))
+  const others = managed.filter((each) => !sameWriter(each, entry))
   const last = union(mine)
   const wanted = fieldsOf(config, schema)
 
@@ -72,24 +70,21 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   const taken = added.union(modified)
 
   const conflicts = others
-    .map((entry) => ({ ...entry, fields: entry.fields.intersection(taken) }))
+    .map((each) => ({ ...each, fields: each.fields.intersection(taken) }))
     .filter(({ fields }) => !fields.empty)
-  if (conflicts.length > 0 && !force) throw new ApplyConflictError(conflicts)
+  if (conflicts.length > 0 && !force) throw applyConflict(conflicts)
 
   const fields = wanted.difference(UNOWNED)
   const gone = taken.union(removed)
   const unchanged =
     sameJson(live, object) &&
     fields.equals(last) &&
-    mine.every((entry) => entry.apiVersion === writer.apiVersion)
+    mine.every(({ apiVersion }) => apiVersion === entry.apiVersion)
   const since = unchanged ? mine[0]?.time : undefined
-  const applied = withManagedFields(
-    object,
-    writeManaged([
-      ...others.map((entry) => ({ ...entry, fields: entry.fields.difference(gone) })),
-      { ...writer, time: since ?? secondsOf(clock), fields },
-    ]),
-  )
+  const applied = withManagers(object, [
+    ...others.map((each) => ({ ...each, fields: each.fields.difference(gone) })),
+    { ...entry, time: since ?? entry.time, fields },
+  ])
   return request.live && sameJson(applied, request.live) ? request.live : applied
 }
 
@@ -100,11 +95,11 @@ function managersBefore(
   { live: stored, apiVersion, schema, clock }: ApplyRequest,
   live: JsonObject,
 ): readonly Managed[] {
-  const managed = readManaged(managedFieldsOf(stored)) ?? []
+  const managed = managersOf(stored) ?? []
   if (!stored || managed.length > 0)
     return managed.map((entry) => ({ ...entry, fields: underSchema(entry.fields, live, schema) }))
   const fields = compareFields({}, live, schema).added.difference(UNOWNED)
-  return [{ manager: UNKNOWN_WRITER, operation: 'Update', apiVersion, time: secondsOf(clock), fields }]
+  return [{ ...entryOf({ manager: UNKNOWN_WRITER, apiVersion, clock }, 'Update'), fields }]
 }
 
 /** Metadata that a configuration may have, as it was read from the server, and that it does not decide. */
@@ -126,7 +121,7 @@ function configurationOf({ config, schema }: ApplyRequest): JsonObject {
     managedFields !== null &&
     !(isList(managedFields) && managedFields.length === 0)
   )
-    throw coordinationError('BANYAN_PATCH_INVALID', 'metadata.managedFields must be nil')
+    throw invalidPatch('metadata.managedFields must be nil')
   const metadata = member(config, 'metadata')
   const clean = isObject(metadata)
     ? withMember(

@@ -1,4 +1,4 @@
-import { coordinationError } from '../../errors.js'
+import { invalidPatch } from '../error.js'
 import { FieldSet, type Path } from './field-set.js'
 import { isObject, type Json, type JsonObject } from './json.js'
 import { parseElement } from './path-element.js'
@@ -30,7 +30,7 @@ export function fromFieldsV1(fields: Json): FieldSet {
 }
 
 function readInto(set: FieldSet, node: Json, path: Path): void {
-  if (!isObject(node)) throw coordinationError('BANYAN_PATCH_INVALID', 'a set of fields is a tree of objects')
+  if (!isObject(node)) throw invalidPatch('a set of fields is a tree of objects')
   let known = 0
   for (const [key, below] of Object.entries(node)) {
     if (key === '.') {

@@ -1,4 +1,4 @@
-import { coordinationError } from '../../errors.js'
+import { invalidPatch, ResourceError } from '../error.js'
 import { isList, isObject, member, sameJson, withMember, type Json } from './json.js'
 import { formatPointer, parsePointer } from './json-pointer.js'
 
@@ -25,9 +25,9 @@ type Operation =
  *   copies more than 3 MiB
  */
 export function applyJsonPatch(document: Json, patch: Json): Json {
-  if (!isList(patch)) throw invalid('a JSON patch is a list of operations')
+  if (!isList(patch)) throw invalidPatch('a JSON patch is a list of operations')
   if (patch.length > MAX_OPERATIONS)
-    throw invalid(`a JSON patch has at most ${MAX_OPERATIONS} operations, this one ${patch.length}`)
+    throw invalidPatch(`a JSON patch has at most ${MAX_OPERATIONS} operations, this one ${patch.length}`)
   let copied = 0
   return patch.map(operationOf).reduce((before, operation, index) => {
     if (operation.op === 'copy') {
@@ -123,17 +123,17 @@ function position(token: string, last: number): number {
 function operationOf(operation: Json, index: number): Operation {
   const pointer = (name: string): Tokens => {
     const text = isObject(operation) ? member(operation, name) : undefined
-    if (typeof text !== 'string') throw invalid(`operation ${index} has no "${name}"`)
+    if (typeof text !== 'string') throw invalidPatch(`operation ${index} has no "${name}"`)
     return parsePointer(text)
   }
-  if (!isObject(operation)) throw invalid(`operation ${index} is no object`)
+  if (!isObject(operation)) throw invalidPatch(`operation ${index} is no object`)
   const op = member(operation, 'op')
   switch (op) {
     case 'add':
     case 'replace':
     case 'test': {
       const value = member(operation, 'value')
-      if (value === undefined) throw invalid(`operation ${index} has no "value"`)
+      if (value === undefined) throw invalidPatch(`operation ${index} has no "value"`)
       return { op, path: pointer('path'), value }
     }
     case 'move':
@@ -142,16 +142,12 @@ function operationOf(operation: Json, index: number): Operation {
     case 'remove':
       return { op, path: pointer('path') }
     default:
-      throw invalid(`operation ${index} is none of add, remove, replace, move, copy, test`)
+      throw invalidPatch(`operation ${index} is none of add, remove, replace, move, copy, test`)
   }
 }
 
-function invalid(problem: string): Error {
-  return coordinationError('BANYAN_PATCH_INVALID', problem)
-}
-
 function refused(index: number, problem: string): Error {
-  return coordinationError('BANYAN_PATCH_REFUSED', `operation ${index}: ${problem}`)
+  return new ResourceError('BANYAN_PATCH_REFUSED', `operation ${index}: ${problem}`)
 }
 
 function missing(index: number, path: Tokens): Error {

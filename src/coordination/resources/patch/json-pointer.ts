@@ -1,4 +1,4 @@
-import { coordinationError } from '../../errors.js'
+import { invalidPatch } from '../error.js'
 
 /**
  * Reads a JSON pointer (RFC 6901).
@@ -9,7 +9,7 @@ import { coordinationError } from '../../errors.js'
 export function parsePointer(pointer: string): readonly string[] {
   if (pointer === '') return []
   if (!pointer.startsWith('/') || /~(?![01])/.test(pointer))
-    throw coordinationError('BANYAN_PATCH_INVALID', `${JSON.stringify(pointer)} is no JSON pointer`)
+    throw invalidPatch(`${JSON.stringify(pointer)} is no JSON pointer`)
   return pointer
     .slice(1)
     .split('/')

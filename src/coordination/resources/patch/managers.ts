@@ -1,4 +1,5 @@
 import type { Clock } from '../../../core/clock.js'
+import { timestamp } from '../timestamp.js'
 import { FieldSet } from './field-set.js'
 import { fromFieldsV1, toFieldsV1 } from './fields-v1.js'
 import { isList, isObject, member, withMember, type Json, type JsonObject } from './json.js'
@@ -39,8 +40,9 @@ export function sameWriter(a: Omit<Managed, 'fields'>, b: Omit<Managed, 'fields'
   )
 }
 
-/** Reads `metadata.managedFields`; nothing if that is not what it should be. */
-export function readManaged(managedFields: Json | undefined): readonly Managed[] | undefined {
+/** What an object says of who has its fields; nothing if that cannot be read. */
+export function managersOf(object: JsonObject | undefined): readonly Managed[] | undefined {
+  const managedFields = managedFieldsOf(object)
   if (managedFields === undefined || managedFields === null) return []
   if (!isList(managedFields)) return undefined
   const managed = managedFields.map(readEntry)
@@ -66,8 +68,26 @@ function readEntry(entry: Json): Managed | undefined {
   }
 }
 
-/** Writes `metadata.managedFields`: those that have a field, appliers first, then the oldest. */
-export function writeManaged(managed: readonly Managed[]): readonly JsonObject[] {
+/** The object that says who has its fields: whoever has one, appliers first, then the oldest. */
+export function withManagers(object: JsonObject, managed: readonly Managed[]): JsonObject {
+  const entries = entriesOf(managed)
+  if (entries.length === 0) return withoutManagers(object)
+  const metadata = member(object, 'metadata')
+  return withMember(
+    object,
+    'metadata',
+    withMember(isObject(metadata) ? metadata : {}, 'managedFields', entries),
+  )
+}
+
+/** The object itself. */
+export function withoutManagers(object: JsonObject): JsonObject {
+  const metadata = member(object, 'metadata')
+  if (!isObject(metadata) || !Object.hasOwn(metadata, 'managedFields')) return object
+  return withMember(object, 'metadata', withMember(metadata, 'managedFields', undefined))
+}
+
+function entriesOf(managed: readonly Managed[]): readonly JsonObject[] {
   return withoutOldest(managed.filter(({ fields }) => !fields.empty))
     .toSorted(
       (a, b) =>
@@ -124,38 +144,21 @@ export const UNOWNED = FieldSet.of(
   ].map((name) => [field('metadata'), field(name)]),
 )
 
-/** What an object says of who has its fields. */
+/** The same as it stands there, whatever it is. */
 export function managedFieldsOf(object: JsonObject | undefined): Json | undefined {
   const metadata = object && member(object, 'metadata')
   return isObject(metadata) ? member(metadata, 'managedFields') : undefined
 }
 
-/** The object itself. */
-export function withoutManagedFields(object: JsonObject): JsonObject {
-  const metadata = member(object, 'metadata')
-  if (!isObject(metadata) || !Object.hasOwn(metadata, 'managedFields')) return object
-  return withMember(object, 'metadata', withMember(metadata, 'managedFields', undefined))
-}
-
-/** The object, and who has its fields; without a word about it if nobody has any. */
-export function withManagedFields(object: JsonObject, managedFields: readonly JsonObject[]): JsonObject {
-  if (managedFields.length === 0) return withoutManagedFields(object)
-  const metadata = member(object, 'metadata')
-  return withMember(
-    object,
-    'metadata',
-    withMember(isObject(metadata) ? metadata : {}, 'managedFields', managedFields),
-  )
-}
-
-/** Who writes, out of what else is known of a write. */
-export function writerOf({ manager, apiVersion, subresource }: FieldWriter): FieldWriter {
-  return { manager, apiVersion, ...(subresource !== undefined && { subresource }) }
-}
-
-/** The time in the form of an entry. */
-export function secondsOf(clock: Pick<Clock, 'wall'>): string {
-  return new Date(clock.wall()).toISOString().replace(/\.\d+Z$/, 'Z')
+/** The entry of who writes now, before it is known which fields it has. */
+export function entryOf(
+  { manager, apiVersion, subresource, clock }: FieldWriter & { clock: Pick<Clock, 'wall'> },
+  operation: Managed['operation'],
+): Omit<Managed, 'fields'> & { time: string } {
+  return {
+    ...{ manager, operation, apiVersion, time: timestamp(clock.wall()) },
+    ...(subresource !== undefined && { subresource }),
+  }
 }
 
 function compareTimes(a: Managed, b: Managed): number {

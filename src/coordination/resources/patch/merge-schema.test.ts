@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import { wholeSchema } from '../schema/whole.js'
 import { fieldsOf } from './fields-of.js'
 import type { JsonObject } from './json.js'
+import { MergeSchema } from './merge-schema.js'
 import { formatPath } from './path-element.js'
-import { resourceSchema } from './resource-schema.js'
 
 const SET: JsonObject = { type: 'array', 'x-kubernetes-list-type': 'set' }
 
 function fields(schema: JsonObject, spec: JsonObject): readonly string[] {
-  return [...fieldsOf({ spec }, resourceSchema(schema)).paths()].map(formatPath)
+  return [...fieldsOf({ spec }, new MergeSchema(schema)).paths()].map(formatPath)
 }
 
 describe('a schema says how a part is merged', () => {
@@ -60,7 +61,7 @@ test('metadata are merged as those of Kubernetes', () => {
     },
   }
 
-  expect([...fieldsOf(object, resourceSchema({})).paths()].map(formatPath)).toEqual([
+  expect([...fieldsOf(object, new MergeSchema(wholeSchema({}))).paths()].map(formatPath)).toEqual([
     '.metadata.annotations',
     '.metadata.finalizers[="a"]',
     '.metadata.finalizers[="b"]',

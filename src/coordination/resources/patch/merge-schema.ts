@@ -1,3 +1,4 @@
+import type { ResourceSchema } from '../schema/content.js'
 import { isList, isObject, member, type Json, type JsonObject } from './json.js'
 import { nameOf } from './path-element.js'
 
@@ -19,9 +20,9 @@ export class MergeSchema {
    * @param schema - a JSON schema, or one of OpenAPI
    * @param root - the document that `$ref`s are of
    */
-  constructor(schema: JsonObject, root: JsonObject = schema) {
-    this.#root = root
-    this.#parts = parts(schema, root)
+  constructor(schema: ResourceSchema, root: ResourceSchema = schema) {
+    this.#root = root as JsonObject
+    this.#parts = parts(schema as JsonObject, this.#root)
   }
 
   /** What is below: behind `f:` a member, else an item. */

@@ -1,18 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SEED, times } from '../../../../test/support/effort.js'
+import { hasCode } from '../../errors.js'
+import { wholeSchema } from '../schema/whole.js'
 import { applyConfiguration } from './apply-configuration.js'
-import { ApplyConflictError } from './apply-conflict.js'
 import type { FieldSet, Path } from './field-set.js'
 import { isList, isObject, member, type Json, type JsonObject } from './json.js'
-import { managedFieldsOf, readManaged } from './managers.js'
+import { managersOf } from './managers.js'
 import { nameOf } from './path-element.js'
-import { resourceSchema } from './resource-schema.js'
+import { MergeSchema } from './merge-schema.js'
 import { trackUpdate } from './track-update.js'
 
-const THINGS = resourceSchema({
-  type: 'object',
-  properties: {
+const THINGS = new MergeSchema(
+  wholeSchema({
     spec: {
       type: 'object',
       properties: {
@@ -35,8 +35,8 @@ const THINGS = resourceSchema({
         free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
       },
     },
-  },
-})
+  }),
+)
 
 const letter = fc.constantFrom('a', 'b', 'c')
 const digit = fc.nat(2)
@@ -119,7 +119,7 @@ function run(steps: readonly Step[]): {
       object = apply(object, manager, config, how === 'force')
       last.set(manager, config)
     } catch (error) {
-      if (!(error instanceof ApplyConflictError) || how === 'force') throw error
+      if (!hasCode(error, 'BANYAN_APPLY_CONFLICT') || how === 'force') throw error
     }
   }
   return { object, last }
@@ -151,7 +151,7 @@ function endsOf(fields: FieldSet, config: JsonObject): readonly Path[] {
 }
 
 function entriesOf(object: JsonObject | undefined) {
-  return readManaged(managedFieldsOf(object)) ?? []
+  return managersOf(object) ?? []
 }
 
 function always<Ts extends [unknown, ...unknown[]]>(

@@ -1,4 +1,4 @@
-import { coordinationError } from '../../errors.js'
+import { invalidPatch } from '../error.js'
 import { isList, isObject, member, type Json } from './json.js'
 import type { MergeSchema } from './merge-schema.js'
 import { field, formatPath, keyedItem, setItem, type PathElement } from './path-element.js'
@@ -57,13 +57,13 @@ export function checkKeys(value: Json, schema: MergeSchema, path: readonly PathE
   const parts = partsOf(value, schema)
   if (!parts) {
     if (schema.shapeOf(value) === 'list')
-      throw invalid(`${formatPath(path)} has an item without ${describeKeys(schema)}`)
+      throw invalidPatch(`${formatPath(path)} has an item without ${describeKeys(schema)}`)
     return
   }
   for (const [element, values] of parts) {
     const here = [...path, element]
     if (values.length > 1)
-      throw invalid(`${formatPath(path)} has duplicate entries for key ${formatPath([element])}`)
+      throw invalidPatch(`${formatPath(path)} has duplicate entries for key ${formatPath([element])}`)
     checkKeys(values[0]!, schema.at(element), here)
   }
 }
@@ -87,8 +87,4 @@ function isScalar(value: Json): boolean {
 
 function describeKeys({ keys }: MergeSchema): string {
   return keys.length === 0 ? 'being a text, a number or a boolean' : `any of its keys ${keys.join(', ')}`
-}
-
-function invalid(problem: string): Error {
-  return coordinationError('BANYAN_PATCH_INVALID', problem)
 }

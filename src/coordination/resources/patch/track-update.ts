@@ -2,15 +2,13 @@ import type { Clock } from '../../../core/clock.js'
 import { compareFields } from './compare-fields.js'
 import { isList, isObject, type Json, type JsonObject } from './json.js'
 import {
+  entryOf,
   managedFieldsOf,
-  readManaged,
+  managersOf,
   sameWriter,
-  secondsOf,
   UNOWNED,
-  withManagedFields,
-  withoutManagedFields,
-  writeManaged,
-  writerOf,
+  withManagers,
+  withoutManagers,
   type FieldWriter,
   type Managed,
 } from './managers.js'
@@ -23,7 +21,7 @@ export interface UpdateRequest extends FieldWriter {
   readonly before?: JsonObject | undefined
   /** What shall be. */
   readonly after: JsonObject
-  /** How objects of the kind are merged; see `resourceSchema`. */
+  /** How objects of the kind are merged. */
   readonly schema: MergeSchema
   /** Says when. */
   readonly clock: Pick<Clock, 'wall'>
@@ -40,40 +38,30 @@ export interface UpdateRequest extends FieldWriter {
  * @returns `after` with `metadata.managedFields`
  */
 export function trackUpdate(request: UpdateRequest): JsonObject {
-  const { before, after, schema, clock } = request
-  const writer = { ...writerOf(request), operation: 'Update' as const }
-  const live = withoutManagedFields(before ?? {})
-  const { added, modified, removed } = compareFields(live, withoutManagedFields(after), schema)
+  const { before, after, schema } = request
+  const entry = entryOf(request, 'Update')
+  const live = withoutManagers(before ?? {})
+  const { added, modified, removed } = compareFields(live, withoutManagers(after), schema)
   const taken = added.union(modified)
   const gone = taken.union(removed)
-  const left = managersBefore(request).map((entry) => ({
-    ...entry,
-    fields: underSchema(entry.fields, live, schema).difference(gone),
+  const left = managersBefore(request).map((each) => ({
+    ...each,
+    fields: underSchema(each.fields, live, schema).difference(gone),
   }))
   const own = taken.difference(UNOWNED)
-  if (own.empty) return withManagedFields(after, writeManaged(left))
-  const mine = left.filter((entry) => sameWriter(entry, writer))
-  return withManagedFields(
-    after,
-    writeManaged([
-      ...left.filter((entry) => !mine.includes(entry)),
-      {
-        ...writer,
-        time: secondsOf(clock),
-        fields: mine.reduce((all, { fields }) => all.union(fields), own),
-      },
-    ]),
-  )
+  if (own.empty) return withManagers(after, left)
+  const mine = left.filter((each) => sameWriter(each, entry))
+  const fields = mine.reduce((all, each) => all.union(each.fields), own)
+  return withManagers(after, [...left.filter((each) => !mine.includes(each)), { ...entry, fields }])
 }
 
 function managersBefore({ before, after, subresource }: UpdateRequest): readonly Managed[] {
-  const given = managedFieldsOf(after)
   if (subresource === undefined) {
-    if (isReset(given)) return []
-    const managed = readManaged(given)
+    if (isReset(managedFieldsOf(after))) return []
+    const managed = managersOf(after)
     if (managed && managed.length > 0) return managed
   }
-  return readManaged(managedFieldsOf(before)) ?? []
+  return managersOf(before) ?? []
 }
 
 function isReset(managedFields: Json | undefined): boolean {

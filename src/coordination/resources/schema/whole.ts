@@ -1,10 +1,9 @@
-import { isObject, member, type JsonObject } from './json.js'
-import { MergeSchema } from './merge-schema.js'
+import type { ResourceSchema } from './content.js'
 
-const TEXTS: JsonObject = { type: 'object', additionalProperties: { type: 'string' } }
+const TEXTS: ResourceSchema = { type: 'object', additionalProperties: { type: 'string' } }
 
-/** How the metadata of every object are merged, as in the schema `ObjectMeta` of Kubernetes. */
-const METADATA: JsonObject = {
+/** What the metadata of every resource are like, and how they are merged: as in the schema `ObjectMeta` of Kubernetes. */
+export const METADATA_SCHEMA = {
   type: 'object',
   properties: {
     name: { type: 'string' },
@@ -28,22 +27,17 @@ const METADATA: JsonObject = {
     },
     managedFields: { type: 'array', 'x-kubernetes-list-type': 'atomic' },
   },
-}
+} as const satisfies ResourceSchema
 
-/**
- * How objects of a kind are merged. Make it once for a kind.
- *
- * @param schema - of the whole object; its metadata are known, and need not be in it
- */
-export function resourceSchema(schema: JsonObject): MergeSchema {
-  const properties = member(schema, 'properties')
-  return new MergeSchema({
-    ...schema,
+/** The schema of a whole resource, of those of its parts. */
+export function wholeSchema(parts: Readonly<Record<string, ResourceSchema>>): ResourceSchema {
+  return {
+    type: 'object',
     properties: {
-      ...(isObject(properties) ? properties : {}),
       apiVersion: { type: 'string' },
       kind: { type: 'string' },
-      metadata: METADATA,
+      metadata: METADATA_SCHEMA,
+      ...parts,
     },
-  })
+  }
 }
