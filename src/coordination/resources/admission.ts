@@ -1,47 +1,9 @@
 import { metadataProblems } from './check-metadata.js'
-import type { WriteOptions } from './api.js'
 import type { ResourceDefinition } from './define.js'
-import { badRequest, ResourceError, type ResourceProblem } from './error.js'
+import { ResourceError, type ResourceProblem } from './error.js'
 import type { Unwritten } from './lifecycle.js'
-import { METADATA_FIELDS } from './metadata.js'
-import type { Resource, ResourceDraft } from './object.js'
-import type { Content } from './schema/content.js'
-import { isObject } from './schema/is-object.js'
-
-const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
-
-/**
- * A draft as the kind has it: a copy, without fields that the kind does not have.
- *
- * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another kind, is no JSON, or has such fields and they are not to be there
- */
-export function readDraft(
-  kind: ResourceDefinition,
-  given: ResourceDraft,
-  options: WriteOptions,
-): ResourceDraft {
-  const draft = copyOf(given)
-  const { apiVersion = kind.apiVersion, kind: name = kind.kind, metadata } = draft
-  if (apiVersion !== kind.apiVersion || name !== kind.kind)
-    throw badRequest(
-      `the object provided is a ${name} of ${apiVersion}, not a ${kind.kind} of ${kind.apiVersion}`,
-    )
-  if (!isObject(metadata)) throw badRequest('metadata must be an object')
-  const content = contentOf(draft)
-  const unknown = [
-    ...takeOthers(draft, FIELDS, ''),
-    ...takeOthers(metadata, METADATA_FIELDS, 'metadata.'),
-    ...kind.schema.prune(content),
-  ]
-  report(unknown, options)
-  return {
-    apiVersion,
-    kind: name,
-    metadata,
-    spec: content.spec,
-    ...(content.status !== undefined && { status: content.status }),
-  }
-}
+import type { Resource } from './object.js'
+import { contentOf, type Content } from './schema/content.js'
 
 /**
  * A resource as it is stored: with its defaults, and nothing wrong in it.
@@ -62,11 +24,12 @@ export function admit(kind: ResourceDefinition, object: Unwritten, before: Resou
   return { ...object, ...content }
 }
 
-function contentOf({ spec, status }: Content): Content {
-  return { ...(spec !== undefined && { spec }), ...(status !== undefined && { status }) }
-}
-
-function invalid(kind: ResourceDefinition, name: string, causes: readonly ResourceProblem[]): ResourceError {
+/** A resource with something wrong in it. */
+export function invalid(
+  kind: ResourceDefinition,
+  name: string,
+  causes: readonly ResourceProblem[],
+): ResourceError {
   const list = causes.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`))
   const text = list.length === 1 ? list[0]! : `[${list.join(', ')}]`
   return new ResourceError(
@@ -79,31 +42,4 @@ function invalid(kind: ResourceDefinition, name: string, causes: readonly Resour
 /** For defaults to be filled in: what is there may be frozen. */
 function cloned(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
-}
-
-/** What is checked is what will be stored: a Date is text there. */
-function copyOf(draft: ResourceDraft): ResourceDraft {
-  try {
-    const copy: unknown = JSON.parse(JSON.stringify(draft))
-    if (isObject(copy)) return copy as unknown as ResourceDraft
-  } catch (error) {
-    throw badRequest(`the object is no JSON: ${String(error)}`)
-  }
-  throw badRequest('the object provided is no object')
-}
-
-function takeOthers(object: object, known: readonly string[], prefix: string): string[] {
-  const others = Object.keys(object).filter((name) => !known.includes(name))
-  for (const name of others) Reflect.deleteProperty(object, name)
-  return others.map((name) => prefix + name)
-}
-
-function report(unknown: readonly string[], { fieldValidation = 'Strict', onWarning }: WriteOptions): void {
-  if (unknown.length === 0 || fieldValidation === 'Ignore') return
-  if (fieldValidation === 'Warn') {
-    for (const field of unknown) onWarning?.(`unknown field ${JSON.stringify(field)}`)
-    return
-  }
-  const fields = unknown.map((field) => `unknown field ${JSON.stringify(field)}`)
-  throw badRequest(`strict decoding error: ${fields.join(', ')}`)
 }

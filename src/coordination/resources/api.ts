@@ -45,8 +45,8 @@ export interface ResourceApi extends AsyncDisposable {
    * Replaces a resource, but not its status. One that does not change anything is not written.
    *
    * @param draft - with the `resourceVersion` that it was made from
-   * @throws `BANYAN_RESOURCE_CONFLICT` if there is a newer version, or none is given; `BANYAN_RESOURCE_NOT_FOUND`, and as
-   *   {@link create}
+   * @throws `BANYAN_RESOURCE_CONFLICT` if there is a newer version; `BANYAN_RESOURCE_INVALID` also if none is given;
+   *   `BANYAN_RESOURCE_NOT_FOUND`, and as {@link create}
    */
   update<Spec, Status>(
     kind: ResourceDefinition<Spec, Status>,
@@ -59,6 +59,22 @@ export interface ResourceApi extends AsyncDisposable {
     kind: ResourceDefinition<Spec, Status>,
     draft: ResourceDraft<Spec, Status>,
     options?: WriteOptions,
+  ): Promise<Resource<Spec, Status>>
+
+  /**
+   * Changes parts of a resource, whatever its version is: made anew for what is there then, if somebody else was faster. A patch
+   * that names a `resourceVersion` is only for that one. Without a subresource it does not touch the status, with `'status'`
+   * nothing else.
+   *
+   * @throws `BANYAN_PATCH_INVALID` if it is no patch, `BANYAN_PATCH_REFUSED` if it does not fit; `BANYAN_APPLY_CONFLICT` if it
+   *   applies other values for fields than those who have them, with each of them; `BANYAN_RESOURCE_CONFLICT` if it names another
+   *   version; `BANYAN_RESOURCE_NOT_FOUND`, unless it applies; and as {@link create}
+   */
+  patch<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    patch: ResourcePatch,
+    options?: PatchOptions,
   ): Promise<Resource<Spec, Status>>
 
   /**
@@ -123,6 +139,41 @@ export interface WriteOptions {
   fieldValidation?: FieldValidation
   /** Told of each field that was left out, with `'Warn'`. */
   onWarning?: (warning: string) => void
+  /** Who writes, for `metadata.managedFields`; at most 128 characters. Default `'banyan'`. */
+  fieldManager?: string
+}
+
+/**
+ * What a {@link ResourceApi.patch} changes:
+ *
+ * | type | |
+ * |---|---|
+ * | `merge` | what is in it replaces what was there, object by object; what is null goes (RFC 7396) |
+ * | `json` | operations, one after another (RFC 6902) |
+ * | `apply` | a resource with all that the manager has an opinion about, and nothing else. What is not there is made; what the manager had applied before and leaves out goes, unless somebody else has it |
+ */
+export type ResourcePatch =
+  | { readonly type: 'merge'; readonly patch: object }
+  | { readonly type: 'json'; readonly patch: readonly JsonPatchOperation[] }
+  | { readonly type: 'apply'; readonly patch: object }
+
+/** One step of a {@link ResourcePatch} of type `json`. */
+export interface JsonPatchOperation {
+  readonly op: 'add' | 'remove' | 'replace' | 'move' | 'copy' | 'test'
+  /** A JSON pointer: `/spec/steps/0`. */
+  readonly path: string
+  /** Where it comes from, for `move` and `copy`. */
+  readonly from?: string
+  /** For `add`, `replace` and `test`. */
+  readonly value?: unknown
+}
+
+/** Options of {@link ResourceApi.patch}. */
+export interface PatchOptions extends WriteOptions {
+  /** Takes over fields that others have with other values; only for patches that apply. Default false: that is a conflict. */
+  force?: boolean
+  /** The part that is changed. Default: all but the status. */
+  subresource?: 'status'
 }
 
 /** See {@link WriteOptions.fieldValidation}. */

@@ -36,14 +36,19 @@ export function created(
       creationTimestamp: timestamp(clock.wall()),
       ...ownMetadata(draft),
     },
-    spec: draft.spec,
+    ...specOf(draft),
   }
 }
 
 /** What is to be stored of a draft that replaces a resource, or the status of one. */
 export function updated(current: Resource, draft: ResourceDraft, part: Part): Unwritten {
   if (part === 'status') {
-    return { ...without(current, 'status'), ...(draft.status !== undefined && { status: draft.status }) }
+    const { managedFields } = draft.metadata
+    return {
+      ...without(current, 'status'),
+      metadata: { ...current.metadata, ...(managedFields && { managedFields }) },
+      ...(draft.status !== undefined && { status: draft.status }),
+    }
   }
   const { name, namespace, uid, resourceVersion, generation, creationTimestamp } = current.metadata
   const { deletionTimestamp, deletionGracePeriodSeconds, generateName } = current.metadata
@@ -59,7 +64,13 @@ export function updated(current: Resource, draft: ResourceDraft, part: Part): Un
     ...ownMetadata(draft),
     ...(generateName !== undefined && { generateName }),
   }
-  return { ...current, metadata, spec: draft.spec }
+  const { apiVersion, kind, status } = current
+  return { apiVersion, kind, metadata, ...specOf(draft), ...(status !== undefined && { status }) }
+}
+
+/** What is not there is no property, as in what is stored. */
+function specOf({ spec }: ResourceDraft): Pick<Resource, 'spec'> {
+  return (spec === undefined ? {} : { spec }) as Pick<Resource, 'spec'>
 }
 
 /** The same with the generation that it has against what it was. */

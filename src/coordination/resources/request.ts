@@ -3,6 +3,7 @@ import type {
   DeleteCollectionOptions,
   DeleteResourceOptions,
   ListOptions,
+  PatchOptions,
   Selection,
   WatchResourcesOptions,
   WriteOptions,
@@ -36,6 +37,12 @@ const WRITE: OptionTable<WriteOptions> = {
     doc: 'What becomes of unknown fields.',
   },
   onWarning: { kind: 'code', type: 'function', doc: 'told of unknown fields' },
+  fieldManager: { kind: 'string', doc: 'Who writes.' },
+}
+const PATCH: OptionTable<PatchOptions> = {
+  ...WRITE,
+  force: { kind: 'boolean', doc: 'Whether to take over fields that others have.' },
+  subresource: { kind: 'choice', values: ['status'], doc: 'The part that is changed.' },
 }
 const DELETE: OptionTable<DeleteResourceOptions> = {
   dryRun,
@@ -54,7 +61,14 @@ const WATCH: OptionTable<WatchResourcesOptions> = {
   allowWatchBookmarks: { kind: 'boolean', doc: 'Whether to be told how far everything was told.' },
   signal: { kind: 'code', type: 'object', doc: 'ends the watch' },
 }
-const TABLES = { list: LIST, write: WRITE, delete: DELETE, deleteCollection: DELETE_COLLECTION, watch: WATCH }
+const TABLES = {
+  list: LIST,
+  write: WRITE,
+  patch: PATCH,
+  delete: DELETE,
+  deleteCollection: DELETE_COLLECTION,
+  watch: WATCH,
+}
 
 /** @throws `BANYAN_INVALID_OPTIONS`: what is misspelled would delete or list more than is meant */
 export function checkRequest(request: keyof typeof TABLES, options: object): void {

@@ -72,6 +72,19 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
         generation: 1,
         creationTimestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/) as string,
         labels: { app: 'shop' },
+        managedFields: [
+          {
+            manager: 'banyan',
+            operation: 'Update',
+            apiVersion: 'shop.example/v1',
+            time: created.metadata.creationTimestamp,
+            fieldsType: 'FieldsV1',
+            fieldsV1: {
+              'f:metadata': { 'f:labels': { '.': {}, 'f:app': {} } },
+              'f:spec': { '.': {}, 'f:audience': {}, 'f:discount': {} },
+            },
+          },
+        ],
       },
       spec: { discount: 10, audience: 'all' },
     })
@@ -107,7 +120,12 @@ export function runResourcesSuite(open: () => Promise<Coordinator>): void {
     await expect(api.update(Promotion, next)).rejects.toMatchObject({ reason: 'Conflict', status: 409 })
     const { resourceVersion, ...others } = second.metadata
     expect(resourceVersion).not.toBe(first.metadata.resourceVersion)
-    await expect(api.update(Promotion, { ...second, metadata: others })).rejects.toEqual(codeOf('CONFLICT'))
+    await expect(api.update(Promotion, { ...second, metadata: others })).rejects.toMatchObject({
+      reason: 'Invalid',
+      status: 422,
+      message:
+        'Promotion.shop.example "sale" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update',
+    })
     await expect(
       api.update(Promotion, { ...second, metadata: { ...second.metadata, uid: 'another' } }),
     ).rejects.toEqual(codeOf('CONFLICT'))

@@ -3,12 +3,16 @@ import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
 import type { FormatsPlugin } from 'ajv-formats'
 import { BanyanError } from '../../../core/errors.js'
 import type { ResourceProblem } from '../error.js'
+import { MergeSchema } from '../patch/merge-schema.js'
 import { fieldOf, type Content, type ResourceSchema } from './content.js'
 import { prune } from './prune.js'
 import { compileRules, type Rules } from './rules.js'
+import { wholeSchema } from './whole.js'
 
 /** The schemas of a kind. */
 export interface CompiledSchema {
+  /** How resources of the kind are merged. */
+  readonly merge: MergeSchema
   /**
    * Takes out what the kind does not have.
    *
@@ -65,6 +69,7 @@ export function compileSchema(
   }
   let first: ValidateFunction | undefined
   return {
+    merge: new MergeSchema(wholeSchema(parts)),
     prune: (content) => prune(schema, content),
     check(content, before) {
       const small = JSON.stringify(content).length <= SMALL_LENGTH

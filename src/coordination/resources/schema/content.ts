@@ -7,6 +7,11 @@ export interface Content {
   status?: unknown
 }
 
+/** The content of a resource; what is not there is no property. */
+export function contentOf({ spec, status }: Content): Content {
+  return { ...(spec !== undefined && { spec }), ...(status !== undefined && { status }) }
+}
+
 /** Where something is: `spec.steps[2].name`. */
 export function fieldOf(parts: readonly (string | number)[]): string {
   return parts

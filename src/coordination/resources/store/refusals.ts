@@ -1,7 +1,9 @@
 import { hasCode } from '../../errors.js'
+import { invalid } from '../admission.js'
 import { qualifiedPlural, type ResourceDefinition } from '../define.js'
-import { ResourceError, type ResourceErrorDetails } from '../error.js'
-import type { Resource } from '../object.js'
+import { badRequest, ResourceError, type ResourceErrorDetails } from '../error.js'
+import type { ResourceLocation } from '../location.js'
+import type { Resource, ResourceDraft } from '../object.js'
 
 export function notFound(kind: ResourceDefinition, name: string): ResourceError {
   return new ResourceError('BANYAN_RESOURCE_NOT_FOUND', `${title(kind, name)} not found`, details(kind, name))
@@ -36,6 +38,33 @@ export function checkSame(
   if (wanted === undefined || wanted === actual) return
   const why = `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${actual}`
   throw conflict(kind, metadata.name, why)
+}
+
+/** @throws `BANYAN_RESOURCE_CONFLICT` if a draft is of another resource of that name, or of another version of it */
+export function checkVersion(kind: ResourceDefinition, current: Resource, { metadata }: ResourceDraft): void {
+  const { uid, resourceVersion } = current.metadata
+  checkSame(kind, current, 'UID', metadata.uid, uid)
+  if ((metadata.resourceVersion ?? resourceVersion) !== resourceVersion)
+    throw conflict(kind, current.metadata.name)
+}
+
+/** What replaces something must say which version it is made from. */
+export function versionless(kind: ResourceDefinition, name: string): ResourceError {
+  const message = 'Invalid value: 0x0: must be specified for an update'
+  return invalid(kind, name, [{ reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message }])
+}
+
+/** @throws `BANYAN_RESOURCE_BAD_REQUEST` if a draft is of another name than it is sent to */
+export function checkNamed(
+  kind: ResourceDefinition,
+  location: ResourceLocation,
+  { metadata }: ResourceDraft,
+): void {
+  for (const part of ['name', 'namespace'] as const)
+    if ((metadata[part] ?? location[part]) !== location[part])
+      throw badRequest(
+        `the ${part} of the ${kind.kind}, ${JSON.stringify(metadata[part])}, is not that it is sent to, ${JSON.stringify(location[part])}`,
+      )
 }
 
 /** Whether an error says that a resource is not there any more, or not as it was. */

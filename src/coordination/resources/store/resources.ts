@@ -1,30 +1,43 @@
-import { isDeepStrictEqual } from 'node:util'
 import { duration, type Duration } from '../../../core/duration.js'
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import type { Coordinator } from '../../coordinator.js'
-import { coordinationError } from '../../errors.js'
-import { admit, readDraft } from '../admission.js'
+import { coordinationError, hasCode } from '../../errors.js'
 import type {
   DeleteCollectionOptions,
   DeleteResourceOptions,
   Deletion,
   ListOptions,
+  PatchOptions,
   ResourceApi,
   ResourceEvent,
+  ResourcePatch,
   WatchResourcesOptions,
   WriteOptions,
 } from '../api.js'
 import type { ResourceDefinition } from '../define.js'
+import { copyOf, pruned, readDraft } from '../draft.js'
 import { badRequest } from '../error.js'
 import { generateName } from '../generate.js'
-import { created, deleted, isOver, updated, withGeneration, type Part, type Unwritten } from '../lifecycle.js'
+import { deleted, isOver, type Part, type Unwritten } from '../lifecycle.js'
 import type { Resource, ResourceDraft, ResourceList, ResourceName } from '../object.js'
+import { edited } from '../patch/edit.js'
+import { sameJson, type JsonObject } from '../patch/json.js'
 import { checkRequest } from '../request.js'
+import { application, creation, replacement, type Writer } from '../writing.js'
 import { KindCache } from './cache.js'
 import { decode, encode, frozen, versioned } from './codec.js'
 import { checkedPlaceOf, placeOf, prefixOf, type Place } from './keys.js'
 import { Lister } from './listing.js'
-import { checkSame, conflict, exists, isOutdated, notFound } from './refusals.js'
+import {
+  checkNamed,
+  checkSame,
+  checkVersion,
+  conflict,
+  exists,
+  isOutdated,
+  notFound,
+  versionless,
+} from './refusals.js'
 import { watchResources } from './watching.js'
 
 /** Options of {@link openResources}. */
@@ -111,7 +124,7 @@ class StoredResources implements ResourceApi {
     for (let tries = 1; ; tries++) {
       const drawn = name ?? (base === undefined ? '' : generateName(base, runtime.random))
       const place = placeOf(kind, { name: drawn, ...(namespace !== undefined && { namespace }) })
-      const object = admit(kind, created(kind, draft, place, runtime), undefined)
+      const object = creation(kind, draft, place, writerOf('main', options), runtime)
       const stored = await this.#add(place, object, options)
       if (stored) return typed(stored)
       if (name !== undefined || tries === NAMES) throw exists(kind, drawn)
@@ -131,8 +144,34 @@ class StoredResources implements ResourceApi {
     draft: ResourceDraft<Spec, Status>,
     options: WriteOptions = {},
   ): Promise<Resource<Spec, Status>> {
-    if (!kind.status) throw badRequest(`${kind.kind} has no status`)
+    checkPart(kind, 'status')
     return typed(await this.#replace(kind, draft, 'status', options))
+  }
+
+  async patch<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    given: ResourcePatch,
+    options: PatchOptions = {},
+  ): Promise<Resource<Spec, Status>> {
+    checkRequest('patch', options)
+    const { subresource: part = 'main', force, dryRun = false } = options
+    checkPart(kind, part)
+    const place = checkedPlaceOf(kind, name)
+    const patch = readPatch(given)
+    const writer = writerOf(part, options)
+    if (patch.type === 'apply')
+      return typed(await this.#apply(kind, place, patch.patch, { ...writer, force: force ?? false }, options))
+    if (force !== undefined) throw badRequest('force may not be specified for patches that do not apply')
+    const reading = { ...options, ...(options.onWarning && { onWarning: once(options.onWarning) }) }
+    const change: Change = (current) => {
+      const before = pruned(kind, current) as unknown as JsonObject
+      const draft = readDraft(kind, edited(before, patch), reading)
+      checkNamed(kind, place, draft)
+      checkVersion(kind, current, draft)
+      return replacement(kind, current, draft, writer, this.#coordinator.runtime)
+    }
+    return typed(await this.#rewrite(kind, place, change, dryRun))
   }
 
   async delete<Spec, Status>(
@@ -208,13 +247,40 @@ class StoredResources implements ResourceApi {
     checkRequest('write', options)
     const draft = readDraft(kind, given, options)
     const place = checkedPlaceOf(kind, draft.metadata)
-    const { uid, resourceVersion } = draft.metadata
+    if ((draft.metadata.resourceVersion ?? '') === '') throw versionless(kind, place.name)
     const change: Change = (current) => {
-      checkSame(kind, current, 'UID', uid, current.metadata.uid)
-      if (resourceVersion !== current.metadata.resourceVersion) throw conflict(kind, place.name)
-      return withGeneration(admit(kind, updated(current, draft, part), current), current)
+      checkVersion(kind, current, draft)
+      return replacement(kind, current, draft, writerOf(part, options), this.#coordinator.runtime)
     }
     return this.#rewrite(kind, place, change, options.dryRun ?? false)
+  }
+
+  async #apply(
+    kind: ResourceDefinition,
+    place: Place,
+    given: object,
+    writer: Writer & { force: boolean },
+    options: WriteOptions,
+  ): Promise<Resource> {
+    const config = readDraft(kind, given, options)
+    checkNamed(kind, place, config)
+    const { runtime } = this.#coordinator
+    const change: Change = (current) => {
+      checkVersion(kind, current, config)
+      return application(kind, current, config, place, writer, runtime)
+    }
+    for (let tries = 0; tries < TRIES; tries++)
+      try {
+        return await this.#rewrite(kind, place, change, options.dryRun ?? false)
+      } catch (error) {
+        const { uid, resourceVersion } = config.metadata
+        const isMissing = hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND') && writer.part === 'main'
+        if (!isMissing || uid !== undefined || resourceVersion !== undefined) throw error
+        const object = application(kind, undefined, config, place, writer, runtime)
+        const stored = await this.#add(place, object, options)
+        if (stored) return stored
+      }
+    throw conflict(kind, place.name)
   }
 
   /** Undefined if there is one already. */
@@ -234,7 +300,7 @@ class StoredResources implements ResourceApi {
     for (let tries = 0; tries < TRIES; tries++) {
       const current = await this.#read(kind, place)
       const next = change(current)
-      if (isDeepStrictEqual(next, current)) return current
+      if (next === current || sameJson(next as never, current as never)) return current
       const revision = dryRun
         ? Number(current.metadata.resourceVersion)
         : await this.#write(place, current, next)
@@ -276,6 +342,33 @@ class StoredResources implements ResourceApi {
 
   #checkOpen(): void {
     if (this.#closed) throw coordinationError('BANYAN_COORDINATOR_CLOSED', 'the resources were closed')
+  }
+}
+
+function writerOf(part: Part, { fieldManager = 'banyan' }: WriteOptions): Writer {
+  if (!/^[\x20-\x7e]{1,128}$/.test(fieldManager))
+    throw badRequest('fieldManager must have at most 128 characters, all of them printable')
+  return { manager: fieldManager, part }
+}
+
+/** @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is no JSON, or of no type that is known */
+function readPatch({ type, patch }: ResourcePatch): ResourcePatch {
+  if (!['merge', 'json', 'apply'].includes(type))
+    throw badRequest(`a patch is of type merge, json or apply, not ${JSON.stringify(type)}`)
+  return { type, patch: copyOf(patch, 'the patch') } as ResourcePatch
+}
+
+function checkPart(kind: ResourceDefinition, part: Part): void {
+  if (part === 'status' && !kind.status) throw badRequest(`${kind.kind} has no status`)
+}
+
+/** The same function, that is told nothing twice: a change may be made several times until it is written. */
+function once(tell: (text: string) => void): (text: string) => void {
+  const told = new Set<string>()
+  return (text) => {
+    if (told.has(text)) return
+    told.add(text)
+    tell(text)
   }
 }
 

@@ -1,0 +1,81 @@
+import type { WriteOptions } from './api.js'
+import type { ResourceDefinition } from './define.js'
+import { badRequest } from './error.js'
+import { METADATA_FIELDS } from './metadata.js'
+import type { Resource, ResourceDraft } from './object.js'
+import { contentOf } from './schema/content.js'
+import { isObject } from './schema/is-object.js'
+
+const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
+
+/**
+ * A draft as the kind has it: a copy, without fields that the kind does not have.
+ *
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another kind, is no JSON, or has such fields and they are not to be there
+ */
+export function readDraft(kind: ResourceDefinition, given: object, options: WriteOptions): ResourceDraft {
+  const draft = copyOf(given, 'the object') as ResourceDraft
+  const { apiVersion = kind.apiVersion, kind: name = kind.kind, metadata } = draft
+  if (apiVersion !== kind.apiVersion || name !== kind.kind)
+    throw badRequest(
+      `the object provided is a ${name} of ${apiVersion}, not a ${kind.kind} of ${kind.apiVersion}`,
+    )
+  if (!isObject(metadata)) throw badRequest('metadata must be an object')
+  const content = contentOf(draft)
+  const unknown = [
+    ...takeOthers(draft, FIELDS, ''),
+    ...takeOthers(metadata, METADATA_FIELDS, 'metadata.'),
+    ...kind.schema.prune(content),
+  ]
+  report(unknown, options)
+  return { apiVersion, kind: name, metadata, ...content } as ResourceDraft
+}
+
+/** The same without what the kind does not have, or not any more. It is a copy. */
+export function pruned(kind: ResourceDefinition, resource: Resource): Resource {
+  const copy = JSON.parse(JSON.stringify(resource)) as Resource
+  kind.schema.prune(contentOf(copy))
+  return copy
+}
+
+/** So deep may objects and lists be in each other: what goes over them calls itself for each level. */
+const MOST_LEVELS = 250
+
+/**
+ * What will be stored of something: a Date is text there.
+ *
+ * @param what - for the message
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is no object or list of JSON, or is too deep
+ */
+export function copyOf(given: object, what: string): object {
+  let copy: unknown
+  try {
+    copy = JSON.parse(JSON.stringify(given))
+  } catch (error) {
+    throw badRequest(`${what} is no JSON: ${String(error)}`)
+  }
+  if (typeof copy !== 'object' || copy === null) throw badRequest(`${what} is no JSON object`)
+  if (isDeeper(copy, MOST_LEVELS)) throw badRequest(`${what} has more than ${MOST_LEVELS} levels`)
+  return copy
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1))
+}
+
+function takeOthers(object: object, known: readonly string[], prefix: string): string[] {
+  const others = Object.keys(object).filter((name) => !known.includes(name))
+  for (const name of others) Reflect.deleteProperty(object, name)
+  return others.map((name) => prefix + name)
+}
+
+function report(unknown: readonly string[], { fieldValidation = 'Strict', onWarning }: WriteOptions): void {
+  if (unknown.length === 0 || fieldValidation === 'Ignore') return
+  if (fieldValidation === 'Warn') {
+    for (const field of unknown) onWarning?.(`unknown field ${JSON.stringify(field)}`)
+    return
+  }
+  const fields = unknown.map((field) => `unknown field ${JSON.stringify(field)}`)
+  throw badRequest(`strict decoding error: ${fields.join(', ')}`)
+}
