@@ -7,7 +7,7 @@ import { runSnippet } from '../support/snippet.js'
 const PAGE = 'coordination/postgres.md'
 
 describe.skipIf(postgresMissing())('the page of coordination in PostgreSQL', () => {
-  const server = PostgresServer.ofSuite({ fsync: 'off' })
+  const server = PostgresServer.ofSuite()
   beforeAll(async () => {
     await server.query('CREATE DATABASE shop TEMPLATE template0')
   }, 120_000)

@@ -11,8 +11,7 @@ import { PostgresServer, postgresMissing } from '../support/postgres.js'
 const TTLS = [200, 500, 1000, 3000]
 
 describe.skipIf(postgresMissing())('leases of a coordinator in PostgreSQL', () => {
-  // Nothing here depends on the disk, and much has to be tried.
-  const server = PostgresServer.ofSuite({ fsync: 'off' })
+  const server = PostgresServer.ofSuite()
 
   test(`never end before their time, however late everything comes, and end soon after it (seed ${SEED})`, async () => {
     const url = await server.database()

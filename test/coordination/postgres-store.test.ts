@@ -19,7 +19,7 @@ const FAR = 2 ** 32
 const MAX_VALUE = 256 * 1024
 
 describe.skipIf(postgresMissing())('the store of a coordinator in PostgreSQL', () => {
-  const server = PostgresServer.ofSuite({ fsync: 'off' })
+  const server = PostgresServer.ofSuite()
 
   describe('connections that are lost', () => {
     test('a change whose answer is lost is made once, and answered', async () => {

@@ -11,8 +11,7 @@ import {
 import { PostgresServer, postgresMissing } from '../support/postgres.js'
 
 describe.skipIf(postgresMissing())('a coordinator in PostgreSQL', () => {
-  // What is killed here are processes, which leave to the system what they have written.
-  const server = PostgresServer.ofSuite({ fsync: 'off' })
+  const server = PostgresServer.ofSuite()
 
   // Crashes of the server are for all, lost connections for all of a database, an event loop that is blocked for all of the
   // process; and who must renew in time is not kept from it by others.

@@ -44,11 +44,12 @@ export class PostgresServer implements AsyncDisposable {
   /**
    * One for all tests of the file or the `describe` that calls this: it runs from before the first, and before all hooks
    * that are named after this, until after the last. Where there is no PostgreSQL ({@link postgresMissing}), it never does.
+   * It does not wait for the disk: what it has written outlives its processes, which can be killed, and not the machine.
    *
    * @param settings - of `postgresql.conf`
    */
   static ofSuite(settings: Record<string, string> = {}): PostgresServer {
-    const server = new PostgresServer(settings)
+    const server = new PostgresServer({ fsync: 'off', ...settings })
     const missing = postgresMissing()
     beforeAll(async () => {
       if (!missing) await server.#start()
