@@ -121,7 +121,7 @@ describe.each(engines)('the beginning of data shards in $name', (engine) => {
 
   test('takes other weights, buckets and databases as long as it has come to no end', async () => {
     const { coordinator, a, b, open, read } = await setUp()
-    for (let id = 0; id < 20; id++) await engine.outside(a, insert(String(id)))
+    await engine.outside(a, Array.from({ length: 20 }, (_, id) => insert(String(id))).join(';'))
     const failing = openShardsWith<string, unknown>(
       coordinator,
       'shop',
@@ -160,14 +160,16 @@ describe.each(engines)('the beginning of data shards in $name', (engine) => {
 
   test('is one, however many begin it at the same time', async () => {
     const { open } = await setUp()
-    const both = await Promise.all([open({ weights: { a: 1, b: 3 } }), open({ weights: { a: 3 } }), open({})])
-    expect(new Set(both.map(({ map }) => map.owner)).size).toBe(1)
+    // Each makes it anew as it says itself, if it comes in the middle of the beginning of another one.
+    const weights = engine.name === 'sqlite' ? [1, 2, 3, 4, 5, 6] : [1, 3]
+    const all = await Promise.all([open(), ...weights.map((b) => open({ weights: { a: 1, b } }))])
+    expect(new Set(all.map(({ map }) => map.owner)).size).toBe(1)
     await Promise.all(
       Array.from({ length: 10 }, (_, id) =>
-        both[id % 3]!.write(`owner-${id}`, (db) => engine.run(db, insert(String(id)), [])),
+        all[id % all.length]!.write(`owner-${id}`, (db) => engine.run(db, insert(String(id)), [])),
       ),
     )
-    expect((await both[0].query('SELECT id FROM items')).rows).toHaveLength(10)
+    expect((await all[0].query('SELECT id FROM items')).rows).toHaveLength(10)
   })
 
   test('makes no new database in the place of one that is away, which is used when it is back', async () => {

@@ -92,12 +92,13 @@ export function postgres(server: PostgresServer): ShardEngine {
   return {
     name: 'postgres',
     async places(count, schema = SCHEMA) {
-      const urls: string[] = []
-      for (let index = 0; index < count; index++) {
-        const url = await server.database()
-        await server.query(schema, [], url)
-        urls.push(url)
-      }
+      const urls = await Promise.all(
+        Array.from({ length: count }, async () => {
+          const url = await server.database()
+          await server.query(schema, [], url)
+          return url
+        }),
+      )
       return { urls, clean: () => Promise.resolve() }
     },
     run: async (db, sql, values) => {

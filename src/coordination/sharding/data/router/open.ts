@@ -1,3 +1,5 @@
+import { backoffWait, type Growth } from '../../../../core/backoff.js'
+import { sleep } from '../../../../core/clock.js'
 import type { Coordinator } from '../../../coordinator.js'
 import { changeDataShards, readDataShards, type DataShard, type DataShardMap } from '../map.js'
 import type { ShardStore } from '../store.js'
@@ -9,6 +11,8 @@ import { RoutedShards, type Shards } from './shards.js'
 
 /** How often it is looked at anew when others open it with other options at the same time. */
 const TRIES = 10
+/** Waits between that, so that one of them comes to an end before the others are in its way again. */
+const AGAIN: Growth = { base: 50, factor: 2, max: 2000 }
 
 /** Opens all databases of a sharded application, tells new ones what they own, and follows the map. */
 export async function openShardsWith<Place, Db>(
@@ -18,7 +22,9 @@ export async function openShardsWith<Place, Db>(
   opener: ShardOpener<Place, Db>,
 ): Promise<Shards<Db>> {
   checkShardsOptions(options)
-  for (let tries = 0; tries < TRIES; tries++) {
+  const { clock, random } = coordinator.runtime
+  for (let failures = 0; failures < TRIES; failures++) {
+    if (failures > 0) await sleep(clock, backoffWait(AGAIN, failures, 'full', random))
     const map = await readDataShards(coordinator, name)
     try {
       const opened = await (map?.founded
