@@ -65,6 +65,7 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_PATCH_INVALID` | a patch, or a configuration to apply, that is none; nothing was done |
  * | `BANYAN_PATCH_REFUSED` | a patch that does not fit what it is for: a test failed, or a place is not there; nothing was done |
  * | `BANYAN_APPLY_CONFLICT` | a configuration that has other values for fields than those who have them; nothing was done |
+ * | `BANYAN_RECONCILE_STOPPED` | a reconcile was told to end: it took too long, has ended, or its controller is closed; nothing was done |
  * | `BANYAN_RESOURCE_NOT_FOUND` | there is no resource of that kind and name |
  * | `BANYAN_RESOURCE_EXISTS` | there is a resource of that kind and name |
  * | `BANYAN_RESOURCE_CONFLICT` | a resource is not as it was, or not what a precondition says: read it again; nothing was done |
@@ -141,6 +142,7 @@ export type CoordinationErrorCode =
   | 'BANYAN_PATCH_INVALID'
   | 'BANYAN_PATCH_REFUSED'
   | 'BANYAN_APPLY_CONFLICT'
+  | 'BANYAN_RECONCILE_STOPPED'
   | 'BANYAN_RESOURCE_NOT_FOUND'
   | 'BANYAN_RESOURCE_EXISTS'
   | 'BANYAN_RESOURCE_CONFLICT'

@@ -438,3 +438,28 @@ export type {
 export type { CompiledSchema } from './resources/schema/compile.js'
 export type { Content, ResourceSchema } from './resources/schema/content.js'
 export { openResources, type ResourcesOptions } from './resources/store/resources.js'
+export type { Condition, ConditionDraft } from './reconciliation/controller/conditions.js'
+export type { ReconcileContext } from './reconciliation/controller/context.js'
+export {
+  controller,
+  type Controller,
+  type ControllerState,
+  type ReconcileRun,
+} from './reconciliation/controller/controller.js'
+export type {
+  ControllerElection,
+  ControllerOptions,
+  ControllerShards,
+  ControllerWatch,
+  Reconcile,
+  ReconcileResult,
+} from './reconciliation/controller/options.js'
+export {
+  informer,
+  type CacheChange,
+  type Informer,
+  type InformerState,
+} from './reconciliation/informer/informer.js'
+export { informers, type Informers } from './reconciliation/informer/informers.js'
+export type { InformerBackoff, InformerOptions } from './reconciliation/informer/options.js'
+export type { WorkQueueBackoff, WorkQueueBucket } from './reconciliation/queue/options.js'

@@ -2,10 +2,13 @@ import type { Entry } from '../../coordinator.js'
 import { coordinationError } from '../../errors.js'
 import { MAX_VALUE_BYTES } from '../../keys.js'
 import { ResourceError } from '../error.js'
+import { frozen } from '../frozen.js'
 import type { Unwritten } from '../lifecycle.js'
 import type { Resource } from '../object.js'
 import { isObject } from '../schema/is-object.js'
 import { without } from '../without.js'
+
+export { frozen }
 
 /**
  * A resource as it is stored: all but its version, which is the revision of its key.
@@ -34,13 +37,6 @@ export function decode({ key, value, revision }: Pick<Entry, 'key' | 'value' | '
     throw corrupt(key, error)
   }
   throw corrupt(key)
-}
-
-/** The same, and nobody can change it: it may be given to many. */
-export function frozen<Value>(value: Value): Value {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const part of Object.values(value)) frozen(part)
-  return Object.freeze(value)
 }
 
 /** The same, of another version. */

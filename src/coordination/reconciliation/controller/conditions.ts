@@ -1,0 +1,64 @@
+import type { ResourceDefinition } from '../../resources/define.js'
+import { isObject } from '../../resources/schema/is-object.js'
+
+/** Something that is true of a resource, or not, in the form of Kubernetes. */
+export interface Condition {
+  /** What: `Ready`, `Stalled`. There is one of each. */
+  readonly type: string
+  readonly status: 'True' | 'False' | 'Unknown'
+  /** Why, in one word for programs: `PricesWritten`. */
+  readonly reason: string
+  /** Why, for people. */
+  readonly message: string
+  /** Since when, as of RFC 3339. */
+  readonly lastTransitionTime: string
+  /** Of which generation of the resource this is said. */
+  readonly observedGeneration: number
+}
+
+/** A condition as a reconcile sets it. */
+export interface ConditionDraft {
+  type: string
+  status: 'True' | 'False' | 'Unknown' | boolean
+  /** Default: the type. */
+  reason?: string
+  /** Default `''`. */
+  message?: string
+}
+
+/** Conditions with one of them set; the time is kept while its status stays. */
+export function withCondition(
+  conditions: readonly Condition[],
+  { type, status: given, reason = type, message = '' }: ConditionDraft,
+  generation: number,
+  wall: number,
+): readonly Condition[] {
+  const status = typeof given === 'boolean' ? (given ? 'True' : 'False') : given
+  const before = conditions.find((each) => each.type === type)
+  const lastTransitionTime =
+    before?.status === status
+      ? before.lastTransitionTime
+      : new Date(wall).toISOString().replace(/\.\d+Z$/, 'Z')
+  const next = { type, status, reason, message, lastTransitionTime, observedGeneration: generation }
+  return before ? conditions.map((each) => (each === before ? next : each)) : [...conditions, next]
+}
+
+/** What a status has of conditions. */
+export function conditionsOf(status: unknown): readonly Condition[] {
+  const conditions = isObject(status) ? status['conditions'] : undefined
+  return Array.isArray(conditions) ? (conditions as Condition[]) : []
+}
+
+/**
+ * Whether the statuses of a kind may have such a field.
+ *
+ * @param how - `named`: only if the schema names it, and does not just let it pass
+ */
+export function statusHas({ status }: ResourceDefinition, field: string, how?: 'named'): boolean {
+  if (!isObject(status)) return false
+  const { properties, additionalProperties } = status as Record<string, unknown>
+  if (isObject(properties) && Object.hasOwn(properties, field)) return true
+  if (how === 'named') return false
+  const isOpen = properties === undefined && (additionalProperties ?? true) !== false
+  return isOpen || status['x-kubernetes-preserve-unknown-fields'] === true
+}

@@ -1,0 +1,130 @@
+import type {
+  DeleteCollectionOptions,
+  DeleteResourceOptions,
+  Deletion,
+  ListOptions,
+  ResourceApi,
+  ResourceEvent,
+  WatchResourcesOptions,
+  WriteOptions,
+} from '../../resources/api.js'
+import type { ResourceDefinition } from '../../resources/define.js'
+import { isOver } from '../../resources/lifecycle.js'
+import type { Resource, ResourceDraft, ResourceList, ResourceName } from '../../resources/object.js'
+
+/** Something that a run has written, and that a cache has to have before the next one. */
+export interface OwnWrite {
+  readonly kind: ResourceDefinition
+  readonly resource: Resource
+  readonly isGone: boolean
+}
+
+/** What is done around the writes of a run. */
+export interface WriteHooks {
+  /** Of whom the fields are that are written. */
+  readonly fieldManager: string
+  /** Asked before each write. @throws if there may be none */
+  readonly check: () => void
+  /** Told of what has come of each; not of dry runs. */
+  readonly written: (write: OwnWrite) => void
+}
+
+/** An API as one run of a reconcile uses it: reads go through, and writes are known. */
+export class OwnWrites implements ResourceApi {
+  readonly #api: ResourceApi
+  readonly #hooks: WriteHooks
+
+  constructor(api: ResourceApi, hooks: WriteHooks) {
+    this.#api = api
+    this.#hooks = hooks
+  }
+
+  get<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+  ): Promise<Resource<Spec, Status>> {
+    return this.#api.get(kind, name)
+  }
+
+  list<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    options?: ListOptions,
+  ): Promise<ResourceList<Resource<Spec, Status>>> {
+    return this.#api.list(kind, options)
+  }
+
+  watch<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    options?: WatchResourcesOptions,
+  ): AsyncIterable<ResourceEvent<Resource<Spec, Status>>> {
+    return this.#api.watch(kind, options)
+  }
+
+  create<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+    options?: WriteOptions,
+  ): Promise<Resource<Spec, Status>> {
+    return this.#write(kind, options, (given) => this.#api.create(kind, draft, given))
+  }
+
+  update<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+    options?: WriteOptions,
+  ): Promise<Resource<Spec, Status>> {
+    return this.#write(kind, options, (given) => this.#api.update(kind, draft, given))
+  }
+
+  updateStatus<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+    options?: WriteOptions,
+  ): Promise<Resource<Spec, Status>> {
+    return this.#write(kind, options, (given) => this.#api.updateStatus(kind, draft, given))
+  }
+
+  async delete<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    options: DeleteResourceOptions = {},
+  ): Promise<Deletion<Resource<Spec, Status>>> {
+    this.#hooks.check()
+    const deletion = await this.#api.delete(kind, name, options)
+    if (options.dryRun !== true)
+      this.#hooks.written({ kind, resource: deletion.object, isGone: deletion.removed })
+    return deletion
+  }
+
+  async deleteCollection<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    options: DeleteCollectionOptions = {},
+  ): Promise<readonly Deletion<Resource<Spec, Status>>[]> {
+    this.#hooks.check()
+    const deletions = await this.#api.deleteCollection(kind, options)
+    if (options.dryRun !== true)
+      for (const { object, removed } of deletions)
+        this.#hooks.written({ kind, resource: object, isGone: removed })
+    return deletions
+  }
+
+  /** What it goes through to stays open: others use it. */
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #write<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    options: WriteOptions = {},
+    write: (options: WriteOptions) => Promise<Resource<Spec, Status>>,
+  ): Promise<Resource<Spec, Status>> {
+    this.#hooks.check()
+    const resource = await write(options)
+    if (options.dryRun !== true) this.#hooks.written({ kind, resource, isGone: isOver(resource) })
+    return resource
+  }
+}
