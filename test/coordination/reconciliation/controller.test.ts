@@ -47,18 +47,14 @@ function setUp() {
 async function makePrices(_: string, ctx: Context): Promise<void> {
   const sale = ctx.get()
   if (!sale) return
-  const prices = new Map(ctx.owned(Price).map((each) => [each.metadata.name, each]))
-  for (const item of sale.spec.items) {
-    const name = `${sale.metadata.name}-${item}`
-    const before = prices.get(name)
-    prices.delete(name)
-    const spec = { discount: sale.spec.discount }
-    if (!before) await ctx.api.create(Price, ctx.child({ metadata: { name }, spec }))
-    else if (before.spec.discount !== spec.discount) await ctx.api.update(Price, { ...before, spec })
-  }
-  for (const { metadata } of prices.values())
-    await ctx.api.delete(Price, { name: metadata.name, namespace: metadata.namespace! })
-  ctx.setStatus({ prices: sale.spec.items.length })
+  const { items, discount } = sale.spec
+  const named = (item: string) => `${sale.metadata.name}-${item}`
+  for (const item of items) await ctx.apply(Price, { metadata: { name: named(item) }, spec: { discount } })
+  const wanted = new Set(items.map(named))
+  for (const { metadata } of ctx.owned(Price))
+    if (!wanted.has(metadata.name))
+      await ctx.api.delete(Price, { name: metadata.name, namespace: metadata.namespace! })
+  ctx.setStatus({ prices: items.length })
   ctx.setCondition({ type: 'Ready', status: true })
 }
 
@@ -89,6 +85,10 @@ describe('a controller', () => {
     await api.update(Sale, { ...current, spec: { items: ['z'], discount: 20 } })
     await clock.advance('1s')
     expect(await pricesOf(api)).toEqual(['a-z 20'])
+    expect((await api.get(Price, { name: 'a-z' })).metadata).toMatchObject({
+      ownerReferences: [{ kind: 'Sale', name: 'a', controller: true, blockOwnerDeletion: true }],
+      managedFields: [{ manager: 'sales', operation: 'Apply' }],
+    })
     expect((await api.get(Sale, { name: 'a' })).status).toMatchObject({
       prices: 1,
       observedGeneration: 2,

@@ -55,6 +55,17 @@ export interface ReconcileContext<Spec = unknown, Status = unknown> {
   child<OtherSpec, OtherStatus>(
     draft: ResourceDraft<OtherSpec, OtherStatus>,
   ): ResourceDraft<OtherSpec, OtherStatus>
+  /**
+   * Has something that the resource of the key controls be as a draft says ({@link child}), by a server-side apply that takes over
+   * what others have changed: made if it is not there, and not written if it is like that. Name all fields that the controller has an
+   * opinion about, and no others: what an earlier draft had and this one has not goes.
+   *
+   * @throws `BANYAN_RESOURCE_NOT_FOUND` if the resource is not there; as `ResourceApi.patch`
+   */
+  apply<OtherSpec, OtherStatus>(
+    kind: ResourceDefinition<OtherSpec, OtherStatus>,
+    draft: ResourceDraft<OtherSpec, OtherStatus>,
+  ): Promise<Resource<OtherSpec, OtherStatus>>
   /** Changes fields of the status. It is written once, when the reconcile has ended, well or not, and only if it is another then. */
   setStatus(changes: Partial<Status>): void
   /** Sets a condition of the status, as {@link setStatus}. `Stalled` and `Contested` are set by the controller. */

@@ -158,6 +158,9 @@ const OPTIONS: OptionTable<ControllerOptions> = {
   runtime: { kind: 'code', type: 'object', doc: 'Time, chance and telemetry.' },
 }
 
+/** It is the manager of fields, and those have no longer names. */
+const MAX_NAME = 128
+
 /** Options with their defaults, in ms. */
 export interface ControllerSettings extends Pick<
   ControllerOptions,
@@ -185,6 +188,7 @@ export function settingsOf(options: ControllerOptions): ControllerSettings {
   for (const needed of ['name', 'api', 'resource', 'reconcile'] as const)
     if ((options[needed] as unknown) === undefined || options[needed] === '')
       throw invalid(`controller: ${needed} is missing`)
+  if (name.length > MAX_NAME) throw invalid(`controller: name has at most ${MAX_NAME} characters`)
   if (election && shards) throw invalid(`controller ${name}: either an election or shards, not both`)
   for (const [option, given] of Object.entries({ election, shards }))
     if (given && !isCoordinator(given.coordinator))

@@ -3,8 +3,10 @@ import type {
   DeleteResourceOptions,
   Deletion,
   ListOptions,
+  PatchOptions,
   ResourceApi,
   ResourceEvent,
+  ResourcePatch,
   WatchResourcesOptions,
   WriteOptions,
 } from '../../resources/api.js'
@@ -84,6 +86,15 @@ export class OwnWrites implements ResourceApi {
     return this.#write(kind, options, (given) => this.#api.updateStatus(kind, draft, given))
   }
 
+  patch<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    patch: ResourcePatch,
+    options?: PatchOptions,
+  ): Promise<Resource<Spec, Status>> {
+    return this.#write(kind, options, (given) => this.#api.patch(kind, name, patch, given))
+  }
+
   async delete<Spec, Status>(
     kind: ResourceDefinition<Spec, Status>,
     name: ResourceName,
@@ -117,14 +128,15 @@ export class OwnWrites implements ResourceApi {
     return this.close()
   }
 
-  async #write<Spec, Status>(
+  async #write<Options extends WriteOptions, Spec, Status>(
     kind: ResourceDefinition<Spec, Status>,
-    options: WriteOptions = {},
-    write: (options: WriteOptions) => Promise<Resource<Spec, Status>>,
+    options: Options | undefined,
+    write: (options: Options & WriteOptions) => Promise<Resource<Spec, Status>>,
   ): Promise<Resource<Spec, Status>> {
-    this.#hooks.check()
-    const resource = await write(options)
-    if (options.dryRun !== true) this.#hooks.written({ kind, resource, isGone: isOver(resource) })
+    const { fieldManager, check, written } = this.#hooks
+    check()
+    const resource = await write({ fieldManager, ...options } as Options & WriteOptions)
+    if (options?.dryRun !== true) written({ kind, resource, isGone: isOver(resource) })
     return resource
   }
 }

@@ -138,6 +138,17 @@ export class Run implements ReconcileContext {
     }
   }
 
+  apply<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+  ): Promise<Resource<Spec, Status>> {
+    const { apiVersion, kind: kindName } = kind
+    const patch = { ...this.child(draft), apiVersion, kind: kindName }
+    const { name = '', namespace } = patch.metadata
+    const where = { name, ...(namespace !== undefined && { namespace }) }
+    return this.api.patch(kind, where, { type: 'apply', patch }, { force: true })
+  }
+
   setStatus(changes: object): void {
     this.#status.set(changes)
   }
