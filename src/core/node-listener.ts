@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { HandlerRequest, HttpHandler } from './http-handler.js'
+import { systemClock, type Clock } from './clock.js'
+import { duration, type Duration } from './duration.js'
+import type { HandlerAnswer, HandlerRequest, HttpHandler } from './http-handler.js'
 
 /** Options of {@link nodeListener}. */
 export interface NodeListenerOptions {
@@ -7,19 +9,33 @@ export interface NodeListenerOptions {
   base?: string
   /** Who asks, as a check before has found out; default nobody knows. */
   caller?: (request: IncomingMessage) => string | undefined
+  /** How long a client may take nothing of an answer that waits for it; then its connection is cut. Default `'1m'`. */
+  stall?: Duration
+  /** Default the system's. */
+  clock?: Clock
 }
 
 /**
  * A handler as a listener of `node:http`: `createServer(nodeListener(handler))`. For those who run no gateway; it knows
- * neither access nor limits of time.
+ * no access, and no limit of time but for clients that do not take what they have asked for.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS` if `stall` is no duration
  */
 export function nodeListener(
   handler: HttpHandler,
-  { base = '', caller = () => undefined }: NodeListenerOptions = {},
+  { base = '', caller = () => undefined, stall = '1m', clock = systemClock }: NodeListenerOptions = {},
 ): (request: IncomingMessage, response: ServerResponse) => void {
+  const stalls: Stalls = { after: duration(stall, 'stall'), clock }
   return (request, response) => {
-    respond(handler, base, caller(request), request, response).catch(() => response.destroy())
+    respond(handler, base, caller(request), request, response, stalls).catch(() => response.destroy())
   }
+}
+
+/** When a client takes nothing any more. */
+interface Stalls {
+  /** ms */
+  readonly after: number
+  readonly clock: Clock
 }
 
 async function respond(
@@ -28,6 +44,7 @@ async function respond(
   caller: string | undefined,
   request: IncomingMessage,
   response: ServerResponse,
+  stalls: Stalls,
 ): Promise<void> {
   const gone = new AbortController()
   response.once('close', () => gone.abort())
@@ -44,16 +61,39 @@ async function respond(
     return
   }
   response.writeHead(answer.status, answer.fields.flat())
-  if (Buffer.isBuffer(answer.body)) {
-    response.end(answer.body)
-    return
-  }
-  for await (const part of answer.body) {
-    if (gone.signal.aborted) return
-    if (!response.write(part))
-      await new Promise((resolve) => response.once('drain', resolve).once('close', resolve))
+  if (Buffer.isBuffer(answer.body)) response.end(answer.body)
+  else await giveParts(answer.body, response, gone.signal, stalls)
+}
+
+async function giveParts(
+  parts: Exclude<HandlerAnswer['body'], Buffer>,
+  response: ServerResponse,
+  gone: AbortSignal,
+  stalls: Stalls,
+): Promise<void> {
+  // The first part may be long in coming, and that it will come is an answer, too.
+  response.flushHeaders()
+  for await (const part of parts) {
+    if (gone.aborted) return
+    if (!response.write(part)) await taken(response, gone, stalls)
   }
   response.end()
+}
+
+/** Waits until the client has taken what there is for it, or is gone; one that does not take it is cut off. */
+function taken(response: ServerResponse, gone: AbortSignal, { after, clock }: Stalls): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.schedule(clock.now() + after, () => response.destroy())
+    const over = (): void => {
+      timer.cancel()
+      response.off('drain', over)
+      gone.removeEventListener('abort', over)
+      resolve()
+    }
+    response.once('drain', over)
+    gone.addEventListener('abort', over)
+    if (gone.aborted) over()
+  })
 }
 
 function handlerRequest(

@@ -181,7 +181,11 @@ export class AdminServer {
     if (request.method === 'HEAD') response.end()
     else if (typeof body === 'string' || Buffer.isBuffer(body)) response.end(body)
     // What breaks off in the middle must not look complete: then the connection is cut.
-    else pipeline(Readable.from(body, { objectMode: false }), response, () => undefined)
+    else {
+      // The first part may be long in coming.
+      response.flushHeaders()
+      pipeline(Readable.from(body, { objectMode: false }), response, () => undefined)
+    }
   }
 
   async #reply(request: IncomingMessage): Promise<Reply> {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isOwnHost, isOwnOrigin } from '../../core/own-origin.js'
 import { problemResponse } from '../../traffic/http/problem.js'
 
 /** What the admin listener answers. */
@@ -14,13 +15,8 @@ export interface Reply {
 /** A page in an operator's browser must not reach us on behalf of somebody else. */
 export function refuseForeign(request: IncomingMessage): Reply | undefined {
   const { host, origin } = request.headers
-  // Only HTTP/1.0 may leave Host out: old health checks do, browsers never.
-  if (host === undefined) return undefined
-  const name = host.replace(/:\d+$/, '')
-  if (!/^(localhost|[\d.]+|\[[0-9a-f:.]+\])$/i.test(name))
-    return problem(421, 'The admin listener is asked by address or as localhost only.')
-  if (origin !== undefined && origin !== `http://${host}`)
-    return problem(403, 'Requests of other origins are refused.')
+  if (!isOwnHost(host)) return problem(421, 'The admin listener is asked by address or as localhost only.')
+  if (!isOwnOrigin(host, origin)) return problem(403, 'Requests of other origins are refused.')
   return undefined
 }
 
