@@ -90,6 +90,7 @@ module.exports = {
           '^src/traffic/gateway/(filters|responders)/',
           '^src/events/types/json-schema\\.ts$',
           '^src/coordination/resources/schema/(compile|rules)\\.ts$',
+          '^src/coordination/resources/http/body\\.ts$',
         ],
       },
       to: { dependencyTypes: ['npm', 'npm-dev', 'npm-peer'] },

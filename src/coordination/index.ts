@@ -426,6 +426,8 @@ export {
   type ResourceErrorDetails,
   type ResourceProblem,
 } from './resources/error.js'
+export type { AccessAnswer, Authorize, ResourceAccess, ResourceVerb } from './resources/http/access.js'
+export { kubernetesApi, type KubernetesApiOptions } from './resources/http/api.js'
 export type {
   ListMetadata,
   OwnerReference,

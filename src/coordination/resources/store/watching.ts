@@ -3,6 +3,7 @@ import type { ResourceEvent, WatchResourcesOptions } from '../api.js'
 import type { ResourceDefinition } from '../define.js'
 import { expired, versionAhead } from '../error.js'
 import type { ResourceMatch } from '../selectors/fields.js'
+import type { Resource } from '../object.js'
 import { matchOf } from '../selectors/selection.js'
 import type { KindCache } from './cache.js'
 import { frozen, versioned } from './codec.js'
@@ -80,11 +81,21 @@ async function checkReached({ cache, coordinator, kind }: WatchSource, position:
   if (position > revision) throw versionAhead(position, revision)
 }
 
-function eventOf({ revision, before, after }: ChangeRecord, match: ResourceMatch): ResourceEvent | undefined {
+function eventOf(record: ChangeRecord, match: ResourceMatch): ResourceEvent | undefined {
+  const { before, after } = record
   const was = before && match(before) ? before : undefined
   const is = after && match(after) ? after : undefined
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: is }
-  return was && { type: 'DELETED', object: frozen(versioned(was, revision)) }
+  return was && { type: 'DELETED', object: deletedOf(was, record) }
+}
+
+const deletions = new WeakMap<ChangeRecord, Resource>()
+
+/** The same for all who are told of it. */
+function deletedOf(was: Resource, record: ChangeRecord): Resource {
+  let deleted = deletions.get(record)
+  if (!deleted) deletions.set(record, (deleted = frozen(versioned(was, record.revision))))
+  return deleted
 }
 
 function bookmark(
