@@ -386,6 +386,42 @@ describe('a conflict', () => {
   })
 })
 
+describe('going over from kubectl apply at the client', () => {
+  const applied = (spec: JsonObject) =>
+    JSON.stringify(deployment({ metadata: { labels: { app: 'web' } }, spec }))
+  const annotations = (text: string) => ({ 'kubectl.kubernetes.io/last-applied-configuration': text })
+  const made = (text: string) =>
+    world.update('kubectl-client-side-apply', {
+      metadata: { labels: { app: 'web' }, annotations: annotations(text) },
+      spec: { replicas: 1, paused: true },
+    })
+
+  test('has no conflicts with what was set there', () => {
+    made(applied({ replicas: 1, paused: true })).apply('kubectl', {
+      metadata: { labels: { app: 'shop' }, annotations: annotations('{}') },
+      spec: { replicas: 2 },
+    })
+    expect(world.spec).toEqual({ replicas: 2, paused: true })
+  })
+
+  test('has the others: what somebody else has changed since, and what was never applied', () => {
+    made(applied({ replicas: 1 })).update('scaler', { spec: { replicas: 5, paused: true } })
+    const spec = { replicas: 2, paused: false }
+    expect(causesOf(() => world.apply('kubectl', { spec }))).toMatchObject([
+      { field: '.spec.paused', message: 'conflict with "kubectl-client-side-apply" using apps/v1' },
+      { field: '.spec.replicas', message: 'conflict with "scaler" using apps/v1' },
+    ])
+  })
+
+  test('is only for kubectl, and only if that can be read', () => {
+    made(applied({ replicas: 1 }))
+    expect(causesOf(() => world.apply('helm', { spec: { replicas: 2 } }))).toHaveLength(1)
+    world.object = undefined
+    made('{"spec":')
+    expect(causesOf(() => world.apply('kubectl', { spec: { replicas: 2 } }))).toHaveLength(1)
+  })
+})
+
 describe('lists', () => {
   test('are of one piece where nothing is said', () => {
     world.apply('one', { spec: { args: ['a', 'b'] } })

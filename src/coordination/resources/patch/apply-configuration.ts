@@ -5,6 +5,7 @@ import { compareFields } from './compare-fields.js'
 import { FieldSet } from './field-set.js'
 import { fieldsOf } from './fields-of.js'
 import { isList, isObject, member, sameJson, withMember, type JsonObject } from './json.js'
+import { KUBECTL, lastAppliedFields } from './last-applied.js'
 import {
   entryOf,
   managedFieldsOf,
@@ -43,6 +44,8 @@ export interface ApplyRequest extends FieldWriter {
  * The server's own metadata in a configuration (uid, resourceVersion, generation, …) are passed over: whoever takes
  * them as preconditions checks them before.
  *
+ * What `kubectl apply` had set by itself before is no conflict for the manager `kubectl`.
+ *
  * The algorithm is that of Kubernetes (structured-merge-diff), for kinds with one version: entries of others keep
  * theirs, and are not converted.
  *
@@ -69,10 +72,13 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   const { added, modified, removed } = compareFields(live, object, schema)
   const taken = added.union(modified)
 
-  const conflicts = others
-    .map((each) => ({ ...each, fields: each.fields.intersection(taken) }))
-    .filter(({ fields }) => !fields.empty)
-  if (conflicts.length > 0 && !force) throw applyConflict(conflicts)
+  if (!force) {
+    const contested = request.manager === KUBECTL ? taken.difference(lastAppliedFields(live, schema)) : taken
+    const conflicts = others
+      .map((each) => ({ ...each, fields: each.fields.intersection(contested) }))
+      .filter(({ fields }) => !fields.empty)
+    if (conflicts.length > 0) throw applyConflict(conflicts)
+  }
 
   const fields = wanted.difference(UNOWNED)
   const gone = taken.union(removed)

@@ -247,8 +247,8 @@ class StoredResources implements ResourceApi {
     checkRequest('write', options)
     const draft = readDraft(kind, given, options)
     const place = checkedPlaceOf(kind, draft.metadata)
-    if ((draft.metadata.resourceVersion ?? '') === '') throw versionless(kind, place.name)
     const change: Change = (current) => {
+      if ((draft.metadata.resourceVersion ?? '') === '') throw versionless(kind, place.name)
       checkVersion(kind, current, draft)
       return replacement(kind, current, draft, writerOf(part, options), this.#coordinator.runtime)
     }
