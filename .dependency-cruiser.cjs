@@ -66,6 +66,7 @@ module.exports = {
           '^src/events/cdc/source\\.ts$',
           '^src/coordination/(coordinator|driver|errors|feed)\\.ts$',
           '^src/coordination/fencing/store\\.ts$',
+          '^src/coordination/resources/(api|define|error|location|object|request|without)\\.ts$',
           '^src/coordination/sharding/(buckets|data/store)\\.ts$',
           '^src/coordination/replication/node\\.ts$',
         ],

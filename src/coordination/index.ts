@@ -413,6 +413,7 @@ export type {
   WatchResourcesOptions,
   WriteOptions,
 } from './resources/api.js'
+export { crdOf, type CustomResourceDefinition } from './resources/crd/crd.js'
 export {
   defineResource,
   type ResourceDefinition,
@@ -440,6 +441,9 @@ export type {
 export type { CompiledSchema } from './resources/schema/compile.js'
 export type { Content, ResourceSchema } from './resources/schema/content.js'
 export { openResources, type ResourcesOptions } from './resources/store/resources.js'
+export { kubernetesResources } from '../drivers/kubernetes/resources.js'
+export type { KubernetesConfig } from '../drivers/kubernetes/config.js'
+export type { KubernetesResourcesOptions } from '../drivers/kubernetes/options.js'
 export type { Condition, ConditionDraft } from './reconciliation/controller/conditions.js'
 export type { ReconcileContext } from './reconciliation/controller/context.js'
 export {

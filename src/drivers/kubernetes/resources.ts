@@ -1,0 +1,278 @@
+import { duration } from '../../core/duration.js'
+import { checkOptions } from '../../core/options.js'
+import { systemRuntime } from '../../core/runtime.js'
+import { hasCode } from '../../coordination/errors.js'
+import type {
+  DeleteCollectionOptions,
+  DeleteResourceOptions,
+  Deletion,
+  ListOptions,
+  PatchOptions,
+  ResourceApi,
+  ResourceEvent,
+  ResourcePatch,
+  WatchResourcesOptions,
+  WriteOptions,
+} from '../../coordination/resources/api.js'
+import type { ResourceDefinition } from '../../coordination/resources/define.js'
+import { badRequest } from '../../coordination/resources/error.js'
+import {
+  checkedLocationOf,
+  locationOf,
+  type ResourceLocation,
+} from '../../coordination/resources/location.js'
+import type {
+  Resource,
+  ResourceDraft,
+  ResourceList,
+  ResourceName,
+} from '../../coordination/resources/object.js'
+import { checkRequest } from '../../coordination/resources/request.js'
+import { without } from '../../coordination/resources/without.js'
+import { loadConfig } from './config.js'
+import { Connection, type Ask } from './connection.js'
+import { KUBERNETES_OPTIONS, type KubernetesResourcesOptions } from './options.js'
+import { collectionPath, dryRunQuery, listQuery, objectPath, writeQuery } from './paths.js'
+import { watchOver } from './watch.js'
+
+/** How many are deleted at once. */
+const DELETING = 8
+const PATCH_TYPES = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  // JSON is YAML.
+  apply: 'application/apply-patch+yaml',
+}
+/** How often a deletion is tried again because what has the name is another one. */
+const TRIES = 8
+
+/**
+ * Opens the resources of a Kubernetes API server, of version 1.25 or later: controllers that run on those of a coordinator run on
+ * these. Kinds have to be installed there; `crdOf` makes what installs them.
+ *
+ * A request that nobody can have seen, that was refused for now, or that only reads is made again until the timeout. Any other is
+ * made once, and is `BANYAN_OUTCOME_UNKNOWN` if its answer is lost.
+ *
+ * @throws `BANYAN_INVALID_OPTIONS`, `BANYAN_DRIVER_MISSING`
+ */
+export async function kubernetesResources(options: KubernetesResourcesOptions = {}): Promise<ResourceApi> {
+  checkOptions('kubernetesResources', KUBERNETES_OPTIONS, options)
+  const { kubeConfig, context, timeout = '30s', runtime = systemRuntime } = options
+  const config = typeof kubeConfig === 'object' ? kubeConfig : await loadConfig(kubeConfig, context)
+  return new KubernetesResources(new Connection(config, duration(timeout), runtime))
+}
+
+class KubernetesResources implements ResourceApi {
+  readonly #connection: Connection
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  async get<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+  ): Promise<Resource<Spec, Status>> {
+    const path = objectPath(kind, checkedLocationOf(kind, name))
+    return (await this.#connection.ask({ method: 'GET', path })).body as Resource<Spec, Status>
+  }
+
+  async list<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    options: ListOptions = {},
+  ): Promise<ResourceList<Resource<Spec, Status>>> {
+    checkRequest('list', options)
+    const path = collectionPath(kind, options.namespace)
+    const { body } = await this.#connection.ask({ method: 'GET', path, query: listQuery(options) })
+    const list = body as ResourceList<Resource<Spec, Status>>
+    const { metadata } = list
+    // A page that is the last one says so by nothing.
+    return metadata.continue === '' ? { ...list, metadata: without(metadata, 'continue') } : list
+  }
+
+  async create<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+    options: WriteOptions = {},
+  ): Promise<Resource<Spec, Status>> {
+    checkRequest('write', options)
+    const { name = '', namespace, resourceVersion = '' } = metadataOf(draft)
+    if (resourceVersion !== '') throw badRequest('resourceVersion should not be set on objects to be created')
+    const location = locationOf(kind, { name, ...(namespace !== undefined && { namespace }) })
+    const path = collectionPath(kind, location.namespace)
+    return this.#write({ method: 'POST', path, body: bodyOf(kind, draft, location) }, options)
+  }
+
+  update<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+    options: WriteOptions = {},
+  ): Promise<Resource<Spec, Status>> {
+    return this.#replace(kind, draft, undefined, options)
+  }
+
+  async updateStatus<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+    options: WriteOptions = {},
+  ): Promise<Resource<Spec, Status>> {
+    checkPart(kind, 'status')
+    return this.#replace(kind, draft, 'status', options)
+  }
+
+  async patch<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    { type, patch }: ResourcePatch,
+    options: PatchOptions = {},
+  ): Promise<Resource<Spec, Status>> {
+    checkRequest('patch', options)
+    const { subresource, force } = options
+    checkPart(kind, subresource)
+    if (!Object.hasOwn(PATCH_TYPES, type))
+      throw badRequest(`a patch is of type merge, json or apply, not ${JSON.stringify(type)}`)
+    if (force !== undefined && type !== 'apply')
+      throw badRequest('force may not be specified for patches that do not apply')
+    const { apiVersion, kind: title } = kind
+    return this.#write(
+      {
+        method: 'PATCH',
+        path: objectPath(kind, checkedLocationOf(kind, name), subresource),
+        // A configuration need not say again of which kind it is.
+        body: encoded(type === 'apply' ? { apiVersion, kind: title, ...patch } : patch),
+        contentType: PATCH_TYPES[type],
+        query: { force },
+      },
+      options,
+    )
+  }
+
+  async delete<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    options: DeleteResourceOptions = {},
+  ): Promise<Deletion<Resource<Spec, Status>>> {
+    checkRequest('delete', options)
+    for (let tries = 1; ; tries++) {
+      // The server does not say what it was that it has removed.
+      const current = await this.get(kind, name)
+      try {
+        return await this.#delete(kind, current, options)
+      } catch (error) {
+        const isAnother = options.preconditions === undefined && hasCode(error, 'BANYAN_RESOURCE_CONFLICT')
+        if (!isAnother || tries === TRIES) throw error
+      }
+    }
+  }
+
+  async deleteCollection<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    options: DeleteCollectionOptions = {},
+  ): Promise<readonly Deletion<Resource<Spec, Status>>[]> {
+    checkRequest('deleteCollection', options)
+    const { dryRun = false, propagationPolicy, ...selection } = options
+    const each = { dryRun, ...(propagationPolicy && { propagationPolicy }) }
+    const left = [...(await this.list(kind, selection)).items]
+    const deletions: Deletion<Resource<Spec, Status>>[] = []
+    const work = async (): Promise<void> => {
+      for (let object = left.pop(); object; object = left.pop()) {
+        try {
+          deletions.push(await this.#delete(kind, object, each))
+        } catch (error) {
+          // Somebody else has deleted it; what has its name now is another.
+          if (!hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND') && !hasCode(error, 'BANYAN_RESOURCE_CONFLICT'))
+            throw error
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: DELETING }, work))
+    return deletions
+  }
+
+  async *watch<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    options: WatchResourcesOptions = {},
+  ): AsyncGenerator<ResourceEvent<Resource<Spec, Status>>, void> {
+    checkRequest('watch', options)
+    const list = (given: ListOptions): Promise<ResourceList> => this.list(kind, given)
+    for await (const event of watchOver(this.#connection, list, kind, options))
+      yield event as ResourceEvent<Resource<Spec, Status>>
+  }
+
+  close(): Promise<void> {
+    this.#connection.close()
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #replace<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    draft: ResourceDraft<Spec, Status>,
+    subresource: 'status' | undefined,
+    options: WriteOptions,
+  ): Promise<Resource<Spec, Status>> {
+    checkRequest('write', options)
+    const location = checkedLocationOf(kind, metadataOf(draft))
+    const path = objectPath(kind, location, subresource)
+    return this.#write({ method: 'PUT', path, body: bodyOf(kind, draft, location) }, options)
+  }
+
+  async #write<Item>(ask: Ask, options: WriteOptions): Promise<Item> {
+    const { body, warnings } = await this.#connection.ask({
+      ...ask,
+      query: { ...ask.query, ...writeQuery(options) },
+    })
+    for (const warning of warnings) options.onWarning?.(warning)
+    return body as Item
+  }
+
+  /** Deletes it, and nothing else that has its name. */
+  async #delete<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    current: Resource<Spec, Status>,
+    { dryRun, propagationPolicy, preconditions }: DeleteResourceOptions,
+  ): Promise<Deletion<Resource<Spec, Status>>> {
+    const { name, namespace, uid } = current.metadata
+    const { body } = await this.#connection.ask({
+      method: 'DELETE',
+      path: objectPath(kind, { name, namespace }),
+      query: dryRunQuery(dryRun),
+      body: JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        preconditions: { uid, ...preconditions },
+        ...(propagationPolicy && { propagationPolicy }),
+        ...(dryRun && { dryRun: ['All'] }),
+      }),
+    })
+    const said = body as Resource<Spec, Status>
+    return said.kind === 'Status' ? { removed: true, object: current } : { removed: false, object: said }
+  }
+}
+
+function metadataOf({ metadata }: ResourceDraft): ResourceDraft['metadata'] {
+  if (typeof metadata === 'object' && (metadata as object | null) !== null) return metadata
+  throw badRequest('metadata must be an object')
+}
+
+function checkPart(kind: ResourceDefinition, part: 'status' | undefined): void {
+  if (part === 'status' && !kind.status) throw badRequest(`${kind.kind} has no status`)
+}
+
+function bodyOf(kind: ResourceDefinition, draft: ResourceDraft, { namespace }: ResourceLocation): string {
+  const { apiVersion, kind: title } = kind
+  const metadata = { ...draft.metadata, ...(namespace !== undefined && { namespace }) }
+  return encoded({ apiVersion, kind: title, ...draft, metadata })
+}
+
+/** @throws `BANYAN_RESOURCE_BAD_REQUEST` if it cannot be sent */
+function encoded(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    throw badRequest(`the object is no JSON: ${String(error)}`)
+  }
+}
