@@ -18,7 +18,8 @@ const VERSION = { major: '1', minor: '34', gitVersion: 'v1.34.0+banyan' }
 const HEALTH = ['/healthz', '/livez', '/readyz']
 const OPENAPI = ['/openapi/v2', '/openapi/v3']
 const JSON_TYPE = 'application/json'
-const SWAGGER_PROTOBUF = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
+/** Asked for as `v2@v1.0`, too, which is no media type: those who ask so refuse it as an answer. */
+const SWAGGER_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 
 /** A document as it is sent. */
 interface Sent {

@@ -22,7 +22,7 @@ export function openApiV2Of(definitions: readonly ResourceDefinition[]): OpenApi
   }
 }
 
-/** The same as a message of Protocol Buffers, `application/com.github.proto-openapi.spec.v2@v1.0+protobuf`. */
+/** The same as a message of Protocol Buffers. */
 export function openApiV2Protobuf(document: OpenApi): Buffer {
   return swaggerProtobuf(document)
 }
