@@ -48,6 +48,13 @@ export {
   type ReadModelStoreUnderTest,
 } from './read-models/index.js'
 export { shardStoreConformance, type ShardStoreSetup, type ShardStoresUnderTest } from './shards/index.js'
+export {
+  conformanceKinds,
+  resourceApiConformance,
+  type ResourceApiSetup,
+  type ResourceApiTools,
+  type ResourceApiUnderTest,
+} from './resources/conformance/index.js'
 export { memoryReadModels } from '../drivers/memory/read-models.js'
 export { memoryLog } from '../drivers/memory/log.js'
 export {
