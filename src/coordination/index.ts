@@ -460,6 +460,9 @@ export type {
   Reconcile,
   ReconcileResult,
 } from './reconciliation/controller/options.js'
+export { garbageCollector, type GarbageCollector } from './reconciliation/garbage/garbage-collector.js'
+export type { GarbageCollectorOptions } from './reconciliation/garbage/options.js'
+export type { GarbageProblem } from './reconciliation/garbage/problem.js'
 export {
   informer,
   type CacheChange,

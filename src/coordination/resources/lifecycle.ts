@@ -14,8 +14,10 @@ export type Unwritten = Resource
 /** The part of a resource that a write is for. */
 export type Part = 'main' | 'status'
 
-const FOREGROUND = 'foregroundDeletion'
-const ORPHAN = 'orphan'
+/** The finalizer of what waits for those that belong to it. */
+export const FOREGROUND = 'foregroundDeletion'
+/** The finalizer of what leaves those that belong to it. */
+export const ORPHAN = 'orphan'
 
 /** What is to be stored of a draft that makes a resource. */
 export function created(

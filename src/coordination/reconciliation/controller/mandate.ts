@@ -26,7 +26,7 @@ export interface Mandates {
  * @param gained - told of each mandate when it begins
  */
 export function mandatesOf(
-  { name, election, shards }: ControllerSettings,
+  { name, election, shards }: Pick<ControllerSettings, 'name' | 'election' | 'shards'>,
   gained: (mandate: Mandate) => void,
 ): Mandates {
   if (election) return elected(name, election, gained)
