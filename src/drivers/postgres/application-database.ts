@@ -1,6 +1,6 @@
 import type { Client, ClientConfig, PoolConfig } from 'pg'
 import { BanyanError } from '../../core/errors.js'
-import { sqlState } from './faults.js'
+import { isOfConnection, sqlState } from './faults.js'
 import type { PostgresClient, PostgresPool } from './read-models/client.js'
 
 const CONNECTIONS = 4
@@ -14,10 +14,6 @@ const LISTEN_MS = 10_000
 
 /** Shutdown, connection failures, no space, locks, a server that only reads, no database, login, table or permission. */
 const SERVER_STATES = /^(57|08|53|55P03|58|XX|25006|3D|28|42P01|42501)/
-const CONNECTION_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/
-/** What `pg` says of a connection that is no more. */
-const CONNECTION_MESSAGES =
-  /^(Connection|Client (was closed|has encountered a connection error)|timeout|Query read timeout)/i
 
 /** Tables that are kept beside those of an application. */
 export interface TableKind {
@@ -123,11 +119,8 @@ export class ApplicationDatabase {
   errorOf(error: unknown): unknown {
     if (error instanceof BanyanError || !(error instanceof Error)) return error
     const state = sqlState(error)
-    const { code } = error as { code?: unknown }
     const isOfServer = state !== undefined && SERVER_STATES.test(state)
-    const isOfConnection =
-      state === undefined && (CONNECTION_CODES.test(String(code)) || CONNECTION_MESSAGES.test(error.message))
-    return isOfServer || isOfConnection ? this.#unusable(error) : error
+    return isOfServer || isOfConnection(error) ? this.#unusable(error) : error
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,10 @@ const DISK_FULL = '53100'
 const CORRUPT = new Set(['XX001', 'XX002'])
 /** How `pg` says that it has no password to answer with. */
 const NO_PASSWORD = 'client password must be a'
+const CONNECTION_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/
+/** What `pg` says of a connection that could not be had, or is no more. */
+const CONNECTION_MESSAGES =
+  /^(Connection terminated|Client (was closed|has encountered a connection error)|timeout|Query read timeout)/i
 /** Data that the server does not take, or that goes beyond its limits. */
 const UNFIT = /^(22|54)/
 
@@ -50,6 +54,13 @@ export function faultOf(error: unknown): Fault {
   if (state === undefined || ENDED.test(state)) return 'lost'
   if (state === LOCK_NOT_AVAILABLE) return 'held'
   return BUSY.has(state) ? 'busy' : 'refused'
+}
+
+/** Whether it is not the server that has said it: the connection could not be had, or is no more. */
+export function isOfConnection(error: unknown): boolean {
+  if (!(error instanceof Error) || sqlState(error) !== undefined) return false
+  const { code } = error as { code?: unknown }
+  return CONNECTION_CODES.test(String(code)) || CONNECTION_MESSAGES.test(error.message)
 }
 
 /** Whether the server is there, and only not ready yet. */

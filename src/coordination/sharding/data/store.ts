@@ -428,6 +428,14 @@ export function changedSince(shard: string, table: string, isStaged: boolean): E
   )
 }
 
+/** How drivers call the tables that make a database a shard, and the first of them. */
+export const SHARD_TABLES = {
+  name: 'a shard',
+  table: 'banyan_shard',
+  madeBy: 'banyan shards prepare',
+  codes: { unavailable: 'BANYAN_SHARD_UNAVAILABLE', closed: 'BANYAN_SHARD_CLOSED' },
+} as const
+
 /** Of tables that cannot be sharded as they are. */
 export function unfit(shard: string, problem: string, cause?: unknown): Error {
   return coordinationError('BANYAN_SHARD_UNFIT', `the shard ${JSON.stringify(shard)}: ${problem}`, cause)

@@ -1,6 +1,7 @@
 import type { ShardIdentity, ShardSpec } from '../../../coordination/sharding/data/store.js'
 import type { PostgresClient } from '../read-models/client.js'
 import { BUCKET, catalogOf } from './catalog.js'
+import { hasRows } from './tables.js'
 
 /** What a database says of itself. */
 export async function identityIn(client: PostgresClient): Promise<ShardIdentity | undefined> {
@@ -38,10 +39,4 @@ export async function takeCount(client: PostgresClient, spec: ShardSpec): Promis
     }
   await client.query("SELECT set_config('banyan.moving', '', true)")
   await client.query('UPDATE banyan_shard SET buckets = $1', [spec.buckets])
-}
-
-/** Whether there is one at least. */
-export async function hasRows(client: PostgresClient, table: string): Promise<boolean> {
-  const { rows } = await client.query(`SELECT 1 FROM ${table} LIMIT 1`)
-  return rows.length > 0
 }

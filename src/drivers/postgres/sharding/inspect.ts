@@ -2,9 +2,10 @@ import type { ShardInspection, ShardSpec } from '../../../coordination/sharding/
 import { ApplicationDatabase } from '../application-database.js'
 import type { PostgresClient, PostgresPool } from '../read-models/client.js'
 import { BUCKET, catalogOf, quoted, stagedName } from './catalog.js'
-import { hasRows, identityIn } from './identity.js'
+import { identityIn } from './identity.js'
 import { KIND } from './kind.js'
-import { checkKeys, checkReferences } from './prepare.js'
+import { checkKeys, checkReferences, hasStaged } from './prepare.js'
+import { hasRows, isThere } from './tables.js'
 
 /**
  * Looks at a database that is to become a shard, or is one, and changes nothing.
@@ -29,7 +30,7 @@ export async function inspectPostgresShard(
 async function inspected(client: PostgresClient, spec: ShardSpec): Promise<ShardInspection> {
   const catalog = await catalogOf(client, spec)
   await checkReferences(client, spec)
-  const isPrepared = await isThere(client, KIND.table)
+  const isPrepared = await isThere(client, quoted(KIND.table))
   const identity = isPrepared ? await identityIn(client) : undefined
   if (!identity) for (const table of catalog.values()) await checkKeys(client, spec, table)
   const sharded = await shardedIn(client)
@@ -61,14 +62,7 @@ async function isMoving(client: PostgresClient, tables: readonly string[]): Prom
     "SELECT 1 FROM banyan_shard_buckets WHERE move IS NOT NULL OR state <> 'owned' LIMIT 1",
   )
   if (rows.length > 0) return true
-  for (const table of tables) {
-    const staged = stagedName(table)
-    if ((await isThere(client, staged)) && (await hasRows(client, quoted(staged)))) return true
-  }
+  for (const table of tables)
+    if (await hasStaged(client, { stagedSql: quoted(stagedName(table)) })) return true
   return false
-}
-
-async function isThere(client: PostgresClient, table: string): Promise<boolean> {
-  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [quoted(table)])
-  return rows[0]?.['there'] === true
 }

@@ -4,6 +4,7 @@ import type { PostgresClient } from '../read-models/client.js'
 import { BUCKET, catalogOf, literal, quoted, stagedName, type Catalog, type ShardTable } from './catalog.js'
 import { countIn } from './identity.js'
 import { hasKeySql, keySql, SAME_TEXTS, sameTextsIn } from './rows.js'
+import { hasRows, isThere } from './tables.js'
 
 /** Rows that get their bucket in one transaction. */
 const FILL = 5000
@@ -74,9 +75,7 @@ export async function hasStaged(
   client: PostgresClient,
   { stagedSql }: Pick<ShardTable, 'stagedSql'>,
 ): Promise<boolean | undefined> {
-  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [stagedSql])
-  if (rows[0]?.['there'] !== true) return undefined
-  return (await client.query(`SELECT 1 FROM ${stagedSql} LIMIT 1`)).rows.length > 0
+  return (await isThere(client, stagedSql)) ? hasRows(client, stagedSql) : undefined
 }
 
 /**
@@ -156,11 +155,9 @@ export async function checkReferences(
   client: PostgresClient,
   { id, reference = [] }: ShardSpec,
 ): Promise<void> {
-  for (const name of reference) {
-    const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [quoted(name)])
-    if (rows[0]?.['there'] !== true)
+  for (const name of reference)
+    if (!(await isThere(client, quoted(name))))
       throw unfit(id, `the reference table ${JSON.stringify(name)} is not there`)
-  }
 }
 
 /** What is longer than names may be keeps its begin, and a few digits tell it from others. */

@@ -23,15 +23,16 @@ import {
 } from '../../../coordination/sharding/data/store.js'
 import type { Maybe } from '../../../core/maybe.js'
 import { ApplicationDatabase } from '../application-database.js'
-import { sqlState } from '../faults.js'
+import { isOfConnection, sqlState } from '../faults.js'
 import type { PostgresClient, PostgresPool, PostgresResult, PostgresTables } from '../read-models/client.js'
 import { BUCKET, catalogOf } from './catalog.js'
 import { columnsOf } from './columns.js'
-import { countIn, forget, hasRows, identityIn, takeCount } from './identity.js'
+import { countIn, forget, identityIn, takeCount } from './identity.js'
 import { KIND } from './kind.js'
 import { withLiterals } from './literals.js'
 import { PostgresMoves } from './moves.js'
 import { fillBuckets, prepareTables } from './prepare.js'
+import { hasRows } from './tables.js'
 
 /** What would end the transaction. */
 const TRANSACTIONS =
@@ -349,18 +350,6 @@ class PostgresShard implements ShardStore<PostgresTables> {
     }
     return this.#owned
   }
-}
-
-/** Whether it is not the server that has said it. */
-function isOfConnection(error: unknown): boolean {
-  if (!(error instanceof Error) || sqlState(error) !== undefined) return false
-  const { code } = error as { code?: unknown }
-  return (
-    /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(String(code)) ||
-    /^(Connection terminated|Client (was closed|has encountered a connection error)|timeout|Query read timeout)/i.test(
-      error.message,
-    )
-  )
 }
 
 function mustStayInside(text: string): void {

@@ -39,8 +39,3 @@ export function takeCount(database: Database, { buckets, tables }: ShardSpec): v
   database.exec('UPDATE banyan_shard_now SET moving = 0')
   database.prepare('UPDATE banyan_shard SET buckets = ?').run(buckets)
 }
-
-/** Whether there is one at least. */
-export function hasRows(database: Database, table: string): boolean {
-  return database.prepare(`SELECT 1 FROM ${quoted(table)} LIMIT 1`).get() !== undefined
-}

@@ -4,9 +4,10 @@ import type { Clock } from '../../../core/clock.js'
 import { ApplicationDatabase } from '../application-database.js'
 import type { SqliteHandle } from '../read-models/store.js'
 import { BUCKET, catalogOf, stagedName } from './catalog.js'
-import { hasRows, identityIn } from './identity.js'
+import { identityIn } from './identity.js'
 import { KIND } from './kind.js'
-import { checkKeys, checkReferences, isThere } from './prepare.js'
+import { checkKeys, checkReferences, hasStaged } from './prepare.js'
+import { hasRows, isThere } from './tables.js'
 
 /**
  * Looks at a file that is to become a shard, or is one, and changes nothing.
@@ -57,8 +58,5 @@ function isMoving(database: Database, tables: readonly string[]): boolean {
   const isMarked = database
     .prepare("SELECT 1 FROM banyan_shard_buckets WHERE move IS NOT NULL OR state <> 'owned' LIMIT 1")
     .get()
-  return (
-    isMarked !== undefined ||
-    tables.some((name) => isThere(database, 'table', stagedName(name)) && hasRows(database, stagedName(name)))
-  )
+  return isMarked !== undefined || tables.some((name) => hasStaged(database, name))
 }

@@ -4,6 +4,7 @@ import { unfit, unmarked, type Prepared, type ShardSpec } from '../../../coordin
 import { BUCKET, catalogOf, columnsOf, quoted, stagedName, type ShardTable } from './catalog.js'
 import { countIn } from './identity.js'
 import type { StoredValue } from './rows.js'
+import { hasRows, isThere } from './tables.js'
 import { triggersOf } from './triggers.js'
 
 /** Rows that get their bucket in one transaction. */
@@ -57,10 +58,9 @@ function stagedSql({ name, columns: all, primaryKey }: ShardTable): string {
 }
 
 /** Whether rows are staged. */
-export function hasStaged(database: Database, { name }: ShardTable): boolean {
-  const staged = stagedName(name)
-  if (!isThere(database, 'table', staged)) return false
-  return database.prepare(`SELECT 1 FROM ${quoted(staged)} LIMIT 1`).get() !== undefined
+export function hasStaged(database: Database, table: string): boolean {
+  const staged = stagedName(table)
+  return isThere(database, 'table', staged) && hasRows(database, staged)
 }
 
 /**
@@ -73,7 +73,7 @@ function stage(database: Database, table: ShardTable): boolean {
   const found = sqlOf(database, name)
   if (found === sql) return false
   if (found !== undefined) {
-    if (hasStaged(database, table)) return false
+    if (hasStaged(database, table.name)) return false
     database.exec(`DROP TABLE ${quoted(name)}`)
   }
   database.exec(`${sql}; CREATE INDEX ${quoted(`${name}_bucket`)} ON ${quoted(name)} (${BUCKET})`)
@@ -143,12 +143,6 @@ export function checkReferences(database: Database, { id, reference = [] }: Shar
   for (const name of reference)
     if (!isThere(database, 'table', name))
       throw unfit(id, `the reference table ${JSON.stringify(name)} is not there`)
-}
-
-export function isThere(database: Database, type: string, name: string): boolean {
-  return (
-    database.prepare('SELECT 1 FROM sqlite_schema WHERE type = ? AND name = ?').get(type, name) !== undefined
-  )
 }
 
 function sqlOf(database: Database, name: string): string | undefined {

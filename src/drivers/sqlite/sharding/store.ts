@@ -38,11 +38,12 @@ import {
   type SqliteValue,
 } from '../read-models/tables.js'
 import { BUCKET, catalogOf, quoted, type Catalog } from './catalog.js'
-import { countIn, forget, hasRows, identityIn, takeCount } from './identity.js'
+import { countIn, forget, identityIn, takeCount } from './identity.js'
 import { KIND } from './kind.js'
 import { SqliteMoves } from './moves.js'
 import { fillBuckets, hasStaged, isStagedAs, prepareTables } from './prepare.js'
 import { Readers } from './readers.js'
+import { hasRows } from './tables.js'
 
 /** What is not of a statement, but of the file. */
 const OF_FILE = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PERM|NOMEM|PROTOCOL|CORRUPT|NOTADB)/
@@ -368,7 +369,8 @@ class SqliteShard implements ShardStore<SqliteTables> {
     if (known?.version === version) return known.catalog
     const catalog = catalogOf(database, this.#spec)
     for (const table of catalog.values())
-      if (!isStagedAs(database, table)) throw changedSince(this.id, table.name, hasStaged(database, table))
+      if (!isStagedAs(database, table))
+        throw changedSince(this.id, table.name, hasStaged(database, table.name))
     this.#catalogs.set(database, { version, catalog })
     return catalog
   }
