@@ -8,6 +8,7 @@ import {
   type ResourceDefinition,
 } from '../../src/coordination/index.js'
 import { nodeListener, type NodeListenerOptions } from '../../src/core/node-listener.js'
+import type { Telemetry } from '../../src/core/telemetry.js'
 import { world, type World } from './reachable.js'
 
 /** An API server of Kubernetes kinds, on virtual time, over a store in memory. */
@@ -48,13 +49,15 @@ export async function kubernetesServer(
   options: Omit<KubernetesApiOptions, 'definitions'> & {
     listener?: NodeListenerOptions
     window?: number
+    telemetry?: Telemetry
   } = {},
 ): Promise<KubernetesServer> {
-  const { listener, window = 1000, ...others } = options
+  const { listener, window = 1000, telemetry, ...others } = options
   const place = world()
+  const runtime = { ...place.runtime, ...(telemetry && { telemetry }) }
   const { coordinator, engine } = place.connect()
   const api = openResources(coordinator, { window })
-  const handler = kubernetesApi(api, { definitions, runtime: place.runtime, ...others })
+  const handler = kubernetesApi(api, { definitions, runtime, ...others })
   const server = createServer(nodeListener(handler, listener))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

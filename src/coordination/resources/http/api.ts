@@ -5,6 +5,7 @@
  * the API itself (`documents.ts`: discovery, schemas), or resources (`objects.ts`, `watch.ts`), in the form that is asked for
  * (`negotiate.ts`, `presentation.ts`). What is wrong becomes a `Status` (`status.ts`).
  */
+import { setMaxListeners } from 'node:events'
 import { BanyanError } from '../../../core/errors.js'
 import type { HandlerAnswer, HandlerRequest, HttpHandler } from '../../../core/http-handler.js'
 import { checkOptions, type OptionTable } from '../../../core/options.js'
@@ -79,6 +80,8 @@ export function kubernetesApi(resources: ResourceApi, options: KubernetesApiOpti
   checkOptions('kubernetesApi', OPTIONS, options)
   const { definitions, authorize, runtime = systemRuntime } = options
   const { closing = new AbortController().signal } = options
+  // Each watch listens to it.
+  setMaxListeners(0, closing)
   checkPlaces(definitions)
   const paths = new Paths(definitions)
   const documents = new Documents(definitions)
