@@ -445,10 +445,12 @@ export { kubernetesResources } from '../drivers/kubernetes/resources.js'
 export type { KubernetesConfig } from '../drivers/kubernetes/config.js'
 export type { KubernetesResourcesOptions } from '../drivers/kubernetes/options.js'
 export type { Condition, ConditionDraft } from './reconciliation/controller/conditions.js'
+export type { Contest } from './reconciliation/controller/contests.js'
 export type { ReconcileContext } from './reconciliation/controller/context.js'
 export {
   controller,
   type Controller,
+  type ControllerEvents,
   type ControllerState,
   type ReconcileRun,
 } from './reconciliation/controller/controller.js'

@@ -3,6 +3,7 @@ import {
   controller,
   informers,
   openResources,
+  type Contest,
   type ControllerOptions,
   type ReconcileContext,
   type ReconcileRun,
@@ -378,6 +379,84 @@ describe('a controller', () => {
       'controller sales: it has no cache of Price: name it in `owns` or `watches`, or read it with `ctx.api`',
       'reconcile: afer is not an option, did you mean `after`?',
     ])
+    await running.close()
+  })
+})
+
+describe('a contest', () => {
+  it('of a controller with another one is told with both names, and slowed down', async () => {
+    const { api, start, clock, logged } = setUp()
+    const contests: Contest[] = []
+    const fixed = (discount: number) => async (_: string, ctx: Context) => {
+      const name = ctx.get() && { name: ctx.get()!.metadata.name }
+      if (name) await ctx.apply(Price, { metadata: name, spec: { discount } })
+    }
+    const low = start({ name: 'low', owns: [Price], reconcile: fixed(1) })
+    const high = start({ name: 'high', owns: [Price], reconcile: fixed(90) })
+    low.running.on('contest', (contest) => contests.push(contest))
+    await api.create(Sale, sale('a', []))
+    await clock.advance('1m')
+    expect(contests).toMatchObject([
+      {
+        key: 'default/a',
+        why: 'FieldConflict',
+        resource: 'prices.shop.example default/a',
+        fields: ['spec.discount'],
+        managers: ['low', 'high'],
+        message: 'low and high write spec.discount of prices.shop.example default/a in turns',
+      },
+    ])
+    expect(logged.filter((line) => line.includes('in turns'))).toHaveLength(2)
+    expect((await api.get(Sale, { name: 'a' })).status?.conditions).toMatchObject([
+      { type: 'Contested', status: 'True', reason: 'FieldConflict' },
+    ])
+    expect(low.runs.length).toBeLessThan(60)
+    await high.running.close()
+    await clock.advance('1h')
+    low.running.add('default/a')
+    await clock.advance('1s')
+    expect((await api.get(Sale, { name: 'a' })).status?.conditions).toEqual([])
+    await low.running.close()
+  })
+
+  it('of a controller with its own writes is told, and slowed down', async () => {
+    const { api, start, clock } = setUp()
+    const contests: Contest[] = []
+    let count = 0
+    const { running, runs } = start({ reconcile: (_, ctx) => ctx.setStatus({ prices: ++count }) })
+    running.on('contest', (contest) => contests.push(contest))
+    await api.create(Sale, sale('a', []))
+    await clock.advance('1m')
+    expect(contests).toMatchObject([
+      {
+        why: 'OwnWrites',
+        fields: ['status.prices'],
+        managers: ['sales'],
+        resource: 'sales.shop.example default/a',
+      },
+    ])
+    expect(runs.length).toBeLessThan(40)
+    await running.close()
+  })
+
+  it('is none if a resource changes often, or somebody undoes something by hand', async () => {
+    const { api, start, clock } = setUp()
+    const contests: Contest[] = []
+    const { running } = start({ owns: [Price] })
+    running.on('contest', (contest) => contests.push(contest))
+    await api.create(Sale, sale('a', ['x']))
+    await clock.advance('1s')
+    for (let discount = 11; discount < 50; discount++) {
+      const current = await api.get(Sale, { name: 'a' })
+      await api.update(Sale, { ...current, spec: { ...current.spec, discount } })
+      await clock.advance('1s')
+    }
+    for (let times = 0; times < 4; times++) {
+      await api.delete(Price, { name: 'a-x' })
+      await clock.advance('1s')
+    }
+    expect(await pricesOf(api)).toEqual(['a-x 49'])
+    expect(contests).toEqual([])
     await running.close()
   })
 })

@@ -5,7 +5,7 @@ import { informers, type Informers } from '../informer/informers.js'
 import type { Informer } from '../informer/informer.js'
 import { keyOf } from '../keys.js'
 import type { ControllerSettings } from './options.js'
-import type { OwnWrite } from './own-writes.js'
+import type { WriteResult } from './own-writes.js'
 
 /** The caches that a controller reads. */
 export class Caches {
@@ -50,7 +50,7 @@ export class Caches {
    * @param within - ms at most
    * @returns whether it can
    */
-  has(write: OwnWrite, within: number, signal: AbortSignal): Promise<boolean> | true {
+  has(write: WriteResult, within: number, signal: AbortSignal): Promise<boolean> | true {
     const cache = this.of(write.kind)
     if (!cache) return true
     const key = keyOf(write.resource)

@@ -1,5 +1,6 @@
 import type { ResourceDefinition } from '../../resources/define.js'
 import { isObject } from '../../resources/schema/is-object.js'
+import { timestamp } from '../../resources/timestamp.js'
 
 /** Something that is true of a resource, or not, in the form of Kubernetes. */
 export interface Condition {
@@ -35,10 +36,7 @@ export function withCondition(
 ): readonly Condition[] {
   const status = typeof given === 'boolean' ? (given ? 'True' : 'False') : given
   const before = conditions.find((each) => each.type === type)
-  const lastTransitionTime =
-    before?.status === status
-      ? before.lastTransitionTime
-      : new Date(wall).toISOString().replace(/\.\d+Z$/, 'Z')
+  const lastTransitionTime = before?.status === status ? before.lastTransitionTime : timestamp(wall)
   const next = { type, status, reason, message, lastTransitionTime, observedGeneration: generation }
   return before ? conditions.map((each) => (each === before ? next : each)) : [...conditions, next]
 }

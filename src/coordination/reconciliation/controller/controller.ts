@@ -10,6 +10,7 @@ import type { AddOptions } from '../queue/options.js'
 import { workQueue, type WorkItem, type WorkQueue } from '../queue/work-queue.js'
 import { Caches } from './caches.js'
 import { statusHas } from './conditions.js'
+import { Contests, type Contest } from './contests.js'
 import { mandatesOf, type Mandate, type Mandates } from './mandate.js'
 import { ControllerMeter } from './meter.js'
 import {
@@ -52,6 +53,14 @@ export interface ReconcileRun {
   readonly took: number
 }
 
+/** What a controller tells. */
+export interface ControllerEvents extends Record<string, unknown> {
+  /** A run has ended. */
+  run: ReconcileRun
+  /** It has been seen that it fights with somebody, or with itself; it goes more slowly for that resource from now on. */
+  contest: Contest
+}
+
 /** See {@link controller}. */
 export interface Controller extends AsyncDisposable {
   readonly name: string
@@ -60,8 +69,11 @@ export interface Controller extends AsyncDisposable {
   readonly ready: Promise<void>
   /** Has a resource looked at, as if it had changed: for what the API does not tell. */
   add(name: ResourceName | string): void
-  /** Observes runs. What a listener throws is raised as an uncaught exception, and stops nothing. */
-  on(event: 'run', listener: (run: ReconcileRun) => void): Unsubscribe
+  /** Observes what it does. What a listener throws is raised as an uncaught exception, and stops nothing. */
+  on<Name extends keyof ControllerEvents>(
+    event: Name,
+    listener: (told: ControllerEvents[Name]) => void,
+  ): Unsubscribe
   /** Begins no more runs, aborts those that go on, and waits for their end. */
   close(): Promise<void>
 }
@@ -76,6 +88,8 @@ export interface Controller extends AsyncDisposable {
  *   write that was refused because of a newer version is tried again at once.
  * - With an `election` one of many works; with `shards` each has a part of the keys. Who takes over lists everything first, so that
  *   it knows what was written before. Who has lost a key is refused when it writes.
+ * - Whoever fights with another one about the same fields, or runs for ever because of its own writes, is told: in the log, as the
+ *   event `contest`, and by the condition `Contested`; and that resource is looked at more and more rarely.
  * - If the status of the kind has `observedGeneration`, it says for which generation the last reconcile has worked.
  *
  * Source: `pkg/internal/controller` of Kubernetes' controller-runtime, and "kstatus" of cli-utils for the conditions.
@@ -89,6 +103,7 @@ export function controller<Spec, Status>(options: ControllerOptions<Spec, Status
 /** Of keys that nothing has happened to. */
 const LOW = { priority: -100 }
 const STALLED = 'Stalled'
+const CONTESTED = 'Contested'
 
 /** What is known of a key that does not work. */
 interface Trouble {
@@ -112,7 +127,8 @@ class RunningController implements Controller {
   readonly #triggers: readonly Trigger[]
   readonly #queue: WorkQueue
   readonly #meter: ControllerMeter
-  readonly #observers = new Observers<{ run: ReconcileRun }>()
+  readonly #contests: Contests
+  readonly #observers = new Observers<ControllerEvents>()
   readonly #closing = new AbortController()
   readonly #forget: (() => void)[] = []
   /** By their keys; also those that have ended, as long as the caches do not have what they have written. */
@@ -138,6 +154,11 @@ class RunningController implements Controller {
     })
     this.#caches = new Caches(settings)
     this.#triggers = triggersOf(settings, this.#caches)
+    this.#contests = new Contests(name, runtime.clock, (contest) => {
+      this.#meter.contested(contest.why)
+      runtime.telemetry.log('warn', `controller ${name}, ${contest.key}: ${contest.message}`)
+      this.#observers.emit('contest', contest)
+    })
     this.#meter = new ControllerMeter(name, runtime.telemetry, () => this.#troubles.size)
     this.#forget.push(this.#caches.own.on('change', (change) => this.#changed(change)))
     for (const trigger of this.#triggers)
@@ -156,7 +177,10 @@ class RunningController implements Controller {
     this.#add(typeof name === 'string' ? name : keyOfName(this.#settings.resource, name))
   }
 
-  on(event: 'run', listener: (run: ReconcileRun) => void): Unsubscribe {
+  on<Name extends keyof ControllerEvents>(
+    event: Name,
+    listener: (told: ControllerEvents[Name]) => void,
+  ): Unsubscribe {
     return this.#observers.on(event, listener)
   }
 
@@ -238,17 +262,31 @@ class RunningController implements Controller {
     if (!this.#isClosing && this.#mandateOf(key)) this.#queue.add(key, options)
   }
 
-  #changed({ key, after }: CacheChange): void {
-    const version = after?.metadata.resourceVersion
-    const run = this.#runs.get(key)
-    // Whether it is what the run writes is known when that is over.
-    if (run) run.news.push(version)
-    else if (version === undefined || version !== this.#troubles.get(key)?.noted) this.#add(key)
+  #changed(change: CacheChange): void {
+    const { key, after } = change
+    // How it went that is written down later than the cache was waited for.
+    if (after && after.metadata.resourceVersion === this.#troubles.get(key)?.noted) return
+    this.#concerns(key, change)
   }
 
-  #triggered({ keys }: Trigger, { before, after }: CacheChange): void {
+  #triggered({ keys }: Trigger, change: CacheChange): void {
+    const { before, after } = change
     const concerned = new Set([...(before ? keys(before) : []), ...(after ? keys(after) : [])])
-    for (const key of concerned) if (this.#isOwn(key)) this.#add(key)
+    for (const key of concerned) if (this.#isOwn(key)) this.#concerns(key, change)
+  }
+
+  /** Whether it is what the run writes is known when that is over. */
+  #concerns(key: string, change: CacheChange): void {
+    const run = this.#runs.get(key)
+    if (run) run.news.push(change)
+    else this.#addSoon(key)
+  }
+
+  /** Who is in a contest is not to go as fast as it can. */
+  #addSoon(key: string): void {
+    const pause = this.#contests.pause(key)
+    if (pause === undefined) this.#add(key)
+    else if (!this.#isClosing && this.#mandateOf(key)) this.#queue.addAfter(key, pause)
   }
 
   /** Whether it may be one of those that are selected: what is not looks like one that is gone. */
@@ -281,6 +319,7 @@ class RunningController implements Controller {
       ending = { outcome: 'aborted', error }
     }
     run.end()
+    for (const write of run.writes) if (!write.isGone) this.#contests.wrote(key, write)
     this.#follow(run, ending)
     const took = clock.now() - began
     this.#meter.ran(ending.outcome, took)
@@ -326,6 +365,11 @@ class RunningController implements Controller {
     if (ending.outcome === 'done' && statusHas(kind, 'observedGeneration', 'named'))
       run.setStatus({ observedGeneration: run.generation })
     if (!statusHas(kind, 'conditions')) return
+    const contest = this.#contests.of(run.key)
+    if (contest) {
+      const { why: reason, message } = contest
+      run.setCondition({ type: CONTESTED, status: true, reason, message })
+    } else run.dropCondition(CONTESTED)
     if (ending.outcome === 'done') run.dropCondition(STALLED)
     else if (ending.outcome === 'stalled') {
       const { reason, message } = ending
@@ -392,9 +436,10 @@ class RunningController implements Controller {
       run.log('warn', `controller ${this.name}, the cache does not have what was written to ${run.key}`)
     }
     this.#runs.delete(run.key)
+    const isOwn = run.news.length > 0 && run.news.every((change) => run.isOwn(change))
+    this.#contests.ended(run.key, isOwn && outcome === 'done', run.writes.at(-1))
     // What a run has written that failed is no reason not to wait.
-    const own = new Set(outcome === 'failed' ? run.ownVersions : [])
-    if (run.news.some((version) => version === undefined || !own.has(version))) this.#add(run.key)
+    if (run.news.length > 0 && !(isOwn && outcome === 'failed')) this.#addSoon(run.key)
     item.done()
   }
 

@@ -10,11 +10,13 @@ import type { Counter, Histogram, Telemetry } from '../../../core/telemetry.js'
  * | `banyan.controller.reconcile.duration` | s | how long runs took |
  * | `banyan.controller.failing` | `{key}` | keys whose last run has failed |
  * | `banyan.controller.stale` | `{run}` | runs that began before a cache had what the run before had written |
+ * | `banyan.controller.contests` | `{key}` | fights with others, and with its own writes, by `banyan.why`: `FieldConflict`, `OwnWrites` |
  */
 export class ControllerMeter {
   readonly #runs: Counter
   readonly #duration: Histogram
   readonly #stale: Counter
+  readonly #contests: Counter
   readonly #remove: () => void
 
   constructor(name: string, telemetry: Telemetry, failing: () => number) {
@@ -34,6 +36,11 @@ export class ControllerMeter {
       unit: '{run}',
       attributes,
     })
+    this.#contests = telemetry.counter('banyan.controller.contests', {
+      description: 'Fights with others about fields, and with own writes.',
+      unit: '{key}',
+      attributes,
+    })
     this.#remove = telemetry.gauge(
       'banyan.controller.failing',
       { description: 'Keys whose last run has failed.', unit: '{key}', attributes },
@@ -49,6 +56,10 @@ export class ControllerMeter {
 
   stale(): void {
     this.#stale.add(1)
+  }
+
+  contested(why: string): void {
+    this.#contests.add(1, { 'banyan.why': why })
   }
 
   close(): void {

@@ -14,11 +14,17 @@ import type { ResourceDefinition } from '../../resources/define.js'
 import { isOver } from '../../resources/lifecycle.js'
 import type { Resource, ResourceDraft, ResourceList, ResourceName } from '../../resources/object.js'
 
-/** Something that a run has written, and that a cache has to have before the next one. */
-export interface OwnWrite {
+/** What has come of a write. */
+export interface WriteResult {
   readonly kind: ResourceDefinition
   readonly resource: Resource
   readonly isGone: boolean
+}
+
+/** Something that a run has changed, and that a cache has to have before the next one. */
+export interface OwnWrite extends WriteResult {
+  /** What was in the cache then; undefined if there was nothing, or no cache. */
+  readonly before: Resource | undefined
 }
 
 /** What is done around the writes of a run. */
@@ -28,7 +34,7 @@ export interface WriteHooks {
   /** Asked before each write. @throws if there may be none */
   readonly check: () => void
   /** Told of what has come of each; not of dry runs. */
-  readonly written: (write: OwnWrite) => void
+  readonly written: (result: WriteResult) => void
 }
 
 /** An API as one run of a reconcile uses it: reads go through, and writes are known. */

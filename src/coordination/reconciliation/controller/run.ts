@@ -6,14 +6,14 @@ import type { ResourceApi, Selection } from '../../resources/api.js'
 import { qualifiedPlural, type ResourceDefinition } from '../../resources/define.js'
 import { ResourceError } from '../../resources/error.js'
 import type { Resource, ResourceDraft, ResourceName } from '../../resources/object.js'
-import type { Informer } from '../informer/informer.js'
+import type { CacheChange, Informer } from '../informer/informer.js'
 import { keyOf, nameOfKey } from '../keys.js'
 import type { Caches } from './caches.js'
 import type { ConditionDraft } from './conditions.js'
 import type { ReconcileContext } from './context.js'
 import type { Mandate } from './mandate.js'
 import type { ControllerSettings } from './options.js'
-import { OwnWrites, type OwnWrite } from './own-writes.js'
+import { OwnWrites, type OwnWrite, type WriteResult } from './own-writes.js'
 import { StatusDraft } from './status-draft.js'
 
 /** One call of a reconcile. */
@@ -24,10 +24,8 @@ export class Run implements ReconcileContext {
   readonly token: number | undefined
   readonly api: ResourceApi
   readonly writes: OwnWrite[] = []
-  /** Of the resource itself, that it has written. */
-  readonly ownVersions: string[] = []
-  /** Versions of the resource that have come meanwhile; undefined where it has gone. */
-  readonly news: (string | undefined)[] = []
+  /** What has happened meanwhile to what concerns the key. */
+  readonly news: CacheChange[] = []
   readonly #settings: ControllerSettings
   readonly #caches: Caches
   readonly #status = new StatusDraft()
@@ -215,13 +213,24 @@ export class Run implements ReconcileContext {
     )
   }
 
-  #written(write: OwnWrite): void {
-    this.writes.push(write)
-    const { kind, resource, isGone } = write
-    const isOwn = qualifiedPlural(kind) === qualifiedPlural(this.#settings.resource)
-    if (!isOwn || keyOf(resource) !== this.key) return
-    this.#resource = isGone ? undefined : resource
-    this.ownVersions.push(resource.metadata.resourceVersion)
+  /** Whether something that has happened is what it has written itself. */
+  isOwn({ before, after }: CacheChange): boolean {
+    const { uid, resourceVersion } = (after ?? before)!.metadata
+    return this.writes.some(({ resource: { metadata }, isGone }) =>
+      after ? metadata.resourceVersion === resourceVersion && !isGone : isGone && metadata.uid === uid,
+    )
+  }
+
+  #written(result: WriteResult): void {
+    const { kind, resource, isGone } = result
+    const key = keyOf(resource)
+    const { uid, resourceVersion } = resource.metadata
+    const isItself = qualifiedPlural(kind) === qualifiedPlural(this.#settings.resource) && key === this.key
+    const before = isItself ? this.#resource : this.#caches.of(kind)?.get(key)
+    // One that was like that already.
+    if (!isGone && before?.metadata.uid === uid && before.metadata.resourceVersion === resourceVersion) return
+    this.writes.push({ ...result, before })
+    if (isItself) this.#resource = isGone ? undefined : resource
   }
 }
 
