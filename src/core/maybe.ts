@@ -3,7 +3,7 @@ export type Maybe<Value> = Value | Promise<Value>
 
 /** Whether to wait for it. */
 export function isPromise<Value>(value: Maybe<Value>): value is Promise<Value> {
-  return typeof value === 'object' && value !== null && 'then' in value
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 /** Goes on with a value: at once if it is there, as otherwise a synchronous transaction would be over by then. */

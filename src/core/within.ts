@@ -14,11 +14,11 @@ let working = 0
 /** Works for what is held, a term or a transaction: whatever comes of it knows that it is part of its work. */
 export function workFor<Result>(holding: object, work: () => Result): Result {
   const outer = within.getStore()
-  if (outer?.holding === holding) return work()
+  if (outer?.holding === holding) return begun(work())
   working++
   let result: Result
   try {
-    result = within.run({ holding, outer }, work)
+    result = within.run({ holding, outer }, () => begun(work()))
   } catch (error) {
     ended()
     throw error
@@ -26,6 +26,12 @@ export function workFor<Result>(holding: object, work: () => Result): Result {
   if (isPromise(result)) result.then(ended, ended)
   else ended()
   return result
+}
+
+/** What begins when it is awaited, as builders of queries do, begins here and once: with each `then` it would be done again. */
+function begun<Result>(result: Result): Result {
+  if (!isPromise(result) || (result as unknown) instanceof Promise) return result
+  return new Promise((resolve, reject) => void result.then(resolve, reject)) as Result
 }
 
 /** Whether who asks is part of the work for what is held, and must not wait for its end. */
