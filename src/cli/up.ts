@@ -7,8 +7,9 @@ import { Configurator } from '../node/configurator.js'
 import { FileWatcher } from '../node/file-watcher.js'
 import { surviveFaults } from '../node/faults.js'
 import { createLog, type Log } from '../node/log.js'
-import type { Running } from '../node/control.js'
+import type { Door, Running } from '../node/control.js'
 import { Node } from '../node/node.js'
+import { hostResources } from '../node/resources/index.js'
 import type { NodeSpec } from '../node/spec.js'
 import { reportProblems } from './check.js'
 
@@ -41,7 +42,7 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
       'info',
       `${signal}: finishing requests in flight${process.stderr.isTTY ? ' (again to end at once)' : ''}`,
     )
-    const stopped = started.then(() => node.stop(hurry.signal))
+    const stopped = started.then(() => resources?.close()).then(() => node.stop(hurry.signal))
     const goodbye = (): void => {
       log('info', 'stopped')
       changes.close()
@@ -54,10 +55,12 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
   // Before the start: a signal in the middle of it must not leave things half done either.
   process.on('SIGINT', stop).on('SIGTERM', stop)
   started = node.start()
+  const resources = loaded.spec.resources && (await hostResources(node, loaded, log))
+  if (resources) void started.then(() => resources.begin()).catch(() => undefined)
   // From here on others depend on us.
   started.then(() => surviveFaults(log)).catch(() => undefined)
   const hungUp = (): void => stop('SIGHUP')
-  const changes = takeChanges(node, started, { loaded, watch, log, hungUp })
+  const changes = takeChanges(node, started, { loaded, resources, watch, log, hungUp })
   await started.catch((error: unknown) => {
     changes.close()
     process.off('SIGINT', stop).off('SIGTERM', stop)
@@ -79,18 +82,21 @@ function takeChanges(
   started: Promise<void>,
   {
     loaded,
+    resources,
     watch,
     log,
     hungUp,
   }: {
     loaded: Loaded
+    /** Where what the file says goes first. */
+    resources: Door | undefined
     watch: boolean
     log: Log
     /** Called when the terminal that it was started on is gone. */
     hungUp: () => void
   },
 ): { close(): void } {
-  const configurator = new Configurator(node, loaded.file)
+  const configurator = new Configurator(node, loaded.file, resources)
   node.controlledBy(configurator)
   const reload = (by: Trigger): void => {
     const nothing = (): void => undefined

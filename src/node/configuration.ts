@@ -7,8 +7,8 @@ import { formatProblem, type ConfigProblem } from './config/problem.js'
 import type { Log } from './log.js'
 import type { NodeSpec } from './spec.js'
 
-/** Who asked for a configuration: the start, a signal, a change of the file, an operator, or the program itself. */
-export type Trigger = 'start' | 'signal' | 'watch' | 'admin' | 'program'
+/** Who asked for a configuration: the start, a signal, a change of the file, an operator, resources, or the program itself. */
+export type Trigger = 'start' | 'signal' | 'watch' | 'admin' | 'resources' | 'program'
 
 /** Where a configuration comes from. */
 export interface Origin {

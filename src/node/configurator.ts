@@ -1,9 +1,9 @@
 import { BanyanError } from '../core/errors.js'
 import { checkWhole, loadConfig, type Loaded } from './config/load.js'
-import { readYaml } from './config/yaml-source.js'
+import { NOTHING, readYaml } from './config/yaml-source.js'
 import type { ConfigProblem } from './config/problem.js'
 import type { Origin, Trigger } from './configuration.js'
-import type { ApplyOptions, ChangeOutcome, Control, ReplaceOptions, Running } from './control.js'
+import type { ApplyOptions, ChangeOutcome, Control, Door, ReplaceOptions, Running } from './control.js'
 
 /** Why a change that is right as it stands could still not be made. */
 const UNAVAILABLE: ReadonlySet<string> = new Set(['BANYAN_LISTEN', 'BANYAN_NOT_RUNNING', 'BANYAN_CLOSED'])
@@ -12,15 +12,18 @@ const UNAVAILABLE: ReadonlySet<string> = new Set(['BANYAN_LISTEN', 'BANYAN_NOT_R
 export class Configurator implements Control {
   readonly #node: Running
   readonly #file: string
+  readonly #door: Door | undefined
   /** Told of every file that was read, also if it is not right. */
   onRead: ((files: readonly string[]) => void) | undefined = undefined
 
   /**
    * @param file - what {@link Configurator.reload} reads
+   * @param door - where what was read goes; default: to the node
    */
-  constructor(node: Running, file: string) {
+  constructor(node: Running, file: string, door?: Door) {
     this.#node = node
     this.#file = file
+    this.#door = door
   }
 
   async reload(by: Trigger): Promise<ChangeOutcome> {
@@ -29,34 +32,46 @@ export class Configurator implements Control {
       loaded = await loadConfig(this.#file)
     } catch (error) {
       const file = this.#file
-      loaded = { ok: false, file, files: [file], problems: [problemOf(error, file)] }
+      loaded = { ok: false, file, files: [file], source: NOTHING, problems: [problemOf(error, file)] }
     }
     this.onRead?.(loaded.files)
-    return this.#apply(loaded, { by, file: loaded.file }, {})
+    const origin = { by, file: loaded.file }
+    return loaded.ok && this.#door ? this.#door.take(loaded, origin) : bring(this.#node, loaded, origin)
   }
 
   async replace(text: string, { format, ...options }: ReplaceOptions): Promise<ChangeOutcome> {
+    if (this.#door) {
+      const problems = [problemOf(new Error(this.#door.whole), '(request)')]
+      const { generation } = this.#node.configuration
+      return { ok: false, why: 'unavailable', problems, generation }
+    }
     const source = readYaml(text, format === 'yaml' ? process.env : undefined)
-    return this.#apply(await checkWhole('(request)', source), { by: 'admin' }, options)
+    return bring(this.#node, await checkWhole('(request)', source), { by: 'admin' }, options)
   }
+}
 
-  async #apply(loaded: Loaded, origin: Origin, options: ApplyOptions): Promise<ChangeOutcome> {
-    const refused = (
-      why: 'invalid' | 'stale' | 'unavailable',
-      problems: readonly ConfigProblem[],
-    ): ChangeOutcome => {
-      if (!options.dryRun && why !== 'stale') this.#node.refuse(origin, problems)
-      return { ok: false, why, problems, generation: this.#node.configuration.generation }
-    }
-    if (!loaded.ok) return refused('invalid', loaded.problems)
-    try {
-      const applied = await this.#node.apply(loaded.spec, origin, options)
-      return { ok: true, warnings: loaded.warnings, ...applied }
-    } catch (error) {
-      const code = error instanceof BanyanError ? error.code : ''
-      const why = code === 'BANYAN_STALE_CHANGE' ? 'stale' : UNAVAILABLE.has(code) ? 'unavailable' : 'invalid'
-      return refused(why, [problemOf(error, loaded.file)])
-    }
+/** Brings a node a configuration that has been read, right or not. */
+export async function bring(
+  node: Pick<Running, 'apply' | 'refuse' | 'configuration'>,
+  loaded: Loaded,
+  origin: Origin,
+  options: ApplyOptions = {},
+): Promise<ChangeOutcome> {
+  const refused = (
+    why: 'invalid' | 'stale' | 'unavailable',
+    problems: readonly ConfigProblem[],
+  ): ChangeOutcome => {
+    if (!options.dryRun && why !== 'stale') node.refuse(origin, problems)
+    return { ok: false, why, problems, generation: node.configuration.generation }
+  }
+  if (!loaded.ok) return refused('invalid', loaded.problems)
+  try {
+    const applied = await node.apply(loaded.spec, origin, options)
+    return { ok: true, warnings: loaded.warnings, ...applied }
+  } catch (error) {
+    const code = error instanceof BanyanError ? error.code : ''
+    const why = code === 'BANYAN_STALE_CHANGE' ? 'stale' : UNAVAILABLE.has(code) ? 'unavailable' : 'invalid'
+    return refused(why, [problemOf(error, loaded.file)])
   }
 }
 

@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { BanyanError } from '../core/errors.js'
+import type { GatewayState } from '../traffic/gateway/gateway.js'
 import type { ConfigProblem } from './config/problem.js'
+import type { Loaded } from './config/load.js'
+import type { HostedCoordinator } from './coordination/hosted-coordinator.js'
 import type { Applied, ConfigurationState, Origin, Trigger } from './configuration.js'
 import { logSpecOf, type NodeSpec } from './spec.js'
 
@@ -38,11 +41,22 @@ export type ChangeOutcome =
       generation: number
     }
 
+/** Where a configuration that was read goes first, if not straight to the node. */
+export interface Door {
+  take(loaded: Loaded & { ok: true }, origin: Origin): Promise<ChangeOutcome>
+  /** Why a configuration cannot be handed over as a whole, but by what it is made of. */
+  readonly whole: string
+}
+
 /** What runs: one process, or several under a supervisor. */
 export interface Running {
   /** The configuration in force. */
   readonly spec: NodeSpec
   readonly configuration: ConfigurationState
+  /** Its coordinator, from the start on, if it has one. */
+  readonly coordinator: HostedCoordinator | undefined
+  /** How its gateway is. */
+  state(): GatewayState | Promise<GatewayState>
   /** Opens the listeners. */
   start(): Promise<void>
   /** Changes everything that the configuration says, as a whole or not at all. */
@@ -59,7 +73,7 @@ export interface Running {
 
 /**
  * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` for what a running process cannot change: from one process to several
- *   or back, and where its event log or its coordinator is
+ *   or back, where its event log or its coordinator is, and whether its entries are resources
  */
 export function refuseRestructuring(before: NodeSpec, after: NodeSpec): void {
   const [processes, next] = [before.workers ?? 1, after.workers ?? 1]
@@ -71,6 +85,11 @@ export function refuseRestructuring(before: NodeSpec, after: NodeSpec): void {
   refuseOtherLog(before.events, after.events)
   const [was, is] = [before.coordination, after.coordination]
   refuseOther('coordination', was && { ...was }, is && { ...is })
+  refuseOther(
+    'resources',
+    before.resources && { ...before.resources },
+    after.resources && { ...after.resources },
+  )
 }
 
 function refuseOtherLog(before: NodeSpec['events'], after: NodeSpec['events']): void {

@@ -342,6 +342,10 @@ export class Node implements Running {
     return this.#sagas.starter
   }
 
+  get coordinator(): HostedCoordinator | undefined {
+    return this.#coordination
+  }
+
   /** The configuration in force. */
   get spec(): NodeSpec {
     return this.#spec

@@ -174,6 +174,16 @@ export interface ReplicasSpec extends Pick<
   nodes: Readonly<Record<string, string>>
 }
 
+/** `resources`: that entries of the configuration are resources, which others can read and change. */
+export interface ResourcesSpec {
+  /** Nodes with the same one run the same entries. Default `default`. */
+  namespace?: string
+  /** The name of this node. Default: that of the machine. */
+  node?: string
+  /** Who the fields belong to that the file says. Default `banyan.yaml`. */
+  manager?: string
+}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -205,6 +215,8 @@ export interface NodeSpec extends GatewaySpec {
   shards?: Readonly<Record<string, ShardsSpec>>
   /** Databases with followers that it watches, by name. Default none. */
   replicas?: Readonly<Record<string, ReplicasSpec>>
+  /** Its entries as resources. Default: they are none. */
+  resources?: ResourcesSpec
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -222,6 +234,7 @@ const OTHER_PLANES = [
   'register',
   'shards',
   'replicas',
+  'resources',
 ] as const
 
 /** The part of it that concerns the gateway, which knows of no other plane: a change of those changes none of its filters. */

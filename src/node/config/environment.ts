@@ -1,4 +1,5 @@
 import { parse } from 'yaml'
+import { mapTexts } from './map-texts.js'
 
 /** What a configuration may have in it instead of a value that is not to be written down. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -36,4 +37,9 @@ export function plain(text: string): unknown {
   } catch {
     return text
   }
+}
+
+/** A configuration that has nothing put in, so that it says the same where something is: `$${` for `${`. */
+export function escaped(config: unknown): unknown {
+  return mapTexts(config, (text) => text.replaceAll('${', () => '$${'))
 }

@@ -7,7 +7,7 @@ const GATEWAY = ['listen', 'routes', 'authenticators', 'quotas', 'maintenance'] 
 /** What else a node can be for; what belongs to one of them says itself that it is missing. */
 const OTHERS = [
   ...['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc', 'sagas'],
-  ...['coordination', 'register', 'shards', 'replicas'],
+  ...['coordination', 'register', 'shards', 'replicas', 'resources'],
 ] as const
 
 /** What is missing of a gateway; a node need not be one if it is for something else. */
@@ -16,7 +16,9 @@ export function missingOfGateway(value: unknown): Omit<MeaningProblem, 'severity
   const given = new Set(Object.entries(value).flatMap(([key, each]) => (each === undefined ? [] : [key])))
   const isOther = OTHERS.some((key) => given.has(key))
   if (isOther && !GATEWAY.some((key) => given.has(key))) return []
-  const { routes } = value as { routes?: unknown }
+  const { routes, resources } = value as { routes?: unknown; resources?: unknown }
+  // They may come from there, and may all be deleted there.
+  if (resources !== undefined) return []
   const isEmpty = typeof routes === 'object' && routes !== null && Object.keys(routes).length === 0
   return [
     ...(['listen', 'routes'] as const)

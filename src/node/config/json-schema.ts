@@ -7,6 +7,8 @@ export function jsonSchema(): Record<string, unknown> {
     $id: 'banyan.schema.json',
     title: 'Banyan configuration',
     ...z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }),
-    dependentRequired: { listen: ['routes'], routes: ['listen'] },
+    // With resources, the other may come from there.
+    if: { not: { required: ['resources'] } },
+    then: { dependentRequired: { listen: ['routes'], routes: ['listen'] } },
   }
 }

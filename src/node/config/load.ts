@@ -20,7 +20,8 @@ import type { ConfigProblem, MeaningProblem } from './problem.js'
 import type { ConfigInput } from './schema/config.js'
 import { readModule } from './module-source.js'
 import { checkShape } from './shape.js'
-import { readYaml, type Source } from './yaml-source.js'
+import { checkResources } from './meaning-of-resources.js'
+import { NOTHING, readYaml, type Source } from './yaml-source.js'
 
 /** Files looked for, in this order. */
 const NAMES = [
@@ -46,6 +47,7 @@ interface Read {
   file: string
   /** Everything that was read: the file, and what it imports; modules of projections and sagas, and what those import. */
   files: readonly string[]
+  source: Source
 }
 
 /**
@@ -121,7 +123,7 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
     })),
   ]
   if (problems.length === 0) return { ...loaded, files }
-  return { ok: false, file, files, problems: [...warnings, ...problems] }
+  return { ok: false, file, files, source, problems: [...warnings, ...problems] }
 }
 
 /** Checks a configuration that has been read. */
@@ -132,7 +134,7 @@ export function checkSource(file: string, source: Source): Loaded {
     file,
     ...problem,
   }))
-  if (problems.length > 0) return { ok: false, file, files, problems }
+  if (problems.length > 0) return { ok: false, file, files, source, problems }
   const shape = checkShape(source.value)
   const found =
     'problems' in shape
@@ -140,15 +142,15 @@ export function checkSource(file: string, source: Source): Loaded {
           ...shape.problems.map((each) => ({ severity: 'error' as const, ...each })),
           ...checkMeaningOfMisshapen(source.value),
         ]
-      : checkAll(shape.config)
+      : [...checkAll(shape.config), ...checkResources(shape.config, source)]
   for (const { severity, path, at, message } of found) {
     problems.push({ severity, file, path, message, ...source.locate(path, at) })
   }
   problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
   if ('config' in shape && problems.every(({ severity }) => severity === 'warning')) {
-    return { ok: true, file, files, spec: toSpec(shape.config), warnings: problems }
+    return { ok: true, file, files, source, spec: toSpec(shape.config), warnings: problems }
   }
-  return { ok: false, file, files, problems }
+  return { ok: false, file, files, source, problems }
 }
 
 function checkAll(config: ConfigInput): MeaningProblem[] {
@@ -184,7 +186,7 @@ function readText(file: string, env: Readonly<Record<string, string | undefined>
 }
 
 function failed(message: string): Source {
-  return { value: undefined, problems: [{ path: [], message }], locate: () => undefined }
+  return { ...NOTHING, problems: [{ path: [], message }] }
 }
 
 /** The configuration as a node takes it: defaults filled in, one form for everything that has several. */
@@ -212,6 +214,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     register,
     shards,
     replicas,
+    resources,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -241,6 +244,7 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(register && { register: register as unknown as NonNullable<NodeSpec['register']> }),
     ...(shards && { shards: shards as NonNullable<NodeSpec['shards']> }),
     ...(replicas && { replicas: replicas }),
+    ...(resources && { resources: resources as NonNullable<NodeSpec['resources']> }),
     ...(coordination && { coordination: coordination as unknown as NonNullable<NodeSpec['coordination']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined

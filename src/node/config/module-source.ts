@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { basename, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { systemClock } from '../../core/clock.js'
+import { escaped } from './environment.js'
 import type { Source } from './yaml-source.js'
 
 /** How long a module may take to say what its configuration is, in ms. */
@@ -51,7 +52,7 @@ export async function readModule(file: string): Promise<Source> {
   const { value, error, files } = await evaluate(resolve(file))
   const problems =
     error === undefined ? [] : [{ path: [], message: `cannot load ${basename(file)}: ${error}` }]
-  return { value, problems, files, locate: () => undefined }
+  return { value, written: () => escaped(value), problems, files, locate: () => undefined }
 }
 
 function evaluate(file: string): Promise<Result> {

@@ -1,10 +1,12 @@
 import { isMap, isScalar, isSeq, parseDocument, visit, type Document, type Node, type YAMLError } from 'yaml'
-import { plain, substituted, type Environment } from './environment.js'
+import { escaped, plain, substituted, type Environment } from './environment.js'
 import type { Path } from './problem.js'
 
 /** A configuration file as it was read: its value, and where everything in it stands. */
 export interface Source {
   value: unknown
+  /** The same as it is written: with `${NAME}` and not what stands for it, and `$${` for `${`. */
+  written(): unknown
   /** What was read besides the file itself, with that; absent if nothing was. */
   files?: readonly string[]
   /** Problems of the text itself. */
@@ -15,6 +17,14 @@ export interface Source {
    * @param at - `key` for the name before it instead of the value
    */
   locate(path: Path, at: 'key' | 'value'): { line: number; column: number } | undefined
+}
+
+/** A source that says nothing. */
+export const NOTHING: Source = {
+  value: undefined,
+  written: () => undefined,
+  problems: [],
+  locate: () => undefined,
 }
 
 /** Aliases that a file may expand to; more is an attack. */
@@ -59,6 +69,7 @@ export function readYaml(text: string, env: Environment | undefined): Source {
   return {
     value,
     problems,
+    written: () => (env ? readYaml(text, undefined).value : escaped(value)),
     locate(path, at) {
       const offset = offsetOf(document.contents, path, at)
       return offset === undefined ? undefined : place(offset)

@@ -16,6 +16,8 @@ export interface Composition {
   readonly config: Readonly<Record<string, unknown>>
   /** What is not in it, as nobody knows what it is meant to be. */
   readonly faults: readonly ResourceFault[]
+  /** What says the settings of the node. */
+  readonly self: Resource | undefined
   /** Whose fault it is if something at a path of the configuration is wrong; undefined if no resource says anything of it. */
   resourceAt(path: Path): Resource | undefined
 }
@@ -59,6 +61,7 @@ export function configOf(resources: Iterable<Resource>, node: string): Compositi
   return {
     config: { ...(self?.spec as object | undefined), ...Object.fromEntries(maps) },
     faults,
+    self,
     resourceAt: ([section, name]) =>
       entries.get(String(section))?.get(String(name)) ??
       (section !== undefined && Object.hasOwn((self?.spec as object | undefined) ?? {}, section)

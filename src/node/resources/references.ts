@@ -1,7 +1,7 @@
 import { checkShape } from '../config/shape.js'
 import { plain, substituted, type Environment } from '../config/environment.js'
 import type { Path } from '../config/problem.js'
-import { mapTexts } from './map-texts.js'
+import { mapTexts } from '../config/map-texts.js'
 
 /** A configuration with the environment put in. */
 export interface Resolved {
@@ -31,11 +31,6 @@ export function resolved(config: unknown, env: Environment): Resolved {
     refused.has(keyOf(path)) ? (looksOtherwise.get(keyOf(path)) ?? text) : text,
   )
   return { value: mended, problems }
-}
-
-/** A configuration that has nothing put in, so that it says the same where something is: `$${` for `${`. */
-export function escaped(config: unknown): unknown {
-  return mapTexts(config, (text) => text.replaceAll('${', () => '$${'))
 }
 
 function keyOf(path: Path): string {

@@ -6,16 +6,17 @@ import { openCoordinator } from '../../coordination/index.js'
 import { subdomainMistake } from '../../coordination/resources/names.js'
 import type { Resource } from '../../coordination/resources/object.js'
 import { openResources } from '../../coordination/resources/store/resources.js'
+import { escaped } from '../config/environment.js'
 import { checkSource } from '../config/load.js'
+import { secretsIn } from '../config/secrets.js'
 import { checkShape } from '../config/shape.js'
-import { readYaml } from '../config/yaml-source.js'
+import { NOTHING, readYaml } from '../config/yaml-source.js'
 import { hashOf } from '../configuration.js'
 import { configOf, type Composition } from './config-of.js'
 import { entryKinds } from './kinds.js'
 import { entryNameOf, NAME_ANNOTATION, resourceNameOf } from './names.js'
-import { escaped, resolved } from './references.js'
+import { resolved } from './references.js'
 import { ORDER_ANNOTATION, resourcesOf } from './resources-of.js'
-import { secretsIn } from './secrets.js'
 
 const whose = { namespace: 'default', node: 'edge-1' }
 
@@ -49,7 +50,7 @@ describe('a configuration is the same after it was resources', () => {
     const before = checkSource('f', readYaml(text, env))
     if (!before.ok) return
     const back = resolved(composed.config, env)
-    const after = checkSource('f', { value: back.value, problems: [], locate: () => undefined })
+    const after = checkSource('f', { ...NOTHING, value: back.value })
     if (!after.ok) throw new Error(after.problems[0]!.message)
     expect(after.spec).toEqual(before.spec)
     expect(hashOf(after.spec)).toBe(hashOf(before.spec))

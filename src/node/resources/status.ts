@@ -33,8 +33,10 @@ export interface NodeReport {
   readonly name: string
   /** The generation of the spec that it has looked at. */
   readonly observedGeneration: number
-  /** The generation of its configuration that it runs; see `GET /api/state`. */
+  /** Of the node itself: the generation of its configuration that it runs; see `GET /api/state`. */
   readonly configGeneration?: number
+  /** Of the node itself: the same on every node that runs the same. */
+  readonly configHash?: string
   readonly conditions: readonly Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[]
 }
 
@@ -77,6 +79,7 @@ export const STATUS_SCHEMA: ResourceSchema = {
         properties: {
           name: { ...text, description: 'Of the node.' },
           observedGeneration: whole,
+          configHash: { ...text, description: 'The same on every node that runs the same.' },
           configGeneration: { ...whole, description: 'The generation of its configuration that it runs.' },
           conditions: {
             type: 'array',

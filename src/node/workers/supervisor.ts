@@ -113,6 +113,10 @@ export class Supervisor implements Running {
     return this.#spec
   }
 
+  get coordinator(): HostedCoordinator | undefined {
+    return this.#coordination
+  }
+
   get configuration(): ConfigurationState {
     return this.#configuration.state
   }

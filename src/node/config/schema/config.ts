@@ -7,6 +7,7 @@ import { coordination } from './coordination.js'
 import { registration } from './registry.js'
 import { events } from './events.js'
 import { replicas, replicasName } from './replicas.js'
+import { resources } from './resources.js'
 import { address, listener } from './listener.js'
 import { maintenance } from './maintenance.js'
 import { bytes, name, network, oneOrMore } from './parts.js'
@@ -86,6 +87,7 @@ export const configSchema = z.strictObject({
     .record(replicasName, replicas)
     .optional()
     .meta({ description: 'Databases with followers that this node watches, by name.' }),
+  resources: resources.optional(),
   drain: z
     .strictObject({
       delay: durationSchema

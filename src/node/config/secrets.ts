@@ -1,5 +1,5 @@
-import type { Path } from '../config/problem.js'
-import { redact } from '../config/redact.js'
+import type { Path } from './problem.js'
+import { redact } from './redact.js'
 import { mapTexts } from './map-texts.js'
 
 /** A password in front of the host, or in the query, as databases take it too. */

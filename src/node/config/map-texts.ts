@@ -1,4 +1,4 @@
-import type { Path } from '../config/problem.js'
+import type { Path } from './problem.js'
 
 /** A configuration with something else in the place of its texts. */
 export function mapTexts(

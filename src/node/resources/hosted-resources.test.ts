@@ -1,0 +1,315 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { systemRuntime } from '../../core/runtime.js'
+import { openCoordinator, type Coordinator } from '../../coordination/index.js'
+import type { Resource, ResourceDraft } from '../../coordination/resources/object.js'
+import { openResources } from '../../coordination/resources/store/resources.js'
+import { checkWhole, type Loaded } from '../config/load.js'
+import { formatProblem, type ConfigProblem } from '../config/problem.js'
+import { readYaml } from '../config/yaml-source.js'
+import { Configuration, type Origin } from '../configuration.js'
+import { diffSpecs } from '../config/diff.js'
+import { refuseRestructuring, type Running } from '../control.js'
+import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
+import type { NodeState } from '../node.js'
+import type { NodeSpec } from '../spec.js'
+import { HostedResources } from './hosted-resources.js'
+import { entryKinds } from './kinds.js'
+import { ORDER_ANNOTATION } from './resources-of.js'
+import type { Condition, EntryStatus } from './status.js'
+
+const open: AsyncDisposable[] = []
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) await each[Symbol.asyncDispose]()
+})
+
+const FILE = `listen: 127.0.0.1:0
+admin: false
+coordination: { driver: memory }
+resources: { node: edge-1 }
+services:
+  orders: { endpoints: [http://127.0.0.1:4001] }
+routes:
+  orders: { match: { path: /orders/* }, to: orders }
+`
+
+describe('the file', () => {
+  test('becomes resources, and the node runs on what it ran', async () => {
+    const { node, kept } = await start(FILE)
+    const route = await kept('routes', 'orders', isSo('Programmed'))
+    expect(route.spec).toEqual({ match: { path: '/orders/*' }, to: 'orders' })
+    expect(route.metadata.managedFields).toMatchObject([{ manager: 'banyan.yaml', operation: 'Apply' }, {}])
+    const self = await kept('nodes', 'edge-1', isSo('Programmed'))
+    expect(self.spec).toMatchObject({ listen: '127.0.0.1:0', admin: false })
+    // Not a moment with less than the file says.
+    expect(node.applied).toEqual([])
+  })
+
+  test('what it has no more goes, and what others have made stays', async () => {
+    const { api, kept, take, gone } = await start(FILE)
+    await kept('routes', 'orders', isSo('Programmed'))
+    await api.create(kindOf('routes'), draft('mine', { match: { path: '/mine' }, to: 'orders' }))
+    await kept('routes', 'mine', isSo('Programmed'))
+    const outcome = await take(
+      FILE.replace('  orders: { match: { path: /orders/* }', '  all: { match: { path: /all }'),
+    )
+    expect(outcome.ok).toBe(true)
+    await gone('routes', 'orders')
+    await kept('routes', 'all', isSo('Programmed'))
+    await kept('routes', 'mine', isSo('Programmed'))
+  })
+
+  test('does not take back what somebody else has changed, and says so with its place', async () => {
+    const { api, kept, take, node } = await start(FILE)
+    await kept('services', 'orders', isSo('Programmed'))
+    const patch = { spec: { endpoints: ['http://127.0.0.1:5001'] } }
+    await api.patch(
+      kindOf('services'),
+      { name: 'orders' },
+      { type: 'merge', patch },
+      { fieldManager: 'kubectl-edit' },
+    )
+    const outcome = await take(FILE.replace('path: /orders/*', 'path: /o/*'))
+    if (!outcome.ok) throw new Error('refused')
+    expect(outcome.warnings.map(formatProblem).filter((line) => line.includes('kubectl'))).toEqual([
+      expect.stringMatching(
+        /^banyan\.yaml:6:\d+: services\.orders\.endpoints: conflict with "kubectl-edit" .*\.spec\.endpoints/,
+      ),
+    ])
+    expect(node.spec.services['orders']!.endpoints).toEqual(['http://127.0.0.1:5001'])
+    expect(node.spec.routes['orders']!.match.path).toBe('/o/*')
+  })
+
+  test('of another node does not take away the settings of this one', async () => {
+    const { coordinator, kept } = await start(FILE)
+    await kept('nodes', 'edge-1', isSo('Programmed'))
+    const other = await start(FILE.replace('edge-1', 'edge-2'), coordinator)
+    await other.kept('nodes', 'edge-2', isSo('Programmed'))
+    await kept('nodes', 'edge-1', isSo('Programmed'))
+  })
+})
+
+describe('what the store has', () => {
+  test('the node runs: what is made, changed and deleted', async () => {
+    const { api, node, kept } = await start(FILE)
+    await kept('routes', 'orders', isSo('Programmed'))
+    await api.create(kindOf('routes'), draft('hello', { match: { path: '/hello' }, respond: { body: 'hi' } }))
+    await kept('routes', 'hello', isSo('Programmed'))
+    expect(Object.keys(node.spec.routes)).toEqual(['orders', 'hello'])
+    const patch = { spec: { respond: { body: 'ho' } } }
+    await api.patch(kindOf('routes'), { name: 'hello' }, { type: 'merge', patch })
+    await kept('routes', 'hello', isSo('Programmed', 2))
+    expect(node.spec.routes['hello']!.respond).toEqual({ body: 'ho' })
+    await api.delete(kindOf('routes'), { name: 'hello' })
+    await node.until(({ routes }) => !Object.hasOwn(routes, 'hello'))
+  })
+
+  test('a combination that is not right leaves in force what was, and the one at fault is told', async () => {
+    const { api, node, kept } = await start(FILE)
+    await kept('routes', 'orders', isSo('Programmed'))
+    await api.create(kindOf('routes'), draft('lost', { match: { path: '/lost' }, to: 'nowhere' }))
+    const lost = await kept('routes', 'lost', isNotSo('Accepted'))
+    expect(conditionOf(lost, 'Accepted')).toMatchObject({ reason: 'Invalid', observedGeneration: 1 })
+    expect(conditionOf(lost, 'Accepted')!.message).toContain('spec.to: unknown service `nowhere`')
+    expect(conditionOf(lost, 'Programmed')!.status).toBe('False')
+    expect(Object.keys(node.spec.routes)).toEqual(['orders'])
+    // One that is right waits, and knows for whom.
+    await api.create(kindOf('routes'), draft('next', { match: { path: '/next' }, to: 'orders' }))
+    const next = await kept('routes', 'next', isSo('Accepted'))
+    expect(conditionOf(next, 'Programmed')).toMatchObject({ status: 'False', reason: 'HeldBack' })
+    expect(conditionOf(next, 'Programmed')!.message).toContain('Route lost is not right')
+    expect(conditionOf(await kept('routes', 'orders', isSo('Accepted')), 'Programmed')!.status).toBe('True')
+    await api.create(kindOf('services'), draft('nowhere', { endpoints: ['http://127.0.0.1:4009'] }))
+    await kept('routes', 'lost', isSo('Programmed'))
+    await kept('routes', 'next', isSo('Programmed'))
+  })
+
+  test('settings that the node cannot take while it runs are the fault of its own resource', async () => {
+    const { api, kept } = await start(FILE)
+    await kept('nodes', 'edge-1', isSo('Programmed'))
+    const patch = { spec: { workers: 4 } }
+    await api.patch(kindOf('nodes'), { name: 'edge-1' }, { type: 'merge', patch })
+    const self = await kept('nodes', 'edge-1', isNotSo('Accepted'))
+    expect(conditionOf(self, 'Accepted')!.message).toContain('workers')
+  })
+
+  test('several nodes run the same, and each tells so', async () => {
+    const { coordinator, api, kept, node } = await start(FILE)
+    await kept('routes', 'orders', isSo('Programmed'))
+    const other = await start(FILE.replace('edge-1', 'edge-2'), coordinator)
+    await api.create(kindOf('routes'), draft('both', { match: { path: '/both' }, to: 'orders' }))
+    const both = await kept(
+      'routes',
+      'both',
+      ({ status }) =>
+        (status as EntryStatus | undefined)?.nodes?.length === 2 &&
+        isSo('Programmed')({ status } as Resource),
+    )
+    expect((both.status as EntryStatus).nodes!.map(({ name }) => name)).toEqual(['edge-1', 'edge-2'])
+    expect(node.spec.routes).toEqual(other.node.spec.routes)
+  })
+})
+
+describe('a route', () => {
+  test('whose service has no healthy endpoint says so', async () => {
+    const { kept, node, look } = await start(FILE)
+    const ready = await kept('routes', 'orders', isSo('Ready'))
+    expect(conditionOf(ready, 'Ready')!.reason).toBe('Healthy')
+    node.healthy = false
+    look()
+    const route = await kept('routes', 'orders', isNotSo('Ready'))
+    expect(conditionOf(route, 'Ready')).toMatchObject({
+      reason: 'NoHealthyEndpoint',
+      message: 'the service `orders` has no healthy endpoint',
+    })
+    expect(conditionOf(await kept('services', 'orders', isNotSo('Ready')), 'Ready')!.reason).toBe(
+      'NoHealthyEndpoint',
+    )
+  })
+})
+
+test('a place in the order changes what the node runs', async () => {
+  const { api, kept, node } = await start(`${FILE}  more: { match: { path: /more }, to: orders }\n`)
+  await kept('routes', 'more', isSo('Programmed'))
+  const patch = { metadata: { annotations: { [ORDER_ANNOTATION]: '0' } } }
+  await api.patch(kindOf('routes'), { name: 'more' }, { type: 'merge', patch })
+  await node.until(({ routes }) => Object.keys(routes)[0] === 'more')
+})
+
+test('what comes while the coordinator is away runs from the file', async () => {
+  const { take, node } = await start(FILE, undefined, { away: true })
+  const outcome = await take(FILE.replace('path: /orders/*', 'path: /o/*'))
+  expect(outcome.ok).toBe(true)
+  expect(node.spec.routes['orders']!.match.path).toBe('/o/*')
+})
+
+type Test = (resource: Resource) => boolean
+
+function isSo(type: string, generation = 1): Test {
+  return (resource) => {
+    const condition = conditionOf(resource, type)
+    return condition?.status === 'True' && condition.observedGeneration >= generation
+  }
+}
+
+function isNotSo(type: string): Test {
+  return (resource) => conditionOf(resource, type)?.status === 'False'
+}
+
+function conditionOf({ status }: Resource, type: string): Condition | undefined {
+  return (status as EntryStatus | undefined)?.conditions?.find((each) => each.type === type)
+}
+
+function kindOf(plural: string): ReturnType<typeof entryKinds>[number]['definition'] {
+  return entryKinds().find(({ definition }) => definition.plural === plural)!.definition
+}
+
+function draft(name: string, spec: Record<string, unknown>): ResourceDraft<Record<string, unknown>> {
+  return { metadata: { name }, spec }
+}
+
+async function read(text: string): Promise<Loaded & { ok: true }> {
+  const loaded = await checkWhole('banyan.yaml', readYaml(text, {}))
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'))
+  return loaded
+}
+
+/** Resources of a file, on a node that only notes what it is to run. */
+async function start(text: string, shared?: Coordinator, { away = false } = {}) {
+  const coordinator = shared ?? (await openCoordinator('memory:'))
+  if (!shared) open.push(coordinator)
+  const loaded = await read(text)
+  const node = new NotingNode(loaded.spec, away ? undefined : coordinator)
+  const silent = { ...systemRuntime, telemetry: coordinator.runtime.telemetry }
+  const hosted = new HostedResources({ node, loaded, log: () => undefined, runtime: silent, env: {} })
+  open.push(hosted)
+  hosted.begin()
+  const api = openResources(coordinator)
+  open.push(api)
+  const found = async (plural: string, name: string, test: (resource: Resource | undefined) => boolean) => {
+    const options = {
+      fieldSelector: `metadata.name=${name}`,
+      sendInitialEvents: true,
+      allowWatchBookmarks: true,
+    }
+    let known: Resource | undefined
+    for await (const { type, object } of api.watch(kindOf(plural), options)) {
+      if (type !== 'BOOKMARK') known = type === 'DELETED' ? undefined : object
+      if (test(known)) return known
+    }
+    throw new Error('the watch has ended')
+  }
+  return {
+    ...{ api, coordinator, node },
+    look: () => void hosted.look(),
+    kept: async (plural: string, name: string, test: Test) =>
+      (await found(plural, name, (resource) => resource !== undefined && test(resource)))!,
+    gone: (plural: string, name: string) => found(plural, name, (resource) => !resource),
+    take: async (changed: string) => hosted.take(await read(changed), { by: 'watch', file: 'banyan.yaml' }),
+  }
+}
+
+class NotingNode implements Running {
+  spec: NodeSpec
+  readonly applied: NodeSpec[] = []
+  readonly refusals: (readonly ConfigProblem[])[] = []
+  readonly coordinator: HostedCoordinator
+  healthy = true
+  readonly #configuration: Configuration
+  readonly #waiting = new Set<() => void>()
+
+  constructor(spec: NodeSpec, coordinator: Coordinator | undefined) {
+    this.spec = spec
+    const { clock } = systemRuntime
+    const telemetry = {
+      ...systemRuntime.telemetry,
+      counter: () => ({ add: () => undefined }),
+      gauge: () => () => undefined,
+    }
+    this.#configuration = new Configuration(spec, { by: 'start' }, clock, telemetry, () => undefined)
+    this.coordinator = {
+      whenReached: (use: (coordinator: Coordinator) => void) => coordinator && use(coordinator),
+    } as unknown as HostedCoordinator
+  }
+
+  get configuration() {
+    return this.#configuration.state
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- it rejects, as the node does
+  async apply(spec: NodeSpec, origin: Origin = { by: 'program' }) {
+    refuseRestructuring(this.spec, spec)
+    const changes = diffSpecs(this.spec, spec)
+    if (changes.length > 0) this.applied.push(spec)
+    this.spec = spec
+    for (const look of this.#waiting) look()
+    return this.#configuration.applied(spec, origin, changes)
+  }
+
+  /** Resolves when it runs what the test is for. */
+  until(test: (spec: NodeSpec) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (test(this.spec)) resolve()
+      }
+      this.#waiting.add(look)
+      look()
+    })
+  }
+
+  state(): NodeState {
+    const endpoints = [{ available: this.healthy }]
+    const names = Object.keys(this.spec.services)
+    return {
+      services: Object.fromEntries(names.map((name) => [name, { endpoints }])),
+    } as unknown as NodeState
+  }
+
+  refuse(_origin: Origin, problems: readonly ConfigProblem[]): void {
+    this.refusals.push(problems)
+  }
+
+  start = () => Promise.resolve()
+  stop = () => Promise.resolve()
+  controlledBy = () => undefined
+  reopenLogs = () => undefined
+}
