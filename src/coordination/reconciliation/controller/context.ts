@@ -21,6 +21,13 @@ export interface ReconcileContext<Spec = unknown, Status = unknown> {
    * overtaken. Undefined where there is neither.
    */
   readonly token: number | undefined
+  /**
+   * Whether it may go on at this moment, by the clock, however long the event loop was blocked. To be asked right before effects
+   * outside of the API.
+   *
+   * @throws `BANYAN_RECONCILE_STOPPED`, `BANYAN_NOT_LEADER`, `BANYAN_SHARD_NOT_OWNED`
+   */
+  readonly check: () => void
   /** The resources themselves. What is written through it is known to be the controller's own. */
   readonly api: ResourceApi
   /**

@@ -22,6 +22,7 @@ export class Run implements ReconcileContext {
   readonly name: ResourceName
   readonly attempt: number
   readonly token: number | undefined
+  readonly check: () => void
   readonly api: ResourceApi
   readonly writes: OwnWrite[] = []
   /** What has happened meanwhile to what concerns the key. */
@@ -53,13 +54,14 @@ export class Run implements ReconcileContext {
     this.#caches = caches
     this.#resource = caches.own.get(key)
     this.generation = this.#resource?.metadata.generation
+    this.check = () => {
+      mandate.check()
+      // How it went can be said also if it went on for too long.
+      if (!(this.#isNoting && this.#isTooLate)) this.signal.throwIfAborted()
+    }
     this.api = new OwnWrites(settings.api, {
       fieldManager: settings.name,
-      check: () => {
-        mandate.check()
-        // How it went can be said also if it went on for too long.
-        if (!(this.#isNoting && this.#isTooLate)) this.signal.throwIfAborted()
-      },
+      check: this.check,
       written: (write) => this.#written(write),
     })
     this.#forget = [
