@@ -74,6 +74,8 @@ import { BanyanError } from '../core/errors.js'
  * | `BANYAN_RESOURCE_EXPIRED` | changes or states of resources that are not kept any more: list again, and watch from there |
  * | `BANYAN_RESOURCE_VERSION_AHEAD` | a version of resources that was not reached yet |
  * | `BANYAN_RESOURCE_TOO_LARGE` | a resource above the limit |
+ * | `BANYAN_RESOURCE_FORBIDDEN` | a write of a resource that somebody who has a say in it does not want |
+ * | `BANYAN_RESOURCE_HOOK_FAILED` | an admission hook threw: nothing was done |
  * | `BANYAN_COORDINATOR_UNAVAILABLE` | the engine cannot be reached, or not used; nothing was done |
  * | `BANYAN_COORDINATOR_CLOSED` | the coordinator was closed; nothing was done |
  * | `BANYAN_COORDINATOR_FORMAT` | what is stored was made by a newer version, or is no store of a coordinator |
@@ -151,6 +153,8 @@ export type CoordinationErrorCode =
   | 'BANYAN_RESOURCE_EXPIRED'
   | 'BANYAN_RESOURCE_VERSION_AHEAD'
   | 'BANYAN_RESOURCE_TOO_LARGE'
+  | 'BANYAN_RESOURCE_FORBIDDEN'
+  | 'BANYAN_RESOURCE_HOOK_FAILED'
   | 'BANYAN_COORDINATOR_UNAVAILABLE'
   | 'BANYAN_COORDINATOR_CLOSED'
   | 'BANYAN_COORDINATOR_FORMAT'

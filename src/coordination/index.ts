@@ -405,6 +405,7 @@ export type {
   JsonPatchOperation,
   ListOptions,
   PatchOptions,
+  PatchScaleOptions,
   PropagationPolicy,
   ResourceApi,
   ResourceEvent,
@@ -416,9 +417,11 @@ export type {
 export { crdOf, type CustomResourceDefinition } from './resources/crd/crd.js'
 export {
   defineResource,
+  type PrinterColumn,
   type ResourceDefinition,
   type ResourceDefinitionOptions,
   type ResourceScope,
+  type ScalePaths,
 } from './resources/define.js'
 export {
   ResourceError,
@@ -427,6 +430,7 @@ export {
   type ResourceErrorDetails,
   type ResourceProblem,
 } from './resources/error.js'
+export type { AdmissionHook, AdmissionRequest, Mutation, Objection } from './resources/hooks.js'
 export type { AccessAnswer, Authorize, ResourceAccess, ResourceVerb } from './resources/http/access.js'
 export { kubernetesApi, type KubernetesApiOptions } from './resources/http/api.js'
 export type {
@@ -437,6 +441,8 @@ export type {
   ResourceList,
   ResourceMetadata,
   ResourceName,
+  Scale,
+  ScaleDraft,
 } from './resources/object.js'
 export type { CompiledSchema } from './resources/schema/compile.js'
 export type { Content, ResourceSchema } from './resources/schema/content.js'

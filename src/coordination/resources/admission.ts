@@ -11,14 +11,18 @@ import { contentOf, type Content } from './schema/content.js'
  * @param before - what it replaces
  * @throws `BANYAN_RESOURCE_INVALID` with everything that is wrong
  */
-export function admit(kind: ResourceDefinition, object: Unwritten, before: Resource | undefined): Unwritten {
+export async function admit(
+  kind: ResourceDefinition,
+  object: Unwritten,
+  before: Resource | undefined,
+): Promise<Unwritten> {
   const content: Content = {
     ...(object.spec !== undefined && { spec: cloned(object.spec) }),
     ...(object.status !== undefined && { status: cloned(object.status) }),
   }
   const problems = [
     ...metadataProblems(object.metadata, before?.metadata),
-    ...kind.schema.check(content, before && contentOf(before)),
+    ...(await kind.schema.check(content, before && contentOf(before))),
   ]
   if (problems.length > 0) throw invalid(kind, object.metadata.name, problems)
   return { ...object, ...content }
@@ -26,7 +30,7 @@ export function admit(kind: ResourceDefinition, object: Unwritten, before: Resou
 
 /** A resource with something wrong in it. */
 export function invalid(
-  kind: ResourceDefinition,
+  kind: Pick<ResourceDefinition, 'kind' | 'group' | 'plural'>,
   name: string,
   causes: readonly ResourceProblem[],
 ): ResourceError {

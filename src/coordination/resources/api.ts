@@ -1,5 +1,5 @@
 import type { ResourceDefinition } from './define.js'
-import type { Resource, ResourceDraft, ResourceList, ResourceName } from './object.js'
+import type { Resource, ResourceDraft, ResourceList, ResourceName, Scale, ScaleDraft } from './object.js'
 
 /**
  * Resources, wherever they are kept: what controllers are written against.
@@ -76,6 +76,29 @@ export interface ResourceApi extends AsyncDisposable {
     patch: ResourcePatch,
     options?: PatchOptions,
   ): Promise<Resource<Spec, Status>>
+
+  /**
+   * How many of something a resource wants and has.
+   *
+   * @throws `BANYAN_RESOURCE_INVALID` if it does not say how many it wants; `BANYAN_RESOURCE_BAD_REQUEST` if its kind cannot be
+   *   scaled; `BANYAN_RESOURCE_NOT_FOUND`
+   */
+  getScale<Spec, Status>(kind: ResourceDefinition<Spec, Status>, name: ResourceName): Promise<Scale>
+
+  /** Changes how many are wanted; only of the version that the scale names, if it does. @throws as {@link patch} */
+  updateScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    scale: ScaleDraft,
+    options?: WriteOptions,
+  ): Promise<Scale>
+
+  /** A {@link patch} of the {@link Scale} of a resource. One that applies does not make it. */
+  patchScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    patch: ResourcePatch,
+    options?: PatchScaleOptions,
+  ): Promise<Scale>
 
   /**
    * Deletes a resource, or marks it if it has finalizers.
@@ -168,10 +191,14 @@ export interface JsonPatchOperation {
   readonly value?: unknown
 }
 
-/** Options of {@link ResourceApi.patch}. */
-export interface PatchOptions extends WriteOptions {
+/** Options of {@link ResourceApi.patchScale}. */
+export interface PatchScaleOptions extends WriteOptions {
   /** Takes over fields that others have with other values; only for patches that apply. Default false: that is a conflict. */
   force?: boolean
+}
+
+/** Options of {@link ResourceApi.patch}. */
+export interface PatchOptions extends PatchScaleOptions {
   /** The part that is changed. Default: all but the status. */
   subresource?: 'status'
 }

@@ -25,6 +25,26 @@ describe('a kind of resources', () => {
       /\d+ characters too long together/,
     ],
     ['a field that nobody can select by', { selectableFields: ['metadata.uid'] }, /metadata\.uid is no path/],
+    [
+      'a column that leads nowhere',
+      { printerColumns: [{ name: 'On', type: 'string', jsonPath: '.spec[' }] },
+      /printerColumns: On: /,
+    ],
+    [
+      'a column of no type',
+      { printerColumns: [{ name: 'On', type: 'text', jsonPath: '.spec' }] },
+      /printerColumns\.0\.type must be one of/,
+    ],
+    [
+      'a scale that is nowhere',
+      { status: {}, scale: { specReplicasPath: '.spec.a[0]', statusReplicasPath: '.spec.b' } },
+      /specReplicasPath: .* below \.spec; scale\.statusReplicasPath: .* below \.status/,
+    ],
+    [
+      'a scale without a status',
+      { scale: { specReplicasPath: '.spec.a', statusReplicasPath: '.status.b' } },
+      /scale: only of kinds with a status/,
+    ],
     ['an unknown option', { specs: {} }, /specs is not an option, did you mean `spec`/],
     ['a schema with an unknown keyword', { spec: { typ: 'object' } }, /unknown keyword: "typ"/],
     [
@@ -60,7 +80,7 @@ describe('a schema', () => {
     expect(spec).toEqual({ closed: [{ a: 1 }], open: inner, kept: inner, map: { x: { a: 1 } } })
   })
 
-  it('has rules at any depth, over whole numbers as such', () => {
+  it('has rules at any depth, over whole numbers as such', async () => {
     const { schema } = defineResource({
       group,
       kind: 'Thing',
@@ -79,7 +99,7 @@ describe('a schema', () => {
       },
     })
     const spec = { steps: [{ count: 2 }, { count: 3 }, {}] }
-    expect(schema.check({ spec }, undefined)).toMatchObject([
+    expect(await schema.check({ spec }, undefined)).toMatchObject([
       { field: 'spec.steps[1]', message: 'Invalid value: must be even' },
       { field: 'spec.steps[2]', message: expect.stringContaining('cannot be asked') as string },
     ])

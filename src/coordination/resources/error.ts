@@ -11,6 +11,8 @@ const ANSWERS = {
   BANYAN_RESOURCE_EXPIRED: { reason: 'Expired', status: 410 },
   BANYAN_RESOURCE_VERSION_AHEAD: { reason: 'Timeout', status: 504 },
   BANYAN_RESOURCE_TOO_LARGE: { reason: 'RequestEntityTooLarge', status: 413 },
+  BANYAN_RESOURCE_FORBIDDEN: { reason: 'Forbidden', status: 403 },
+  BANYAN_RESOURCE_HOOK_FAILED: { reason: 'InternalError', status: 500 },
   BANYAN_PATCH_INVALID: { reason: 'BadRequest', status: 400 },
   BANYAN_PATCH_REFUSED: { reason: 'Invalid', status: 422 },
   BANYAN_APPLY_CONFLICT: { reason: 'Conflict', status: 409 },

@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Runtime } from '../../core/runtime.js'
 import type { PropagationPolicy } from './api.js'
 import type { ResourceDefinition } from './define.js'
 import { generateUid } from './generate.js'
 import { ownMetadata } from './metadata.js'
 import type { Resource, ResourceDraft, ResourceMetadata } from './object.js'
+import { sameJson, type Json } from './patch/json.js'
 import { timestamp } from './timestamp.js'
 import { without } from './without.js'
 
@@ -12,7 +12,7 @@ import { without } from './without.js'
 export type Unwritten = Resource
 
 /** The part of a resource that a write is for. */
-export type Part = 'main' | 'status'
+export type Part = 'main' | 'status' | 'scale'
 
 /** The finalizer of what waits for those that belong to it. */
 export const FOREGROUND = 'foregroundDeletion'
@@ -44,14 +44,9 @@ export function created(
 
 /** What is to be stored of a draft that replaces a resource, or the status of one. */
 export function updated(current: Resource, draft: ResourceDraft, part: Part): Unwritten {
-  if (part === 'status') {
-    const { managedFields } = draft.metadata
-    return {
-      ...without(current, 'status'),
-      metadata: { ...current.metadata, ...(managedFields && { managedFields }) },
-      ...(draft.status !== undefined && { status: draft.status }),
-    }
-  }
+  if (part === 'scale') return { ...current, ...specOf(draft) }
+  if (part === 'status')
+    return { ...without(current, 'status'), ...(draft.status !== undefined && { status: draft.status }) }
   const { name, namespace, uid, resourceVersion, generation, creationTimestamp } = current.metadata
   const { deletionTimestamp, deletionGracePeriodSeconds, generateName } = current.metadata
   const metadata: ResourceMetadata = {
@@ -77,7 +72,7 @@ function specOf({ spec }: ResourceDraft): Pick<Resource, 'spec'> {
 
 /** The same with the generation that it has against what it was. */
 export function withGeneration(next: Unwritten, current: Resource): Unwritten {
-  if (isDeepStrictEqual(next.spec, current.spec)) return next
+  if (sameJson(next.spec as Json, current.spec as Json)) return next
   return { ...next, metadata: { ...next.metadata, generation: current.metadata.generation + 1 } }
 }
 

@@ -88,3 +88,29 @@ export interface ResourceName {
   /** Default `'default'`; none for kinds of scope `Cluster`. */
   readonly namespace?: string
 }
+
+/** How many of something a resource wants and has: one form for all kinds, as of Kubernetes, for tools that know nothing else. */
+export interface Scale {
+  readonly apiVersion: 'autoscaling/v1'
+  readonly kind: 'Scale'
+  /** Of the resource. */
+  readonly metadata: Pick<
+    ResourceMetadata,
+    'name' | 'namespace' | 'uid' | 'resourceVersion' | 'creationTimestamp'
+  >
+  readonly spec: { readonly replicas: number }
+  readonly status: {
+    readonly replicas: number
+    /** Selector of labels that finds them. */
+    readonly selector?: string
+  }
+}
+
+/** A scale as somebody writes it. */
+export interface ScaleDraft {
+  readonly apiVersion?: string
+  readonly kind?: string
+  /** With a `resourceVersion` it is only for that one. */
+  readonly metadata: Partial<ResourceMetadata>
+  readonly spec: { readonly replicas: number }
+}

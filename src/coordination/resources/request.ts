@@ -4,6 +4,7 @@ import type {
   DeleteResourceOptions,
   ListOptions,
   PatchOptions,
+  PatchScaleOptions,
   Selection,
   WatchResourcesOptions,
   WriteOptions,
@@ -39,9 +40,12 @@ const WRITE: OptionTable<WriteOptions> = {
   onWarning: { kind: 'code', type: 'function', doc: 'told of unknown fields' },
   fieldManager: { kind: 'string', doc: 'Who writes.' },
 }
-const PATCH: OptionTable<PatchOptions> = {
+const PATCH_SCALE: OptionTable<PatchScaleOptions> = {
   ...WRITE,
   force: { kind: 'boolean', doc: 'Whether to take over fields that others have.' },
+}
+const PATCH: OptionTable<PatchOptions> = {
+  ...PATCH_SCALE,
   subresource: { kind: 'choice', values: ['status'], doc: 'The part that is changed.' },
 }
 const DELETE: OptionTable<DeleteResourceOptions> = {
@@ -65,6 +69,7 @@ const TABLES = {
   list: LIST,
   write: WRITE,
   patch: PATCH,
+  patchScale: PATCH_SCALE,
   delete: DELETE,
   deleteCollection: DELETE_COLLECTION,
   watch: WATCH,

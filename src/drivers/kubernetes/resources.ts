@@ -8,6 +8,7 @@ import type {
   Deletion,
   ListOptions,
   PatchOptions,
+  PatchScaleOptions,
   ResourceApi,
   ResourceEvent,
   ResourcePatch,
@@ -26,6 +27,8 @@ import type {
   ResourceDraft,
   ResourceList,
   ResourceName,
+  Scale,
+  ScaleDraft,
 } from '../../coordination/resources/object.js'
 import { checkRequest } from '../../coordination/resources/request.js'
 import { without } from '../../coordination/resources/without.js'
@@ -43,6 +46,7 @@ const PATCH_TYPES = {
   // JSON is YAML.
   apply: 'application/apply-patch+yaml',
 }
+const SCALE = { apiVersion: 'autoscaling/v1', kind: 'Scale' }
 /** How often a deletion is tried again because what has the name is another one. */
 const TRIES = 8
 
@@ -123,28 +127,41 @@ class KubernetesResources implements ResourceApi {
   async patch<Spec, Status>(
     kind: ResourceDefinition<Spec, Status>,
     name: ResourceName,
-    { type, patch }: ResourcePatch,
+    patch: ResourcePatch,
     options: PatchOptions = {},
   ): Promise<Resource<Spec, Status>> {
     checkRequest('patch', options)
-    const { subresource, force } = options
+    const { subresource } = options
     checkPart(kind, subresource)
-    if (!Object.hasOwn(PATCH_TYPES, type))
-      throw badRequest(`a patch is of type merge, json or apply, not ${JSON.stringify(type)}`)
-    if (force !== undefined && type !== 'apply')
-      throw badRequest('force may not be specified for patches that do not apply')
-    const { apiVersion, kind: title } = kind
-    return this.#write(
-      {
-        method: 'PATCH',
-        path: objectPath(kind, checkedLocationOf(kind, name), subresource),
-        // A configuration need not say again of which kind it is.
-        body: encoded(type === 'apply' ? { apiVersion, kind: title, ...patch } : patch),
-        contentType: PATCH_TYPES[type],
-        query: { force },
-      },
-      options,
-    )
+    const location = checkedLocationOf(kind, name)
+    return this.#patch(kind, location, objectPath(kind, location, subresource), patch, options)
+  }
+
+  async getScale<Spec, Status>(kind: ResourceDefinition<Spec, Status>, name: ResourceName): Promise<Scale> {
+    const path = objectPath(kind, scaledLocationOf(kind, name), 'scale')
+    return (await this.#connection.ask({ method: 'GET', path })).body as Scale
+  }
+
+  async updateScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    scale: ScaleDraft,
+    options: WriteOptions = {},
+  ): Promise<Scale> {
+    checkRequest('write', options)
+    const location = scaledLocationOf(kind, metadataOf(scale))
+    const path = objectPath(kind, location, 'scale')
+    return this.#write({ method: 'PUT', path, body: bodyOf(SCALE, scale, location) }, options)
+  }
+
+  async patchScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    patch: ResourcePatch,
+    options: PatchScaleOptions = {},
+  ): Promise<Scale> {
+    checkRequest('patchScale', options)
+    const location = scaledLocationOf(kind, name)
+    return this.#patch(SCALE, location, objectPath(kind, location, 'scale'), patch, options)
   }
 
   async delete<Spec, Status>(
@@ -220,6 +237,31 @@ class KubernetesResources implements ResourceApi {
     return this.#write({ method: 'PUT', path, body: bodyOf(kind, draft, location) }, options)
   }
 
+  async #patch<Item>(
+    of: Pick<ResourceDefinition, 'apiVersion' | 'kind'>,
+    location: ResourceLocation,
+    path: string,
+    { type, patch }: ResourcePatch,
+    options: PatchScaleOptions,
+  ): Promise<Item> {
+    const { force } = options
+    if (!Object.hasOwn(PATCH_TYPES, type))
+      throw badRequest(`a patch is of type merge, json or apply, not ${JSON.stringify(type)}`)
+    if (force !== undefined && type !== 'apply')
+      throw badRequest('force may not be specified for patches that do not apply')
+    return this.#write(
+      {
+        method: 'PATCH',
+        path,
+        // Here a configuration need not say again what it is of, there it has to.
+        body: type === 'apply' ? bodyOf(of, patch, location) : encoded(patch),
+        contentType: PATCH_TYPES[type],
+        query: { force },
+      },
+      options,
+    )
+  }
+
   async #write<Item>(ask: Ask, options: WriteOptions): Promise<Item> {
     const { body, warnings } = await this.#connection.ask({
       ...ask,
@@ -253,7 +295,7 @@ class KubernetesResources implements ResourceApi {
   }
 }
 
-function metadataOf({ metadata }: ResourceDraft): ResourceDraft['metadata'] {
+function metadataOf({ metadata }: Pick<ResourceDraft, 'metadata'>): ResourceDraft['metadata'] {
   if (typeof metadata === 'object' && (metadata as object | null) !== null) return metadata
   throw badRequest('metadata must be an object')
 }
@@ -262,9 +304,21 @@ function checkPart(kind: ResourceDefinition, part: 'status' | undefined): void {
   if (part === 'status' && !kind.status) throw badRequest(`${kind.kind} has no status`)
 }
 
-function bodyOf(kind: ResourceDefinition, draft: ResourceDraft, { namespace }: ResourceLocation): string {
-  const { apiVersion, kind: title } = kind
-  const metadata = { ...draft.metadata, ...(namespace !== undefined && { namespace }) }
+function scaledLocationOf(kind: ResourceDefinition, name: Partial<ResourceName>): ResourceLocation {
+  if (!kind.scale) throw badRequest(`${kind.kind} cannot be scaled`)
+  return checkedLocationOf(kind, name)
+}
+
+function bodyOf(
+  { apiVersion, kind: title }: Pick<ResourceDefinition, 'apiVersion' | 'kind'>,
+  draft: Partial<ResourceDraft>,
+  { name, namespace }: ResourceLocation,
+): string {
+  const metadata = {
+    ...(name !== '' && { name }),
+    ...(namespace !== undefined && { namespace }),
+    ...draft.metadata,
+  }
   return encoded({ apiVersion, kind: title, ...draft, metadata })
 }
 

@@ -1,7 +1,7 @@
 import { BanyanError } from '../../core/errors.js'
 import { suggest } from '../../core/suggest.js'
 import { eventError } from '../errors.js'
-import type { StandardSchema } from '../types/standard-schema.js'
+import { pathOf, type StandardSchema } from '../../core/standard-schema.js'
 
 /** What is given with a name: the input, which may be left out if it may be undefined, and options. */
 export type GivenTo<
@@ -27,9 +27,9 @@ export async function checkInput<Input>(
   if (!schema) return input as Input
   const result = await schema['~standard'].validate(input)
   if (!result.issues) return result.value
-  const problems = result.issues.slice(0, MOST_PROBLEMS).map(({ message, path = [] }) => {
-    const names = path.map((part) => String(typeof part === 'object' ? part.key : part))
-    return names.length === 0 ? message : `${names.join('.')}: ${message}`
+  const problems = result.issues.slice(0, MOST_PROBLEMS).map((issue) => {
+    const path = pathOf(issue)
+    return path.length === 0 ? issue.message : `${path.join('.')}: ${issue.message}`
   })
   const more = result.issues.length - problems.length
   throw eventError(

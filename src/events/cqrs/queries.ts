@@ -1,6 +1,6 @@
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { QueryContext, QueryOptions, ReadModels } from '../projections/index.js'
-import type { StandardSchema } from '../types/standard-schema.js'
+import type { StandardSchema } from '../../core/standard-schema.js'
 import { checkInput, handlerOf, mustHandle, type GivenTo } from './input.js'
 import { throughAll, type CallMiddleware } from './middleware.js'
 

@@ -3,7 +3,7 @@ import { checkOptions, type OptionKinds, type OptionTable } from '../../core/opt
 import { duration, type Duration } from '../../core/duration.js'
 import { BanyanError } from '../../core/errors.js'
 import type { Metadata } from '../log.js'
-import type { StandardSchema } from '../types/standard-schema.js'
+import type { StandardSchema } from '../../core/standard-schema.js'
 import { checkName } from './names.js'
 import type { FailureClass } from './failure.js'
 

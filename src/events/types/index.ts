@@ -37,4 +37,4 @@ export type {
   VersionedSchemas,
 } from './registry.js'
 export type { EventsOf, NewEventsOf } from './shapes.js'
-export type { StandardSchema } from './standard-schema.js'
+export type { StandardSchema } from '../../core/standard-schema.js'

@@ -7,7 +7,12 @@ import type { EventTransform } from '../transform.js'
 import { InvalidEventError, type EventProblem } from './invalid-event.js'
 import type { Validator, Verdict } from './validator.js'
 import { JsonSchemas, type JsonSchema } from './json-schema.js'
-import { isStandardSchema, type StandardIssue, type StandardSchema } from './standard-schema.js'
+import {
+  isStandardSchema,
+  pathOf,
+  type StandardIssue,
+  type StandardSchema,
+} from '../../core/standard-schema.js'
 
 /** What the data of a type must be. */
 export type EventSchema = StandardSchema<never, unknown> | StandardSchema | JsonSchema
@@ -186,11 +191,6 @@ function standardValidator(schema: StandardSchema): Validator {
   }
 }
 
-function problemOf({ message, path = [] }: StandardIssue): EventProblem {
-  // Not path.map: those of arktype are a kind of array whose map is not.
-  const parts = Array.from(path, (part) => {
-    const key = typeof part === 'object' ? part.key : part
-    return typeof key === 'symbol' ? String(key) : key
-  })
-  return { path: parts, message }
+function problemOf(issue: StandardIssue): EventProblem {
+  return { path: pathOf(issue), message: issue.message }
 }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import {
+  defineResource,
   kubernetesResources,
   type Resource,
   type ResourceApi,
@@ -219,3 +220,27 @@ it('a server that cannot be reached is told, and nothing is done', async () => {
   await using api = await kubernetesResources({ kubeConfig: server.config, timeout: 50 })
   await expect(api.create(Promotion, draft)).rejects.toEqual(codeOf('COORDINATOR_UNAVAILABLE'))
 })
+
+const Pool = defineResource({
+  group: 'shop.example',
+  kind: 'Pool',
+  status: {},
+  scale: { specReplicasPath: '.spec.count', statusReplicasPath: '.status.count' },
+})
+const scale = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: sale, spec: { replicas: 3 } }
+
+promise(
+  'a scale is read and written at a path of its own',
+  [json(scale), json(scale), json(scale)],
+  async (api, server) => {
+    expect(await api.getScale(Pool, sale)).toEqual(scale)
+    await api.updateScale(Pool, { metadata: sale, spec: { replicas: 3 } })
+    await api.patchScale(Pool, sale, { type: 'apply', patch: { spec: { replicas: 3 } } })
+    await expect(api.getScale(Promotion, sale)).rejects.toEqual(codeOf('RESOURCE_BAD_REQUEST'))
+    const path = `${BASE}/namespaces/default/pools/sale/scale`
+    const query = '?fieldValidation=Strict&fieldManager=banyan'
+    expect(server.asked).toEqual([`GET ${path}`, `PUT ${path}${query}`, `PATCH ${path}${query}`])
+    const sent = { ...scale, metadata: { ...sale, namespace: 'default' } }
+    expect(server.bodies.filter(Boolean).map((body) => JSON.parse(body) as unknown)).toEqual([sent, sent])
+  },
+)

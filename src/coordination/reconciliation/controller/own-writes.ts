@@ -1,9 +1,11 @@
+import { hasCode } from '../../errors.js'
 import type {
   DeleteCollectionOptions,
   DeleteResourceOptions,
   Deletion,
   ListOptions,
   PatchOptions,
+  PatchScaleOptions,
   ResourceApi,
   ResourceEvent,
   ResourcePatch,
@@ -12,7 +14,14 @@ import type {
 } from '../../resources/api.js'
 import type { ResourceDefinition } from '../../resources/define.js'
 import { isOver } from '../../resources/lifecycle.js'
-import type { Resource, ResourceDraft, ResourceList, ResourceName } from '../../resources/object.js'
+import type {
+  Resource,
+  ResourceDraft,
+  ResourceList,
+  ResourceName,
+  Scale,
+  ScaleDraft,
+} from '../../resources/object.js'
 
 /** What has come of a write. */
 export interface WriteResult {
@@ -101,6 +110,27 @@ export class OwnWrites implements ResourceApi {
     return this.#write(kind, options, (given) => this.#api.patch(kind, name, patch, given))
   }
 
+  getScale<Spec, Status>(kind: ResourceDefinition<Spec, Status>, name: ResourceName): Promise<Scale> {
+    return this.#api.getScale(kind, name)
+  }
+
+  updateScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    scale: ScaleDraft,
+    options?: WriteOptions,
+  ): Promise<Scale> {
+    return this.#scale(kind, options, (given) => this.#api.updateScale(kind, scale, given))
+  }
+
+  patchScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    patch: ResourcePatch,
+    options?: PatchScaleOptions,
+  ): Promise<Scale> {
+    return this.#scale(kind, options, (given) => this.#api.patchScale(kind, name, patch, given))
+  }
+
   async delete<Spec, Status>(
     kind: ResourceDefinition<Spec, Status>,
     name: ResourceName,
@@ -132,6 +162,26 @@ export class OwnWrites implements ResourceApi {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #scale<Options extends WriteOptions>(
+    kind: ResourceDefinition,
+    options: Options | undefined,
+    write: (options: Options & WriteOptions) => Promise<Scale>,
+  ): Promise<Scale> {
+    const { fieldManager, check, written } = this.#hooks
+    check()
+    const scale = await write({ fieldManager, ...options } as Options & WriteOptions)
+    if (options?.dryRun === true) return scale
+    const { name, namespace } = scale.metadata
+    try {
+      const resource = await this.#api.get(kind, { name, ...(namespace !== undefined && { namespace }) })
+      written({ kind, resource, isGone: false })
+    } catch (error) {
+      // Somebody has deleted it since: that is news for the cache as any other.
+      if (!hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) throw error
+    }
+    return scale
   }
 
   async #write<Options extends WriteOptions, Spec, Status>(

@@ -2,7 +2,7 @@ import type { HandlerAnswer, HandlerRequest } from '../../../core/http-handler.j
 import type { Deletion, JsonPatchOperation, ResourcePatch } from '../api.js'
 import type { ResourceDefinition } from '../define.js'
 import { badRequest } from '../error.js'
-import type { Resource, ResourceDraft, ResourceName } from '../object.js'
+import type { Resource, ResourceDraft, ResourceName, ScaleDraft } from '../object.js'
 import { isObject } from '../schema/is-object.js'
 import { json, listAnswer, warningFields } from './answer.js'
 import { patchTypeOf, readObject, readPatch, type PatchType } from './body.js'
@@ -25,17 +25,21 @@ export async function answerObject(
   const parameters = new Parameters(request.query)
   const { pretty } = parameters
   const warnings: string[] = []
-  const answer = (resource: Resource): HandlerAnswer =>
-    json(200, presentation.one(resource), { pretty, fields: warningFields(warnings) })
+  const answered = (body: object): HandlerAnswer =>
+    json(200, body, { pretty, fields: warningFields(warnings) })
+  const answer = (resource: Resource): HandlerAnswer => answered(presentation.one(resource))
   const writing = (verb: 'Update' | 'Patch') =>
     parameters.write(verb, request.field('user-agent'), (warning) => warnings.push(warning))
   switch (request.method) {
     case 'GET':
-      return answer(await around.api.get(kind, place))
+      return subresource === 'scale'
+        ? answered(await around.api.getScale(kind, place))
+        : answer(await around.api.get(kind, place))
     case 'PUT': {
       const options = writing('Update')
       const draft = placed(await readObject(request), target)
       const { api } = around
+      if (subresource === 'scale') return answered(await api.updateScale(kind, draft as ScaleDraft, options))
       return answer(
         await (subresource === 'status'
           ? api.updateStatus(kind, draft, options)
@@ -54,13 +58,11 @@ export async function answerObject(
         )
       if (type !== 'apply' && parameters.force)
         throw invalid('PatchOptions', 'force', 'Forbidden: may not be specified for non-apply patch')
-      const patch = await readPatch(request)
+      const patch = patchOf(type, await readPatch(request), target)
+      const patching = { ...options, ...(type === 'apply' && { force: parameters.force }) }
+      if (subresource === 'scale') return answered(await around.api.patchScale(kind, place, patch, patching))
       return answer(
-        await around.api.patch(kind, place, patchOf(type, patch, target), {
-          ...options,
-          ...(type === 'apply' && { force: parameters.force }),
-          ...(subresource === 'status' && { subresource }),
-        }),
+        await around.api.patch(kind, place, patch, { ...patching, ...(subresource && { subresource }) }),
       )
     }
     case 'DELETE': {

@@ -32,7 +32,7 @@ export function openApiOf(
 }
 
 /** The schemas of kinds, and of what they refer to. */
-export function schemasOf(definitions: readonly (ResourceDefinition & { readonly scale?: object })[]) {
+export function schemasOf(definitions: readonly ResourceDefinition[]) {
   return Object.assign(
     {},
     ...definitions.map(kindSchemas),

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { defineResource } from '../define.js'
+import { defineResource, type PrinterColumn } from '../define.js'
 import type { Resource, ResourceList } from '../object.js'
-import { tableOf, type PrinterColumn } from './table.js'
+import { tableOf } from './table.js'
 
 const now = Date.parse('2026-01-01T00:10:00Z')
-const plain = defineResource({ group: 'shop.example', kind: 'Promotion' })
 
 function withColumns(...printerColumns: PrinterColumn[]) {
-  return { ...plain, printerColumns }
+  return defineResource({ group: 'shop.example', kind: 'Promotion', printerColumns })
 }
+const plain = withColumns()
 
 function promotion(name: string, spec: unknown, status?: unknown): Resource {
   return {

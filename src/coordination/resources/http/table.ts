@@ -1,4 +1,4 @@
-import type { ResourceDefinition } from '../define.js'
+import type { PrinterColumn, ResourceDefinition } from '../define.js'
 import { compileJsonPath, type JsonPath } from '../json-path.js'
 import type { ListMetadata, Resource, ResourceList, ResourceMetadata } from '../object.js'
 import { ageOf } from './age.js'
@@ -47,16 +47,6 @@ export interface PartialObjectMetadata {
   readonly metadata: ResourceMetadata
 }
 
-/** A column that a kind has of its own. */
-export interface PrinterColumn {
-  readonly name: string
-  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
-  readonly jsonPath: string
-  readonly priority?: number
-  readonly description?: string
-  readonly format?: string
-}
-
 interface Column {
   readonly definition: TableColumn
   readonly cell: (item: Resource, now: number) => string | number | boolean | null
@@ -79,8 +69,6 @@ const AGE: PrinterColumn = {
   description: 'How long ago the resource was made.',
 }
 
-type TabledDefinition = ResourceDefinition & { readonly printerColumns?: readonly PrinterColumn[] }
-
 const known = new WeakMap<ResourceDefinition, readonly Column[]>()
 
 /**
@@ -89,7 +77,7 @@ const known = new WeakMap<ResourceDefinition, readonly Column[]>()
  * @param what - one, or a list of them
  */
 export function tableOf(
-  definition: TabledDefinition,
+  definition: ResourceDefinition,
   what: Resource | ResourceList,
   { includeObject = 'Metadata', now }: TableOptions,
 ): Table {
@@ -117,10 +105,10 @@ export function partialObjectMetadata({ metadata }: Resource): PartialObjectMeta
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
 }
 
-function columnsOf(definition: TabledDefinition): readonly Column[] {
+function columnsOf(definition: ResourceDefinition): readonly Column[] {
   let columns = known.get(definition)
   if (!columns) {
-    const own = definition.printerColumns ?? []
+    const own = definition.printerColumns
     const hasAge = own.some(({ name }) => name.toLowerCase() === 'age')
     columns = [NAME, ...(hasAge ? own : [...own, AGE]).map(columnOf)]
     known.set(definition, columns)

@@ -63,7 +63,7 @@ export class Paths {
 
 /** The parts of the resources of a kind that have a path of their own. */
 export function subresourcesOf(kind: ResourceDefinition): readonly Subresource[] {
-  return kind.status === undefined ? [] : ['status']
+  return [...(kind.status ? (['status'] as const) : []), ...(kind.scale ? (['scale'] as const) : [])]
 }
 
 /** Undefined if it is no path: percent-encoding that is wrong, or parts that are empty. */

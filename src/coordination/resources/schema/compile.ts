@@ -7,6 +7,7 @@ import { MergeSchema } from '../patch/merge-schema.js'
 import { fieldOf, type Content, type ResourceSchema } from './content.js'
 import { prune } from './prune.js'
 import { compileRules, type Rules } from './rules.js'
+import { standardProblems, type StandardParts } from './standard.js'
 import { wholeSchema } from './whole.js'
 
 /** The schemas of a kind. */
@@ -26,7 +27,7 @@ export interface CompiledSchema {
    * @param content - is changed
    * @param before - what it was before this change
    */
-  check(content: Content, before: Content | undefined): ResourceProblem[]
+  check(content: Content, before: Content | undefined): Promise<ResourceProblem[]>
 }
 
 /** Content up to this length, as text, is searched for every problem: a large one could have millions. */
@@ -45,11 +46,14 @@ const VOCABULARY = [
 /**
  * Compiles the schemas of a kind; Ajv is loaded when the first kind is defined.
  *
+ * @param parts - JSON Schemas of spec and status
+ * @param standard - what they must be like besides; it is asked where the JSON Schemas have nothing against them
  * @throws `BANYAN_INVALID_OPTIONS` if one is no schema, or a rule in it is none
  */
 export function compileSchema(
   owner: string,
   parts: { spec: ResourceSchema; status?: ResourceSchema },
+  standard: StandardParts,
 ): CompiledSchema {
   const schema: ResourceSchema = {
     type: 'object',
@@ -71,11 +75,11 @@ export function compileSchema(
   return {
     merge: new MergeSchema(wholeSchema(parts)),
     prune: (content) => prune(schema, content),
-    check(content, before) {
+    async check(content, before) {
       const small = JSON.stringify(content).length <= SMALL_LENGTH
       const validate = small ? all : (first ??= engine(false).compile(schema))
       if (!validate(content)) return problemsOf(validate.errors ?? [])
-      return rules(content, before)
+      return [...rules(content, before), ...(await standardProblems(standard, content))]
     },
   }
 }

@@ -1,13 +1,14 @@
 import { duration, type Duration } from '../../../core/duration.js'
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import type { Coordinator } from '../../coordinator.js'
-import { coordinationError, hasCode } from '../../errors.js'
+import { coordinationError } from '../../errors.js'
 import type {
   DeleteCollectionOptions,
   DeleteResourceOptions,
   Deletion,
   ListOptions,
   PatchOptions,
+  PatchScaleOptions,
   ResourceApi,
   ResourceEvent,
   ResourcePatch,
@@ -18,26 +19,20 @@ import type { ResourceDefinition } from '../define.js'
 import { copyOf, pruned, readDraft } from '../draft.js'
 import { badRequest } from '../error.js'
 import { generateName } from '../generate.js'
-import { deleted, isOver, type Part, type Unwritten } from '../lifecycle.js'
-import type { Resource, ResourceDraft, ResourceList, ResourceName } from '../object.js'
-import { edited } from '../patch/edit.js'
-import { sameJson, type JsonObject } from '../patch/json.js'
+import { Hooks, type AdmissionHook } from '../hooks.js'
+import { isOver, type Part } from '../lifecycle.js'
+import type { Resource, ResourceDraft, ResourceList, ResourceName, Scale, ScaleDraft } from '../object.js'
+import { edited, type Edit } from '../patch/edit.js'
+import type { JsonObject } from '../patch/json.js'
 import { checkRequest } from '../request.js'
-import { application, creation, replacement, type Writer } from '../writing.js'
+import { draftOfScale, scaleOf } from '../scale.js'
+import { Writing, type Writer } from '../writing.js'
 import { KindCache } from './cache.js'
-import { decode, encode, frozen, versioned } from './codec.js'
+import { decode } from './codec.js'
+import { Keeper, type Change } from './keeper.js'
 import { checkedPlaceOf, placeOf, prefixOf, type Place } from './keys.js'
 import { Lister } from './listing.js'
-import {
-  checkNamed,
-  checkSame,
-  checkVersion,
-  conflict,
-  exists,
-  isOutdated,
-  notFound,
-  versionless,
-} from './refusals.js'
+import { checkNamed, checkSame, checkVersion, exists, isOutdated, versionless } from './refusals.js'
 import { watchResources } from './watching.js'
 
 /** Options of {@link openResources}. */
@@ -49,17 +44,28 @@ export interface ResourcesOptions {
   window?: number
   /** From one bookmark to the next, for watches that want them, in ms or as text. Default `'1m'`. */
   bookmarkEvery?: Duration
+  /** Who has a say in every write through these resources, in this order. Default: nobody. */
+  admission?: readonly AdmissionHook[]
 }
 
+const HOOK: OptionTable<AdmissionHook> = {
+  name: { kind: 'string', doc: 'What messages call it.' },
+  kinds: { kind: 'list', of: { kind: 'code', type: 'object', doc: 'a kind' }, doc: 'Which kinds.' },
+  mutate: { kind: 'code', type: 'function', doc: 'makes another of what is to be written' },
+  validate: { kind: 'code', type: 'function', doc: 'looks at what would be stored' },
+}
 const OPTIONS: OptionTable<ResourcesOptions> = {
   window: { kind: 'number', min: 1, integer: true, doc: 'Changes of each kind that are kept. Default 1000.' },
   bookmarkEvery: { kind: 'duration', min: 1, doc: 'From one bookmark to the next. Default 1m.' },
+  admission: {
+    kind: 'list',
+    of: { kind: 'group', options: HOOK, doc: 'A hook.' },
+    doc: 'Who has a say in every write.',
+  },
 }
 const WINDOW_CHARACTERS = 16 * 1024 * 1024
 /** How many names are drawn before one is given up that should be nobody's. */
 const NAMES = 8
-/** How often a change that does not depend on a version is made anew because somebody else was faster. */
-const TRIES = 8
 
 /**
  * Opens the resources that a coordinator keeps, one key each: every write is one compare-and-set, and `resourceVersion` is the
@@ -80,18 +86,23 @@ interface Shelf {
   readonly lister: Lister
 }
 
-/** What becomes of a resource: another, or the same if nothing is to be done. */
-type Change = (current: Resource) => Unwritten
-
 class StoredResources implements ResourceApi {
   readonly #coordinator: Coordinator
+  readonly #keeper: Keeper
+  readonly #writing: Writing
   readonly #window: number
   readonly #bookmarkEvery: number
   readonly #shelves = new Map<string, Shelf>()
   #closed = false
 
-  constructor(coordinator: Coordinator, { window = 1000, bookmarkEvery = '1m' }: ResourcesOptions) {
+  constructor(coordinator: Coordinator, options: ResourcesOptions) {
+    const { window = 1000, bookmarkEvery = '1m', admission = [] } = options
     this.#coordinator = coordinator
+    this.#keeper = new Keeper(coordinator, (kind, entry) => {
+      const shelf = this.#shelves.get(prefixOf(kind))
+      return shelf ? shelf.cache.decoded(entry) : decode(entry)
+    })
+    this.#writing = new Writing(coordinator.runtime, new Hooks(admission))
     this.#window = window
     this.#bookmarkEvery = duration(bookmarkEvery)
   }
@@ -100,7 +111,8 @@ class StoredResources implements ResourceApi {
     kind: ResourceDefinition<Spec, Status>,
     name: ResourceName,
   ): Promise<Resource<Spec, Status>> {
-    return typed(await this.#read(kind, checkedPlaceOf(kind, name)))
+    this.#checkOpen()
+    return typed(await this.#keeper.read(kind, checkedPlaceOf(kind, name)))
   }
 
   async list<Spec, Status>(
@@ -116,16 +128,17 @@ class StoredResources implements ResourceApi {
     given: ResourceDraft<Spec, Status>,
     options: WriteOptions = {},
   ): Promise<Resource<Spec, Status>> {
-    checkRequest('write', options)
+    this.#begin('write', options)
     const draft = readDraft(kind, given, options)
     const { name, generateName: base, namespace, resourceVersion = '' } = draft.metadata
     if (resourceVersion !== '') throw badRequest('resourceVersion should not be set on objects to be created')
-    const { runtime } = this.#coordinator
+    const { random } = this.#coordinator.runtime
+    const writer = writerOf('main', options)
     for (let tries = 1; ; tries++) {
-      const drawn = name ?? (base === undefined ? '' : generateName(base, runtime.random))
+      const drawn = name ?? (base === undefined ? '' : generateName(base, random))
       const place = placeOf(kind, { name: drawn, ...(namespace !== undefined && { namespace }) })
-      const object = creation(kind, draft, place, writerOf('main', options), runtime)
-      const stored = await this.#add(place, object, options)
+      const object = await this.#writing.creation(kind, draft, place, writer)
+      const stored = await this.#keeper.add(place, object, writer.dryRun)
       if (stored) return typed(stored)
       if (name !== undefined || tries === NAMES) throw exists(kind, drawn)
     }
@@ -148,30 +161,49 @@ class StoredResources implements ResourceApi {
     return typed(await this.#replace(kind, draft, 'status', options))
   }
 
+  async getScale<Spec, Status>(kind: ResourceDefinition<Spec, Status>, name: ResourceName): Promise<Scale> {
+    return scaleOf(kind, await this.get(kind, name))
+  }
+
+  async updateScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    scale: ScaleDraft,
+    options: WriteOptions = {},
+  ): Promise<Scale> {
+    this.#begin('write', options)
+    const draft = copyOf(scale, 'the object')
+    const place = checkedPlaceOf(kind, draftOfScale(kind, {}, draft).metadata)
+    return scaleOf(
+      kind,
+      await this.#rewrite(
+        kind,
+        place,
+        (current) => draftOfScale(kind, current, draft),
+        writerOf('scale', options),
+      ),
+    )
+  }
+
+  async patchScale<Spec, Status>(
+    kind: ResourceDefinition<Spec, Status>,
+    name: ResourceName,
+    patch: ResourcePatch,
+    options: PatchScaleOptions = {},
+  ): Promise<Scale> {
+    this.#begin('patchScale', options)
+    return scaleOf(kind, await this.#patch(kind, name, patch, 'scale', options))
+  }
+
   async patch<Spec, Status>(
     kind: ResourceDefinition<Spec, Status>,
     name: ResourceName,
-    given: ResourcePatch,
+    patch: ResourcePatch,
     options: PatchOptions = {},
   ): Promise<Resource<Spec, Status>> {
-    checkRequest('patch', options)
-    const { subresource: part = 'main', force, dryRun = false } = options
+    this.#begin('patch', options)
+    const { subresource: part = 'main' } = options
     checkPart(kind, part)
-    const place = checkedPlaceOf(kind, name)
-    const patch = readPatch(given)
-    const writer = writerOf(part, options)
-    if (patch.type === 'apply')
-      return typed(await this.#apply(kind, place, patch.patch, { ...writer, force: force ?? false }, options))
-    if (force !== undefined) throw badRequest('force may not be specified for patches that do not apply')
-    const reading = { ...options, ...(options.onWarning && { onWarning: once(options.onWarning) }) }
-    const change: Change = (current) => {
-      const before = pruned(kind, current) as unknown as JsonObject
-      const draft = readDraft(kind, edited(before, patch), reading)
-      checkNamed(kind, place, draft)
-      checkVersion(kind, current, draft)
-      return replacement(kind, current, draft, writer, this.#coordinator.runtime)
-    }
-    return typed(await this.#rewrite(kind, place, change, dryRun))
+    return typed(await this.#patch(kind, name, patch, part, options))
   }
 
   async delete<Spec, Status>(
@@ -179,15 +211,15 @@ class StoredResources implements ResourceApi {
     name: ResourceName,
     options: DeleteResourceOptions = {},
   ): Promise<Deletion<Resource<Spec, Status>>> {
-    checkRequest('delete', options)
+    this.#begin('delete', options)
     const { preconditions = {}, propagationPolicy, dryRun = false } = options
-    const change: Change = (current) => {
+    const change: Change = async (current) => {
       const { uid, resourceVersion } = current.metadata
       checkSame(kind, current, 'UID', preconditions.uid, uid)
       checkSame(kind, current, 'ResourceVersion', preconditions.resourceVersion, resourceVersion)
-      return deleted(current, propagationPolicy, this.#coordinator.runtime)
+      return this.#writing.deletion(kind, current, propagationPolicy, dryRun)
     }
-    const object = await this.#rewrite(kind, checkedPlaceOf(kind, name), change, dryRun)
+    const object = await this.#keeper.rewrite(kind, checkedPlaceOf(kind, name), change, dryRun)
     return { removed: isOver(object), object: typed(object) }
   }
 
@@ -244,88 +276,92 @@ class StoredResources implements ResourceApi {
     part: Part,
     options: WriteOptions,
   ): Promise<Resource> {
-    checkRequest('write', options)
+    this.#begin('write', options)
     const draft = readDraft(kind, given, options)
     const place = checkedPlaceOf(kind, draft.metadata)
-    const change: Change = (current) => {
+    const draftOf = (): ResourceDraft => {
       if ((draft.metadata.resourceVersion ?? '') === '') throw versionless(kind, place.name)
-      checkVersion(kind, current, draft)
-      return replacement(kind, current, draft, writerOf(part, options), this.#coordinator.runtime)
+      return draft
     }
-    return this.#rewrite(kind, place, change, options.dryRun ?? false)
+    return this.#rewrite(kind, place, draftOf, writerOf(part, options))
   }
 
-  async #apply(
+  #patch(
+    kind: ResourceDefinition,
+    name: ResourceName,
+    given: ResourcePatch,
+    part: Part,
+    options: PatchScaleOptions,
+  ): Promise<Resource> {
+    const { force } = options
+    const place = checkedPlaceOf(kind, name)
+    const patch = readPatch(given)
+    const writer = writerOf(part, options)
+    if (patch.type === 'apply')
+      return this.#apply(kind, place, patch.patch, { ...writer, force: force ?? false }, options)
+    if (force !== undefined) throw badRequest('force may not be specified for patches that do not apply')
+    return this.#edit(kind, place, patch, writer, options)
+  }
+
+  /** Changes what is there by a patch that says what to change. */
+  #edit(
+    kind: ResourceDefinition,
+    place: Place,
+    edit: Edit,
+    writer: Writer,
+    options: WriteOptions,
+  ): Promise<Resource> {
+    const reading = { ...options, ...(options.onWarning && { onWarning: once(options.onWarning) }) }
+    const change = (current: Resource): ResourceDraft => {
+      const before: object = writer.part === 'scale' ? scaleOf(kind, current, 0) : pruned(kind, current)
+      const after = edited(before as JsonObject, edit)
+      const draft =
+        writer.part === 'scale' ? draftOfScale(kind, current, after) : readDraft(kind, after, reading)
+      checkNamed(kind, place, draft)
+      return draft
+    }
+    return this.#rewrite(kind, place, change, writer)
+  }
+
+  /** Replaces what is there, or a part of it, by what a draft makes of it. */
+  #rewrite(
+    kind: ResourceDefinition,
+    place: Place,
+    draftOf: (current: Resource) => ResourceDraft,
+    writer: Writer,
+  ): Promise<Resource> {
+    const change: Change = (current) => {
+      const draft = draftOf(current)
+      checkVersion(kind, current, draft)
+      return this.#writing.replacement(kind, current, draft, writer)
+    }
+    return this.#keeper.rewrite(kind, place, change, writer.dryRun)
+  }
+
+  /** Applies a configuration to what is there, or makes it. */
+  #apply(
     kind: ResourceDefinition,
     place: Place,
     given: object,
     writer: Writer & { force: boolean },
     options: WriteOptions,
   ): Promise<Resource> {
-    const config = readDraft(kind, given, options)
+    const config = writer.part === 'scale' ? draftOfScale(kind, {}, given) : readDraft(kind, given, options)
     checkNamed(kind, place, config)
-    const { runtime } = this.#coordinator
+    const { uid, resourceVersion } = config.metadata
+    // Who names one that it was made from does not want another.
+    const makes = writer.part === 'main' && uid === undefined && resourceVersion === undefined
     const change: Change = (current) => {
       checkVersion(kind, current, config)
-      return application(kind, current, config, place, writer, runtime)
+      return this.#writing.application(kind, current, config, place, writer)
     }
-    for (let tries = 0; tries < TRIES; tries++)
-      try {
-        return await this.#rewrite(kind, place, change, options.dryRun ?? false)
-      } catch (error) {
-        const { uid, resourceVersion } = config.metadata
-        const isMissing = hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND') && writer.part === 'main'
-        if (!isMissing || uid !== undefined || resourceVersion !== undefined) throw error
-        const object = application(kind, undefined, config, place, writer, runtime)
-        const stored = await this.#add(place, object, options)
-        if (stored) return stored
-      }
-    throw conflict(kind, place.name)
+    const make = () => this.#writing.application(kind, undefined, config, place, writer)
+    return this.#keeper.rewrite(kind, place, change, writer.dryRun, makes ? make : undefined)
   }
 
-  /** Undefined if there is one already. */
-  async #add(
-    place: Place,
-    object: Unwritten,
-    { dryRun = false }: WriteOptions,
-  ): Promise<Resource | undefined> {
-    const value = encode(object)
-    if (dryRun) return (await this.#coordinator.get(place.key)) ? undefined : frozen(object)
-    const result = await this.#coordinator.put(place.key, value, { expected: 'absent' })
-    return result.ok ? frozen(versioned(object, result.revision)) : undefined
-  }
-
-  /** Changes what is there: asked again for what is there then, if somebody else was faster. */
-  async #rewrite(kind: ResourceDefinition, place: Place, change: Change, dryRun: boolean): Promise<Resource> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const current = await this.#read(kind, place)
-      const next = change(current)
-      if (next === current || sameJson(next as never, current as never)) return current
-      const revision = dryRun
-        ? Number(current.metadata.resourceVersion)
-        : await this.#write(place, current, next)
-      if (revision !== undefined) return frozen(versioned(next, revision))
-    }
-    throw conflict(kind, place.name)
-  }
-
-  /** @returns the revision; undefined if somebody else was faster */
-  async #write({ key }: Place, current: Resource, next: Unwritten): Promise<number | undefined> {
-    const expected = Number(current.metadata.resourceVersion)
-    if (!isOver(next)) {
-      const result = await this.#coordinator.put(key, encode(next), { expected })
-      return result.ok ? result.revision : undefined
-    }
-    const result = await this.#coordinator.delete(key, { expected })
-    return result.ok ? result.revision : undefined
-  }
-
-  async #read(kind: ResourceDefinition, { key, name }: Place): Promise<Resource> {
+  #begin(request: Parameters<typeof checkRequest>[0], options: object): void {
     this.#checkOpen()
-    const entry = await this.#coordinator.get(key)
-    if (!entry) throw notFound(kind, name)
-    const shelf = this.#shelves.get(prefixOf(kind))
-    return shelf ? shelf.cache.decoded(entry) : decode(entry)
+    checkRequest(request, options)
   }
 
   #shelf(kind: ResourceDefinition): Shelf {
@@ -345,10 +381,10 @@ class StoredResources implements ResourceApi {
   }
 }
 
-function writerOf(part: Part, { fieldManager = 'banyan' }: WriteOptions): Writer {
+function writerOf(part: Part, { fieldManager = 'banyan', dryRun = false }: WriteOptions): Writer {
   if (!/^[\x20-\x7e]{1,128}$/.test(fieldManager))
     throw badRequest('fieldManager must have at most 128 characters, all of them printable')
-  return { manager: fieldManager, part }
+  return { manager: fieldManager, part, dryRun }
 }
 
 /** @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is no JSON, or of no type that is known */

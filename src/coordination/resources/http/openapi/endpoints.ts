@@ -106,7 +106,7 @@ export function schemaName({ group, version, kind }: GroupVersionKind): string {
 }
 
 /** Where a kind is found, and what can be done with it there. */
-export function endpointsOf(definition: ResourceDefinition & { readonly scale?: object }): Endpoint[] {
+export function endpointsOf(definition: ResourceDefinition): Endpoint[] {
   const { group, version, kind, plural, scope } = definition
   const isNamespaced = scope === 'Namespaced'
   const base = `/apis/${group}/${version}`

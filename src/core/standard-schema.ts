@@ -26,3 +26,12 @@ export function isStandardSchema(schema: unknown): schema is StandardSchema {
     (typeof schema === 'object' || typeof schema === 'function') && schema !== null && '~standard' in schema
   )
 }
+
+/** Where an issue is. */
+export function pathOf({ path = [] }: StandardIssue): (string | number)[] {
+  // Not path.map: those of arktype are a kind of array whose map is not.
+  return Array.from(path, (part) => {
+    const key = typeof part === 'object' ? part.key : part
+    return typeof key === 'symbol' ? String(key) : key
+  })
+}
