@@ -452,6 +452,7 @@ export type { KubernetesConfig } from '../drivers/kubernetes/config.js'
 export type { KubernetesResourcesOptions } from '../drivers/kubernetes/options.js'
 export type { Condition, ConditionDraft } from './reconciliation/controller/conditions.js'
 export type { Contest } from './reconciliation/controller/contests.js'
+export { defineController, type ControllerDefinition } from './reconciliation/controller/define.js'
 export type { ReconcileContext } from './reconciliation/controller/context.js'
 export {
   controller,

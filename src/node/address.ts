@@ -3,6 +3,9 @@ import { BanyanError } from '../core/errors.js'
 /** Where operators come in, if the configuration does not say. */
 export const DEFAULT_ADMIN = '127.0.0.1:8081'
 
+/** Where resources are, below the admin address. */
+export const RESOURCES_PATH = '/kubernetes'
+
 /**
  * Reads where to listen.
  *

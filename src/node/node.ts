@@ -24,6 +24,8 @@ import type { CoordinationState } from './coordination/state.js'
 import type { HostedRegistry } from './registry/hosted-registry.js'
 import { hostRegistry } from './registry/index.js'
 import type { RegisteredState } from './registry/state.js'
+import { ResourceHost } from './controllers/index.js'
+import type { HostedResourcesState } from './controllers/state.js'
 import { ShardsHost } from './shards/index.js'
 import type { HostedShardsState } from './shards/state.js'
 import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
@@ -77,6 +79,8 @@ export interface NodeState extends GatewayState {
   registered?: Readonly<Record<string, RegisteredState>>
   /** The applications in several databases whose moves it makes, by name. */
   shards?: Readonly<Record<string, HostedShardsState>>
+  /** The kinds that it serves, and the controllers that work on them. */
+  resources?: HostedResourcesState
   /** Databases with followers that the node watches, and its log as one of several copies. */
   replicas?: readonly HostedReplicasState[]
   /** With several: each worker, and how many have taken the place of one that ended. */
@@ -110,6 +114,7 @@ export class Node implements Running {
   readonly #coordination: HostedCoordinator | undefined
   readonly #registry: HostedRegistry | undefined
   readonly #shards: ShardsHost
+  readonly #resources: ResourceHost
   readonly #replicas: ReplicaHost
   readonly #listeners: Listeners
   readonly #admin: AdminListener
@@ -151,6 +156,7 @@ export class Node implements Running {
     this.#coordination = coordination
     this.#registry = registry
     this.#shards = new ShardsHost(coordination, observation.runtime)
+    this.#resources = new ResourceHost(coordination, observation.runtime)
     this.#replicas = replicas
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)
@@ -166,6 +172,7 @@ export class Node implements Running {
         sagas: () => sagas.starter,
         coordination: () => coordination,
         replicas: () => replicas.control,
+        resources: () => this.#resources.handler,
         spec: () => this.#spec,
         configuration: () => this.#configuration.state,
         breakers: () => this.breakers,
@@ -272,11 +279,14 @@ export class Node implements Running {
       if (!this.#isWorker) {
         this.#registry?.register(this.#spec)
         await this.#shards.follow(this.#spec)
+        const serve = await this.#resources.prepare(this.#spec)
+        serve()
       }
     } catch (error) {
       await this.#subscriptions?.discard()
       await this.#gateway.close()
       await this.#admin.close()
+      await this.#resources.close()
       await this.#shards.close()
       await this.#registry?.close()
       await this.#replicas.close()
@@ -395,6 +405,7 @@ export class Node implements Running {
       ...(coordination && { coordination }),
       ...(this.#registry?.registered && { registered: this.#registry.registered }),
       ...(this.#shards.states && { shards: this.#shards.states }),
+      ...(this.#resources.state && { resources: this.#resources.state }),
       ...(replicas && { replicas }),
     }
   }
@@ -452,6 +463,7 @@ export class Node implements Running {
     await this.#admin.close()
     await this.#captures.close()
     await this.#projections.close()
+    await this.#resources.close()
     await this.#shards.close()
     await this.#registry?.close()
     await this.#replicas.close()
@@ -497,6 +509,7 @@ export class Node implements Running {
       const changeProjections = await this.#projections.prepare(spec)
       const changeCaptures = await this.#captures.prepare(spec)
       const changeSagas = await this.#sagas.prepare(spec)
+      const changeResources = await this.#resources.prepare(this.#isWorker ? {} : spec)
       const replicas = await this.#replicas.prepare(this.#isWorker ? {} : spec)
       discards.unshift(() => replicas?.discard())
       const admin = await this.#admin.prepare(spec.admin)
@@ -513,6 +526,7 @@ export class Node implements Running {
       changeProjections()
       changeCaptures()
       changeSagas()
+      changeResources()
       replicas?.commit()
       if (!this.#isWorker) this.#registry?.register(spec)
       listeners.commit(duration(drain.grace, 'drain.grace'))

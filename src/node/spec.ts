@@ -13,6 +13,7 @@ import type {
   SubscriptionOptions,
 } from '../events/index.js'
 import type {
+  ControllerOptions,
   CoordinatorSpec,
   InstanceHealthOptions,
   RegisterOptions,
@@ -184,6 +185,15 @@ export interface ResourcesSpec {
   manager?: string
 }
 
+/** `kinds.<name>`: a kind of resources; see `defineResource` of `banyan/coordination`. */
+export interface KindSpec {
+  /** A module that exports it: a path, with the name of an export behind a `#` if it has several. */
+  module: string
+}
+
+/** `controllers.<name>`: a controller of resources; see `controller` of `banyan/coordination`. */
+export interface ControllerSpec extends KindSpec, Pick<ControllerOptions, 'concurrency' | 'resync'> {}
+
 /** Everything a node runs. */
 export interface NodeSpec extends GatewaySpec {
   listen: readonly ListenSetting[]
@@ -217,6 +227,10 @@ export interface NodeSpec extends GatewaySpec {
   replicas?: Readonly<Record<string, ReplicasSpec>>
   /** Its entries as resources. Default: they are none. */
   resources?: ResourcesSpec
+  /** Kinds of resources that it keeps and serves, by name. Default none. */
+  kinds?: Readonly<Record<string, KindSpec>>
+  /** Controllers of resources that it runs, by name. Default none. */
+  controllers?: Readonly<Record<string, ControllerSpec>>
   /** Processes that serve clients. Default 1. */
   workers?: number
   drain: {
@@ -235,6 +249,8 @@ const OTHER_PLANES = [
   'shards',
   'replicas',
   'resources',
+  'kinds',
+  'controllers',
 ] as const
 
 /** The part of it that concerns the gateway, which knows of no other plane: a change of those changes none of its filters. */

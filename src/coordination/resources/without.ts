@@ -1,9 +1,9 @@
-/** A copy of an object without one of its properties. */
+/** A copy of an object without some of its properties. */
 export function without<Value extends object, Name extends keyof Value>(
   value: Value,
-  name: Name,
+  ...names: readonly Name[]
 ): Omit<Value, Name> {
   const copy = { ...value }
-  Reflect.deleteProperty(copy, name)
+  for (const name of names) Reflect.deleteProperty(copy, name)
   return copy
 }

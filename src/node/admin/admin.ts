@@ -11,6 +11,9 @@ import type { Metrics } from '../metrics.js'
 import { configReply, type ConfigSubject } from './config.js'
 import { eventsReply, type AdminEvents } from './events.js'
 import { coordinationReply, isCoordinationPath } from './coordination.js'
+import type { HttpHandler } from '../../core/http-handler.js'
+import { nodeListener } from '../../core/node-listener.js'
+import { RESOURCES_PATH } from '../address.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { CaptureControl, HostedCaptureState } from '../cdc/state.js'
 import type { OutboxState } from '../outboxes/state.js'
@@ -61,10 +64,16 @@ export interface AdminSubject extends ConfigSubject {
   coordination(): HostedCoordinator | undefined
   /** Its replicas, if it has some. */
   replicas(): ReplicaControl | undefined
+  /** What answers requests for resources, if it has kinds of them and they can be reached. */
+  resources(): HttpHandler | undefined
   /** Why requests were refused: that of an id, or the last ones. */
   explain(id: string | undefined): readonly Explanation[] | Promise<readonly Explanation[]>
   /** Forgets answers that caches keep; returns how many. */
   purge(which: CachePurge): number | Promise<number>
+}
+
+function isOfResources({ url = '' }: IncomingMessage): boolean {
+  return url === RESOURCES_PATH || url.startsWith(`${RESOURCES_PATH}/`)
 }
 
 /** The event log of a node, and how it is. */
@@ -106,6 +115,7 @@ const BODY_BYTES = 64 * 1024
  * | `GET /api/traces/{correlationId}` | from event to event: see {@link tracesReply} |
  * | `/api/elections...`, `/api/locks...`, `/api/semaphores...`, `/api/jobs...`, `/api/registry...`, `/api/shards...`, `/api/data-shards...` | what is on the coordinator: see {@link coordinationReply} |
  * | `/api/replicas...` | copies of the event log and of databases: see {@link replicasReply} |
+ * | `/kubernetes/...` | resources, as an API server of Kubernetes has them: see {@link kubernetesApi} |
  * | `POST /api/cache/purge` | `{ "route"?, "host"?, "path"? }`: forgets kept answers; see {@link purgeReply} |
  * | `PUT /api/breakers/{name}/override` | `{ "state": "open" \| "closed", "for"?: "5m", "reason"?: text }` |
  * | `DELETE /api/breakers/{name}/override` | takes the override back |
@@ -164,6 +174,11 @@ export class AdminServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let reply: Reply
     noteEnd(request, response)
+    const resources = isOfResources(request) ? this.#subject.resources() : undefined
+    if (resources) {
+      nodeListener(resources, { base: RESOURCES_PATH })(request, response)
+      return
+    }
     try {
       reply = await this.#reply(request)
     } catch (error) {
@@ -199,6 +214,11 @@ export class AdminServer {
         ? problem(400, 'The name of the breaker is not percent-encoded as it must be.')
         : this.#override(request, name)
     }
+    if (isOfResources(request))
+      return problem(
+        404,
+        'This node serves no resources: `kinds` and `controllers` of its configuration name some.',
+      )
     if (path === '/api/cache/purge') return purgeReply(request, this.#subject)
     if (path === '/api/events' || path.startsWith('/api/events/'))
       return eventsReply(request, path, this.#subject.events())
@@ -245,7 +265,7 @@ export class AdminServer {
       default:
         return problem(
           404,
-          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas, /api/elections, /api/locks, /api/semaphores, /api/jobs, /api/registry, /api/shards, /api/data-shards, /api/replicas or /api/traces/{correlationId}.',
+          'There is nothing here. Try /healthz, /readyz, /metrics, /api/state, /api/explain, /api/config, /api/events, /api/subscriptions, /api/topics, /api/projections, /api/outboxes, /api/cdc, /api/sagas, /api/elections, /api/locks, /api/semaphores, /api/jobs, /api/registry, /api/shards, /api/data-shards, /api/replicas, /api/traces/{correlationId} or /kubernetes.',
         )
     }
   }

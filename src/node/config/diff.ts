@@ -18,6 +18,11 @@ export function diffSpecs(before: NodeSpec, after: NodeSpec): ConfigChange[] {
   return [...differences([], before, after), ...differencesOfOrder(before.routes, after.routes)]
 }
 
+/** What is different between two values at a place, field by field. */
+export function diffValues(path: Path, before: unknown, after: unknown): ConfigChange[] {
+  return [...differences(path, before, after)]
+}
+
 /** The order of routes decides which of two that fit equally well takes a request. */
 function* differencesOfOrder(before: NodeSpec['routes'], after: NodeSpec['routes']): Generator<ConfigChange> {
   const old = Object.keys(before).filter((name) => Object.hasOwn(after, name))

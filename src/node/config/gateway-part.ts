@@ -7,7 +7,7 @@ const GATEWAY = ['listen', 'routes', 'authenticators', 'quotas', 'maintenance'] 
 /** What else a node can be for; what belongs to one of them says itself that it is missing. */
 const OTHERS = [
   ...['events', 'topics', 'subscriptions', 'projections', 'outboxes', 'cdc', 'sagas'],
-  ...['coordination', 'register', 'shards', 'replicas', 'resources'],
+  ...['coordination', 'register', 'shards', 'replicas', 'resources', 'kinds', 'controllers'],
 ] as const
 
 /** What is missing of a gateway; a node need not be one if it is for something else. */

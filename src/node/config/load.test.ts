@@ -108,7 +108,7 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'polices: {}\nservices:',
         [
-          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, shards, replicas, resources, drain, workers, accessLog, trust, limits',
+          '2:1: polices: unknown key `polices`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, shards, replicas, resources, kinds, controllers, drain, workers, accessLog, trust, limits',
         ],
       ],
       [
@@ -116,7 +116,7 @@ describe('a mistake is told with its place and what to do', () => {
         'services:',
         'whatever: {}\nservices:',
         [
-          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, shards, replicas, resources, drain, workers, accessLog, trust, limits',
+          '2:1: whatever: unknown key `whatever`; known are $schema, listen, admin, zone, services, policies, authenticators, quotas, maintenance, routes, events, topics, subscriptions, projections, outboxes, cdc, sagas, coordination, register, shards, replicas, resources, kinds, controllers, drain, workers, accessLog, trust, limits',
         ],
       ],
       [

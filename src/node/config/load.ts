@@ -8,6 +8,7 @@ import { DEFAULT_ADMIN } from '../address.js'
 import { checkBuild, checkMeaning, checkMeaningOfMisshapen } from './meaning.js'
 import { checkDocuments } from './check-documents.js'
 import { checkEventLog } from './check-events.js'
+import { checkControllers } from './check-controllers.js'
 import { checkCaptures } from './check-cdc.js'
 import { checkProjections } from './check-projections.js'
 import { checkReplicaPackages } from './meaning-of-replicas.js'
@@ -45,7 +46,7 @@ export type Loaded =
 interface Read {
   /** As the user gave it. */
   file: string
-  /** Everything that was read: the file, and what it imports; modules of projections and sagas, and what those import. */
+  /** Everything that was read: the file, and what it imports; modules of projections, sagas and so on, and what those import. */
   files: readonly string[]
   source: Source
 }
@@ -96,7 +97,9 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
   const projections = await checkProjections(spec)
   const captures = await checkCaptures(spec)
   const sagas = await checkSagas(spec)
-  const files = [...new Set([...loaded.files, ...projections.files, ...captures.files, ...sagas.files])]
+  const controllers = await checkControllers(spec)
+  const parts = [projections, captures, sagas, controllers]
+  const files = [...new Set([...loaded.files, ...parts.flatMap((part) => part.files)])]
   const found = [
     ...(await checkRules(spec)),
     ...(await checkEventLog(spec)),
@@ -106,6 +109,7 @@ async function checkFurther(loaded: Loaded & { ok: true }, source: Source): Prom
     ...checkReplicaPackages(spec),
     ...captures.problems,
     ...sagas.problems,
+    ...controllers.problems,
     ...(await checkCoordinator(spec)),
   ]
   const problems: ConfigProblem[] = [
@@ -215,6 +219,8 @@ function toSpec(config: ConfigInput): NodeSpec {
     shards,
     replicas,
     resources,
+    kinds,
+    controllers,
     workers = 1,
   } = config
   const { delay = 0, grace = '10s' } = drain
@@ -245,6 +251,8 @@ function toSpec(config: ConfigInput): NodeSpec {
     ...(shards && { shards: shards as NonNullable<NodeSpec['shards']> }),
     ...(replicas && { replicas: replicas }),
     ...(resources && { resources: resources as NonNullable<NodeSpec['resources']> }),
+    ...(kinds && { kinds }),
+    ...(controllers && { controllers: controllers as NonNullable<NodeSpec['controllers']> }),
     ...(coordination && { coordination: coordination as unknown as NonNullable<NodeSpec['coordination']> }),
     ...(config.zone === undefined ? {} : { zone: config.zone }),
     ...(config.maintenance === undefined

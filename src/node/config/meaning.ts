@@ -15,6 +15,7 @@ import { checkOutbox } from './meaning-of-outboxes.js'
 import { checkCapture } from './meaning-of-cdc.js'
 import { checkProjection } from './meaning-of-projections.js'
 import { checkSaga } from './meaning-of-sagas.js'
+import { checkCoordinated } from './meaning-of-controllers.js'
 import { checkShards } from './meaning-of-shards.js'
 import { checkCoordination, checkFencing } from './meaning-of-coordination.js'
 import { checkHealth } from './meaning-of-health.js'
@@ -59,6 +60,9 @@ function checksOf(config: ConfigInput): Generator<MeaningProblem>[] {
     ...namesOf(config.cdc).map((name) => checkCapture(config, name)),
     ...namesOf(config.sagas).map((name) => checkSaga(config, name)),
     checkCoordination(config),
+    ...(['kinds', 'controllers'] as const).flatMap((part) =>
+      namesOf(config[part]).map((name) => checkCoordinated(config, part, name)),
+    ),
     ...namesOf(config.shards).map((name) => checkShards(config, name)),
     ...namesOf(routes).map((name) => checkRoute(config, name)),
     ...namesOf(policies).map((name) => checkPolicy(config, name)),

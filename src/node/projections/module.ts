@@ -1,6 +1,12 @@
-import { suggest } from '../../core/suggest.js'
 import { projection, type AnyProjection } from '../../events/projections/projection.js'
+import { exportOf } from '../user-export.js'
 import { loadModule, referenceOf, wrongModule, type UserModule } from '../user-module.js'
+
+const WANTED = {
+  what: 'projection',
+  how: 'what `projection({ ... })` of banyan/events returns',
+  isLikely,
+}
 
 /** What was made of a module, by reference: as long as the module stays the same it stays the same object. */
 const kept = new Map<string, { readonly module: UserModule; readonly projection: AnyProjection<unknown> }>()
@@ -14,36 +20,17 @@ const kept = new Map<string, { readonly module: UserModule; readonly projection:
  */
 export async function loadProjection(reference: string, name: string): Promise<AnyProjection<unknown>> {
   const wanted = referenceOf(reference)
-  const { file, path, exportName } = wanted
+  const { file, exportName } = wanted
   const key = `${file}#${exportName ?? ''}`
   const module = await loadModule(wanted)
   const before = kept.get(key)
   if (before?.module === module) return named(before.projection, name, reference)
-  const found = checked(exportOf(module.exported, exportName, path), reference)
+  const found = checked(exportOf(module, wanted, WANTED), reference)
   kept.set(key, { module, projection: found })
   return named(found, name, reference)
 }
 
-/** What is named, else the default export, else the only one that can be meant. */
-function exportOf(exported: UserModule['exported'], name: string | undefined, path: string): unknown {
-  if (name !== undefined) {
-    if (name in exported) return exported[name]
-    const near = suggest(name, Object.keys(exported))
-    throw wrongModule(
-      `${path} exports no ${name}${near === undefined ? '' : `, did you mean \`${path}#${near}\`?`}`,
-    )
-  }
-  if (isLikely(exported['default'])) return exported['default']
-  const names = Object.keys(exported).filter((each) => isLikely(exported[each]))
-  if (names.length === 1) return exported[names[0]!]
-  throw wrongModule(
-    names.length === 0
-      ? `${path} exports no projection: export what \`projection({ ... })\` of banyan/events returns`
-      : `${path} exports ${names.join(', ')}; say which, as ${path}#${names[0]!}`,
-  )
-}
-
-function isLikely(value: unknown): boolean {
+function isLikely(value: unknown): value is AnyProjection<unknown> {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -54,13 +41,9 @@ function isLikely(value: unknown): boolean {
 }
 
 /** The module may have the `projection` of another copy of the package: so it is the definition that counts. */
-function checked(found: unknown, reference: string): AnyProjection<unknown> {
-  if (!isLikely(found))
-    throw wrongModule(
-      `${reference} is no projection: export what \`projection({ ... })\` of banyan/events returns`,
-    )
+function checked(found: AnyProjection<unknown>, reference: string): AnyProjection<unknown> {
   try {
-    return projection(found as AnyProjection<unknown>)
+    return projection(found)
   } catch (error) {
     throw wrongModule(`${reference}: ${(error as Error).message}`, error)
   }

@@ -25,6 +25,8 @@ const KINDS: Readonly<Record<string, { kind: string; shortNames?: readonly strin
   register: { kind: 'Registration', shortNames: ['reg'] },
   shards: { kind: 'Shards' },
   replicas: { kind: 'Replicas' },
+  kinds: { kind: 'Kind' },
+  controllers: { kind: 'Controller', shortNames: ['ctl'] },
 }
 
 /** A kind whose resources are entries of `banyan.yaml`. */

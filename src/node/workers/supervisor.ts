@@ -14,6 +14,7 @@ import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import { hostCoordinator } from '../coordination/index.js'
 import type { HostedRegistry } from '../registry/hosted-registry.js'
 import { hostRegistry } from '../registry/index.js'
+import { ResourceHost } from '../controllers/index.js'
 import { ShardsHost } from '../shards/index.js'
 import {
   type Applied,
@@ -62,6 +63,7 @@ export class Supervisor implements Running {
   /** For what the node registers; each worker finds endpoints for itself. */
   #registry: HostedRegistry | undefined = undefined
   #shards: ShardsHost | undefined = undefined
+  #resources: ResourceHost | undefined = undefined
   #replicas: ReplicaHost | undefined = undefined
   #control: Control | undefined = undefined
 
@@ -100,6 +102,7 @@ export class Supervisor implements Running {
         sagas: () => this.#sagas,
         coordination: () => this.#coordination,
         replicas: () => this.#replicas?.control,
+        resources: () => this.#resources?.handler,
         metrics: { contentType: this.#metrics.contentType, text: () => this.#metricsText() },
         explain: async (id) => (await this.#crew.askAll<Explanation[]>('explain', id)).flat(),
         purge: async (which) =>
@@ -158,6 +161,7 @@ export class Supervisor implements Running {
       this.#coordination = coordination && (await hostCoordinator(coordination, this.#runtime, this.#log))
       this.#registry = this.#coordination && (await hostRegistry(this.#coordination, this.#runtime))
       this.#shards = new ShardsHost(this.#coordination, this.#runtime)
+      this.#resources = new ResourceHost(this.#coordination, this.#runtime)
       this.#replicas = await ReplicaHost.open(this.#spec, this.#events, this.#coordination, this.#runtime)
       const admin = await this.#admin.prepare(setting)
       admin.commit()
@@ -165,8 +169,11 @@ export class Supervisor implements Running {
       await this.#events?.relay(this.#spec)
       this.#registry?.register(this.#spec)
       await this.#shards.follow(this.#spec)
+      const serve = await this.#resources.prepare(this.#spec)
+      serve()
     } catch (error) {
       await this.#admin.close()
+      await this.#resources?.close()
       await this.#shards?.close()
       await this.#registry?.close()
       await this.#replicas?.close()
@@ -213,6 +220,7 @@ export class Supervisor implements Running {
       ...(coordination && { coordination }),
       ...(this.#registry?.registered && { registered: this.#registry.registered }),
       ...(this.#shards?.states && { shards: this.#shards.states }),
+      ...(this.#resources?.state && { resources: this.#resources.state }),
       ...(replicas && { replicas }),
       workers,
       restarts: this.#crew.restarts,
@@ -228,6 +236,7 @@ export class Supervisor implements Running {
     await this.#registry?.drain(now)
     await this.#crew.stop(now)
     await this.#admin.close()
+    await this.#resources?.close()
     await this.#shards?.close()
     await this.#registry?.close()
     await this.#replicas?.close()
@@ -252,8 +261,10 @@ export class Supervisor implements Running {
     const changeEvents = spec.events && (await this.#events?.prepare(spec.events))
     const admin = await this.#admin.prepare(spec.admin)
     let replicas: Awaited<ReturnType<ReplicaHost['prepare']>>
+    let changeResources: (() => void) | undefined
     try {
       replicas = await this.#replicas?.prepare(spec)
+      changeResources = await this.#resources?.prepare(spec)
       await this.#crew.askInTurn('apply', { spec, dryRun }, { spec: before, dryRun })
     } catch (error) {
       await replicas?.discard()
@@ -263,6 +274,7 @@ export class Supervisor implements Running {
     this.#spec = spec
     changeEvents?.()
     replicas?.commit()
+    changeResources?.()
     await this.#events?.relay(spec)
     this.#registry?.register(spec)
     await this.#shards?.follow(spec)

@@ -3,6 +3,7 @@ import { durationSchema } from '../options-schema.js'
 import { authenticator } from './access.js'
 import { accessLog } from './access-log.js'
 import { capture, captureName } from './cdc.js'
+import { controller, kind } from './controller.js'
 import { coordination } from './coordination.js'
 import { registration } from './registry.js'
 import { events } from './events.js'
@@ -88,6 +89,14 @@ export const configSchema = z.strictObject({
     .optional()
     .meta({ description: 'Databases with followers that this node watches, by name.' }),
   resources: resources.optional(),
+  kinds: z
+    .record(name, kind)
+    .optional()
+    .meta({ description: 'Kinds of resources that this node keeps and serves, by name.' }),
+  controllers: z.record(name, controller).optional().meta({
+    description:
+      'What brings things to the state that resources want, by name; one node of all works at a time.',
+  }),
   drain: z
     .strictObject({
       delay: durationSchema

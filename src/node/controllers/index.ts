@@ -1,0 +1,63 @@
+/**
+ * Resources and controllers of a node: `module.ts` loads what the configuration names, `hosted-resources.ts` keeps it running,
+ * `served-resources.ts` is what runs: a store in the coordinator, an API of it, and the controllers, of which one node's work.
+ */
+import type { HttpHandler } from '../../core/http-handler.js'
+import type { Runtime } from '../../core/runtime.js'
+import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
+import type { NodeSpec } from '../spec.js'
+import type { HostedResources } from './hosted-resources.js'
+import type { HostedResourcesState } from './state.js'
+
+/** Serves and runs what a configuration asks for. What that takes is loaded only then. */
+export class ResourceHost {
+  readonly #coordinator: HostedCoordinator | undefined
+  readonly #runtime: Runtime
+  #hosted: HostedResources | undefined
+
+  constructor(coordinator: HostedCoordinator | undefined, runtime: Runtime) {
+    this.#coordinator = coordinator
+    this.#runtime = runtime
+  }
+
+  /** What answers requests for resources, if there are kinds and the coordinator was reached. */
+  get handler(): HttpHandler | undefined {
+    return this.#hosted?.handler
+  }
+
+  /** How they are; undefined if there are none. */
+  get state(): HostedResourcesState | undefined {
+    return this.#hosted?.state
+  }
+
+  /**
+   * Loads the modules of a configuration.
+   *
+   * @returns puts it into force
+   * @throws {@link BanyanError} `BANYAN_INVALID_OPTIONS` that says which module cannot be had; nothing has changed then
+   */
+  async prepare(spec: Pick<NodeSpec, 'kinds' | 'controllers' | 'resources'>): Promise<() => void> {
+    const coordinator = this.#coordinator
+    const isEmpty = !spec.resources && Object.keys({ ...spec.kinds, ...spec.controllers }).length === 0
+    if (!coordinator || (isEmpty && !this.#hosted)) return () => undefined
+    const [{ definitionsOf }, { HostedResources }] = await Promise.all([
+      import('./module.js'),
+      import('./hosted-resources.js'),
+    ])
+    const wanted = { definitions: await definitionsOf(spec), specs: spec.controllers ?? {} }
+    return () => {
+      if (this.#hosted) {
+        this.#hosted.follow(wanted)
+        return
+      }
+      const hosted = new HostedResources(wanted, this.#runtime)
+      this.#hosted = hosted
+      coordinator.whenReached((reached) => hosted.use(reached))
+    }
+  }
+
+  /** Ends what runs here; another node goes on. */
+  async close(): Promise<void> {
+    await this.#hosted?.close()
+  }
+}
