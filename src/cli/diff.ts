@@ -11,8 +11,15 @@ import { paint } from './paint.js'
 /** As of diff(1): whether there are differences, or trouble. */
 const EXIT = { same: 0, different: 1, trouble: 2 } as const
 
+/** Options of `banyan diff`. */
+export interface DiffOptions {
+  config?: string
+  admin: string
+  json?: true
+}
+
 /** `banyan diff`. */
-export async function diff(options: { config?: string; admin: string; json?: true }): Promise<void> {
+export async function diff(options: DiffOptions): Promise<void> {
   process.exitCode = EXIT.trouble
   try {
     const { file, source } = await readConfig(options.config)

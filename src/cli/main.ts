@@ -9,6 +9,9 @@ import { registerCdc } from './cdc/index.js'
 import { registerCoordination } from './coordination/index.js'
 import { registerProjections } from './projections/index.js'
 import { registerReplicas } from './replicas/index.js'
+import type { DiffOptions } from './diff.js'
+import type { ResourceDiffOptions } from './resources/diff.js'
+import { registerResources } from './resources/index.js'
 import { registerSagas } from './sagas/index.js'
 import { registerStreams } from './streams/index.js'
 import { registerSubscriptions } from './subscriptions/index.js'
@@ -51,6 +54,8 @@ Examples:
   banyan leaders                   who leads what, and who comes next
   banyan jobs                      when jobs run, and what came of it
   banyan replicas                  who leads and who follows, and how far behind
+  banyan get                       kinds of resources, and what there is of them
+  banyan apply -f promotion.yaml   make resources what a file says
   banyan schema > schema.json      JSON Schema for your editor
 
 Each command tells more: banyan up --help`,
@@ -82,8 +87,13 @@ program
 
 program
   .command('diff')
-  .description('show what a configuration would change in the running node')
+  .description(
+    'show what a configuration would change in the running node, or resources would change in others',
+  )
   .option('-c, --config <file>', 'configuration (default: banyan.yaml or banyan.config.ts in this folder)')
+  .option('-f, --filename <file...>', 'resources instead: files, folders, or - for standard input')
+  .option('-n, --namespace <name>', 'of resources', 'default')
+  .option('--manager <name>', 'who would own the fields of resources (default: banyan)')
   .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
   .option('--json', 'print JSON')
   .addHelpText(
@@ -92,8 +102,10 @@ program
 Ends with 0 if nothing would change, with 1 if something would, with 2 if the
 configuration is not right or the node cannot be asked. Secrets are hidden.`,
   )
-  .action(async (options: { config?: string; admin: string; json?: true }) =>
-    (await import('./diff.js')).diff(options),
+  .action(async (options: DiffOptions & Partial<ResourceDiffOptions>) =>
+    options.filename
+      ? (await import('./resources/diff.js')).diffResources(options as ResourceDiffOptions)
+      : (await import('./diff.js')).diff(options),
   )
 
 program
@@ -119,13 +131,19 @@ program
 
 program
   .command('explain')
-  .description('tell why a request was refused or failed: which policy, which numbers')
-  .argument('[id]', 'request id (X-Request-Id) or trace id; without it, the last requests')
+  .description('tell why a request was refused or failed, or what may stand in a resource')
+  .argument(
+    '[what]',
+    'request id (X-Request-Id) or trace id, or a kind and a field of it, promotions.spec; without it, the last requests',
+  )
   .option('-a, --admin <url>', 'admin address of the node', 'http://127.0.0.1:8081')
   .option('--json', 'print JSON')
-  .action(async (id: string | undefined, options: { admin: string; json?: true }) =>
-    (await import('./explain.js')).explain(id, options),
-  )
+  .action(async (what: string | undefined, options: { admin: string; json?: true }) => {
+    const kinds = await import('./resources/explain.js')
+    if (what !== undefined && (await kinds.isKind(what, options.admin)))
+      await kinds.explainKind(what, options)
+    else await (await import('./explain.js')).explain(what, options)
+  })
 
 program
   .command('breaker')
@@ -210,6 +228,7 @@ registerOutbox(program)
 registerCdc(program)
 registerCoordination(program)
 registerReplicas(program)
+registerResources(program)
 tellWhereHelpIs(program, 'banyan')
 
 // Whoever reads may go before the end, as `head` does. Commands that watch for errors themselves tell the others.
