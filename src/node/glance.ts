@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js'
-import { raceWithTimer } from '../events/http/wait.js'
+import { raceWithTimer } from '../core/race-with-timer.js'
 
 /** What was seen is good for so long, in ms: reading it anew costs a part of a log. */
 const FRESH_MS = 5000

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
-import { sleep } from '../../core/clock.js'
 import { BanyanError } from '../../core/errors.js'
 import { isPromise, type Maybe } from '../../core/maybe.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import { Turns } from '../../core/turns.js'
 import { isWorkOf, workFor } from '../../core/within.js'
 import type { ApplicationDatabase } from './application-database.js'
@@ -106,12 +106,5 @@ async function inTime(
   clock: ApplicationDatabase['clock'],
   { wait, late }: Patience,
 ): Promise<void> {
-  const waiting = new AbortController()
-  const passed = sleep(clock, wait, waiting.signal).then(
-    () => true,
-    () => false,
-  )
-  const isLate = await Promise.race([before.then(() => false), passed])
-  waiting.abort()
-  if (isLate) throw late()
+  if (isPassed(await raceWithTimer(clock, before, wait))) throw late()
 }

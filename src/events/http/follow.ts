@@ -3,7 +3,7 @@ import type { Batch, Position, RecordedEvent } from '../log.js'
 import { SSE } from './accept.js'
 import { refuseParameters, type Wanted } from './parameters.js'
 import { ALWAYS } from './read.js'
-import { isPassed, raceWithTimer } from './wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import type { EventsSurroundings } from './surroundings.js'
 
 /** Parts of the stream are about so long. */

@@ -5,7 +5,7 @@ import type { JSON_TYPE } from './accept.js'
 import { BATCH, NDJSON } from './accept.js'
 import { refuseParameters, type Wanted } from './parameters.js'
 import { problem } from './problem.js'
-import { isPassed, raceWithTimer } from './wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import type { EventsSurroundings } from './surroundings.js'
 import type { OfferedLog } from './visible.js'
 

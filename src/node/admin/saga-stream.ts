@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { systemClock } from '../../core/clock.js'
-import { isPassed, raceWithTimer } from '../../events/http/wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import type { FollowSagasOptions, SagaChanges, Sagas } from '../../events/saga/index.js'
 import { queryOf, refuseUnknown, signalOf, type Reply } from './reply.js'
 

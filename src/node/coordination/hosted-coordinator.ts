@@ -11,7 +11,7 @@ import {
   type Outage,
 } from '../../coordination/index.js'
 import { KEYSPACE } from '../../coordination/keyspace.js'
-import { isPassed, raceWithTimer } from '../../events/http/wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import type { Log } from '../log.js'
 import { HostedViews } from './hosted-views.js'
 import { actionsOn, type CoordinationActions } from './operations.js'

@@ -4,7 +4,7 @@ import { coordinationError } from '../../coordination/errors.js'
 import { coordinatorFences, type FenceKeeper } from '../../coordination/fencing/fenced-key.js'
 import { entranceOf } from '../../coordination/fencing/http/entrance.js'
 import { Turnstile } from '../../coordination/fencing/http/turnstile.js'
-import { isPassed, raceWithTimer } from '../../events/http/wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import type { Admit, FencingRouteSpec } from '../../traffic/gateway/index.js'
 import type { HostedCoordinator } from './hosted-coordinator.js'
 

@@ -3,7 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { Coordinator } from '../../coordination/index.js'
 import { epochOf, type ReplicatedDriver, type ReplicaState } from '../../events/replica.js'
-import { isPassed, raceWithTimer } from '../../events/http/wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import { LeaderKeys } from '../../events/replication/leader-keys.js'
 import type { Log } from '../log.js'
 

@@ -1,5 +1,5 @@
 import type { Runtime } from '../../core/runtime.js'
-import { isPassed, raceWithTimer } from '../../events/http/wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import type { EventLog, LogStats } from '../../events/log.js'
 
 /** Counts that are older than this are asked for anew, in ms. */

@@ -1,7 +1,7 @@
 import { sleep } from '../../core/clock.js'
 import type { Runtime } from '../../core/runtime.js'
 import { eventError } from '../../events/errors.js'
-import { isPassed, raceWithTimer } from '../../events/http/wait.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import { openOutbox, type EventLog, type Outbox, type OutboxStatus, type Relay } from '../../events/index.js'
 import { redact } from '../config/redact.js'
 import type { OutboxSpec } from '../spec.js'

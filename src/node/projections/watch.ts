@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.js'
-import { raceWithTimer } from '../../events/http/wait.js'
+import { raceWithTimer } from '../../core/race-with-timer.js'
 import type { HostedProjectionState, ProjectionControl } from './state.js'
 
 /** What is older than this is asked for anew, in ms: what a read model lacks is counted in the log. */

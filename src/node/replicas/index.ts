@@ -3,7 +3,7 @@
  * (`events/log-replica.ts`), told of together (`hosted-replicas.ts`).
  */
 import type { Runtime } from '../../core/runtime.js'
-import { raceWithTimer } from '../../events/http/wait.js'
+import { raceWithTimer } from '../../core/race-with-timer.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { HostedLog } from '../events/hosted-log.js'
 import type { NodeSpec } from '../spec.js'

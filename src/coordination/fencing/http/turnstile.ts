@@ -1,5 +1,6 @@
-import { sleep, type Clock } from '../../../core/clock.js'
+import type { Clock } from '../../../core/clock.js'
 import { formatDuration } from '../../../core/duration.js'
+import { isPassed, raceWithTimer } from '../../../core/race-with-timer.js'
 import { coordinationError } from '../../errors.js'
 import { StaleTokenError } from '../stale-token.js'
 import type { FenceKeeper } from '../fenced-key.js'
@@ -59,15 +60,8 @@ export class Turnstile {
   async #drain(token: number, wait: number): Promise<void> {
     const before = [...this.#running].filter((running) => running.token < token)
     if (before.length === 0) return
-    const waiting = new AbortController()
-    const late = sleep(this.#clock, wait, waiting.signal).then(
-      () => true,
-      () => false,
-    )
-    const drained = Promise.all(before.map(({ ended }) => ended)).then(() => false)
-    const isLate = await Promise.race([drained, late])
-    waiting.abort()
-    if (isLate)
+    const drained = Promise.all(before.map(({ ended }) => ended))
+    if (isPassed(await raceWithTimer(this.#clock, drained, wait)))
       throw coordinationError(
         'BANYAN_FENCE_BUSY',
         `work of an earlier holder of ${JSON.stringify(this.#name)} has not ended within ${formatDuration(wait)}; try again`,

@@ -1,6 +1,7 @@
 import type { Coordinator } from '../../coordinator.js'
 import { happeningsIn, rewriteHistory } from '../../history.js'
 import { KEYSPACE, segment } from '../../keyspace.js'
+import { bucketRanges } from './ranges.js'
 
 /** A move of data that has come to its end. */
 export interface PastDataMove {
@@ -89,23 +90,13 @@ export function endedMoves(
 function pastOf(move: Move, ended: number): PastDataMove {
   const { id, buckets, from, to, rows, since, switched, reversed, step, problem } = move
   return {
-    ...{ id, buckets: buckets.length, ranges: rangesOf(buckets).slice(0, RANGES) },
+    ...{ id, buckets: buckets.length, ranges: bucketRanges(buckets).slice(0, RANGES) },
     ...(reversed ? { from: to, to: from } : { from, to }),
     ...{ rows, since, ended },
     ...(switched !== undefined && { switched }),
     outcome: step !== 'drop' ? 'aborted' : reversed ? 'reversed' : 'moved',
     ...(problem !== undefined && { problem }),
   }
-}
-
-function rangesOf(buckets: readonly number[]): [number, number][] {
-  const ranges: [number, number][] = []
-  for (const bucket of [...buckets].sort((a, b) => a - b)) {
-    const last = ranges.at(-1)
-    if (last?.[1] === bucket) last[1]++
-    else ranges.push([bucket, bucket + 1])
-  }
-  return ranges
 }
 
 function pathOf(name: string): string {

@@ -3,6 +3,7 @@ import { checkOptions, type OptionTable } from '../../../core/options.js'
 import type { Coordinator } from '../../coordinator.js'
 import { bucketOf } from '../buckets.js'
 import { ownerIn, readDataShards, shardsUnknown, type DataShardMap } from './map.js'
+import { bucketsOf } from './ranges.js'
 import type { OwnedBuckets, Row, ShardStore } from './store.js'
 
 /** Options of {@link verifyShards}. */
@@ -186,9 +187,7 @@ function wrongOwners(map: DataShardMap, asked: readonly Asked[]): WrongOwner[] {
 }
 
 function ownedIn({ ranges }: OwnedBuckets): Set<number> {
-  return new Set(
-    ranges.flatMap(([from, to]) => Array.from({ length: to - from }, (_, index) => from + index)),
-  )
+  return new Set(bucketsOf(ranges))
 }
 
 function bucketRows(table: string, { bucket, n }: Row): BucketRows {

@@ -1,7 +1,9 @@
-import { sleep, type Clock } from '../../../../core/clock.js'
+import type { Clock } from '../../../../core/clock.js'
+import { isPassed, raceWithTimer } from '../../../../core/race-with-timer.js'
 import { hasCode } from '../../../errors.js'
 import { ownerIn, type DataShardMap } from '../map.js'
-import type { MoveStep, OwnedBuckets, ShardStore } from '../store.js'
+import { bucketsOf } from '../ranges.js'
+import type { MoveStep, ShardStore } from '../store.js'
 
 type Stores = ReadonlyMap<string, ShardStore<unknown>>
 
@@ -40,17 +42,8 @@ export async function settle(
   const stores = new Map([...opened].filter(([shard]) => Object.hasOwn(map.shards, shard)))
   if (resting.length === 0 || stores.size < Object.keys(map.shards).length) return new Map()
   try {
-    const enough = new AbortController()
-    const late = sleep(clock, PATIENCE_MS, enough.signal).then(
-      () => undefined,
-      () => undefined,
-    )
-    const looking = isForgotten(map, stores, step)
-    const found = await Promise.race([looking, late]).finally(() => enough.abort())
-    if (found === undefined) {
-      looking.catch(() => undefined)
-      return undefined
-    }
+    const found = await raceWithTimer(clock, isForgotten(map, stores, step), PATIENCE_MS)
+    if (isPassed(found)) return undefined
     if (!found) return new Map()
     for (const store of stores.values()) await store.moves.applyChanges({ ...step, buckets: [] }, [])
     return await settled(map, stores, step)
@@ -66,7 +59,7 @@ async function isForgotten(map: DataShardMap, stores: Stores, step: MoveStep): P
   for (const [shard, store] of stores) {
     const { ranges, blocked } = await store.owned()
     const isElsewhere = bucketsOf(ranges).some(
-      ([bucket]) => resting.has(bucket) && ownerIn(map, bucket) !== shard,
+      (bucket) => resting.has(bucket) && ownerIn(map, bucket) !== shard,
     )
     if (isElsewhere || blocked.some((bucket) => resting.has(bucket))) return true
     if ((await store.moves.staged(step)).progress.length > 0) return true
@@ -83,10 +76,10 @@ async function settled(
   const claims = new Map<number, Claim[]>()
   for (const [shard, store] of stores) {
     const { ranges, blocked } = await store.owned()
-    for (const [bucket, epoch] of bucketsOf(ranges)) {
-      const claim = { shard, epoch, isBlocked: blocked.includes(bucket) }
-      claims.set(bucket, [...(claims.get(bucket) ?? []), claim])
-    }
+    const areBlocked = new Set(blocked)
+    for (const range of ranges)
+      for (const bucket of bucketsOf([range]))
+        addTo(claims, bucket, { shard, epoch: range[2], isBlocked: areBlocked.has(bucket) })
   }
   const elsewhere = new Map<string, number[]>()
   const [retiring, staying, known] = [
@@ -94,17 +87,14 @@ async function settled(
     new Map<string, number[]>(),
     [] as number[],
   ]
-  const add = (to: Map<string, number[]>, shard: string, bucket: number): void => {
-    to.set(shard, [...(to.get(shard) ?? []), bucket])
-  }
   for (const bucket of step.buckets) {
     const [owner, ...before] = (claims.get(bucket) ?? []).sort((one, other) => other.epoch - one.epoch)
     // Who has given it away has blocked it before: anything else is no work of a move, and left as it is.
     if (!owner || before.some(({ isBlocked, epoch }) => !isBlocked || epoch === owner.epoch)) continue
     known.push(bucket)
-    for (const { shard } of before) add(retiring, shard, bucket)
-    add(staying, owner.shard, bucket)
-    if (ownerIn(map, bucket) !== owner.shard) add(elsewhere, owner.shard, bucket)
+    for (const { shard } of before) addTo(retiring, shard, bucket)
+    addTo(staying, owner.shard, bucket)
+    if (ownerIn(map, bucket) !== owner.shard) addTo(elsewhere, owner.shard, bucket)
   }
   for (const [shard, buckets] of retiring) await stores.get(shard)!.moves.retire({ ...step, buckets })
   for (const [shard, buckets] of staying) {
@@ -115,8 +105,8 @@ async function settled(
   return elsewhere
 }
 
-function bucketsOf(ranges: OwnedBuckets['ranges']): [bucket: number, epoch: number][] {
-  return ranges.flatMap(([from, to, epoch]) =>
-    Array.from({ length: to - from }, (_, index): [number, number] => [from + index, epoch]),
-  )
+function addTo<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
+  const list = lists.get(key)
+  if (list) list.push(value)
+  else lists.set(key, [value])
 }

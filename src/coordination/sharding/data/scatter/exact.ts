@@ -1,6 +1,7 @@
 import { backoffWait } from '../../../../core/backoff.js'
 import { sleep } from '../../../../core/clock.js'
 import { coordinationError } from '../../../errors.js'
+import { bucketRanges } from '../ranges.js'
 import type { BucketRange, OwnedBuckets } from '../store.js'
 import { askAll, type AnyStore } from './ask-all.js'
 import type { ScatterContext } from './context.js'
@@ -55,7 +56,7 @@ export async function askExactly<Answer extends { readonly owned: OwnedBuckets }
         missing: failed.map(({ shard, error }) => ({
           shard,
           error,
-          buckets: rangesOf(coverage.missing.get(shard)),
+          buckets: bucketRanges(coverage.missing.get(shard) ?? []),
         })),
       }
     for (const { answer } of answers) dispose(answer)
@@ -68,14 +69,4 @@ export async function askExactly<Answer extends { readonly owned: OwnedBuckets }
     await context.refresh(signal)
     await sleep(clock, backoffWait(AGAIN, failures, 'equal', random), signal)
   }
-}
-
-function rangesOf(buckets: readonly number[] = []): BucketRange[] {
-  const ranges: [number, number][] = []
-  for (const bucket of buckets) {
-    const last = ranges.at(-1)
-    if (last?.[1] === bucket) last[1]++
-    else ranges.push([bucket, bucket + 1])
-  }
-  return ranges
 }

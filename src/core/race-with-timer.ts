@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.js'
+import type { Clock } from './clock.js'
 
 /** What {@link raceWithTimer} gives when the time has passed first. */
 const PASSED = Symbol('passed')
