@@ -2,7 +2,7 @@ import type { InstanceStatus, Views } from '../../node/coordination/views.js'
 import { printable } from '../events/show/printable.js'
 import { paint, table, type Column } from '../paint.js'
 import type { Look } from './look.js'
-import { agoText, nameText, page } from './text.js'
+import { agoText, nameText, page, spanText } from './text.js'
 
 /** How the registry is shown. */
 export const registry: Look<'registry'> = {
@@ -79,7 +79,7 @@ function servicePage(
               history
                 .toReversed()
                 .map(({ what, id, address, holder, at, note }) => [
-                  agoText(at, now).replace(/ ago$/, ''),
+                  spanText(at, now),
                   printable(id),
                   printable(what),
                   printable(address),

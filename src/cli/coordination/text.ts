@@ -8,10 +8,14 @@ export function nameText(name: string): string {
   return paint('bold', printable(name))
 }
 
-/** How long ago; clocks of several machines may be apart. What other programs have put does not say when: 0. */
+/** For how long; clocks of several machines may be apart. What other programs have put does not say since when: 0. */
+export function spanText(since: number, now: number): string {
+  return since === 0 ? '?' : formatDuration(Math.max(0, now - since))
+}
+
+/** How long ago, likewise. */
 export function agoText(time: number, now: number): string {
-  if (time === 0) return '?'
-  return `${formatDuration(Math.max(0, now - time))} ago`
+  return time === 0 ? '?' : `${spanText(time, now)} ago`
 }
 
 /** When something will be. */
@@ -43,18 +47,8 @@ export function page(title: string, rows: readonly [string, string][], tables: r
 
 /** Names of times, in ms since the epoch. */
 const TIMES = new Set([
-  ...[
-    'since',
-    'unownedSince',
-    'until',
-    'next',
-    'started',
-    'switched',
-    'ended',
-    'scheduledFor',
-    'at',
-    'anchor',
-  ],
+  ...['since', 'unownedSince', 'until', 'next', 'started', 'switched'],
+  ...['ended', 'scheduledFor', 'at', 'anchor'],
 ])
 /** Times by names of something. */
 const TIMES_BY_NAME = new Set(['releasing'])

@@ -1,12 +1,13 @@
 import { formatDuration } from '../../../core/duration.js'
 import type { DataMove } from '../../../coordination/sharding/data/map.js'
 import type { PastDataMove } from '../../../coordination/sharding/data/history.js'
+import { bucketRanges } from '../../../coordination/sharding/data/ranges.js'
 import type { DataShardsStatus } from '../../../node/coordination/shard-views.js'
 import { countOf, countText } from '../../events/show/numbers.js'
 import { printable } from '../../events/show/printable.js'
 import { paint, table, type Column } from '../../paint.js'
 import type { Look } from '../look.js'
-import { agoText, nameText, namesText, page } from '../text.js'
+import { agoText, nameText, namesText, page, spanText } from '../text.js'
 
 /** How applications are shown that are spread over databases. */
 export const databases: Look<'data-shards'> = {
@@ -20,7 +21,7 @@ export const databases: Look<'data-shards'> = {
     rows.push([
       'moves',
       mover
-        ? `made by ${printable(mover.holder)}, for ${agoText(mover.since, now).replace(/ ago$/, '')}`
+        ? `made by ${printable(mover.holder)}, for ${spanText(mover.since, now)}`
         : paint(moves.length > 0 ? 'red' : 'gray', NOBODY),
     ])
     const shares = table(
@@ -149,13 +150,7 @@ const HISTORY: Column[] = [
 
 /** As few ranges as can be; of many the first. */
 export function bucketsText(buckets: readonly number[]): string {
-  const ranges: [number, number][] = []
-  for (const bucket of [...buckets].sort((a, b) => a - b)) {
-    const last = ranges.at(-1)
-    if (last?.[1] === bucket) last[1]++
-    else ranges.push([bucket, bucket + 1])
-  }
-  return rangesText(ranges, buckets.length)
+  return rangesText(bucketRanges(buckets), buckets.length)
 }
 
 /** @param count - of all buckets */

@@ -6,7 +6,7 @@ import { countText } from '../../events/show/numbers.js'
 import { printable } from '../../events/show/printable.js'
 import { paint, table, type Column } from '../../paint.js'
 import type { Look } from '../look.js'
-import { agoText, momentText, nameText, page } from '../text.js'
+import { agoText, momentText, nameText, page, spanText } from '../text.js'
 
 type Detail = Views['shards']['detail']
 
@@ -116,9 +116,7 @@ function mapPage(map: Detail, now: number, width: number, told: readonly BucketP
 export function happeningsTable(history: readonly ShardHappening[], now: number, width: number): string {
   return table(
     [{ heading: 'AGO', right: true }, 'WHAT', 'BY'],
-    history
-      .toReversed()
-      .map((each) => [agoText(each.at, now).replace(/ ago$/, ''), happeningText(each), printable(each.by)]),
+    history.toReversed().map((each) => [spanText(each.at, now), happeningText(each), printable(each.by)]),
     width,
   )
 }
@@ -143,11 +141,7 @@ function isTold({ worker, target, pinned }: BucketPicture): boolean {
 
 function workerText({ draining, releasing }: Detail['workers'][number], now: number): string {
   const [late] = Object.entries(releasing).sort(([, a], [, b]) => a - b)
-  if (late)
-    return paint(
-      'red',
-      `does not end ${printable(late[0])}, for ${agoText(late[1], now).replace(/ ago$/, '')}`,
-    )
+  if (late) return paint('red', `does not end ${printable(late[0])}, for ${spanText(late[1], now)}`)
   return draining ? paint('yellow', 'draining') : paint('green', 'works')
 }
 
@@ -169,10 +163,7 @@ function happeningText({ what, counts, buckets = [], worker }: ShardHappening): 
 
 function unownedText(count: number, since: number | undefined, now: number): string {
   if (count === 0) return '-'
-  return paint(
-    'red',
-    `${countText(count)}${since === undefined ? '' : `, for ${agoText(since, now).replace(/ ago$/, '')}`}`,
-  )
+  return paint('red', `${countText(count)}${since === undefined ? '' : `, for ${spanText(since, now)}`}`)
 }
 
 function plannerText(planner: string | undefined): string {
