@@ -24,8 +24,8 @@ export interface ExecutionContext {
   readonly goesOn: (since: number, reason: unknown) => void
 }
 
-/** How long a run that was told to end may take for that, until it is said that it goes on; each time twice as long. */
-const GRACE_MS = 5000
+/** How long a run that was told to end may take for that, until it is said that it goes on; then each time twice as long. */
+export const GRACE_MS = 5000
 const LONGEST_GRACE_MS = 3_600_000
 
 const ERROR_LENGTH = 500

@@ -1,4 +1,5 @@
 import type { Coordinator } from '../coordinator.js'
+import { GRACE_MS } from './execution.js'
 import { readHistory } from './history.js'
 import { unknown } from './operate.js'
 import { describePlan, Timetable, type JobPlan } from './plan/timetable.js'
@@ -44,8 +45,6 @@ export interface JobStatus {
 
 /** How late a run has to be until nobody seems to run the job, in ms. */
 const OVERDUE_MS = 60_000
-/** How long behind its timeout a run may take to end, in ms. */
-const ENDING_MS = 5000
 
 /** All jobs that anybody has scheduled, by name. */
 export async function readJobs(coordinator: Coordinator): Promise<readonly JobStatus[]> {
@@ -94,7 +93,7 @@ function statusOf(name: string, record: JobRecord, isRunning: boolean, now: numb
   const state = (): JobState => {
     if (running) {
       if (!isRunning) return 'lost'
-      return now > (running.until ?? Infinity) + ENDING_MS ? 'overrunning' : 'running'
+      return now > (running.until ?? Infinity) + GRACE_MS ? 'overrunning' : 'running'
     }
     if (paused) return 'paused'
     return due !== 0 && due < now - OVERDUE_MS ? 'overdue' : 'scheduled'
