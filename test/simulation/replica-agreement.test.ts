@@ -1,34 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import { openCoordinator, promoteReplica, type Coordinator } from '../../src/coordination/index.js'
-import {
-  settingsOf,
-  type ReplicaReadOptions,
-  type ReplicasOptions,
-} from '../../src/coordination/replication/options.js'
+import type { ReplicaReadOptions } from '../../src/coordination/replication/options.js'
 import { recordIn, recordKey, valueOf, type LeaderRecord } from '../../src/coordination/replication/record.js'
-import { Router } from '../../src/coordination/replication/replicas.js'
 import { tokenOf } from '../../src/coordination/replication/token.js'
 import type { Telemetry } from '../../src/core/telemetry.js'
 import { virtualRuntime, type VirtualRuntime } from '../../src/testing/virtual-clock.js'
 import { recordingTelemetry } from '../support/telemetry.js'
-import { ReplicaWorld, type ScriptedDb } from '../support/replica-world.js'
+import { ReplicaWorld, routerOf } from '../support/replica-world.js'
 
 const OPTIONS = { ttl: '2s', interval: 100, failover: 50, fence: false } as const
-
-function routerOf(
-  world: ReplicaWorld,
-  runtime: VirtualRuntime,
-  options: Partial<ReplicasOptions<unknown>> = {},
-): Router<ScriptedDb> {
-  const nodes = Object.fromEntries(world.servers)
-  return new Router(world.servers, settingsOf({ nodes, runtime, ...OPTIONS, ...options }))
-}
 
 /** `a` is lost when `b` has all of timeline 1, and `c` has not; then `b` is promoted, and is lost, too. */
 async function fork(runtime: VirtualRuntime, coordinator?: Coordinator) {
   const world = new ReplicaWorld(['a', 'b', 'c'], runtime.clock, runtime.random)
   const [a, b, c] = [world.get('a'), world.get('b'), world.get('c')]
-  const router = routerOf(world, runtime, { ...(coordinator && { coordinator }) })
+  const router = routerOf(world.servers, runtime, { ...OPTIONS, ...(coordinator && { coordinator }) })
   await runtime.clock.advance('1s')
   for (const id of ['x1', 'x2', 'x3']) await runtime.clock.settle(router.write((db) => db.add(id)))
   const { token: old } = await runtime.clock.settle(router.write((db) => db.add('x4')))
@@ -102,7 +88,7 @@ describe('one timeline that two have begun, apart from each other', () => {
     await clock.settle(router.close())
     leadApart(world, c)
     b.rebuild(c)
-    await using late = routerOf(world, runtime, { coordinator })
+    await using late = routerOf(world.servers, runtime, { ...OPTIONS, coordinator })
     await clock.advance('3s')
     expect(late.state.problem).toContain('the coordinator says that b leads, on timeline 2')
     await expect(
@@ -136,7 +122,7 @@ describe('a coordinator that knows of something else', () => {
     const world = new ReplicaWorld(['a', 'b'], clock, runtime.random)
     const coordinator = await openCoordinator('memory:', { runtime })
     await coordinator.put(recordKey('main'), record(runtime, says))
-    await using router = routerOf(world, runtime, { coordinator })
+    await using router = routerOf(world.servers, runtime, { ...OPTIONS, coordinator })
     await clock.advance('5s')
     expect(router.state.problem).toContain(why)
     expect(router.state.problem).toContain('promote a by force')
@@ -168,7 +154,7 @@ describe('a coordinator that knows of something else', () => {
     const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
     const coordinator = await openCoordinator('memory:', { runtime })
     await coordinator.put(recordKey('main'), record(runtime, { node: 'b', timeline: 4 }))
-    await using router = routerOf(world, runtime, { coordinator })
+    await using router = routerOf(world.servers, runtime, { ...OPTIONS, coordinator })
     await runtime.clock.advance('5s')
     expect(router.state.problem).toBe(
       'no server leads timeline 4, which b leads by the word of the coordinator',
@@ -181,7 +167,7 @@ describe('a coordinator that knows of something else', () => {
     Object.assign(world.get('b'), { cluster: 'c2', role: 'leader' })
     const coordinator = await openCoordinator('memory:', { runtime })
     await coordinator.put(recordKey('main'), record(runtime, {}))
-    await using router = routerOf(world, runtime, { coordinator })
+    await using router = routerOf(world.servers, runtime, { ...OPTIONS, coordinator })
     await runtime.clock.advance('5s')
     expect(router.state).toMatchObject({ cluster: 'c1', leader: 'a' })
   })
@@ -193,7 +179,7 @@ describe('two operators at once', () => {
     const { clock } = runtime
     const world = new ReplicaWorld(['a', 'b', 'c'], clock, runtime.random)
     const coordinator = await openCoordinator('memory:', { runtime })
-    await using router = routerOf(world, runtime, { coordinator })
+    await using router = routerOf(world.servers, runtime, { ...OPTIONS, coordinator })
     await clock.advance('1s')
     world.get('a').crash()
     await clock.advance('1s')
@@ -225,7 +211,7 @@ describe('a token of a timeline that this router has not seen yet', () => {
     const runtime = virtualRuntime()
     const { clock } = runtime
     const world = new ReplicaWorld(['a', 'b'], clock, runtime.random)
-    await using router = routerOf(world, runtime, { interval: '10s', wait: '1s' })
+    await using router = routerOf(world.servers, runtime, { ...OPTIONS, interval: '10s', wait: '1s' })
     await clock.advance('1s')
     await clock.settle(world.get('b').promote())
     const after = tokenOf({ cluster: 'c1', timeline: 2, position: 0n })
@@ -253,7 +239,7 @@ test('what is routed is counted by who served it and why, what fails by its code
   const runtime = virtualRuntime({ telemetry: shows })
   const { clock } = runtime
   const world = new ReplicaWorld(['a', 'b'], clock, runtime.random)
-  const router = routerOf(world, runtime)
+  const router = routerOf(world.servers, runtime, OPTIONS)
   await clock.advance('1s')
   const { token } = await clock.settle(router.write((db) => db.add('x')))
   const read = (options: ReplicaReadOptions) => clock.settle(router.read(() => 1, options))

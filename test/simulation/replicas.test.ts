@@ -3,22 +3,11 @@ import { sleep } from '../../src/core/clock.js'
 import { seededRandom } from '../../src/core/random.js'
 import { openCoordinator, promoteReplica, type Coordinator } from '../../src/coordination/index.js'
 import { NodeFault } from '../../src/coordination/replication/node.js'
-import { settingsOf, type ReplicasOptions } from '../../src/coordination/replication/options.js'
-import { Router } from '../../src/coordination/replication/replicas.js'
 import { placeOf, tokenOf } from '../../src/coordination/replication/token.js'
 import { Timelines } from '../../src/coordination/replication/timelines.js'
-import { virtualRuntime, type VirtualRuntime } from '../../src/testing/virtual-clock.js'
+import { virtualRuntime } from '../../src/testing/virtual-clock.js'
 import { SEED, times } from '../support/effort.js'
-import { ReplicaWorld, type ScriptedDb } from '../support/replica-world.js'
-
-function routerOf(
-  world: ReplicaWorld,
-  runtime: VirtualRuntime,
-  options: Partial<ReplicasOptions<unknown>> = {},
-): Router<ScriptedDb> {
-  const nodes = Object.fromEntries(world.servers)
-  return new Router(world.servers, settingsOf({ nodes, runtime, ...options }))
-}
+import { ReplicaWorld, routerOf } from '../support/replica-world.js'
 
 const EXPECTED = new Set([
   ...['BANYAN_REPLICA_LOST', 'BANYAN_OUTCOME_UNKNOWN', 'BANYAN_LEADER_UNKNOWN'],
@@ -30,7 +19,7 @@ async function simulate(seed: number, tells: boolean): Promise<{ served: number;
   const runtime = virtualRuntime({ seed })
   const random = seededRandom(seed)
   const world = new ReplicaWorld(['a', 'b', 'c'], runtime.clock, random, tells)
-  const router = routerOf(world, runtime, {
+  const router = routerOf(world.servers, runtime, {
     interval: 20,
     wait: 50,
     failover: 200,
@@ -149,7 +138,7 @@ describe('routing to replicas, on virtual time', () => {
   test('two that lead one timeline: nobody writes, also when one of them goes away', async () => {
     const runtime = virtualRuntime()
     const world = new ReplicaWorld(['a', 'b', 'c'], runtime.clock, runtime.random)
-    await using router = routerOf(world, runtime, { failover: 500 })
+    await using router = routerOf(world.servers, runtime, { failover: 500 })
     await runtime.clock.advance(300)
     world.get('a').crash()
     // Neither has heard of the other.
@@ -167,7 +156,7 @@ describe('routing to replicas, on virtual time', () => {
   test('more writes than the buffer holds fail at once while there is no leader; the others wait for the next', async () => {
     const runtime = virtualRuntime()
     const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
-    await using router = routerOf(world, runtime, { buffer: 2, failover: '10s' })
+    await using router = routerOf(world.servers, runtime, { buffer: 2, failover: '10s' })
     await runtime.clock.advance(300)
     world.get('a').crash()
     await runtime.clock.advance(300)
@@ -181,7 +170,7 @@ describe('routing to replicas, on virtual time', () => {
   test('staleness is known though nothing is written, and grows while the leader is away', async () => {
     const runtime = virtualRuntime()
     const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
-    await using router = routerOf(world, runtime)
+    await using router = routerOf(world.servers, runtime)
     await runtime.clock.advance('1m')
     const fresh = await runtime.clock.settle(router.read((db) => db.has('x'), { maxStaleness: 300 }))
     expect(fresh.node).toBe('b')
@@ -202,7 +191,7 @@ describe('routing to replicas, on virtual time', () => {
     const b = world.get('b')
     const look = b.look.bind(b)
     b.look = () => (looks++, look())
-    await using router = routerOf(world, runtime)
+    await using router = routerOf(world.servers, runtime)
     const { token } = await runtime.clock.settle(router.write((db) => db.add('x')))
     looks = 0
     const reads = Array.from({ length: 2000 }, () =>
@@ -218,7 +207,7 @@ describe('routing to replicas, on virtual time', () => {
   test('a follower that was too far behind takes reads again only when it is well within the limit', async () => {
     const runtime = virtualRuntime()
     const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
-    await using router = routerOf(world, runtime, { maxLag: '2s', interval: 100 })
+    await using router = routerOf(world.servers, runtime, { maxLag: '2s', interval: 100 })
     const [a, b] = [world.get('a'), world.get('b')]
     const writing = async (seconds: number, behind: number): Promise<boolean> => {
       for (let turn = 0; turn < seconds * 10; turn++) {
@@ -244,7 +233,7 @@ describe('a leader of which nobody can be sure', () => {
     const runtime = virtualRuntime()
     const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
     const coordinator = await openCoordinator('memory:', { runtime })
-    await using router = routerOf(world, runtime, { ...options, coordinator })
+    await using router = routerOf(world.servers, runtime, { ...options, coordinator })
     await runtime.clock.advance('1s')
     const read = () => router.read(() => 1, { maxStaleness: '1s', wait: 0 })
     expect((await runtime.clock.settle(read())).node).toBe('b')
@@ -256,7 +245,7 @@ describe('a leader of which nobody can be sure', () => {
   test('says of a commit that came after the promotion of another that it may be lost', async () => {
     const runtime = virtualRuntime()
     const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
-    await using router = routerOf(world, runtime, options)
+    await using router = routerOf(world.servers, runtime, options)
     await runtime.clock.advance('1s')
     const a = world.get('a')
     const write = a.write.bind(a)
@@ -277,7 +266,7 @@ describe('a leader of which nobody can be sure', () => {
     const world = new ReplicaWorld(['a', 'b'], clock, runtime.random)
     const [a, b] = [world.get('a'), world.get('b')]
     const coordinator = await openCoordinator('memory:', { runtime })
-    await using router = routerOf(world, runtime, { ...options, coordinator })
+    await using router = routerOf(world.servers, runtime, { ...options, coordinator })
     await clock.advance('1s')
     await clock.settle(router.write((db) => db.add('x')))
     const first = promoteReplica(coordinator, router, { to: 'b', wait: '1s' })
@@ -298,7 +287,7 @@ describe('a leader of which nobody can be sure', () => {
 test('a read that waits for a frozen follower is done elsewhere', async () => {
   const runtime = virtualRuntime()
   const world = new ReplicaWorld(['a', 'b'], runtime.clock, runtime.random)
-  await using router = routerOf(world, runtime, { answerWithin: '1s' })
+  await using router = routerOf(world.servers, runtime, { answerWithin: '1s' })
   await runtime.clock.advance('1s')
   const b = world.get('b')
   const frozen = new AbortController()
@@ -338,7 +327,7 @@ describe('who promotes by force, on virtual time', () => {
       const coordinator = await openCoordinator('memory:', { runtime })
       const ear = deaf(coordinator)
       const options = { ttl: '3s', failover: 50, fence: false } as const
-      const router = routerOf(world, runtime, { ...options, coordinator: ear.coordinator })
+      const router = routerOf(world.servers, runtime, { ...options, coordinator: ear.coordinator })
       await clock.advance('1s')
       // The operator reaches neither the old leader nor the router, which reaches the old leader.
       const cut = new ReplicaWorld(['a', 'b'], clock, random)
@@ -347,10 +336,7 @@ describe('who promotes by force, on virtual time', () => {
         ['a', cut.get('a')],
         ['b', world.get('b')],
       ])
-      const operator = new Router(
-        seen,
-        settingsOf({ nodes: Object.fromEntries(seen), runtime, ...options, coordinator }),
-      )
+      const operator = routerOf(seen, runtime, { ...options, coordinator })
       let promotedAt = Infinity
       let lastWrite = 0
       const writing = (async () => {

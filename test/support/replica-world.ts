@@ -8,7 +8,9 @@ import {
   type Seen,
   type Written,
 } from '../../src/coordination/replication/node.js'
-import type { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { settingsOf, type ReplicasOptions } from '../../src/coordination/replication/options.js'
+import { Router } from '../../src/coordination/replication/replicas.js'
+import type { VirtualClock, VirtualRuntime } from '../../src/testing/virtual-clock.js'
 
 /** What can be done in a transaction of a scripted server. */
 export interface ScriptedDb {
@@ -55,6 +57,15 @@ export class ReplicaWorld {
       ({ role, timeline }) => role === 'leader' && timeline === this.newest,
     )
   }
+}
+
+/** Replicas that reach these servers. */
+export function routerOf(
+  servers: ReadonlyMap<string, ScriptedServer>,
+  runtime: VirtualRuntime,
+  options: Partial<ReplicasOptions<unknown>> = {},
+): Router<ScriptedDb> {
+  return new Router(servers, settingsOf({ nodes: Object.fromEntries(servers), runtime, ...options }))
 }
 
 export class ScriptedServer implements ReplicaNode<ScriptedDb> {
