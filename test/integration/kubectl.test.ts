@@ -478,6 +478,21 @@ describe.each<KubectlName>(['kubectl', 'kubectl-debian'])('with %s', (name) => {
       expect(await kubectl.run('get events')).toBe('')
       expect(await kubectl.run('get --raw /readyz')).toBe('ok')
     })
+
+    it('make namespaces, as manifests do: they are there', async () => {
+      using given = world(name)
+      const { kubectl } = given
+      const team = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team-a' } }
+      expect(await kubectl.run('create -f -', { input: team })).toBe('namespace/team-a created\n')
+      const { stdout, stderr } = await kubectl.start('apply -f -', { input: team }).finish()
+      expect([stdout, stderr]).toEqual([
+        'namespace/team-a configured\n',
+        expect.stringContaining('Warning: namespaces are there by being named'),
+      ])
+      expect(
+        await kubectl.refused('create -f -', { input: { ...team, metadata: { name: 'Team' } } }),
+      ).toContain('RFC 1123')
+    })
   })
 })
 

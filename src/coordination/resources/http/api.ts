@@ -65,7 +65,7 @@ const OPTIONS: OptionTable<KubernetesApiOptions> = {
  * | `GET, POST, DELETE /apis/{group}/{version}/namespaces/{namespace}/{plural}` | the same of a namespace; makes one; deletes those that are selected |
  * | `GET, PUT, PATCH, DELETE .../{plural}/{name}` | one resource |
  * | `GET, PUT, PATCH .../{plural}/{name}/status` | its status |
- * | `GET /api/v1/namespaces` | namespaces that something is in; they need not be made |
+ * | `GET, POST /api/v1/namespaces` | namespaces that something is in; they need not be made, and making one does nothing |
  *
  * Parameters, bodies and answers are those of Kubernetes' custom resources, in JSON; bodies may be YAML. There is no
  * `resourceVersion` of one server alone: whoever serves the same store gives the same.

@@ -23,7 +23,8 @@ const SUBRESOURCE_VERBS = ['get', 'patch', 'update']
 const CORE: readonly DiscoveredKind[] = [
   {
     ...{ group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', singular: 'namespace' },
-    ...{ isNamespaced: false, verbs: ['get', 'list'], shortNames: ['ns'], categories: [], subresources: [] },
+    ...{ isNamespaced: false, shortNames: ['ns'], categories: [], subresources: [] },
+    verbs: ['create', 'get', 'list', 'patch'],
   },
   {
     ...{ group: '', version: 'v1', kind: 'Event', plural: 'events', singular: 'event' },

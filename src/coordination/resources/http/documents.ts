@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { HandlerAnswer, HandlerRequest } from '../../../core/http-handler.js'
 import type { ResourceDefinition } from '../define.js'
 import { json, plain } from './answer.js'
-import { coreDocument } from './core-kinds.js'
+import { coreDocument, madeNamespace } from './core-kinds.js'
 import { aggregatedDiscoveryOf, discoveryOf } from './discovery.js'
 import { aggregatedVersionOf, formOf, takesSwaggerProtobuf } from './negotiate.js'
 import { openApiV2Of, openApiV2Protobuf } from './openapi-v2.js'
@@ -50,6 +50,8 @@ export class Documents {
 
   /** @throws 404, 405, 406 */
   async answer(request: HandlerRequest, path: string, around: Surroundings): Promise<HandlerAnswer> {
+    const made = await madeNamespace(request, path)
+    if (made) return made
     if (!['GET', 'HEAD'].includes(request.method)) throw notAllowed(['GET', 'HEAD'])
     if (HEALTH.includes(path)) return this.#health(path, around)
     const sent = this.#sent(path, typeOf(path, request)) ?? this.#sent(path, JSON_TYPE)
