@@ -24,47 +24,46 @@ interface PromotionStatus {
   conditions?: { type: string; status: string }[]
 }
 
-const Promotion = {
-  ...defineResource<PromotionSpec, PromotionStatus>({
-    group: 'shop.example',
-    kind: 'Promotion',
-    shortNames: ['promo'],
-    categories: ['shop'],
-    selectableFields: ['spec.audience'],
-    spec: {
-      type: 'object',
-      description: 'A price that is lower for a while.',
-      required: ['discount'],
-      properties: {
-        discount: { type: 'integer', minimum: 1, maximum: 90, description: 'In percent.' },
-        audience: { type: 'string', enum: ['all', 'members'], default: 'all', description: 'Who gets it.' },
-        replicas: { type: 'integer', minimum: 0 },
-        codes: { type: 'array', items: { type: 'string' }, 'x-kubernetes-list-type': 'set' },
-      },
+const Promotion = defineResource<PromotionSpec, PromotionStatus>({
+  group: 'shop.example',
+  kind: 'Promotion',
+  shortNames: ['promo'],
+  categories: ['shop'],
+  selectableFields: ['spec.audience'],
+  spec: {
+    type: 'object',
+    description: 'A price that is lower for a while.',
+    required: ['discount'],
+    properties: {
+      discount: { type: 'integer', minimum: 1, maximum: 90, description: 'In percent.' },
+      audience: { type: 'string', enum: ['all', 'members'], default: 'all', description: 'Who gets it.' },
+      replicas: { type: 'integer', minimum: 0 },
+      codes: { type: 'array', items: { type: 'string' }, 'x-kubernetes-list-type': 'set' },
     },
-    status: {
-      type: 'object',
-      properties: {
-        replicas: { type: 'integer' },
-        conditions: {
-          type: 'array',
-          'x-kubernetes-list-type': 'map',
-          'x-kubernetes-list-map-keys': ['type'],
-          items: {
-            type: 'object',
-            required: ['type', 'status'],
-            properties: { type: { type: 'string' }, status: { type: 'string' } },
-          },
+  },
+  status: {
+    type: 'object',
+    properties: {
+      replicas: { type: 'integer' },
+      conditions: {
+        type: 'array',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['type'],
+        items: {
+          type: 'object',
+          required: ['type', 'status'],
+          properties: { type: { type: 'string' }, status: { type: 'string' } },
         },
       },
     },
-  }),
+  },
+  scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' },
   printerColumns: [
-    { name: 'Discount', type: 'integer' as const, jsonPath: '.spec.discount' },
-    { name: 'Ready', type: 'string' as const, jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
-    { name: 'Audience', type: 'string' as const, jsonPath: '.spec.audience', priority: 1 },
+    { name: 'Discount', type: 'integer', jsonPath: '.spec.discount' },
+    { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+    { name: 'Audience', type: 'string', jsonPath: '.spec.audience', priority: 1 },
   ],
-}
+})
 const Region = defineResource<{ country?: string }>({
   group: 'shop.example',
   version: 'v1beta1',
@@ -440,10 +439,17 @@ describe.each<KubectlName>(['kubectl', 'kubectl-debian'])('with %s', (name) => {
       expect(await kubectl.run('delete promo --all --wait=false')).toContain('"last" deleted')
     })
 
-    it('label and annotate', async () => {
+    it('scale, label and annotate', async () => {
       using given = world(name)
       const { kubectl, make, read } = given
       await make('summer', { replicas: 1 })
+      expect(await kubectl.run('scale promo summer --replicas=3')).toBe(
+        'promotion.shop.example/summer scaled\n',
+      )
+      expect(await read('summer')).toMatchObject({ spec: { replicas: 3 } })
+      expect(await kubectl.refused('scale promo summer --current-replicas=1 --replicas=5')).toContain(
+        'to be 1, was 3',
+      )
       expect(await kubectl.run('label promo summer tier=gold app=shop')).toBe(
         'promotion.shop.example/summer labeled\n',
       )
