@@ -28,9 +28,13 @@ export async function admit(
   return { ...object, ...content }
 }
 
-/** A resource with something wrong in it. */
+/**
+ * A resource with something wrong in it.
+ *
+ * @param title - what it is said to be; as in Kubernetes the kind, and not the plural, if its content is wrong
+ */
 export function invalid(
-  kind: Pick<ResourceDefinition, 'kind' | 'group' | 'plural'>,
+  { group, kind: title }: Pick<ResourceDefinition, 'group' | 'kind'>,
   name: string,
   causes: readonly ResourceProblem[],
 ): ResourceError {
@@ -38,8 +42,8 @@ export function invalid(
   const text = list.length === 1 ? list[0]! : `[${list.join(', ')}]`
   return new ResourceError(
     'BANYAN_RESOURCE_INVALID',
-    `${kind.kind}.${kind.group} ${JSON.stringify(name)} is invalid: ${text}`,
-    { name, group: kind.group, kind: kind.plural, causes },
+    `${title}.${group} ${JSON.stringify(name)} is invalid: ${text}`,
+    { ...(name !== '' && { name }), group, kind: title, causes },
   )
 }
 

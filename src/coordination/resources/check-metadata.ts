@@ -5,6 +5,12 @@ import type { OwnerReference, ResourceMetadata } from './object.js'
 /** The most that keys and values of annotations may have together, in bytes of UTF-8. */
 const MOST_ANNOTATIONS = 256 * 1024
 
+const NAMELESS: ResourceProblem = {
+  reason: 'FieldValueRequired',
+  field: 'metadata.name',
+  message: 'Required value: name or generateName is required',
+}
+
 /** Everything that is wrong with the metadata of a resource. */
 export function metadataProblems(
   metadata: ResourceMetadata,
@@ -12,7 +18,7 @@ export function metadataProblems(
 ): ResourceProblem[] {
   const { name, namespace, labels = {}, annotations = {}, finalizers = [], ownerReferences = [] } = metadata
   return [
-    ...invalid('metadata.name', name, subdomainMistake(name)),
+    ...(name === '' ? [NAMELESS] : invalid('metadata.name', name, subdomainMistake(name))),
     ...(namespace === undefined ? [] : invalid('metadata.namespace', namespace, labelMistake(namespace))),
     ...Object.entries(labels).flatMap(([key, value]) => [
       ...invalid('metadata.labels', key, qualifiedNameMistake(key)),

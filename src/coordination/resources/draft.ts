@@ -1,6 +1,7 @@
+import { invalid } from './admission.js'
 import type { WriteOptions } from './api.js'
 import type { ResourceDefinition } from './define.js'
-import { badRequest } from './error.js'
+import { badRequest, type ResourceError } from './error.js'
 import { METADATA_FIELDS } from './metadata.js'
 import type { Resource, ResourceDraft } from './object.js'
 import { contentOf } from './schema/content.js'
@@ -11,16 +12,18 @@ const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 /**
  * A draft as the kind has it: a copy, without fields that the kind does not have.
  *
- * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another kind, is no JSON, or has such fields and they are not to be there
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another version, is no JSON, or has such fields and they are not to be there;
+ *   `BANYAN_RESOURCE_INVALID` if it is of another kind
  */
 export function readDraft(kind: ResourceDefinition, given: object, options: WriteOptions): ResourceDraft {
   const draft = copyOf(given, 'the object') as ResourceDraft
   const { apiVersion = kind.apiVersion, kind: name = kind.kind, metadata } = draft
-  if (apiVersion !== kind.apiVersion || name !== kind.kind)
+  if (apiVersion !== kind.apiVersion)
     throw badRequest(
-      `the object provided is a ${name} of ${apiVersion}, not a ${kind.kind} of ${kind.apiVersion}`,
+      `the API version in the data (${apiVersion}) does not match the expected API version (${kind.apiVersion})`,
     )
   if (!isObject(metadata)) throw badRequest('metadata must be an object')
+  if (name !== kind.kind) throw ofAnotherKind(kind, draft)
   const content = contentOf(draft)
   const unknown = [
     ...takeOthers(draft, FIELDS, ''),
@@ -29,6 +32,14 @@ export function readDraft(kind: ResourceDefinition, given: object, options: Writ
   ]
   report(unknown, options)
   return { apiVersion, kind: name, metadata, ...content } as ResourceDraft
+}
+
+function ofAnotherKind({ group, kind }: ResourceDefinition, draft: ResourceDraft): ResourceError {
+  const given = String(draft.kind)
+  const message = `Invalid value: ${JSON.stringify(given)}: must be ${kind}`
+  return invalid({ group, kind: given }, draft.metadata.name ?? '', [
+    { reason: 'FieldValueInvalid', field: 'kind', message },
+  ])
 }
 
 /** The same without what the kind does not have, or not any more. It is a copy. */

@@ -65,7 +65,7 @@ export function draftOfScale(
     replicas > MOST_REPLICAS
   ) {
     const mistake = `must be a whole number from 0 to ${MOST_REPLICAS}`
-    throw invalid({ group: 'autoscaling', kind: 'Scale', plural: 'scales' }, String(metadata.name), [
+    throw invalid({ group: 'autoscaling', kind: 'Scale' }, String(metadata.name), [
       {
         reason: 'FieldValueInvalid',
         field: 'spec.replicas',

@@ -16,7 +16,7 @@ import type {
   WriteOptions,
 } from '../../coordination/resources/api.js'
 import type { ResourceDefinition } from '../../coordination/resources/define.js'
-import { badRequest } from '../../coordination/resources/error.js'
+import { badRequest, ResourceError } from '../../coordination/resources/error.js'
 import {
   checkedLocationOf,
   locationOf,
@@ -189,12 +189,13 @@ class KubernetesResources implements ResourceApi {
     checkRequest('deleteCollection', options)
     const { dryRun = false, propagationPolicy, ...selection } = options
     const each = { dryRun, ...(propagationPolicy && { propagationPolicy }) }
-    const left = [...(await this.list(kind, selection)).items]
-    const deletions: Deletion<Resource<Spec, Status>>[] = []
+    const { items } = await this.list(kind, selection)
+    const left = items.entries()
+    const deletions: (Deletion<Resource<Spec, Status>> | undefined)[] = []
     const work = async (): Promise<void> => {
-      for (let object = left.pop(); object; object = left.pop()) {
+      for (const [index, object] of left) {
         try {
-          deletions.push(await this.#delete(kind, object, each))
+          deletions[index] = await this.#delete(kind, object, each)
         } catch (error) {
           // Somebody else has deleted it; what has its name now is another.
           if (!hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND') && !hasCode(error, 'BANYAN_RESOURCE_CONFLICT'))
@@ -203,7 +204,7 @@ class KubernetesResources implements ResourceApi {
       }
     }
     await Promise.all(Array.from({ length: DELETING }, work))
-    return deletions
+    return deletions.filter((deletion) => deletion !== undefined)
   }
 
   async *watch<Spec, Status>(
@@ -249,17 +250,19 @@ class KubernetesResources implements ResourceApi {
       throw badRequest(`a patch is of type merge, json or apply, not ${JSON.stringify(type)}`)
     if (force !== undefined && type !== 'apply')
       throw badRequest('force may not be specified for patches that do not apply')
-    return this.#write(
-      {
-        method: 'PATCH',
-        path,
-        // Here a configuration need not say again what it is of, there it has to.
-        body: type === 'apply' ? bodyOf(of, patch, location) : encoded(patch),
-        contentType: PATCH_TYPES[type],
-        query: { force },
-      },
-      options,
-    )
+    const ask: Ask = {
+      method: 'PATCH',
+      path,
+      // Here a configuration need not say again what it is of, there it has to.
+      body: type === 'apply' ? bodyOf(of, patch, location) : encoded(patch),
+      contentType: PATCH_TYPES[type],
+      query: { force },
+    }
+    try {
+      return await this.#write<Item>(ask, options)
+    } catch (error) {
+      throw type === 'json' ? refusedPatch(error) : error
+    }
   }
 
   async #write<Item>(ask: Ask, options: WriteOptions): Promise<Item> {
@@ -293,6 +296,13 @@ class KubernetesResources implements ResourceApi {
     const said = body as Resource<Spec, Status>
     return said.kind === 'Status' ? { removed: true, object: current } : { removed: false, object: said }
   }
+}
+
+/** Operations that do not fit are told in the same words as a resource that is not valid, but of no resource. */
+function refusedPatch(error: unknown): unknown {
+  if (!(error instanceof ResourceError) || !hasCode(error, 'BANYAN_RESOURCE_INVALID')) return error
+  if (error.details.name !== undefined) return error
+  return new ResourceError('BANYAN_PATCH_REFUSED', error.message, error.details, { cause: error })
 }
 
 function metadataOf({ metadata }: Pick<ResourceDraft, 'metadata'>): ResourceDraft['metadata'] {

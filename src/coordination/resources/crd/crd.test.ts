@@ -22,6 +22,8 @@ it('a kind is told to Kubernetes with its names, schemas, rules and subresources
       'x-kubernetes-validations': rules,
     },
     status: { properties: { phase: { const: 'Done' } } },
+    printerColumns: [{ name: 'Discount', type: 'integer', jsonPath: '.spec.discount' }],
+    scale: { specReplicasPath: '.spec.discount', statusReplicasPath: '.status.phase' },
   })
   expect(crdOf(Promotion)).toEqual({
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -64,7 +66,14 @@ it('a kind is told to Kubernetes with its names, schemas, rules and subresources
               },
             },
           },
-          subresources: { status: {} },
+          subresources: {
+            status: {},
+            scale: { specReplicasPath: '.spec.discount', statusReplicasPath: '.status.phase' },
+          },
+          additionalPrinterColumns: [
+            { name: 'Discount', type: 'integer', jsonPath: '.spec.discount' },
+            { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+          ],
           selectableFields: [{ jsonPath: '.spec.audience' }],
         },
       ],

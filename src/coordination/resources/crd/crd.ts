@@ -1,4 +1,4 @@
-import { qualifiedPlural, type ResourceDefinition } from '../define.js'
+import { qualifiedPlural, type PrinterColumn, type ResourceDefinition } from '../define.js'
 import { structuralSchema } from '../schema/structural.js'
 import { crdSchema } from './crd-schema.js'
 
@@ -10,13 +10,16 @@ export interface CustomResourceDefinition {
   readonly spec: Readonly<Record<string, unknown>>
 }
 
+const AGE: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
+
 /**
- * A kind as Kubernetes is told of it, for `kubectl apply -f`: the same names, schemas, rules, fields to select by, and
+ * A kind as Kubernetes is told of it, for `kubectl apply -f`: the same names, schemas, rules, columns, fields to select by, and
  * subresources. What Kubernetes cannot say of a value is left out, so that it takes some that would be refused here: `if`,
  * `patternProperties`, `uniqueItems`, lists whose items are described one by one, several types.
  */
 export function crdOf(definition: ResourceDefinition): CustomResourceDefinition {
-  const { group, version, kind, plural, scope, shortNames, categories, selectableFields } = definition
+  const { group, version, kind, plural, scope } = definition
+  const { shortNames, categories, selectableFields, printerColumns } = definition
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -38,7 +41,12 @@ export function crdOf(definition: ResourceDefinition): CustomResourceDefinition 
           served: true,
           storage: true,
           schema: { openAPIV3Schema: schemaOf(definition) },
-          subresources: { ...(definition.status && { status: {} }) },
+          subresources: {
+            ...(definition.status && { status: {} }),
+            ...(definition.scale && { scale: definition.scale }),
+          },
+          // A kind that names columns has no other than these, not even its age.
+          ...(printerColumns.length > 0 && { additionalPrinterColumns: [...printerColumns, AGE] }),
           ...(selectableFields.length > 0 && {
             selectableFields: selectableFields.map((path) => ({ jsonPath: `.${path}` })),
           }),

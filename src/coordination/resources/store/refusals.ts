@@ -49,9 +49,10 @@ export function checkVersion(kind: ResourceDefinition, current: Resource, { meta
 }
 
 /** What replaces something must say which version it is made from. */
-export function versionless(kind: ResourceDefinition, name: string): ResourceError {
+export function versionless({ group, plural }: ResourceDefinition, name: string): ResourceError {
   const message = 'Invalid value: 0x0: must be specified for an update'
-  return invalid(kind, name, [{ reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message }])
+  const causes = [{ reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message }] as const
+  return invalid({ group, kind: plural }, name, causes)
 }
 
 /** @throws `BANYAN_RESOURCE_BAD_REQUEST` if a draft is of another name than it is sent to */

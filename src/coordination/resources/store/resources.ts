@@ -17,7 +17,7 @@ import type {
 } from '../api.js'
 import type { ResourceDefinition } from '../define.js'
 import { copyOf, pruned, readDraft } from '../draft.js'
-import { badRequest } from '../error.js'
+import { badRequest, ResourceError } from '../error.js'
 import { generateName } from '../generate.js'
 import { Hooks, type AdmissionHook } from '../hooks.js'
 import { isOver, type Part } from '../lifecycle.js'
@@ -382,8 +382,11 @@ class StoredResources implements ResourceApi {
 }
 
 function writerOf(part: Part, { fieldManager = 'banyan', dryRun = false }: WriteOptions): Writer {
-  if (!/^[\x20-\x7e]{1,128}$/.test(fieldManager))
-    throw badRequest('fieldManager must have at most 128 characters, all of them printable')
+  if (!/^[\x20-\x7e]{1,128}$/.test(fieldManager)) {
+    const message = 'Invalid value: must have 1 to 128 characters, all of them printable'
+    const cause = { reason: 'FieldValueInvalid', field: 'fieldManager', message } as const
+    throw new ResourceError('BANYAN_RESOURCE_INVALID', `fieldManager: ${message}`, { causes: [cause] })
+  }
   return { manager: fieldManager, part, dryRun }
 }
 

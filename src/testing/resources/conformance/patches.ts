@@ -85,7 +85,7 @@ export const patchCases: readonly ResourceCase[] = [
         [{ type: 'merge', patch: [] }, NO_PATCH],
         [{ type: 'json', patch: {} }, NO_PATCH],
         [merge({ metadata: { name: 'other' } }), BAD_REQUEST],
-        [merge({ kind: 'Other' }), BAD_REQUEST],
+        [merge({ kind: 'Other' }), INVALID],
         [merge({ spec: { discuont: 1 } }), BAD_REQUEST],
         [apply({}, { managedFields: [{ manager: 'me' }] }), NO_PATCH],
         [merge({ spec: { discount: 100 } }), { ...INVALID, causes: ['FieldValueInvalid spec.discount'] }],
@@ -183,7 +183,7 @@ export const patchCases: readonly ResourceCase[] = [
           { metadata: { name: 'a' }, spec: { discount: 1 } },
           { fieldManager: 'x'.repeat(129) },
         ),
-        BAD_REQUEST,
+        INVALID,
         'a manager with too long a name',
       )
     },

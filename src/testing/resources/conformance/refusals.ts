@@ -110,13 +110,19 @@ export const refusalCases: readonly ResourceCase[] = [
     name: 'what cannot be meant is refused',
     run: async ({ api }) => {
       const region: ResourceMetadata = { name: 'eu', namespace: 'a' } as ResourceMetadata
-      for (const [what, result] of [
-        ['one of another kind', api.create(Promotion, { ...draft('a'), kind: 'Other' })],
-        ['one of another version', api.create(Promotion, { ...draft('a'), apiVersion: 'shop.example/v9' })],
-        ['creating a version', api.create(Promotion, draft('a', { resourceVersion: '1' }))],
-        ['a namespace for a kind of the cluster', api.create(Region, { metadata: region, spec: {} })],
-      ] as const)
-        await refused(result, BAD_REQUEST, what)
+      const of = (more: object) => api.create(Promotion, { ...draft('a'), ...more })
+      await refused(of({ kind: 'Other' }), { ...INVALID, causes: ['FieldValueInvalid kind'] }, 'another kind')
+      await refused(of({ apiVersion: 'shop.example/v9' }), BAD_REQUEST, 'another version')
+      await refused(
+        api.create(Promotion, draft('a', { resourceVersion: '1' })),
+        BAD_REQUEST,
+        'creating a version',
+      )
+      await refused(
+        api.create(Region, { metadata: region, spec: {} }),
+        BAD_REQUEST,
+        'a namespace for a kind of the cluster',
+      )
       assert.deepEqual(await listed(api), [])
     },
   },
