@@ -55,6 +55,16 @@ export {
   type ResourceApiTools,
   type ResourceApiUnderTest,
 } from './resources/conformance/index.js'
+export {
+  faultyResources,
+  type FaultyResourcesOptions,
+  type ResourceFaults,
+} from './resources/faulty-resources.js'
+export {
+  simulateController,
+  type ControllerProcess,
+  type SimulateControllerOptions,
+} from './resources/simulate-controller.js'
 export { memoryReadModels } from '../drivers/memory/read-models.js'
 export { memoryLog } from '../drivers/memory/log.js'
 export {
@@ -75,6 +85,7 @@ export {
   type SimulateOptions,
   type World,
 } from './simulator/index.js'
+export type { Choices } from './seed.js'
 export { SagaTrialError, trySaga, type TriedSaga, type TrySagaOptions } from './sagas/index.js'
 export {
   checkLinearizability,

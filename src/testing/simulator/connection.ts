@@ -52,3 +52,17 @@ export function answered<T>(answer: Promise<T>, wire: Wire): Promise<T> {
     )
   })
 }
+
+/** Hands over what comes one by one as the wire does. */
+export async function* delivered<T>(items: AsyncIterable<T>, wire: Wire): AsyncGenerator<T, void, undefined> {
+  const iterator = items[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await answered(iterator.next(), wire)
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}

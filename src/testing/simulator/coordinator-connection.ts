@@ -1,7 +1,6 @@
 import type { Maybe } from '../../core/maybe.js'
-import type { Changes } from '../../coordination/coordinator.js'
 import type { CoordinatorDriver } from '../../coordination/driver.js'
-import { answered, type Wire } from './connection.js'
+import { answered, delivered, type Wire } from './connection.js'
 
 /** A coordinator as one node sees it: once the node has crashed, no answer comes back. */
 export function coordinatorConnection(driver: CoordinatorDriver, wire: Wire): CoordinatorDriver {
@@ -24,21 +23,5 @@ export function coordinatorConnection(driver: CoordinatorDriver, wire: Wire): Co
     watch: (prefix, after, signal) => delivered(driver.watch(prefix, after, signal), wire),
     // The engine outlives its nodes.
     close: () => undefined,
-  }
-}
-
-async function* delivered(
-  groups: AsyncIterable<Changes>,
-  wire: Wire,
-): AsyncGenerator<Changes, void, undefined> {
-  const iterator = groups[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      const next = await answered(iterator.next(), wire)
-      if (next.done) return
-      yield next.value
-    }
-  } finally {
-    await iterator.return?.()
   }
 }

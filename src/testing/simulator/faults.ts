@@ -1,4 +1,5 @@
 import { duration, type Duration } from '../../core/duration.js'
+import type { OptionTable } from '../../core/options.js'
 
 /** What {@link faultyLog} does to a log. Probabilities are from 0 to 1, and of each request. */
 export interface LogFaults {
@@ -28,6 +29,15 @@ export interface NodeFaults {
   stallTime?: Duration
   /** How far the wall clocks of nodes may be off; default `'1s'`. */
   clockSkew?: Duration
+}
+
+/** What each fault of nodes may be. */
+export const NODE_FAULTS: OptionTable<NodeFaults> = {
+  crash: { kind: 'number', min: 0, max: 1, doc: 'A probability.' },
+  downtime: { kind: 'duration', min: 0, doc: 'The longest time.' },
+  stall: { kind: 'number', min: 0, max: 1, doc: 'A probability.' },
+  stallTime: { kind: 'duration', min: 0, doc: 'The longest time.' },
+  clockSkew: { kind: 'duration', min: 0, doc: 'How far clocks may be off.' },
 }
 
 /** Everything that can go wrong. */

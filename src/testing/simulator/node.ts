@@ -7,12 +7,15 @@ import type { Runtime } from '../../core/runtime.js'
 import { noTelemetry } from '../../core/telemetry.js'
 import { DriverLog, type LogOptions } from '../../events/event-log.js'
 import type { EventLog } from '../../events/log.js'
+import type { ResourceApi } from '../../coordination/resources/api.js'
 import { clockAtRate } from '../coordination/kit.js'
 import { faultyCoordinator, type CoordinatorFaults } from '../coordination/faulty-coordinator.js'
 import { connection, type Wire } from './connection.js'
 import { coordinatorConnection } from './coordinator-connection.js'
 import { faultRates } from './faults.js'
 import { faultyLog } from './faulty-log.js'
+import { faultyResources, type ResourceFaults } from '../resources/faulty-resources.js'
+import { resourcesConnection } from './resources-connection.js'
 import type { SimulatedCoordination, SimulatedLog, WorldContext } from './world-context.js'
 
 /** A program and the machine it runs on, from its start to its end or its crash. */
@@ -30,6 +33,12 @@ export interface SimulatedNode {
    * @param faults - besides those of the simulation
    */
   readonly coordinate: (coordination: SimulatedCoordination, faults?: CoordinatorFaults) => Coordinator
+  /**
+   * Resources over a connection that fails as {@link faultyResources} does.
+   *
+   * @param faults - besides those of the simulation
+   */
+  readonly reach: (resources: ResourceApi, faults?: ResourceFaults) => ResourceApi
   /** Waits; the node may crash meanwhile. Without a time it only gives it the occasion. */
   readonly sleep: (time?: Duration) => Promise<void>
   /** An id that is the same when the seed is. */
@@ -174,6 +183,19 @@ class Life implements SimulatedNode, Wire {
       note: this.note,
     })
     return new DriverCoordinator(coordinatorConnection(faulty, this), { runtime: this.runtime })
+  }
+
+  readonly reach = (resources: ResourceApi, faults: ResourceFaults = {}): ResourceApi => {
+    const { clock, source, faults: shared, isStormy } = this.#world
+    const { delay, refuse, loseAnswer, failRead } = faultRates(shared)
+    const faulty = faultyResources(resources, {
+      clock,
+      random: source,
+      faults: { delay, refuse, loseAnswer, failRead, ...faults },
+      active: isStormy,
+      note: this.note,
+    })
+    return resourcesConnection(faulty, this)
   }
 
   readonly sleep = (time: Duration = 0): Promise<void> => {
