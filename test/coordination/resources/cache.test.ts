@@ -70,9 +70,9 @@ describe('watches of resources', () => {
     const watch = api.watch(Promotion, { resourceVersion, allowWatchBookmarks: true })[Symbol.asyncIterator]()
     const told: ResourceEvent[] = []
     void watch.next().then(({ value }) => told.push(value as ResourceEvent))
-    await runtime.clock.advance('9s')
+    await runtime.clock.advance('7s')
     expect(told).toEqual([])
-    await runtime.clock.advance('1s')
+    await runtime.clock.advance('3s')
     expect(told).toEqual([
       {
         type: 'BOOKMARK',

@@ -42,7 +42,7 @@ export interface ResourcesOptions {
    * further behind has to list again. Default 1000.
    */
   window?: number
-  /** From one bookmark to the next, for watches that want them, in ms or as text. Default `'1m'`. */
+  /** From one bookmark to the next, for watches that want them, in ms or as text; up to a fifth less. Default `'1m'`. */
   bookmarkEvery?: Duration
   /** Who has a say in every write through these resources, in this order. Default: nobody. */
   admission?: readonly AdmissionHook[]

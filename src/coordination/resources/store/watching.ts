@@ -12,6 +12,9 @@ import { markOf } from './keys.js'
 import { parseVersion, select, type Lister, type State } from './listing.js'
 import type { ChangeRecord } from './window.js'
 
+/** By how much of the time between them bookmarks may come earlier. */
+const JITTER = 0.2
+
 /** Where a watch gets its news from. */
 export interface WatchSource {
   readonly coordinator: Coordinator
@@ -111,6 +114,7 @@ function bookmark(
 /** Says when the next bookmark is due. */
 class Ticker {
   readonly #clock: Coordinator['runtime']['clock']
+  readonly #random: Coordinator['runtime']['random']
   readonly #every: number
   readonly #wanted: boolean
   #at: number
@@ -120,16 +124,22 @@ class Ticker {
     { allowWatchBookmarks = false }: WatchResourcesOptions,
   ) {
     this.#clock = coordinator.runtime.clock
+    this.#random = coordinator.runtime.random
     this.#every = bookmarkEvery
     this.#wanted = allowWatchBookmarks
-    this.#at = this.#clock.now() + bookmarkEvery
+    this.#at = this.#next()
   }
 
   /** Whether one is due now; from then on it is the next one. */
   due(): boolean {
     if (!this.#wanted || this.#clock.now() < this.#at) return false
-    this.#at = this.#clock.now() + this.#every
+    this.#at = this.#next()
     return true
+  }
+
+  /** A little earlier, so that those who came at the same time are not all told at the same time. */
+  #next(): number {
+    return this.#clock.now() + this.#every * (1 - JITTER * this.#random.next())
   }
 
   /** Waits for something else, but not longer than until one is due. */
