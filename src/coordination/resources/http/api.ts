@@ -17,12 +17,14 @@ import type { ResourceApi } from '../api.js'
 import { qualifiedPlural, type ResourceDefinition } from '../define.js'
 import { checkAccess, verbOf, type Authorize } from './access.js'
 import { json } from './answer.js'
+import { answerCollection } from './collections.js'
 import { Documents } from './documents.js'
 import { EncodedEvents } from './encoded-events.js'
 import { FaultLog } from './fault-log.js'
 import { Meter } from './meter.js'
-import { answerCollection, answerObject } from './objects.js'
+import { answerObject } from './objects.js'
 import { Parameters } from './parameters.js'
+import { answerScale } from './scales.js'
 import { notHere, Refusal, statusOf, type Status } from './status.js'
 import type { Surroundings } from './surroundings.js'
 import { Paths } from './target.js'
@@ -65,6 +67,7 @@ const OPTIONS: OptionTable<KubernetesApiOptions> = {
  * | `GET, POST, DELETE /apis/{group}/{version}/namespaces/{namespace}/{plural}` | the same of a namespace; makes one; deletes those that are selected |
  * | `GET, PUT, PATCH, DELETE .../{plural}/{name}` | one resource |
  * | `GET, PUT, PATCH .../{plural}/{name}/status` | its status |
+ * | `GET, PUT, PATCH .../{plural}/{name}/scale` | how many of something it wants and has, if its kind says where |
  * | `GET, POST /api/v1/namespaces` | namespaces that something is in; they need not be made, and making one does nothing |
  *
  * Parameters, bodies and answers are those of Kubernetes' custom resources, in JSON; bodies may be YAML. There is no
@@ -114,7 +117,7 @@ export function kubernetesApi(resources: ResourceApi, options: KubernetesApiOpti
       case 'collection':
         return answerCollection(request, target, around)
       case 'object':
-        return answerObject(request, target, around)
+        return (target.subresource === 'scale' ? answerScale : answerObject)(request, target, around)
     }
   }
 

@@ -1,4 +1,5 @@
 import type { ResourceDefinition } from '../define.js'
+import type { ResourceName } from '../object.js'
 
 /** What a request is about. */
 export type Target = { readonly type: 'document'; readonly path: string } | CollectionTarget | ObjectTarget
@@ -64,6 +65,11 @@ export class Paths {
 /** The parts of the resources of a kind that have a path of their own. */
 export function subresourcesOf(kind: ResourceDefinition): readonly Subresource[] {
   return [...(kind.status ? (['status'] as const) : []), ...(kind.scale ? (['scale'] as const) : [])]
+}
+
+/** What resources call the place of one. */
+export function nameOf({ name, namespace }: ObjectTarget): ResourceName {
+  return { name, ...(namespace !== undefined && { namespace }) }
 }
 
 /** Undefined if it is no path: percent-encoding that is wrong, or parts that are empty. */
