@@ -24,6 +24,7 @@ const parts = {
   'data-sharding': async () => (await import('./data-sharding.mjs')).resharding(),
   shards: async () => (await import('./shards.mjs')).shards(),
   'log-followers': async () => (await import('./log-followers.mjs')).logFollowers(),
+  resources: async () => (await import('./resources-watch.mjs')).resourcesWatch(),
   'work-queue': async () => (await import('./work-queue.mjs')).workQueues(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
