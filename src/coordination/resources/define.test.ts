@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { defineResource, type ResourceDefinitionOptions } from './define.js'
+import type { ResourceSchema } from './schema/content.js'
 
 const group = 'shop.example'
 
@@ -59,19 +60,17 @@ describe('a kind of resources', () => {
   })
 })
 
+const schemaOf = (spec: ResourceSchema) => defineResource({ group, kind: 'Thing', spec }).schema
+
 describe('a schema', () => {
   it('closes objects that list properties, unless they say otherwise', () => {
-    const { schema } = defineResource({
-      group,
-      kind: 'Thing',
-      spec: {
-        type: 'object',
-        properties: {
-          closed: { type: 'array', items: { type: 'object', properties: { a: {} } } },
-          open: { type: 'object' },
-          kept: { type: 'object', properties: { a: {} }, 'x-kubernetes-preserve-unknown-fields': true },
-          map: { type: 'object', additionalProperties: { type: 'object', properties: { a: {} } } },
-        },
+    const schema = schemaOf({
+      type: 'object',
+      properties: {
+        closed: { type: 'array', items: { type: 'object', properties: { a: {} } } },
+        open: { type: 'object' },
+        kept: { type: 'object', properties: { a: {} }, 'x-kubernetes-preserve-unknown-fields': true },
+        map: { type: 'object', additionalProperties: { type: 'object', properties: { a: {} } } },
       },
     })
     const inner = { a: 1, b: 2 }
@@ -81,19 +80,15 @@ describe('a schema', () => {
   })
 
   it('has rules at any depth, over whole numbers as such', async () => {
-    const { schema } = defineResource({
-      group,
-      kind: 'Thing',
-      spec: {
-        type: 'object',
-        properties: {
-          steps: {
-            type: 'array',
-            items: {
-              type: 'object',
-              properties: { count: { type: 'integer' } },
-              'x-kubernetes-validations': [{ rule: 'self.count % 2 == 0', message: 'must be even' }],
-            },
+    const schema = schemaOf({
+      type: 'object',
+      properties: {
+        steps: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: { count: { type: 'integer' } },
+            'x-kubernetes-validations': [{ rule: 'self.count % 2 == 0', message: 'must be even' }],
           },
         },
       },

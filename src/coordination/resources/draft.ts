@@ -4,9 +4,12 @@ import type { ResourceDefinition } from './define.js'
 import { badRequest, type ResourceError } from './error.js'
 import { METADATA_FIELDS } from './metadata.js'
 import type { Resource, ResourceDraft } from './object.js'
+import { isTooDeep, MOST_LEVELS } from './patch/json.js'
 import { contentOf } from './schema/content.js'
 import { isObject } from './schema/is-object.js'
 
+/** The book of who has which fields is as deep as the fields are, and stands deeper; it has to fit, too. */
+const BOOK_LEVELS = 10
 const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
 /**
@@ -25,6 +28,8 @@ export function readDraft(kind: ResourceDefinition, given: object, options: Writ
   if (!isObject(metadata)) throw badRequest('metadata must be an object')
   if (name !== kind.kind) throw ofAnotherKind(kind, draft)
   const content = contentOf(draft)
+  if (isTooDeep(content, MOST_LEVELS - BOOK_LEVELS))
+    throw badRequest(`the object has more than ${MOST_LEVELS - BOOK_LEVELS} levels`)
   const unknown = [
     ...takeOthers(draft, FIELDS, ''),
     ...takeOthers(metadata, METADATA_FIELDS, 'metadata.'),
@@ -49,9 +54,6 @@ export function pruned(kind: ResourceDefinition, resource: Resource): Resource {
   return copy
 }
 
-/** So deep may objects and lists be in each other: what goes over them calls itself for each level. */
-const MOST_LEVELS = 250
-
 /**
  * What will be stored of something: a Date is text there.
  *
@@ -66,13 +68,8 @@ export function copyOf(given: object, what: string): object {
     throw badRequest(`${what} is no JSON: ${String(error)}`)
   }
   if (typeof copy !== 'object' || copy === null) throw badRequest(`${what} is no JSON object`)
-  if (isDeeper(copy, MOST_LEVELS)) throw badRequest(`${what} has more than ${MOST_LEVELS} levels`)
+  if (isTooDeep(copy)) throw badRequest(`${what} has more than ${MOST_LEVELS} levels`)
   return copy
-}
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1))
 }
 
 function takeOthers(object: object, known: readonly string[], prefix: string): string[] {

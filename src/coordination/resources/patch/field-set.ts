@@ -20,15 +20,7 @@ export class FieldSet {
 
   /** Adds a field; the object itself, with no way to it, is none. */
   insert(path: Path): void {
-    const [first, ...rest] = path
-    if (first === undefined) return
-    if (rest.length === 0) {
-      this.#members.add(first)
-      return
-    }
-    let child = this.#children.get(first)
-    if (!child) this.#children.set(first, (child = new FieldSet()))
-    child.insert(rest)
+    if (path.length > 0) this.#insert(path, 0)
   }
 
   /** Whether nothing is in the set. */
@@ -84,6 +76,17 @@ export class FieldSet {
   /** Whether both have the same fields. */
   equals(other: FieldSet): boolean {
     return this.#combine(other, (here, there) => here !== there).empty
+  }
+
+  #insert(path: Path, depth: number): void {
+    const element = path[depth]!
+    if (depth === path.length - 1) {
+      this.#members.add(element)
+      return
+    }
+    let child = this.#children.get(element)
+    if (!child) this.#children.set(element, (child = new FieldSet()))
+    child.#insert(path, depth + 1)
   }
 
   #combine(other: FieldSet, keep: (here: boolean, there: boolean) => boolean): FieldSet {

@@ -8,13 +8,15 @@ import { parseElement } from './path-element.js'
  * the set, and what is above one is in it if it has a member `.`.
  */
 export function toFieldsV1(set: FieldSet): JsonObject {
-  return Object.fromEntries(
-    set.ordered().map((element) => {
-      const below = toFieldsV1(set.below(element))
-      const both = set.has(element) && Object.keys(below).length > 0
-      return [element, both ? { '.': {}, ...below } : below]
-    }),
-  )
+  return written(set, false)
+}
+
+function written(set: FieldSet, isMember: boolean): JsonObject {
+  const fields: Record<string, Json> = {}
+  if (isMember && !set.empty) fields['.'] = {}
+  // No element is the name of anything else: each begins with its kind.
+  for (const element of set.ordered()) fields[element] = written(set.below(element), set.has(element))
+  return fields
 }
 
 /**

@@ -1,5 +1,5 @@
 import { invalidPatch, ResourceError } from '../error.js'
-import { isList, isObject, member, sameJson, withMember, type Json } from './json.js'
+import { isList, isObject, isTooDeep, member, MOST_LEVELS, sameJson, withMember, type Json } from './json.js'
 import { formatPointer, parsePointer } from './json-pointer.js'
 
 /** As many operations as a Kubernetes API server takes in one patch. */
@@ -22,7 +22,7 @@ type Operation =
  * @param patch - the list of operations, at most 10,000; whatever it is, it is checked
  * @throws `BANYAN_PATCH_INVALID` if the patch is none
  * @throws `BANYAN_PATCH_REFUSED` if it does not fit the document: a test failed, or a place is not there; or if it
- *   copies more than 3 MiB
+ *   copies more than 3 MiB, or what is too deep
  */
 export function applyJsonPatch(document: Json, patch: Json): Json {
   if (!isList(patch)) throw invalidPatch('a JSON patch is a list of operations')
@@ -31,7 +31,9 @@ export function applyJsonPatch(document: Json, patch: Json): Json {
   let copied = 0
   return patch.map(operationOf).reduce((before, operation, index) => {
     if (operation.op === 'copy') {
-      copied += JSON.stringify(read(before, operation.from, index)).length
+      const value = read(before, operation.from, index)
+      if (isTooDeep(value)) throw refused(index, `the patch copies what has more than ${MOST_LEVELS} levels`)
+      copied += JSON.stringify(value).length
       if (copied > MAX_COPIED)
         throw refused(index, `the patch copies more than ${MAX_COPIED} characters of JSON`)
     }

@@ -35,3 +35,12 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   const names = Object.keys(a)
   return names.length === Object.keys(b).length && names.every((name) => sameJson(a[name], member(b, name)))
 }
+
+/** So deep may objects and lists be in each other: what goes over them calls itself for each level. */
+export const MOST_LEVELS = 250
+
+/** Whether it is deeper than that. */
+export function isTooDeep(value: unknown, levels = MOST_LEVELS): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((part) => isTooDeep(part, levels - 1))
+}

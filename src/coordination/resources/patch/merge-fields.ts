@@ -76,7 +76,7 @@ export function removeFields(value: Json, fields: FieldSet, schema: MergeSchema)
  * @param owned - what anybody has now, also the applier
  */
 export function pruneFields(merged: Json, last: FieldSet, owned: FieldSet, schema: MergeSchema): Json {
-  if (last.empty) return merged
+  if (last.difference(owned).empty) return merged
   const all = withNamedParents(fieldsOf(merged, schema), schema)
   const dropped = withNamedParents(last, schema)
   const without = fieldsLeft(merged, dropped, schema)

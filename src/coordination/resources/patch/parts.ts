@@ -12,8 +12,11 @@ export type Parts = ReadonlyMap<PathElement, readonly Json[]>
  */
 export function partsOf(value: Json | undefined, schema: MergeSchema): Parts | undefined {
   const shape = schema.shapeOf(value)
-  if (shape === 'map' && isObject(value))
-    return new Map(Object.entries(value).map(([name, child]) => [field(name), [child]]))
+  if (shape === 'map' && isObject(value)) {
+    const members = new Map<PathElement, readonly Json[]>()
+    for (const name of Object.keys(value)) members.set(field(name), [value[name]!])
+    return members
+  }
   if (shape !== 'list' || !isList(value)) return undefined
   const parts = new Map<PathElement, Json[]>()
   for (const item of value) {

@@ -81,6 +81,7 @@ function formatElement(element: PathElement): string {
 
 /** The order that elements have in `fieldsV1`: members, keys, values, indexes. */
 export function compareElements(a: PathElement, b: PathElement): number {
+  if (a.startsWith(b.charAt(0))) return compare(a, b)
   const kinds = 'fkvi'
   return kinds.indexOf(a[0]!) - kinds.indexOf(b[0]!) || compare(a, b)
 }

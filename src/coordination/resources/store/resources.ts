@@ -346,7 +346,9 @@ class StoredResources implements ResourceApi {
     writer: Writer & { force: boolean },
     options: WriteOptions,
   ): Promise<Resource> {
-    const config = writer.part === 'scale' ? draftOfScale(kind, {}, given) : readDraft(kind, given, options)
+    // Where it is said already, it need not be said again.
+    const named = { metadata: {}, ...given }
+    const config = writer.part === 'scale' ? draftOfScale(kind, {}, named) : readDraft(kind, named, options)
     checkNamed(kind, place, config)
     const { uid, resourceVersion } = config.metadata
     // Who names one that it was made from does not want another.
