@@ -29,6 +29,8 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
   for (const { message, line } of loaded.warnings)
     log('warn', message, line === undefined ? {} : { at: `${loaded.file}:${line}` })
   const node = await create(loaded.spec, loaded.file, log)
+  // Before the start, too: from then on there must be somebody to take signals and requests.
+  const resources = loaded.spec.resources && (await hostResources(node, loaded, log))
   const hurry = new AbortController()
   let started = Promise.resolve()
   let stopping = false
@@ -55,7 +57,6 @@ export async function up({ config, watch }: { config?: string; watch: boolean })
   // Before the start: a signal in the middle of it must not leave things half done either.
   process.on('SIGINT', stop).on('SIGTERM', stop)
   started = node.start()
-  const resources = loaded.spec.resources && (await hostResources(node, loaded, log))
   if (resources) void started.then(() => resources.begin()).catch(() => undefined)
   // From here on others depend on us.
   started.then(() => surviveFaults(log)).catch(() => undefined)

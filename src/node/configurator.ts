@@ -1,4 +1,5 @@
 import { BanyanError } from '../core/errors.js'
+import type { HttpHandler } from '../core/http-handler.js'
 import { checkWhole, loadConfig, type Loaded } from './config/load.js'
 import { NOTHING, readYaml } from './config/yaml-source.js'
 import type { ConfigProblem } from './config/problem.js'
@@ -24,6 +25,10 @@ export class Configurator implements Control {
     this.#node = node
     this.#file = file
     this.#door = door
+  }
+
+  get resources(): HttpHandler | undefined {
+    return this.#door?.handler
   }
 
   async reload(by: Trigger): Promise<ChangeOutcome> {

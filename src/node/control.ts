@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { BanyanError } from '../core/errors.js'
+import type { HttpHandler } from '../core/http-handler.js'
+import type { Runtime } from '../core/runtime.js'
 import type { GatewayState } from '../traffic/gateway/gateway.js'
 import type { ConfigProblem } from './config/problem.js'
 import type { Loaded } from './config/load.js'
@@ -19,6 +21,8 @@ export interface ApplyOptions {
 export interface Control {
   /** Reads the file again that the node was started from. */
   reload(by: Trigger): Promise<ChangeOutcome>
+  /** The resources that its entries are, as the API of Kubernetes, if no coordinator has them. */
+  readonly resources: HttpHandler | undefined
   /** Takes a configuration as text. */
   replace(text: string, options: ReplaceOptions): Promise<ChangeOutcome>
 }
@@ -46,6 +50,8 @@ export interface Door {
   take(loaded: Loaded & { ok: true }, origin: Origin): Promise<ChangeOutcome>
   /** Why a configuration cannot be handed over as a whole, but by what it is made of. */
   readonly whole: string
+  /** Serves what it is made of, if no coordinator has that. */
+  readonly handler: HttpHandler | undefined
 }
 
 /** What runs: one process, or several under a supervisor. */
@@ -55,6 +61,7 @@ export interface Running {
   readonly configuration: ConfigurationState
   /** Its coordinator, from the start on, if it has one. */
   readonly coordinator: HostedCoordinator | undefined
+  readonly runtime: Runtime
   /** How its gateway is. */
   state(): GatewayState | Promise<GatewayState>
   /** Opens the listeners. */

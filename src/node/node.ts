@@ -1,6 +1,7 @@
 import { duration } from '../core/duration.js'
 import { BanyanError } from '../core/errors.js'
 import { systemClock, type Clock } from '../core/clock.js'
+import type { Runtime } from '../core/runtime.js'
 import { Gateway, type GatewayOptions, type GatewayState } from '../traffic/gateway/gateway.js'
 import type { CircuitBreaker } from '../traffic/policies/circuit-breaker.js'
 import { AdminListener } from './admin/listener.js'
@@ -350,6 +351,10 @@ export class Node implements Running {
   /** Its sagas, if it ever had some. */
   get sagas(): SagaStarter | undefined {
     return this.#sagas.starter
+  }
+
+  get runtime(): Runtime {
+    return this.#observation.runtime
   }
 
   get coordinator(): HostedCoordinator | undefined {

@@ -9,6 +9,7 @@ import { entryKinds } from '../../src/node/resources/kinds.js'
 import type { EntryStatus } from '../../src/node/resources/status.js'
 import { Cli, configFile } from '../support/cli.js'
 import { closeAll, open } from '../support/gateway.js'
+import { Kubectl, kubectlMissing } from '../support/kubectl.js'
 
 afterEach(closeAll)
 
@@ -25,11 +26,10 @@ async function store() {
 type Api = Awaited<ReturnType<typeof store>>['api']
 
 /** A node, as a process of its own. */
-async function start(path: string, node: string, more: object = {}) {
+async function start(node: string, more: object = {}) {
   const file = configFile({
     listen: 0,
     admin: 0,
-    coordination: { driver: 'sqlite', path },
     resources: { node },
     routes: { hi: { match: { path: '/hi' }, respond: { body: 'hi' } } },
     ...more,
@@ -40,9 +40,10 @@ async function start(path: string, node: string, more: object = {}) {
     await cli.ended
   }
   open.push({ close: () => stop('SIGKILL') })
+  const admin = (await cli.printed(/admin on (http:\/\/[\d.]+:\d+)/))[1]!
   const gateway = (await cli.printed(/gateway on (http:\/\/[\d.]+:\d+)/))[1]!
   const ask = async (route: string): Promise<string> => (await fetch(`${gateway}${route}`)).text()
-  return { cli, file, stop, ask }
+  return { cli, file, admin, stop, ask }
 }
 
 function kindOf(plural: string): ReturnType<typeof entryKinds>[number]['definition'] {
@@ -78,7 +79,8 @@ function runsOn(...nodes: string[]) {
 
 test('several nodes run what is in the store, whoever has brought it', async () => {
   const { path, api } = await store()
-  const [one, two] = await Promise.all([start(path, 'one'), start(path, 'two')])
+  const coordination = { driver: 'sqlite', path }
+  const [one, two] = await Promise.all([start('one', { coordination }), start('two', { coordination })])
   await until(api, ['routes', 'hi'], runsOn('one', 'two'))
 
   const spec = { match: { path: '/hello' }, respond: { body: 'hello' } }
@@ -116,6 +118,38 @@ test('several nodes run what is in the store, whoever has brought it', async () 
   const self = await until(api, ['nodes', 'one'], runsOn('one'))
   expect(self.status!.nodes![0]!.configHash).toMatch(/^[0-9a-f]{12}$/)
 
+  const served = await fetch(`${two.admin}/kubernetes/apis/banyan.dev/v1/namespaces/default/routes`)
+  const { items } = (await served.json()) as { items: readonly Resource[] }
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(['hello', 'hi'])
+
   await one.stop('SIGTERM')
   expect(one.cli.process.exitCode).toBe(0)
+})
+
+test.skipIf(kubectlMissing())('kubectl is a door, too, and the file has its say', async () => {
+  const node = await start('edge')
+  await node.cli.printed(/runs the resources of default/)
+  using kubectl = new Kubectl('kubectl', `${node.admin}/kubernetes`)
+  const route = (name: string, spec: object): object => ({
+    apiVersion: 'banyan.dev/v1',
+    kind: 'Route',
+    metadata: { name },
+    spec,
+  })
+  const hello = route('hello', { match: { path: '/hello' }, respond: { body: 'hello' } })
+  await kubectl.run('apply --server-side -f -', { input: hello })
+  await kubectl.run('wait route/hello --for=condition=Programmed --timeout=60s')
+  expect(await node.ask('/hello')).toBe('hello')
+  const names = (await kubectl.run('get banyan -o name')).trim().split('\n')
+  expect(names.sort()).toEqual(['node.banyan.dev/edge', 'route.banyan.dev/hello', 'route.banyan.dev/hi'])
+  const [header, ...rows] = await kubectl.table('get routes hi')
+  expect(header).toEqual(['NAME', 'ACCEPTED', 'PROGRAMMED', 'READY', 'AGE'])
+  expect(rows.map((row) => row.slice(0, 4))).toEqual([['hi', 'True', 'True', 'True']])
+  const runs = (await kubectl.table('get nodes.banyan.dev edge'))[1]!
+  expect(runs[4]).toMatch(/^[0-9a-f]{12}$/)
+  const mine = route('hi', { respond: { body: 'mine' } })
+  const conflict = await kubectl.refused('apply --server-side -f -', { input: mine })
+  expect(conflict).toContain('conflict with "banyan.yaml": .spec.respond.body')
+  const wrong = await kubectl.refused('create -f -', { input: route('x', { match: {}, respnd: {} }) })
+  expect(wrong).toContain('unknown field "spec.respnd"')
 })

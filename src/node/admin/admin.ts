@@ -174,7 +174,9 @@ export class AdminServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let reply: Reply
     noteEnd(request, response)
-    const resources = isOfResources(request) ? this.#subject.resources() : undefined
+    const resources = isOfResources(request)
+      ? (this.#subject.resources() ?? this.#subject.control()?.resources)
+      : undefined
     if (resources) {
       nodeListener(resources, { base: RESOURCES_PATH })(request, response)
       return
@@ -217,7 +219,7 @@ export class AdminServer {
     if (isOfResources(request))
       return problem(
         404,
-        'This node serves no resources: `kinds` and `controllers` of its configuration name some.',
+        'This node serves no resources: `resources`, `kinds` and `controllers` of its configuration name some.',
       )
     if (path === '/api/cache/purge') return purgeReply(request, this.#subject)
     if (path === '/api/events' || path.startsWith('/api/events/'))

@@ -219,8 +219,7 @@ async function start(text: string, shared?: Coordinator, { away = false } = {}) 
   if (!shared) open.push(coordinator)
   const loaded = await read(text)
   const node = new NotingNode(loaded.spec, away ? undefined : coordinator)
-  const silent = { ...systemRuntime, telemetry: coordinator.runtime.telemetry }
-  const hosted = new HostedResources({ node, loaded, log: () => undefined, runtime: silent, env: {} })
+  const hosted = new HostedResources({ node, loaded, log: () => undefined, env: {} })
   open.push(hosted)
   hosted.begin()
   const api = openResources(coordinator)
@@ -253,6 +252,7 @@ class NotingNode implements Running {
   readonly applied: NodeSpec[] = []
   readonly refusals: (readonly ConfigProblem[])[] = []
   readonly coordinator: HostedCoordinator
+  readonly runtime = systemRuntime
   healthy = true
   readonly #configuration: Configuration
   readonly #waiting = new Set<() => void>()

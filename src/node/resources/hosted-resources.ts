@@ -1,10 +1,12 @@
 import { hostname } from 'node:os'
 import { backoffWait, type Growth } from '../../core/backoff.js'
 import { sleep, type Timer } from '../../core/clock.js'
+import type { HttpHandler } from '../../core/http-handler.js'
 import type { Runtime } from '../../core/runtime.js'
 import { isPassing } from '../../coordination/errors.js'
 import { openCoordinator, type Coordinator } from '../../coordination/index.js'
 import type { ResourceApi } from '../../coordination/resources/api.js'
+import { kubernetesApi } from '../../coordination/resources/http/api.js'
 import { openResources } from '../../coordination/resources/store/resources.js'
 import type { Environment } from '../config/environment.js'
 import type { Loaded } from '../config/load.js'
@@ -16,7 +18,7 @@ import type { Log } from '../log.js'
 import { Composer } from './composer.js'
 import { bringFile } from './file-door.js'
 import { KeptResources } from './kept.js'
-import { NODE_KIND } from './kinds.js'
+import { entryKinds, NODE_KIND } from './kinds.js'
 import { resourceNameOf } from './names.js'
 import { resourcesOf, type Whose } from './resources-of.js'
 import { tellStatus } from './tell-status.js'
@@ -28,7 +30,6 @@ export interface HostedResourcesParts {
   /** The file that the node was started from. */
   readonly loaded: Loaded & { ok: true }
   readonly log: Log
-  readonly runtime: Runtime
   readonly env: Environment
 }
 
@@ -49,6 +50,7 @@ export class HostedResources implements Door, AsyncDisposable {
   readonly whole = 'this node runs what its resources say: change those, or the file'
   readonly whose: Whose
   readonly #parts: HostedResourcesParts
+  readonly #runtime: Runtime
   readonly #manager: string
   readonly #composer: Composer
   readonly #closing = new AbortController()
@@ -56,6 +58,7 @@ export class HostedResources implements Door, AsyncDisposable {
   #loaded: Loaded & { ok: true }
   #own: Coordinator | undefined
   #api: ResourceApi | undefined
+  #handler: HttpHandler | undefined
   #kept: KeptResources | undefined
   #verdicts: readonly Verdict[] = []
   /** Everything that changes something, one after the other. */
@@ -64,6 +67,7 @@ export class HostedResources implements Door, AsyncDisposable {
   #waitingSince: number | undefined
   #nextLook: Timer | undefined
   #failures = 0
+  #warned = ''
   #isHeld = false
 
   constructor(parts: HostedResourcesParts) {
@@ -74,6 +78,7 @@ export class HostedResources implements Door, AsyncDisposable {
       manager = 'banyan.yaml',
     } = loaded.spec.resources ?? {}
     this.#parts = parts
+    this.#runtime = node.runtime
     this.#loaded = loaded
     this.#manager = manager
     this.whose = { namespace, node: name }
@@ -89,12 +94,18 @@ export class HostedResources implements Door, AsyncDisposable {
   /** Begins as soon as the store can be asked. The node has started. */
   begin(): void {
     const open = (coordinator: Coordinator): void => {
-      this.#api = openResources(coordinator)
+      const api = (this.#api = openResources(coordinator))
+      if (coordinator === this.#own) this.#handler = this.#handlerOf(api)
       void this.#inTurn(() => this.#begin()).catch((error: unknown) => this.#trouble(error))
     }
     const { coordinator } = this.#parts.node
     if (coordinator) coordinator.whenReached(open)
-    else void this.#inTurn(async () => open((this.#own = await this.#openMemory())))
+    else void this.#inTurn(async () => open(await this.#openMemory()))
+  }
+
+  /** Serves the resources if they are in memory; those of a coordinator are served with all others that are there. */
+  get handler(): HttpHandler | undefined {
+    return this.#handler
   }
 
   /** Takes what a file says now. */
@@ -137,17 +148,24 @@ export class HostedResources implements Door, AsyncDisposable {
 
   async #begin(): Promise<void> {
     const { signal } = this.#closing
-    const { runtime } = this.#parts
     await this.#persist(() => this.#bringFile())
     if (signal.aborted) return
-    this.#kept = new KeptResources(this.#api!, this.whose.namespace, runtime, () => this.#soon())
+    this.#kept = new KeptResources(this.#api!, this.whose.namespace, this.#runtime, () => this.#soon())
     await this.#kept.synced(signal)
     await this.#round({ by: 'resources' })
+    const { namespace, node } = this.whose
+    this.#parts.log('info', `runs the resources of ${namespace}`, { node })
     this.#lookAgain()
   }
 
-  #openMemory(): Promise<Coordinator> {
-    return openCoordinator({ driver: 'memory' }, { runtime: this.#parts.runtime })
+  #handlerOf(api: ResourceApi): HttpHandler {
+    const definitions = entryKinds().map(({ definition }) => definition)
+    return kubernetesApi(api, { definitions, closing: this.#closing.signal, runtime: this.#runtime })
+  }
+
+  async #openMemory(): Promise<Coordinator> {
+    this.#own = await openCoordinator({ driver: 'memory' }, { runtime: this.#runtime })
+    return this.#own
   }
 
   /** What the file says of the node itself. */
@@ -167,7 +185,7 @@ export class HostedResources implements Door, AsyncDisposable {
   /** A round once nothing more has come for a moment. */
   #soon(): void {
     if (this.#closing.signal.aborted || this.#isHeld || !this.#kept) return
-    const { clock } = this.#parts.runtime
+    const { clock } = this.#runtime
     const now = clock.now()
     this.#waitingSince ??= now
     this.#roundAt(Math.min(now + SETTLED_MS, this.#waitingSince + LONGEST_MS))
@@ -175,7 +193,7 @@ export class HostedResources implements Door, AsyncDisposable {
 
   #roundAt(time: number): void {
     this.#timer?.cancel()
-    this.#timer = this.#parts.runtime.clock.schedule(time, () => {
+    this.#timer = this.#runtime.clock.schedule(time, () => {
       this.#waitingSince = undefined
       void this.#inTurn(() => this.#round({ by: 'resources' })).catch((error: unknown) =>
         this.#trouble(error),
@@ -196,21 +214,23 @@ export class HostedResources implements Door, AsyncDisposable {
 
   #retry(): void {
     if (this.#closing.signal.aborted) return
-    const { clock, random } = this.#parts.runtime
+    const { clock, random } = this.#runtime
     this.#roundAt(clock.now() + backoffWait(RETRY, ++this.#failures, 'equal', random))
   }
 
   /** Tells resources what has become of them. What cannot be told now is told at the next look. */
   async #tell(): Promise<void> {
-    const { node, runtime } = this.#parts
+    const { node } = this.#parts
     try {
       const { services } = await node.state()
       await tellStatus(this.#api!, this.#verdicts, {
         ...{ node: resourceNameOf(this.whose.node), services, routes: node.spec.routes },
         configGeneration: node.configuration.generation,
         configHash: node.configuration.hash,
-        resources: this.#kept!.all(),
-        now: new Date(runtime.clock.wall()).toISOString().replace(/\.\d+/, ''),
+        resources: this.#kept?.all() ?? [],
+        onRefused: ({ kind, metadata }, { message }) =>
+          this.#warnOnce(`${kind} ${metadata.name} takes no status: ${message}`),
+        now: new Date(this.#runtime.clock.wall()).toISOString().replace(/\.\d+/, ''),
       })
     } catch (error) {
       this.#trouble(error)
@@ -224,7 +244,7 @@ export class HostedResources implements Door, AsyncDisposable {
 
   #lookAgain(): void {
     if (this.#closing.signal.aborted) return
-    const { clock } = this.#parts.runtime
+    const { clock } = this.#runtime
     this.#nextLook = clock.schedule(clock.now() + LOOK_MS, () => {
       void this.look().then(() => this.#lookAgain())
     })
@@ -232,7 +252,7 @@ export class HostedResources implements Door, AsyncDisposable {
 
   /** Does something again until the store can be asked. */
   async #persist(work: () => Promise<unknown>): Promise<void> {
-    const { clock, random } = this.#parts.runtime
+    const { clock, random } = this.#runtime
     const { signal } = this.#closing
     for (let failures = 1; !signal.aborted; failures++) {
       try {
@@ -252,10 +272,16 @@ export class HostedResources implements Door, AsyncDisposable {
     return result
   }
 
+  /** The same is told again only if something else was told in between. */
+  #warnOnce(message: string): void {
+    if (message !== this.#warned) this.#parts.log('warn', `resources: ${message}`)
+    this.#warned = message
+  }
+
   #trouble(error: unknown): void {
     if (this.#closing.signal.aborted) return
     const message = error instanceof Error ? error.message : String(error)
-    this.#parts.log('warn', `resources: ${message}`)
+    this.#warnOnce(message)
   }
 }
 

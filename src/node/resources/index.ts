@@ -3,10 +3,6 @@
  * what the file says to the store, `composer.ts` brings what the store has to the node, `hosted-resources.ts` does both for a node and
  * tells each resource what has become of it.
  */
-import { systemRandom } from '../../core/random.js'
-import { systemClock } from '../../core/clock.js'
-import type { Runtime } from '../../core/runtime.js'
-import { stderrTelemetry } from '../../core/stderr-telemetry.js'
 import type { Loaded } from '../config/load.js'
 import type { Running } from '../control.js'
 import type { Log } from '../log.js'
@@ -21,8 +17,7 @@ export async function hostResources(
   node: Running,
   loaded: Loaded & { ok: true },
   log: Log,
-  runtime: Runtime = { clock: systemClock, random: systemRandom, telemetry: stderrTelemetry },
 ): Promise<HostedResources> {
   const { HostedResources } = await import('./hosted-resources.js')
-  return new HostedResources({ node, loaded, log, runtime, env: process.env })
+  return new HostedResources({ node, loaded, log, env: process.env })
 }

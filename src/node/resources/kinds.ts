@@ -1,4 +1,8 @@
-import { defineResource, type ResourceDefinition } from '../../coordination/resources/define.js'
+import {
+  defineResource,
+  type PrinterColumn,
+  type ResourceDefinition,
+} from '../../coordination/resources/define.js'
 import { jsonSchema } from '../config/json-schema.js'
 import { specSchema } from './spec-schema.js'
 import { STATUS_SCHEMA, type EntryStatus } from './status.js'
@@ -68,6 +72,13 @@ function isMapOfNames(schema: Readonly<Record<string, unknown>>): boolean {
   return 'propertyNames' in schema && typeof schema['additionalProperties'] === 'object'
 }
 
+/** Which configuration a node runs: the same for all that run the same. */
+const RUNS: PrinterColumn = { name: 'Runs', type: 'string', jsonPath: '.status.nodes[0].configHash' }
+
+function conditionColumn(name: string): PrinterColumn {
+  return { name, type: 'string', jsonPath: `.status.conditions[?(@.type=="${name}")].status` }
+}
+
 function definitionOf(
   plural: string,
   { kind, shortNames = [] }: { kind: string; shortNames?: readonly string[] },
@@ -79,6 +90,10 @@ function definitionOf(
     plural,
     shortNames,
     categories: ['banyan'],
+    printerColumns: [
+      ...['Accepted', 'Programmed', 'Ready'].map(conditionColumn),
+      ...(kind === NODE_KIND ? [RUNS] : []),
+    ],
     spec: specSchema(schema),
     status: STATUS_SCHEMA,
   })

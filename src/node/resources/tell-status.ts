@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { hasCode } from '../../coordination/errors.js'
 import type { ResourceApi } from '../../coordination/resources/api.js'
+import { ResourceError } from '../../coordination/resources/error.js'
 import type { Resource } from '../../coordination/resources/object.js'
 import type { GatewayState } from '../../traffic/gateway/gateway.js'
 import type { RouteSpec } from '../../traffic/gateway/spec.js'
@@ -22,6 +23,8 @@ export interface Knowledge {
   readonly resources: readonly Resource[]
   /** RFC 3339. */
   readonly now: string
+  /** Told of a resource that takes no status: one that no longer fits its schema. Others go on. */
+  onRefused(resource: Resource, error: ResourceError): void
 }
 
 /** How often a status is written anew because another node was faster. */
@@ -42,12 +45,16 @@ export async function tellStatus(
   for (const verdict of verdicts) {
     const resource = latest.get(verdict.resource.metadata.uid)
     if (!resource) continue
-    await tell(api, kinds.get(resource.kind)!, resource, (current) => {
-      const { generation } = current.metadata
-      const report = reportOf(verdict, knowledge)
-      const before = current.status as EntryStatus | undefined
-      return mergedStatus(before, report, { generation, nodes, now: knowledge.now })
-    })
+    const report = reportOf(verdict, knowledge)
+    const statusOf = ({ metadata: { generation }, status }: Resource): EntryStatus =>
+      mergedStatus(status as EntryStatus | undefined, report, { generation, nodes, now: knowledge.now })
+    try {
+      await tell(api, kinds.get(resource.kind)!, resource, statusOf)
+    } catch (error) {
+      if (!(error instanceof ResourceError)) throw error
+      // What is gone needs none.
+      if (error.code !== 'BANYAN_RESOURCE_NOT_FOUND') knowledge.onRefused(resource, error)
+    }
   }
 }
 
@@ -65,16 +72,10 @@ async function tell(
       await api.updateStatus(kind, { ...current, spec: current.spec as Record<string, unknown>, status })
       return
     } catch (error) {
-      if (hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) return
       if (!hasCode(error, 'BANYAN_RESOURCE_CONFLICT')) throw error
     }
     const { name, namespace } = resource.metadata
-    try {
-      current = await api.get(kind, { name, ...(namespace !== undefined && { namespace }) })
-    } catch (error) {
-      if (hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) return
-      throw error
-    }
+    current = await api.get(kind, { name, ...(namespace !== undefined && { namespace }) })
     // What has its name now is another.
     if (current.metadata.uid !== resource.metadata.uid) return
   }

@@ -116,6 +116,10 @@ export class Supervisor implements Running {
     return this.#spec
   }
 
+  get runtime(): Runtime {
+    return this.#runtime
+  }
+
   get coordinator(): HostedCoordinator | undefined {
     return this.#coordination
   }
