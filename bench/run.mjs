@@ -26,6 +26,7 @@ const parts = {
   'log-followers': async () => (await import('./log-followers.mjs')).logFollowers(),
   resources: async () => (await import('./resources-watch.mjs')).resourcesWatch(),
   'work-queue': async () => (await import('./work-queue.mjs')).workQueues(),
+  reconcile: async () => (await import('./reconcile.mjs')).reconcile(),
   footprint: async () => (await import('./footprint.mjs')).footprint(),
 }
 const names = process.argv.slice(2)

@@ -9,7 +9,7 @@ import {
   type ReconcileRun,
   type ResourceApi,
 } from '../../../src/coordination/index.js'
-import { sleep } from '../../../src/core/clock.js'
+import { sleep, type Clock } from '../../../src/core/clock.js'
 import type { LogLevel } from '../../../src/core/telemetry.js'
 import { noTelemetry } from '../../../src/core/telemetry.js'
 import { world } from '../../support/reachable.js'
@@ -57,6 +57,18 @@ async function makePrices(_: string, ctx: Context): Promise<void> {
       await ctx.api.delete(Price, { name: metadata.name, namespace: metadata.namespace! })
   ctx.setStatus({ prices: items.length })
   ctx.setCondition({ type: 'Ready', status: true })
+}
+
+/** The same, whose watches are 3 s behind. */
+function withLateNews(api: ResourceApi, clock: Clock): ResourceApi {
+  return intercepted(api, {
+    async *watch(kind, options) {
+      for await (const event of api.watch(kind, options)) {
+        await sleep(clock, 3000)
+        yield event
+      }
+    },
+  })
 }
 
 const sale = (name: string, items: string[], more = {}) => ({
@@ -141,14 +153,7 @@ describe('a controller', () => {
 
   it('has what the last run of a key has written before the next one, however late news are', async () => {
     const { api, start, clock, runtime } = setUp()
-    const late = intercepted(api, {
-      async *watch(kind, options) {
-        for await (const event of api.watch(kind, options)) {
-          await sleep(runtime.clock, 3000)
-          yield event
-        }
-      },
-    })
+    const late = withLateNews(api, runtime.clock)
     const drawn: number[] = []
     const { running } = start({
       api: late,
@@ -166,6 +171,27 @@ describe('a controller', () => {
     await clock.advance('1m')
     expect(drawn.slice(0, 3)).toEqual([0, 1, 2])
     expect(await pricesOf(api)).toHaveLength(2)
+    await clock.settle(running.close())
+  })
+
+  it('looks what has come of a write whose answer was lost before the next run of the key', async () => {
+    const { api, start, clock, engine } = setUp()
+    let creations = 0
+    const { running, outcomes } = start({
+      api: withLateNews(api, clock),
+      owns: [Price],
+      reconcile: async (_, ctx) => {
+        if (ctx.owned(Price).length > 0) return
+        engine.losesAnswers = ++creations === 1
+        const price = { metadata: { generateName: 'p-' }, spec: { discount: 1 } }
+        await ctx.api.create(Price, ctx.child(price)).finally(() => (engine.losesAnswers = false))
+      },
+    })
+    await api.create(Sale, sale('a', []))
+    await clock.advance('1m')
+    expect(await pricesOf(api)).toHaveLength(1)
+    expect(creations).toBe(1)
+    expect(outcomes().slice(0, 2)).toEqual(['default/a failed', 'default/a done'])
     await clock.settle(running.close())
   })
 

@@ -1,3 +1,4 @@
+import { limitOf } from '../../line/limit.js'
 import { qualifiedPlural, type ResourceDefinition } from '../../resources/define.js'
 import type { Resource } from '../../resources/object.js'
 import { matchOf } from '../../resources/selectors/selection.js'
@@ -60,6 +61,19 @@ export class Caches {
     if (cache === this.own && !this.#isSelected(write.resource) && !cache.get(key)) return true
     const version = Number(resourceVersion)
     return cache.until(() => Number(cache.resourceVersion) >= version, { within, signal })
+  }
+
+  /** Waits until a cache has all that was there at the time of this call. @returns whether it has */
+  async isFresh(kind: ResourceDefinition, within: number, signal: AbortSignal): Promise<boolean> {
+    const cache = this.of(kind)
+    if (!cache) return true
+    const { clock } = this.#settings.runtime
+    const limit = limitOf(clock, signal, within, () => new Error('it takes too long'))!
+    try {
+      return await cache.refresh(limit.signal)
+    } finally {
+      limit.dispose()
+    }
   }
 
   async close(): Promise<void> {

@@ -40,7 +40,8 @@ const PAUSE = { first: 1000, longest: 5 * 60_000 }
 
 interface Written {
   /** What it was like when it was written last. */
-  content: string
+  readonly content: string
+  readonly version: string
   /** When that was undone and written again, in ms. */
   readonly undone: number[]
 }
@@ -94,11 +95,14 @@ export class Contests {
     const id = `${qualifiedPlural(kind)} ${keyOf(resource)}`
     const content = fingerprint(resource)
     const last = this.#written.get(id)
-    this.#written.delete(id)
+    const { resourceVersion: version } = resource.metadata
+    // The cache was behind, and the write has changed nothing.
+    if (last?.version === version) return
     const isSame = last?.content === content
     const undone = isSame ? last.undone.filter((at) => now - at <= WINDOW_MS) : []
     if (isSame) undone.push(now)
-    this.#written.set(id, { content, undone })
+    this.#written.delete(id)
+    this.#written.set(id, { content, version, undone })
     if (this.#written.size > REMEMBERED)
       for (const [oldest] of this.#written) return void this.#written.delete(oldest)
     if (undone.length < UNDONE) return

@@ -65,7 +65,10 @@ export interface ControllerEvents extends Record<string, unknown> {
 export interface Controller extends AsyncDisposable {
   readonly name: string
   readonly state: ControllerState
-  /** Resolves when it has begun to work, or stands by; rejects with `BANYAN_COORDINATOR_CLOSED` if it is closed before. */
+  /**
+   * Resolves when it has begun to work, or stands by; rejects with `BANYAN_RECONCILE_STOPPED` if it is closed before, with
+   * `BANYAN_COORDINATOR_CLOSED` if the API is.
+   */
   readonly ready: Promise<void>
   /** Has a resource looked at, as if it had changed: for what the API does not tell. */
   add(name: ResourceName | string): void
@@ -164,8 +167,10 @@ class RunningController implements Controller {
     for (const trigger of this.#triggers)
       this.#forget.push(trigger.cache.on('change', (change) => this.#triggered(trigger, change)))
     this.ready = this.#start()
-    // Whoever never asks never hears of it.
-    this.ready.catch(() => undefined)
+    this.ready.catch((error: unknown) => {
+      if (!this.#isClosing)
+        runtime.telemetry.log('error', `controller ${name} does not begin: ${textOf(error)}`)
+    })
   }
 
   get state(): ControllerState {
@@ -341,6 +346,8 @@ class RunningController implements Controller {
       this.#noteDown(run, ending)
       await run.noteDown()
     } catch (error) {
+      // It has gone meanwhile, and says so by itself.
+      if (hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) return ending
       // What the reconcile has failed with matters more.
       if (ending.outcome === 'done' || ending.outcome === 'stalled') ending = endingOf(error, run)
     }
@@ -425,13 +432,11 @@ class RunningController implements Controller {
     const { catchUp, runtime } = this.#settings
     const { signal } = this.#closing
     const until = runtime.clock.now() + catchUp
-    let isStale = false
-    for (const write of run.writes) {
-      const within = Math.max(0, until - runtime.clock.now())
-      if ((await this.#caches.has(write, within, signal)) || signal.aborted) continue
-      isStale = true
-    }
-    if (isStale) {
+    const within = (): number => Math.max(0, until - runtime.clock.now())
+    let isSeen = true
+    for (const write of run.writes) isSeen = (await this.#caches.has(write, within(), signal)) && isSeen
+    for (const kind of run.doubtful) isSeen = (await this.#caches.isFresh(kind, within(), signal)) && isSeen
+    if (!isSeen && !signal.aborted) {
       this.#meter.stale()
       run.log('warn', `controller ${this.name}, the cache does not have what was written to ${run.key}`)
     }

@@ -13,6 +13,7 @@ import type {
   WriteOptions,
 } from '../../resources/api.js'
 import type { ResourceDefinition } from '../../resources/define.js'
+import { ResourceError } from '../../resources/error.js'
 import { isOver } from '../../resources/lifecycle.js'
 import type {
   Resource,
@@ -44,6 +45,8 @@ export interface WriteHooks {
   readonly check: () => void
   /** Told of what has come of each; not of dry runs. */
   readonly written: (result: WriteResult) => void
+  /** Told of what nobody knows whether it was written. */
+  readonly unknown: (kind: ResourceDefinition) => void
 }
 
 /** An API as one run of a reconcile uses it: reads go through, and writes are known. */
@@ -136,8 +139,7 @@ export class OwnWrites implements ResourceApi {
     name: ResourceName,
     options: DeleteResourceOptions = {},
   ): Promise<Deletion<Resource<Spec, Status>>> {
-    this.#hooks.check()
-    const deletion = await this.#api.delete(kind, name, options)
+    const deletion = await this.#try(kind, () => this.#api.delete(kind, name, options))
     if (options.dryRun !== true)
       this.#hooks.written({ kind, resource: deletion.object, isGone: deletion.removed })
     return deletion
@@ -147,8 +149,7 @@ export class OwnWrites implements ResourceApi {
     kind: ResourceDefinition<Spec, Status>,
     options: DeleteCollectionOptions = {},
   ): Promise<readonly Deletion<Resource<Spec, Status>>[]> {
-    this.#hooks.check()
-    const deletions = await this.#api.deleteCollection(kind, options)
+    const deletions = await this.#try(kind, () => this.#api.deleteCollection(kind, options))
     if (options.dryRun !== true)
       for (const { object, removed } of deletions)
         this.#hooks.written({ kind, resource: object, isGone: removed })
@@ -189,10 +190,21 @@ export class OwnWrites implements ResourceApi {
     options: Options | undefined,
     write: (options: Options & WriteOptions) => Promise<Resource<Spec, Status>>,
   ): Promise<Resource<Spec, Status>> {
-    const { fieldManager, check, written } = this.#hooks
-    check()
-    const resource = await write({ fieldManager, ...options } as Options & WriteOptions)
+    const { fieldManager, written } = this.#hooks
+    const given = { fieldManager, ...options } as Options & WriteOptions
+    const resource = await this.#try(kind, () => write(given))
     if (options?.dryRun !== true) written({ kind, resource, isGone: isOver(resource) })
     return resource
+  }
+
+  async #try<Result>(kind: ResourceDefinition, write: () => Promise<Result>): Promise<Result> {
+    this.#hooks.check()
+    try {
+      return await write()
+    } catch (error) {
+      // What is refused was not written; an answer that was lost says nothing.
+      if (!(error instanceof ResourceError) || error.status >= 500) this.#hooks.unknown(kind)
+      throw error
+    }
   }
 }

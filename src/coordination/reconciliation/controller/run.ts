@@ -25,6 +25,8 @@ export class Run implements ReconcileContext {
   readonly check: () => void
   readonly api: ResourceApi
   readonly writes: OwnWrite[] = []
+  /** Kinds of what nobody knows whether it was written. */
+  readonly doubtful = new Set<ResourceDefinition>()
   /** What has happened meanwhile to what concerns the key. */
   readonly news: CacheChange[] = []
   readonly #settings: ControllerSettings
@@ -63,6 +65,7 @@ export class Run implements ReconcileContext {
       fieldManager: settings.name,
       check: this.check,
       written: (write) => this.#written(write),
+      unknown: (kind) => this.doubtful.add(kind),
     })
     this.#forget = [
       onAbort(mandate.signal, () => this.#ending.abort(mandate.signal.reason)),

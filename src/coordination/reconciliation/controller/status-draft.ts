@@ -19,6 +19,7 @@ export class StatusDraft {
 
   /** The status that a resource is to have; undefined if it has that. */
   of(resource: Resource, wall: number): unknown {
+    if (this.#fields.size === 0 && !this.#changesConditions(resource)) return undefined
     const before = isObject(resource.status) ? resource.status : {}
     const next: Record<string, unknown> = { ...before, ...Object.fromEntries(this.#fields) }
     let conditions = conditionsOf(next)
@@ -30,5 +31,13 @@ export class StatusDraft {
     // As it would be read again.
     const written: unknown = JSON.parse(JSON.stringify(next))
     return isDeepStrictEqual(written, before) ? undefined : written
+  }
+
+  /** Most runs only take away what is not there. */
+  #changesConditions({ status }: Resource): boolean {
+    const has = conditionsOf(status)
+    for (const [type, draft] of this.#conditions)
+      if (draft || has.some((each) => each.type === type)) return true
+    return false
   }
 }

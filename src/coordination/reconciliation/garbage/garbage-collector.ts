@@ -22,7 +22,10 @@ export interface GarbageCollector extends AsyncDisposable {
   readonly state: 'starting' | 'standby' | 'working' | 'closed'
   /** What keeps resources from being collected, or from going, as far as it has looked. */
   readonly problems: readonly GarbageProblem[]
-  /** Resolves when it has begun to work, or stands by; rejects with `BANYAN_COORDINATOR_CLOSED` if it is closed before. */
+  /**
+   * Resolves when it has begun to work, or stands by; rejects with `BANYAN_RECONCILE_STOPPED` if it is closed before, with
+   * `BANYAN_COORDINATOR_CLOSED` if the API is.
+   */
   readonly ready: Promise<void>
   /** Begins nothing more, and waits for the end of what goes on. */
   close(): Promise<void>
@@ -96,8 +99,10 @@ class RunningCollector implements GarbageCollector {
     for (const of of this.#kinds.all)
       this.#forget.push(of.cache.on('change', (change) => this.#changed(of, change)))
     this.ready = this.#start()
-    // Whoever never asks never hears of it.
-    this.ready.catch(() => undefined)
+    this.ready.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted)
+        runtime.telemetry.log('error', `${NAME} does not begin: ${String(error)}`)
+    })
   }
 
   get state(): GarbageCollector['state'] {
@@ -147,7 +152,9 @@ class RunningCollector implements GarbageCollector {
     if (mandate.signal.aborted) return
     this.#mandate = mandate
     onAbort(mandate.signal, () => {
-      if (this.#mandate === mandate) this.#mandate = undefined
+      if (this.#mandate !== mandate) return
+      this.#mandate = undefined
+      this.#problems.clear()
     })
     for (const of of this.#kinds.all)
       for (const resource of of.cache.list())
@@ -194,6 +201,7 @@ class RunningCollector implements GarbageCollector {
           this.#closing.signal.throwIfAborted()
         },
         written: () => undefined,
+        unknown: () => undefined,
       })
       const { runtime, stuckAfter } = this.#settings
       const tools: Tools = {

@@ -34,6 +34,10 @@ export class Problems {
     return this.#all.size
   }
 
+  clear(): void {
+    this.#all.clear()
+  }
+
   /** All there are of an item now. */
   set(id: string, { of, key }: Item, found: readonly Pick<GarbageProblem, 'reason' | 'message'>[]): void {
     const before = this.#all.get(id) ?? []
