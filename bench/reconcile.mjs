@@ -92,9 +92,8 @@ export async function reconcile() {
   /** @type {number[]} */
   const effects = []
   const { metadata } = await writer.list(Thing, { limit: 1 })
-  const watching = new AbortController()
   const seeing = (async () => {
-    const options = { resourceVersion: metadata.resourceVersion, signal: watching.signal }
+    const options = { resourceVersion: metadata.resourceVersion }
     for await (const { type, object } of writer.watch(Thing, options)) {
       if (type !== 'MODIFIED' || object.status?.seen !== object.spec.size) continue
       effects.push(performance.now() - asked.get(object.metadata.name))

@@ -10,12 +10,13 @@ import {
 import { world } from '../../support/reachable.js'
 import { intercepted, Price } from './kinds.js'
 
-function setUp(options: InformerOptions = {}, window = 1000) {
+function setUp() {
   const { runtime, store, connect } = world()
   const { coordinator, engine } = connect()
-  const api = openResources(coordinator, { window })
+  const api = openResources(coordinator)
   const other = openResources(connect().coordinator)
-  return { runtime, store, engine, api, other, cache: informer(api, Price, { runtime, ...options }) }
+  const open = (options: InformerOptions = {}) => informer(api, Price, { runtime, ...options })
+  return { runtime, store, engine, api, other, open }
 }
 
 const price = (name: string, discount = 1, more = {}) => ({
@@ -38,9 +39,10 @@ function heard(cache: {
 
 describe('an informer', () => {
   it('has what there is, and then what happens', async () => {
-    const { api, cache, runtime } = setUp()
-    const changes = heard(cache)
+    const { api, open, runtime } = setUp()
     await api.create(Price, price('a'))
+    const cache = open()
+    const changes = heard(cache)
     await cache.synced()
     expect(changes).toEqual(['added a 1 initial'])
     const b = await api.create(Price, price('b'))
@@ -57,10 +59,11 @@ describe('an informer', () => {
   })
 
   it('finds by what a function makes of resources, whenever it is asked first', async () => {
-    const { api, cache, runtime } = setUp()
+    const { api, open, runtime } = setUp()
     const byTier = (each: Resource) => each.metadata.labels?.['tier']?.split('.')
     const labelled = (tier: string) => ({ labels: { tier } })
     await api.create(Price, price('a', 1, labelled('web')))
+    const cache = open()
     await cache.synced()
     const inTier = cache.index(byTier)
     const names = (tier: string) => inTier(tier).map(({ metadata }) => metadata.name)
@@ -75,7 +78,7 @@ describe('an informer', () => {
   })
 
   it('goes on behind what it has seen when its watch breaks, and lists nothing again', async () => {
-    const { api, other, cache, runtime } = setUp()
+    const { api, other, runtime } = setUp()
     let lists = 0
     const breaking = intercepted(api, {
       list: (kind, options) => {
@@ -97,13 +100,13 @@ describe('an informer', () => {
     expect(changes).toEqual(['added a 1', 'added b 1', 'added c 1'])
     expect(lists).toBe(1)
     await broken.close()
-    await cache.close()
   })
 
   it('lists again what cannot be watched any more, and tells the differences', async () => {
-    const { api, other, cache, runtime, engine, store } = setUp()
+    const { api, other, open, runtime, engine, store } = setUp()
     const [a] = [await api.create(Price, price('a')), await api.create(Price, price('b'))]
     await api.create(Price, price('same'))
+    const cache = open()
     await cache.synced()
     await runtime.clock.advance(0)
     const changes = heard(cache)
@@ -121,8 +124,9 @@ describe('an informer', () => {
   })
 
   it('tells of another one under the same name that the first is gone', async () => {
-    const { api, other, cache, runtime, engine, store } = setUp()
+    const { api, other, open, runtime, engine, store } = setUp()
     await api.create(Price, price('a'))
+    const cache = open()
     await cache.synced()
     const changes = heard(cache)
     engine.reach = 'away'
@@ -136,7 +140,7 @@ describe('an informer', () => {
   })
 
   it('does not believe a list that is older than what it knows, unless it stays so', async () => {
-    const { api, cache, runtime } = setUp()
+    const { api, runtime } = setUp()
     await api.create(Price, price('a'))
     const old = await api.list(Price)
     await api.create(Price, price('b'))
@@ -158,12 +162,11 @@ describe('an informer', () => {
     expect(await runtime.clock.settle(behind.refresh())).toBe(true)
     expect(changes).toEqual(['deleted b 1', 'added b 1'])
     await behind.close()
-    await cache.close()
   })
 
   it('begins when the API is back, and says so long why it does not', async () => {
-    const { api, cache, engine, runtime } = setUp()
-    await cache.close()
+    const { api, engine, runtime } = setUp()
+    await api.list(Price)
     engine.reach = 'away'
     const late = informer(api, Price, { runtime })
     const synced = late.synced()
@@ -177,7 +180,8 @@ describe('an informer', () => {
   })
 
   it('ends with the API that it is of', async () => {
-    const { api, cache, runtime } = setUp()
+    const { api, open, runtime } = setUp()
+    const cache = open()
     await cache.synced()
     await api.close()
     await runtime.clock.advance('5s')
@@ -187,7 +191,8 @@ describe('an informer', () => {
   })
 
   it('has only what is selected', async () => {
-    const { api, cache, runtime } = setUp({ labelSelector: 'tier=web' })
+    const { api, open, runtime } = setUp()
+    const cache = open({ labelSelector: 'tier=web' })
     await cache.synced()
     const changes = heard(cache)
     const a = await api.create(Price, price('a', 1, { labels: { tier: 'web' } }))
@@ -205,7 +210,8 @@ describe('an informer', () => {
   })
 
   it('waits until its cache is as it should be, or no longer', async () => {
-    const { api, cache, runtime } = setUp()
+    const { api, open, runtime } = setUp()
+    const cache = open()
     const { metadata } = await api.create(Price, price('a'))
     const has = (version: string) => () => Number(cache.resourceVersion) >= Number(version)
     expect(await runtime.clock.settle(cache.until(has(metadata.resourceVersion)))).toBe(true)
@@ -219,12 +225,11 @@ describe('an informer', () => {
 })
 
 it('informers are one for each kind and selection', async () => {
-  const { api, cache, runtime } = setUp()
+  const { api, runtime } = setUp()
   const shared = informers(api, { runtime })
   expect(shared.of(Price)).toBe(shared.of(Price))
   expect(shared.of(Price, { namespace: 'a' })).not.toBe(shared.of(Price))
   expect(shared.of(Price, { namespace: 'a' })).toBe(shared.of(Price, { namespace: 'a' }))
   await shared.close()
   expect(() => shared.of(Price)).toThrow(expect.objectContaining({ code: 'BANYAN_COORDINATOR_CLOSED' }))
-  await cache.close()
 })
