@@ -79,6 +79,8 @@ export class KindCache {
   async stateAt(revision: number): Promise<readonly Held[]> {
     await this.#reach(revision)
     if (revision < this.window.oldest) throw expired(revision, this.window.oldest)
+    // The pages of a long list are of one state, and mostly of that which is there still.
+    if (this.window.at(this.window.numberBehind(revision)) === undefined) return this.state
     const state = new Map<string, Held>(this.#objects)
     for (const { key, before } of this.window.backTo(revision))
       if (before) state.set(key, { key, resource: before })

@@ -30,7 +30,7 @@ export function pageOf(
   limit: number | undefined,
 ): Page {
   const items: Resource[] = []
-  const first = after === undefined ? 0 : state.filter(({ key }) => compareKeys(key, after) <= 0).length
+  const first = after === undefined ? 0 : countUpTo(state, after)
   for (let index = first; index < state.length; index++) {
     const { key, resource } = state[index]!
     if (match(resource)) items.push(resource)
@@ -38,6 +38,18 @@ export function pageOf(
     if (items.length === limit && remaining > 0) return { items, last: key, remaining }
   }
   return { items, last: undefined, remaining: 0 }
+}
+
+/** How many are up to a key, and at it. */
+function countUpTo(state: readonly Held[], key: string): number {
+  let low = 0
+  let high = state.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (compareKeys(state[middle]!.key, key) <= 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** As a token that says nothing to those who get it. */
