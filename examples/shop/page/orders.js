@@ -10,11 +10,12 @@ async function showCatalogue() {
   if (!answer.ok) return
   const { items } = await answer.json()
   $('items').replaceChildren(
-    ...items.map(({ sku, name, price, ordered, free = '?' }) => {
+    ...items.map(({ sku, name, price, before, ordered, free = '?' }) => {
       const button = element('button', 'Order')
       button.addEventListener('click', () => command(sku))
       const numbers = element('span', `${ordered} ordered, ${free} left`, 'numbers')
-      return element('div', [element('b', name), element('span', `€ ${price}`), numbers, button], 'item')
+      const cost = element('span', before === undefined ? `€ ${price}` : `€ ${price} instead of € ${before}`)
+      return element('div', [element('b', name), cost, numbers, button], 'item')
     }),
   )
 }

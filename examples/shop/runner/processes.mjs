@@ -60,12 +60,12 @@ export const SPARES = [{ name: 'reports', port: 4011 }]
  */
 export const legacy = (url) => ({ name: 'legacy', port: 4008, env: { SHOP_POSTGRES: url } })
 
-/** @typedef {{ name: string, port: number, admin: string, config: string }} Node */
+/** @typedef {{ name: string, port: number, admin: string, gateway: string, config: string }} Node */
 
 /** The gateway with the event log and the sagas; and another one, which shares the coordination with it. */
 export const NODES = /** @type {const} */ ([
-  { name: 'first node', port: 8080, admin: ADMIN, config: 'banyan.yaml' },
-  { name: 'second node', port: 8082, admin: SECOND_ADMIN, config: 'second.yaml' },
+  { name: 'first node', port: 8080, admin: ADMIN, gateway: GATEWAY, config: 'banyan.yaml' },
+  { name: 'second node', port: 8082, admin: SECOND_ADMIN, gateway: SECOND_GATEWAY, config: 'second.yaml' },
 ])
 
 /**
@@ -73,12 +73,12 @@ export const NODES = /** @type {const} */ ([
  *
  * @param {Node} node
  */
-export function startNode({ config }) {
+export function startNode({ config, gateway }) {
   return fork(here('../../dist/cli/main.js'), ['up', '-c', here(config)], {
     cwd: here('../..'),
     execArgv: ['--import', import.meta.resolve('./leave.mjs')],
     detached: true,
-    env: { ...ENV, FULFILMENT_KEY: 'shop-fulfilment-key' },
+    env: { ...ENV, GATEWAY: gateway, FULFILMENT_KEY: 'shop-fulfilment-key' },
   })
 }
 

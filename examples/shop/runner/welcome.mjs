@@ -56,6 +56,20 @@ const ideas = ({ catalog, first, hasLegacy }) => ({
     ['npx banyan shards orders', 'which file has which buckets, and how far moves are'],
     ['curl -X PUT http://127.0.0.1:4012/history/files/2', 'the third one is emptied; …/3: and filled again'],
   ],
+  'Promotions: what is wanted is said, and kept': [
+    [`npx banyan apply -f examples/shop/summer.yaml ${node}`, 'figs are to cost a quarter less'],
+    [`npx banyan get promotions ${node} --watch`, 'and soon do; on another terminal:'],
+    [
+      'curl -X DELETE http://127.0.0.1:4001/catalog/fig/tag',
+      'somebody takes the tag off: two seconds later it is back',
+    ],
+    [
+      `npx banyan describe promotion summer ${second}`,
+      'the same on the second node, which works if the first is killed',
+    ],
+    [`kubectl --server ${ADMIN}/kubernetes edit promotion summer`, 'if you have kubectl: it works here'],
+    [`npx banyan delete promotion summer ${node}`, 'and the tag goes first'],
+  ],
   'A job, run each minute by one of them': [
     ['npx banyan jobs', 'when it is due, who ran it last, what came of it'],
     ['npx banyan jobs run old-reports', 'now'],

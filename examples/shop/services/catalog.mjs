@@ -1,6 +1,6 @@
 // @ts-check
 import { openLog, openReadModels, projection } from 'banyan/events'
-import { problem, startService } from './service.mjs'
+import { bodyOf, problem, startService } from './service.mjs'
 
 const ITEMS = [
   { sku: 'fig', name: 'Strangler fig, potted', price: 24 },
@@ -10,17 +10,18 @@ const ITEMS = [
 
 /**
  * What is known of each item: how many are ordered and paid, counted from what happens to orders; how many there are, from
- * the outbox of the inventory; what it costs, and who brings it, from the table of an old system, if there is one.
+ * the outbox of the inventory; what it costs, and who brings it, from the table of an old system, if there is one; and its tag,
+ * if it costs less for a while.
  *
  * @type {import('banyan/events').ProjectionDefinition<Event, Tables>}
  */
 const definition = {
   name: 'items',
-  version: 1,
+  version: 2,
   setup: ({ db, table }) =>
     db.exec(
       `CREATE TABLE ${table('item')} (sku TEXT PRIMARY KEY, ordered INT NOT NULL DEFAULT 0, paid INT NOT NULL DEFAULT 0,
-        free INT, price INT, supplier TEXT)`,
+        free INT, price INT, supplier TEXT, promotion TEXT, percent INT)`,
     ),
   on: {
     OrderPlaced: count('ordered', 1),
@@ -35,6 +36,8 @@ const definition = {
     PriceInserted: set('price', 'supplier'),
     PriceUpdated: set('price', 'supplier'),
     PriceDeleted: set('price', 'supplier'),
+    ItemTagged: set('promotion', 'percent'),
+    ItemUntagged: set('promotion', 'percent'),
   },
 }
 const catalogue = projection(definition)
@@ -56,7 +59,7 @@ function count(column, step) {
 }
 
 /**
- * @param {('free' | 'price' | 'supplier')[]} columns that the data has
+ * @param {('free' | 'price' | 'supplier' | 'promotion' | 'percent')[]} columns that the data has
  * @returns {(event: { data: Item }, context: Context) => void}
  */
 function set(...columns) {
@@ -84,12 +87,12 @@ startService(
     // Should both processes be gone, the gateway answers with what it has had for the same position, and no other.
     response.setHeader('Vary', 'Log-Position')
     const known = await read(request.headers['log-position'])
-    const items = ITEMS.map((item) => ({ ...item, ordered: 0, paid: 0, ...known.get(item.sku) }))
-    const sku = url.pathname.split('/')[2]
+    const items = ITEMS.map((item) => reduced({ ...item, ordered: 0, paid: 0, ...known.get(item.sku) }))
+    const [, , sku, part] = url.pathname.split('/')
     if (!sku) return { items }
     const item = items.find((each) => each.sku === sku)
     if (!item) throw problem(404, `there is no ${sku}`)
-    return item
+    return part === 'tag' ? tag(request, sku) : item
   },
   async () => {
     await models.close()
@@ -121,13 +124,45 @@ async function read(position) {
   }
 }
 
+/**
+ * Puts a tag on an item, or takes it off; answers with what it costs then.
+ *
+ * @param {import('./service.mjs').Request} request
+ * @param {string} sku
+ */
+async function tag(request, sku) {
+  const { promotion, percent } = request.method === 'PUT' ? await bodyOf(request) : {}
+  const isTag = typeof promotion === 'string' && Number.isInteger(percent) && percent > 0 && percent < 100
+  if (request.method === 'PUT' && !isTag)
+    throw problem(400, 'a tag has a promotion, and a percent from 1 to 99')
+  const event =
+    request.method === 'PUT'
+      ? { type: 'ItemTagged', data: { sku, promotion, percent } }
+      : { type: 'ItemUntagged', data: { sku } }
+  const appended = await log.append({ streams: [{ stream: `tag-${sku}`, events: [event] }] })
+  if (!appended.ok) throw problem(503, 'the tag cannot be noted')
+  const item = ITEMS.find((each) => each.sku === sku)
+  return reduced({ .../** @type {Item} */ (item), ...(await read(appended.position)).get(sku) })
+}
+
+/**
+ * What an item costs with its tag.
+ *
+ * @template {Item} Whole
+ * @param {Whole} item
+ */
+function reduced({ percent, ...item }) {
+  if (percent === undefined || item.price === undefined) return item
+  return { ...item, percent, before: item.price, price: Math.round(item.price * (100 - percent)) / 100 }
+}
+
 /** @param {object} row */
 function withoutNulls(row) {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null))
 }
 
-/** @typedef {{ sku: string, free?: number, price?: number, supplier?: string }} Item */
-/** @typedef {'StockCounted' | 'StockReserved' | 'StockReleased' | 'PriceSnapshotted' | 'PriceInserted' | 'PriceUpdated' | 'PriceDeleted'} Told */
+/** @typedef {{ sku: string, free?: number, price?: number, supplier?: string, promotion?: string, percent?: number }} Item */
+/** @typedef {'StockCounted' | 'StockReserved' | 'StockReleased' | 'PriceSnapshotted' | 'PriceInserted' | 'PriceUpdated' | 'PriceDeleted' | 'ItemTagged' | 'ItemUntagged'} Told */
 /** @typedef {import('./order.mjs').Event | { [T in Told]: { type: T, data: Item } }[Told]} Event */
 /** @typedef {import('banyan/events').SqliteTables} Tables */
 /** @typedef {import('banyan/events').ProjectionContext<Tables>} Context */
