@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openCoordinator, readJob, triggerJob } from '../../src/coordination/index.js'
+import { run } from '../support/cli.js'
 import { Shop } from '../support/shop.js'
 
 /** Long enough to think better of an order, in ms. */
@@ -262,6 +264,22 @@ describe('the example shop', () => {
       expect((await shop.ask(`/history/${visitor}`)).body['orders']).toHaveLength(1)
   }, 60_000)
 
+  /** What the second node serves of resources. */
+  const resources = (...command: string[]) =>
+    run(...command, '--admin', shop.url.replace('8080', '8083')).then(({ stdout }) => stdout)
+  const takeTagOff = () => fetch(`${shop.url.replace('8080', '4001')}/catalog/fig/tag`, { method: 'DELETE' })
+  const figCosts = async () => (await shop.look(4001, '/catalog/fig'))['price']
+
+  test('a promotion is kept, also if somebody takes its tag off', async () => {
+    const summer = join(import.meta.dirname, '../../examples/shop/summer.yaml')
+    expect(await resources('apply', '-f', summer)).toBe('promotion.shop.example/summer created\n')
+    await expect.poll(figCosts, soon).toBe(18)
+    expect(await (await takeTagOff()).json()).toMatchObject({ price: 24 })
+    await expect.poll(figCosts, soon).toBe(18)
+    const { body } = await shop.ask('/catalog/fig')
+    expect(body).toMatchObject({ price: 18, before: 24, promotion: 'summer' })
+  }, 60_000)
+
   test('both nodes tell the same; each is killed, and the other one goes on with what it has', async () => {
     const tell = (admin: number) =>
       Promise.all(['elections', 'jobs', 'registry'].map((what) => shop.look(admin, `/api/${what}`)))
@@ -278,6 +296,11 @@ describe('the example shop', () => {
     await expect.poll(() => fetch(shop.url).catch(() => 'gone'), soon).toBe('gone')
     expect((await shop.look(8082, '/reports/'))['leader']).toMatchObject({ token: atLeast(1) })
     await expect.poll(nodes, soon).toEqual(['second passing'])
+    // Whichever node has priced, this one does now.
+    await takeTagOff()
+    await expect.poll(figCosts, soon).toBe(18)
+    expect(await resources('delete', 'promotion', 'summer')).toBe('promotion.shop.example/summer deleted\n')
+    await expect.poll(figCosts, soon).toBe(24)
     const node = await shop.startAgain('node', '8080')
     try {
       shop.kill('second node')
