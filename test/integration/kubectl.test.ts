@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -10,6 +12,7 @@ import {
   type ResourceApi,
 } from '../../src/coordination/index.js'
 import { nodeListener } from '../../src/core/index.js'
+import { TestAuthority } from '../support/certificates.js'
 import { Kubectl, kubectlMissing, type KubectlName } from '../support/kubectl.js'
 
 interface PromotionSpec {
@@ -549,6 +552,33 @@ describe.skipIf(kubectlMissing())('with a kubectl of today people', () => {
       { manager: 'kubectl-last-applied', operation: 'Apply' },
     ])
     expect(await kubectl.run('get promo summer --show-managed-fields -o yaml')).toContain('f:discount')
+  })
+
+  it('are known by their tokens, over TLS, and may what they may', async () => {
+    using given = world('kubectl')
+    const { kubectl } = given
+    const authority = new TestAuthority()
+    const { cert, key } = authority.issue({ names: ['IP:127.0.0.1'] })
+    const guarded = kubernetesApi(api, {
+      definitions: [Promotion],
+      authorize: ({ token, verb }) => (token === undefined ? 'unknown' : token === 'ada' || verb === 'get'),
+    })
+    const listener = createTlsServer(
+      { cert: readFileSync(cert), key: readFileSync(key) },
+      nodeListener(guarded),
+    )
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+    const address = `https://127.0.0.1:${(listener.address() as AddressInfo).port}`
+    const secure = `--server=${address} --certificate-authority=${authority.cert}`
+    expect(await kubectl.run(`${secure} --token=ada get promo -o name`)).toBe('')
+    expect(await kubectl.refused(`${secure} --token=bob get promo`)).toMatch(
+      /Forbidden.*cannot list resource "promotions" in API group "shop.example" in the namespace/,
+    )
+    expect(await kubectl.refused(`${secure} --username=ada --password=x get promo`)).toMatch(
+      /must be logged in|Unauthorized/,
+    )
+    listener.closeAllConnections()
+    await new Promise((resolve) => listener.close(resolve))
   })
 
   it('are warned of fields that there are not', async () => {
