@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { noTelemetry } from '../../../src/core/telemetry.js'
 import { kubernetesServer } from '../../support/kubernetes-server.js'
 import { Promotion, Region } from './promotion.js'
 
@@ -509,6 +510,36 @@ describe('what cannot be answered', () => {
     expect(await refused('POST', PROMOTIONS, long)).toEqual([413, 'RequestEntityTooLarge'])
     const kept = JSON.stringify(promotion('a', { codes: ['x'.repeat(300 * 1024)] }))
     expect(await refused('POST', PROMOTIONS, kept)).toEqual([413, 'RequestEntityTooLarge'])
+  })
+})
+
+describe('a store that fails', () => {
+  it('is told of, with what became of the request, and operators hear why', async () => {
+    const logged: string[] = []
+    const log = (_: string, message: string): void => void logged.push(message)
+    await using server = await open({ telemetry: { ...noTelemetry, log } })
+    await server.ask('GET', PROMOTIONS)
+    server.engine.reach = 'away'
+    const away = await server.ask('POST', PROMOTIONS, promotion('a'))
+    expect(away).toMatchObject({
+      status: 503,
+      body: { reason: 'ServiceUnavailable', details: { retryAfterSeconds: 1 } },
+    })
+    expect(away.headers.get('retry-after')).toBe('1')
+    expect((await server.ask('GET', '/readyz')).status).toBe(503)
+    expect((await server.ask('GET', '/livez')).status).toBe(200)
+    server.engine.reach = 'there'
+    server.engine.losesAnswers = true
+    expect(await server.ask('POST', PROMOTIONS, promotion('b'))).toMatchObject({
+      status: 504,
+      body: { reason: 'Timeout' },
+    })
+    server.engine.losesAnswers = false
+    // Of each kind once a second, however many there are.
+    expect(logged).toEqual([
+      'a request for resources failed: connection refused',
+      'a request for resources failed: connection lost',
+    ])
   })
 })
 
