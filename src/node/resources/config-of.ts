@@ -44,7 +44,11 @@ export function configOf(resources: Iterable<Resource>, node: string): Compositi
     const name = entryNameOf(metadata)
     const order = metadata.annotations?.[ORDER_ANNOTATION]
     if (name === undefined) {
-      const message = `the annotation ${NAME_ANNOTATION} does not belong to a resource of this name, but to ${resourceNameOf(metadata.annotations![NAME_ANNOTATION]!)}`
+      const given = metadata.annotations![NAME_ANNOTATION]!
+      const message =
+        given === '__proto__'
+          ? '`__proto__` cannot be a name'
+          : `the annotation ${NAME_ANNOTATION} does not belong to a resource of this name, but to ${resourceNameOf(given)}`
       faults.push({ resource, message })
     } else if (order !== undefined && !Number.isFinite(orderOf(resource))) {
       faults.push({ resource, message: `the annotation ${ORDER_ANNOTATION} must be a number` })

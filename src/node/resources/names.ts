@@ -30,5 +30,7 @@ export function resourceNameOf(entry: string): string {
 export function entryNameOf({ name, annotations }: ResourceMetadata): string | undefined {
   const given = annotations?.[NAME_ANNOTATION]
   if (given === undefined) return name
+  // As in a file.
+  if (given === '__proto__') return undefined
   return resourceNameOf(given) === name ? given : undefined
 }

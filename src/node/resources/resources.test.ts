@@ -88,6 +88,16 @@ describe('names', () => {
   })
 })
 
+test('what cannot be a name in a file cannot be one here', async () => {
+  const name = resourceNameOf('__proto__')
+  const { faults, config } = await throughStore({ topics: { a: {} } }, (draft) => ({
+    ...draft,
+    metadata: { ...draft.metadata, name, annotations: { [NAME_ANNOTATION]: '__proto__' } },
+  }))
+  expect(faults[0]!.message).toBe('`__proto__` cannot be a name')
+  expect(config).not.toHaveProperty('topics')
+})
+
 describe('the order of routes', () => {
   const route = (path: string): object => ({ match: { path }, respond: { status: 204 } })
 
