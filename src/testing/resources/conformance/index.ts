@@ -8,12 +8,13 @@ import type { ConformanceCase } from '../../conformance/setup.js'
 import { freshSeed, replayHint, seedOfEnvironment } from '../../seed.js'
 import { deletionCases } from './deletion.js'
 import { dryRunCases } from './dry-run.js'
-import { Promotion, Region } from './kinds.js'
+import { Pool, Promotion, Region } from './kinds.js'
 import { listCases } from './lists.js'
 import { pageCases } from './pages.js'
 import { patchCases } from './patches.js'
 import { raceCases } from './races.js'
 import { refusalCases } from './refusals.js'
+import { scaleCases } from './scales.js'
 import type { ResourceApiSetup, ResourceCase } from './setup.js'
 import { watchCases } from './watches.js'
 import { writeCases } from './writes.js'
@@ -24,6 +25,7 @@ const CASES: readonly ResourceCase[] = [
   ...writeCases,
   ...refusalCases,
   ...patchCases,
+  ...scaleCases,
   ...deletionCases,
   ...dryRunCases,
   ...listCases,
@@ -33,7 +35,7 @@ const CASES: readonly ResourceCase[] = [
 ]
 
 /** The kinds that {@link resourceApiConformance} uses: an API that has to know them before serves these. */
-export const conformanceKinds: readonly ResourceDefinition[] = [Promotion, Region]
+export const conformanceKinds: readonly ResourceDefinition[] = [Promotion, Region, Pool]
 
 /**
  * The cases that a `ResourceApi` must pass, for any test framework to loop over:

@@ -53,3 +53,25 @@ export const Region = defineResource<{ country?: string }>({
   kind: 'Region',
   scope: 'Cluster',
 })
+
+/** A kind that can be scaled. */
+export const Pool = defineResource<
+  { workers?: { count?: number }; name?: string },
+  { running?: number; find?: string }
+>({
+  group: 'shop.example',
+  kind: 'Pool',
+  spec: {
+    type: 'object',
+    properties: {
+      name: { type: 'string' },
+      workers: { type: 'object', properties: { count: { type: 'integer', maximum: 10 } } },
+    },
+  },
+  status: { type: 'object', properties: { running: { type: 'integer' }, find: { type: 'string' } } },
+  scale: {
+    specReplicasPath: '.spec.workers.count',
+    statusReplicasPath: '.status.running',
+    labelSelectorPath: '.status.find',
+  },
+})
