@@ -11,6 +11,7 @@ import { BanyanError } from '../../src/core/errors.js'
 import { KEYSPACE } from '../../src/coordination/keyspace.js'
 import { memoryCoordinator } from '../../src/drivers/memory/coordinator.js'
 import { wrapDriver } from '../../src/testing/coordination/kit.js'
+import { intercepted } from '../coordination/reconciliation/kinds.js'
 import type { SimulatedNode, World } from '../../src/testing/index.js'
 
 /** Who works on a key. */
@@ -83,7 +84,17 @@ export async function controllers(world: World, by: By): Promise<void> {
       async (node) => {
         for (const [key, { node: name }] of busy) if (name === node.name) busy.delete(key)
         const coordinator = node.coordinate(engine, faults)
-        const api = openResources(coordinator, { window: random.pick([3, 1000]) })
+        const store = openResources(coordinator, { window: random.pick([3, 1000]) })
+        const lag = random.pick([1, 1, 1500])
+        // Owners come later than what belongs to them.
+        const api = intercepted(store, {
+          async *watch(kind, options) {
+            for await (const event of store.watch(kind, options)) {
+              if (kind.kind === Batch.kind) await node.sleep(random.below(lag))
+              yield event
+            }
+          },
+        })
         const { runtime } = coordinator
         const mandate = mandateOf(by, coordinator, node.name)
         const running = controller({
