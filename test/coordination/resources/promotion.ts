@@ -1,4 +1,5 @@
 export {
+  Pool,
   Promotion,
   Region,
   type PromotionSpec,

@@ -6,27 +6,8 @@ import {
   type ResourceApi,
 } from '../../../src/coordination/index.js'
 import { kubernetesServer } from '../../support/kubernetes-server.js'
+import { Pool } from './promotion.js'
 
-const Pool = defineResource<
-  { workers?: { count?: number }; name?: string },
-  { running?: number; find?: string }
->({
-  group: 'shop.example',
-  kind: 'Pool',
-  spec: {
-    type: 'object',
-    properties: {
-      name: { type: 'string' },
-      workers: { type: 'object', properties: { count: { type: 'integer', maximum: 10 } } },
-    },
-  },
-  status: { type: 'object', properties: { running: { type: 'integer' }, find: { type: 'string' } } },
-  scale: {
-    specReplicasPath: '.spec.workers.count',
-    statusReplicasPath: '.status.running',
-    labelSelectorPath: '.status.find',
-  },
-})
 const Plain = defineResource({ group: 'shop.example', kind: 'Plain' })
 const pool = { name: 'a' }
 
