@@ -15,14 +15,9 @@ export const controller = z.strictObject({
     description:
       'What exports it, a `resource` and how to `reconcile` it: ./promotion.ts, with #name if it has several.',
   }),
-  concurrency: z
-    .int()
-    .min(1)
-    .max(10_000)
-    .optional()
-    .meta({
-      description: 'Resources that are worked on at the same time. Default: as the module says, or 4.',
-    }),
+  concurrency: z.int().min(1).max(10_000).optional().meta({
+    description: 'Resources that are worked on at the same time. Default: as the module says, or 4.',
+  }),
   resync: z
     .union([durationSchema, z.literal(false)])
     .optional()
