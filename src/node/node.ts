@@ -25,8 +25,8 @@ import type { CoordinationState } from './coordination/state.js'
 import type { HostedRegistry } from './registry/hosted-registry.js'
 import { hostRegistry } from './registry/index.js'
 import type { RegisteredState } from './registry/state.js'
-import { ResourceHost } from './controllers/index.js'
-import type { HostedResourcesState } from './controllers/state.js'
+import { KindsHost } from './controllers/index.js'
+import type { HostedKindsState } from './controllers/state.js'
 import { ShardsHost } from './shards/index.js'
 import type { HostedShardsState } from './shards/state.js'
 import type { CaptureControl, HostedCaptureState } from './cdc/state.js'
@@ -81,7 +81,7 @@ export interface NodeState extends GatewayState {
   /** The applications in several databases whose moves it makes, by name. */
   shards?: Readonly<Record<string, HostedShardsState>>
   /** The kinds that it serves, and the controllers that work on them. */
-  resources?: HostedResourcesState
+  resources?: HostedKindsState
   /** Databases with followers that the node watches, and its log as one of several copies. */
   replicas?: readonly HostedReplicasState[]
   /** With several: each worker, and how many have taken the place of one that ended. */
@@ -115,7 +115,7 @@ export class Node implements Running {
   readonly #coordination: HostedCoordinator | undefined
   readonly #registry: HostedRegistry | undefined
   readonly #shards: ShardsHost
-  readonly #resources: ResourceHost
+  readonly #resources: KindsHost
   readonly #replicas: ReplicaHost
   readonly #listeners: Listeners
   readonly #admin: AdminListener
@@ -157,7 +157,7 @@ export class Node implements Running {
     this.#coordination = coordination
     this.#registry = registry
     this.#shards = new ShardsHost(coordination, observation.runtime)
-    this.#resources = new ResourceHost(coordination, observation.runtime)
+    this.#resources = new KindsHost(coordination, observation.runtime)
     this.#replicas = replicas
     this.#gateway = gateway
     this.#listeners = new Listeners(gateway, log, clock)

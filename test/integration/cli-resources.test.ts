@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { render } from '../../src/cli/status/render.js'
+import type { NodeState } from '../../src/node/node.js'
 import { Cli, run } from '../support/cli.js'
 import { startCoordination } from '../support/coordination-node.js'
 import { closeAll } from '../support/gateway.js'
@@ -141,6 +143,9 @@ test('what becomes of resources is told live, and they go when their controller 
         },
       },
     })
+  expect(render((await ask('/api/state')) as NodeState, Date.now(), 200)).toMatch(
+    /^controller measuring {2}notes\.notes\.example {2}working {2}1 failing: default\/failing: it went boom$/m,
+  )
   const unsaid = await banyan('delete', 'notes', '--all')
   expect([unsaid.code, unsaid.stderr]).toEqual([
     2,

@@ -46,6 +46,7 @@ export function render(state: NodeState, wall: number, width: number): string {
       ...coordinationLines(state.coordination),
       ...registeredLines(state.registered),
       ...shardsLines(state.shards),
+      ...controllerLines(state.resources),
     ]
       .map((line) => clip(line, width))
       .join('\n'),
@@ -166,6 +167,21 @@ function registeredLines(registered: NodeState['registered'] = {}): string[] {
     const colour = how === 'passing' ? 'green' : each.problem === undefined ? 'yellow' : 'red'
     return `registered ${service}  ${address}  ${paint('gray', id)}  ${paint(colour, how)}`
   })
+}
+
+/** What works on resources. */
+function controllerLines({
+  controllers,
+  problem,
+}: Partial<NonNullable<NodeState['resources']>> = {}): string[] {
+  if (problem !== undefined) return [`resources  ${paint('red', problem)}`]
+  return Object.entries(controllers ?? {}).map(
+    ([name, { resource, kind, depth, failing, problem: wrong }]) => {
+      const parts = [`controller ${name}`, resource, kind, ...(depth > 0 ? [`${depth} wait`] : [])]
+      const failed = failing > 0 ? [paint('red', `${failing} failing: ${wrong}`)] : []
+      return [...parts, ...failed].join('  ')
+    },
+  )
 }
 
 /** The applications in several databases whose moves the node makes. */

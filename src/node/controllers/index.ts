@@ -1,19 +1,19 @@
 /**
- * Resources and controllers of a node: `module.ts` loads what the configuration names, `hosted-resources.ts` keeps it running,
- * `served-resources.ts` is what runs: a store in the coordinator, an API of it, and the controllers, of which one node's work.
+ * Resources and controllers of a node: `module.ts` loads what the configuration names, `hosted-kinds.ts` keeps it running,
+ * `served-kinds.ts` is what runs: a store in the coordinator, an API of it, and the controllers, of which one node's work.
  */
 import type { HttpHandler } from '../../core/http-handler.js'
 import type { Runtime } from '../../core/runtime.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import type { NodeSpec } from '../spec.js'
-import type { HostedResources } from './hosted-resources.js'
-import type { HostedResourcesState } from './state.js'
+import type { HostedKinds } from './hosted-kinds.js'
+import type { HostedKindsState } from './state.js'
 
 /** Serves and runs what a configuration asks for. What that takes is loaded only then. */
-export class ResourceHost {
+export class KindsHost {
   readonly #coordinator: HostedCoordinator | undefined
   readonly #runtime: Runtime
-  #hosted: HostedResources | undefined
+  #hosted: HostedKinds | undefined
 
   constructor(coordinator: HostedCoordinator | undefined, runtime: Runtime) {
     this.#coordinator = coordinator
@@ -26,7 +26,7 @@ export class ResourceHost {
   }
 
   /** How they are; undefined if there are none. */
-  get state(): HostedResourcesState | undefined {
+  get state(): HostedKindsState | undefined {
     return this.#hosted?.state
   }
 
@@ -40,9 +40,9 @@ export class ResourceHost {
     const coordinator = this.#coordinator
     const isEmpty = !spec.resources && Object.keys({ ...spec.kinds, ...spec.controllers }).length === 0
     if (!coordinator || (isEmpty && !this.#hosted)) return () => undefined
-    const [{ definitionsOf }, { HostedResources }] = await Promise.all([
+    const [{ definitionsOf }, { HostedKinds }] = await Promise.all([
       import('./module.js'),
-      import('./hosted-resources.js'),
+      import('./hosted-kinds.js'),
     ])
     const wanted = { definitions: await definitionsOf(spec), specs: spec.controllers ?? {} }
     return () => {
@@ -50,7 +50,7 @@ export class ResourceHost {
         this.#hosted.follow(wanted)
         return
       }
-      const hosted = new HostedResources(wanted, this.#runtime)
+      const hosted = new HostedKinds(wanted, this.#runtime)
       this.#hosted = hosted
       coordinator.whenReached((reached) => hosted.use(reached))
     }

@@ -1,7 +1,7 @@
 import type { ControllerState } from '../../coordination/index.js'
 
 /** What `banyan status` and `GET /api/state` tell of kinds and controllers. */
-export interface HostedResourcesState {
+export interface HostedKindsState {
   /** Kinds that are served, as `promotions.shop.example`. */
   readonly kinds: readonly string[]
   /** Controllers by name. */

@@ -14,7 +14,7 @@ import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
 import { hostCoordinator } from '../coordination/index.js'
 import type { HostedRegistry } from '../registry/hosted-registry.js'
 import { hostRegistry } from '../registry/index.js'
-import { ResourceHost } from '../controllers/index.js'
+import { KindsHost } from '../controllers/index.js'
 import { ShardsHost } from '../shards/index.js'
 import {
   type Applied,
@@ -63,7 +63,7 @@ export class Supervisor implements Running {
   /** For what the node registers; each worker finds endpoints for itself. */
   #registry: HostedRegistry | undefined = undefined
   #shards: ShardsHost | undefined = undefined
-  #resources: ResourceHost | undefined = undefined
+  #resources: KindsHost | undefined = undefined
   #replicas: ReplicaHost | undefined = undefined
   #control: Control | undefined = undefined
 
@@ -165,7 +165,7 @@ export class Supervisor implements Running {
       this.#coordination = coordination && (await hostCoordinator(coordination, this.#runtime, this.#log))
       this.#registry = this.#coordination && (await hostRegistry(this.#coordination, this.#runtime))
       this.#shards = new ShardsHost(this.#coordination, this.#runtime)
-      this.#resources = new ResourceHost(this.#coordination, this.#runtime)
+      this.#resources = new KindsHost(this.#coordination, this.#runtime)
       this.#replicas = await ReplicaHost.open(this.#spec, this.#events, this.#coordination, this.#runtime)
       const admin = await this.#admin.prepare(setting)
       admin.commit()

@@ -13,7 +13,7 @@ import {
 import { qualifiedPlural } from '../../coordination/resources/define.js'
 import type { ControllerSpec } from '../spec.js'
 import type { Definitions } from './module.js'
-import type { HostedControllerState, HostedResourcesState } from './state.js'
+import type { HostedControllerState, HostedKindsState } from './state.js'
 
 /** A controller, and what goes wrong in it. */
 class HostedController {
@@ -48,7 +48,7 @@ class HostedController {
 }
 
 /** The resources of some kinds in a coordinator, an API of them, and the controllers that work on them. */
-export class ServedResources {
+export class ServedKinds {
   readonly handler: HttpHandler
   readonly #kinds: readonly string[]
   readonly #controllers = new Map<string, HostedController>()
@@ -85,7 +85,7 @@ export class ServedResources {
     }
   }
 
-  get state(): HostedResourcesState {
+  get state(): HostedKindsState {
     const controllers = Array.from(this.#controllers, ([name, { state }]) => [name, state] as const)
     return { kinds: this.#kinds, controllers: Object.fromEntries(controllers) }
   }

@@ -5,8 +5,8 @@ import type { Coordinator } from '../../coordination/coordinator.js'
 import { qualifiedPlural } from '../../coordination/resources/define.js'
 import type { ControllerSpec } from '../spec.js'
 import type { Definitions } from './module.js'
-import { ServedResources } from './served-resources.js'
-import type { HostedResourcesState } from './state.js'
+import { ServedKinds } from './served-kinds.js'
+import type { HostedKindsState } from './state.js'
 
 /** What is asked for. */
 export interface Wanted {
@@ -15,13 +15,13 @@ export interface Wanted {
 }
 
 /** The kinds and controllers that a configuration names. As long as they stay the same they go on when it changes. */
-export class HostedResources {
+export class HostedKinds {
   readonly #runtime: Runtime
   /** What is being closed while the node goes on. */
   readonly #leaving = new Set<Promise<void>>()
   #coordinator: Coordinator | undefined
   #wanted: Wanted
-  #served: ServedResources | undefined
+  #served: ServedKinds | undefined
 
   constructor(wanted: Wanted, runtime: Runtime) {
     this.#wanted = wanted
@@ -34,7 +34,7 @@ export class HostedResources {
     return this.#served?.handler ?? unreached
   }
 
-  get state(): HostedResourcesState | undefined {
+  get state(): HostedKindsState | undefined {
     const { kinds } = this.#wanted.definitions
     if (kinds.length === 0) return undefined
     return (
@@ -68,7 +68,7 @@ export class HostedResources {
     this.#leave()
     const { definitions, specs } = this.#wanted
     if (this.#coordinator && definitions.kinds.length > 0)
-      this.#served = new ServedResources(definitions, specs, this.#coordinator, this.#runtime)
+      this.#served = new ServedKinds(definitions, specs, this.#coordinator, this.#runtime)
   }
 
   #leave(): void {
