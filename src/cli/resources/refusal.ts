@@ -1,3 +1,4 @@
+import { codeOfReason } from '../../coordination/resources/error.js'
 import { BanyanError } from '../../core/errors.js'
 
 /** How Kubernetes says what came of a request. */
@@ -6,16 +7,6 @@ export interface Status {
   readonly message?: string
   readonly reason?: string
   readonly details?: { readonly causes?: readonly { readonly field?: string; readonly message: string }[] }
-}
-
-const CODES: Readonly<Record<string, `BANYAN_${string}`>> = {
-  NotFound: 'BANYAN_RESOURCE_NOT_FOUND',
-  AlreadyExists: 'BANYAN_RESOURCE_EXISTS',
-  Conflict: 'BANYAN_RESOURCE_CONFLICT',
-  Invalid: 'BANYAN_RESOURCE_INVALID',
-  BadRequest: 'BANYAN_RESOURCE_BAD_REQUEST',
-  Expired: 'BANYAN_RESOURCE_EXPIRED',
-  RequestEntityTooLarge: 'BANYAN_RESOURCE_TOO_LARGE',
 }
 
 /** Why a server does not do what it was asked for. */
@@ -28,5 +19,5 @@ export function refusalOf(http: number, status: Status | undefined): BanyanError
         : `the node answers ${http}`,
     )
   const { reason = '', message = `the node answers ${http}` } = status
-  return new BanyanError(CODES[reason] ?? 'BANYAN_ADMIN_REFUSED', message)
+  return new BanyanError(codeOfReason(reason) ?? 'BANYAN_ADMIN_REFUSED', message)
 }

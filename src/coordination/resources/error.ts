@@ -21,6 +21,22 @@ const ANSWERS = {
 /** Codes of {@link ResourceError}s. */
 export type ResourceErrorCode = keyof typeof ANSWERS
 
+const CODES: Readonly<Record<string, ResourceErrorCode>> = {
+  NotFound: 'BANYAN_RESOURCE_NOT_FOUND',
+  AlreadyExists: 'BANYAN_RESOURCE_EXISTS',
+  Conflict: 'BANYAN_RESOURCE_CONFLICT',
+  Invalid: 'BANYAN_RESOURCE_INVALID',
+  BadRequest: 'BANYAN_RESOURCE_BAD_REQUEST',
+  Expired: 'BANYAN_RESOURCE_EXPIRED',
+  Gone: 'BANYAN_RESOURCE_EXPIRED',
+  RequestEntityTooLarge: 'BANYAN_RESOURCE_TOO_LARGE',
+}
+
+/** The code of what a server says about resources, by its reason. All others are said about the server, or about who asks. */
+export function codeOfReason(reason: string): ResourceErrorCode | undefined {
+  return Object.hasOwn(CODES, reason) ? CODES[reason] : undefined
+}
+
 /** One thing that is wrong with a resource. */
 export interface ResourceProblem {
   /** What kind of wrong, in the words of Kubernetes. */

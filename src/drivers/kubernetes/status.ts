@@ -1,5 +1,6 @@
 import { coordinationError } from '../../coordination/errors.js'
 import {
+  codeOfReason,
   ResourceError,
   type ResourceErrorCode,
   type ResourceErrorDetails,
@@ -19,18 +20,6 @@ interface Status {
     readonly causes?: readonly { reason?: string; field?: string; message?: string }[]
     readonly retryAfterSeconds?: number
   }
-}
-
-/** Codes of what a server says about resources, by its reasons. All others are said about the server, or about who asks. */
-const CODES: Readonly<Record<string, ResourceErrorCode>> = {
-  NotFound: 'BANYAN_RESOURCE_NOT_FOUND',
-  AlreadyExists: 'BANYAN_RESOURCE_EXISTS',
-  Conflict: 'BANYAN_RESOURCE_CONFLICT',
-  Invalid: 'BANYAN_RESOURCE_INVALID',
-  BadRequest: 'BANYAN_RESOURCE_BAD_REQUEST',
-  Expired: 'BANYAN_RESOURCE_EXPIRED',
-  Gone: 'BANYAN_RESOURCE_EXPIRED',
-  RequestEntityTooLarge: 'BANYAN_RESOURCE_TOO_LARGE',
 }
 
 /** An answer that is no success. */
@@ -82,7 +71,7 @@ function codeOf({ reason = '', details }: Status): ResourceErrorCode | undefined
   if (causes.some((cause) => cause.reason === 'FieldManagerConflict')) return 'BANYAN_APPLY_CONFLICT'
   // A path that is not there is no resource that is not there: nobody must take it for one that was deleted.
   if (reason === 'NotFound' && details?.name === undefined) return undefined
-  return Object.hasOwn(CODES, reason) ? CODES[reason] : undefined
+  return codeOfReason(reason)
 }
 
 function detailsOf({ details = {} }: Status): ResourceErrorDetails {

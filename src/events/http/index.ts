@@ -7,6 +7,7 @@
  * `settle.ts`). What is wrong becomes a problem (`problem.ts`). Which server it came through does not matter: see `core/http-handler.ts`.
  */
 import { duration, type Duration } from '../../core/duration.js'
+import { FaultLog } from '../../core/fault-log.js'
 import type { HandlerAnswer, HandlerProblem, HandlerRequest, HttpHandler } from '../../core/http-handler.js'
 import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { isUriReference } from '../cloudevents/attributes.js'
@@ -81,7 +82,10 @@ export interface EventsHttpOptions extends ScopeOptions {
 export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): HttpHandler {
   const { runtime = systemRuntime, source, actor = 'caller', heartbeat = '15s' } = options
   const { bodyBytes = 64 * 1024 * 1024, closing = new AbortController().signal } = options
-  const faults = new FaultLog(runtime)
+  const faults = new FaultLog(runtime, {
+    what: 'the event log failed a request',
+    attribute: 'banyan.problem',
+  })
   const common = {
     log: options.operators ? log : withoutSystemStreams(log),
     clock: runtime.clock,
@@ -105,7 +109,7 @@ export function eventsOverHttp(log: EventLog, options: EventsHttpOptions = {}): 
     } catch (error) {
       const found = problemOf(error, options.operators ?? false)
       if (!found) throw error
-      if (found.status >= 500) faults.note(found.kind, error as Error)
+      if (found.status >= 500) faults.note(found.kind, error)
       return { problem: withLeader(error, found, options.copy) }
     }
   }
@@ -190,23 +194,4 @@ function notAllowed(method: string, allowed: readonly string[]): Error {
   return problem(405, 'method-not-allowed', `${method} is not allowed here.`, {
     fields: [['Allow', allowed.join(', ')]],
   })
-}
-
-/** Tells of faults of the log, which clients get no details of; of each kind once a second at most. */
-class FaultLog {
-  readonly #runtime: Runtime
-  readonly #last = new Map<string, number>()
-
-  constructor(runtime: Runtime) {
-    this.#runtime = runtime
-  }
-
-  note(kind: string, { message }: Error): void {
-    const now = this.#runtime.clock.now()
-    if (now - (this.#last.get(kind) ?? -Infinity) < 1000) return
-    this.#last.set(kind, now)
-    this.#runtime.telemetry.log('error', `the event log failed a request: ${message}`, {
-      'banyan.problem': kind,
-    })
-  }
 }

@@ -7,6 +7,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { BanyanError } from '../../../core/errors.js'
+import { FaultLog } from '../../../core/fault-log.js'
 import type { HandlerAnswer, HandlerRequest, HttpHandler } from '../../../core/http-handler.js'
 import { checkOptions, type OptionTable } from '../../../core/options.js'
 import { systemRuntime, type Runtime } from '../../../core/runtime.js'
@@ -20,7 +21,6 @@ import { json } from './answer.js'
 import { answerCollection } from './collections.js'
 import { Documents } from './documents.js'
 import { EncodedEvents } from './encoded-events.js'
-import { FaultLog } from './fault-log.js'
 import { Meter } from './meter.js'
 import { answerObject } from './objects.js'
 import { Parameters } from './parameters.js'
@@ -88,7 +88,7 @@ export function kubernetesApi(resources: ResourceApi, options: KubernetesApiOpti
   checkPlaces(definitions)
   const paths = new Paths(definitions)
   const documents = new Documents(definitions)
-  const faults = new FaultLog(runtime)
+  const faults = new FaultLog(runtime, { what: 'a request for resources failed', attribute: 'banyan.reason' })
   const meter = new Meter(runtime.telemetry, closing)
   const around: Surroundings = {
     ...{ api: resources, runtime, closing, meter },
