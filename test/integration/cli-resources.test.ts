@@ -84,7 +84,9 @@ test('files are applied one by one, and what is refused says why and where', asy
   const conflict = await banyan('apply', '-f', changed, '--manager', 'somebody')
   expect([conflict.code, conflict.stderr]).toEqual([
     1,
-    expect.stringMatching(/changed\.yaml:1: Note one: .*conflict.*"banyan".*spec\.text/s) as string,
+    expect.stringMatching(
+      /changed\.yaml:1: Note one: .*conflict.*"banyan".*spec\.text\. .*--force/s,
+    ) as string,
   ])
   expect((await banyan('apply', '-f', changed, '--manager', 'somebody', '--force')).stdout).toBe(
     'note.notes.example/one configured\n',

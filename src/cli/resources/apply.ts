@@ -58,7 +58,11 @@ export async function tried<Result>(
   } catch (error) {
     if (!(error instanceof BanyanError) || error.code === 'BANYAN_ADMIN_UNREACHABLE') throw error
     const name = `${object.kind} ${object.metadata.name}`
-    console.error(paint('red', `${place}: ${name}: ${error.message}  [${error.code}]`))
+    const advice =
+      error.code === 'BANYAN_RESOURCE_CONFLICT'
+        ? '. Leave these fields out of the file, or take them with `banyan apply --force`'
+        : ''
+    console.error(paint('red', `${place}: ${name}: ${error.message}${advice}  [${error.code}]`))
     process.exitCode = 1
     return undefined
   }
