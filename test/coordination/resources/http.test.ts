@@ -241,9 +241,12 @@ describe('resources over HTTP', () => {
     await using server = await open()
     const patch = (type: string, body: unknown, query = '', part = '') =>
       server.ask('PATCH', `${PROMOTIONS}/a${part}${query}`, body, { 'content-type': `application/${type}` })
-    const applied = await patch('apply-patch+yaml', promotion('a', { codes: ['x'] }), '?fieldManager=one')
+    const config = promotion('a', { codes: ['x'] })
+    expect((await patch('apply-patch+yaml', config, '?fieldManager=one&dryRun=All')).status).toBe(201)
+    const applied = await patch('apply-patch+yaml', config, '?fieldManager=one')
+    expect((await patch('apply-patch+yaml', config, '?fieldManager=one')).status).toBe(200)
     expect(applied).toMatchObject({
-      status: 200,
+      status: 201,
       body: { spec: { discount: 10 }, metadata: { managedFields: [{ manager: 'one', operation: 'Apply' }] } },
     })
     const merged = await patch('merge-patch+json', { spec: { codes: null } })
@@ -265,9 +268,12 @@ describe('resources over HTTP', () => {
     expect(fields.at(-1)).toMatchObject({ subresource: 'status', operation: 'Update' })
     const forcedMerge = await patch('merge-patch+json', {}, '?force=true')
     expect(forcedMerge.body).toMatchObject({ code: 422, reason: 'Invalid' })
-    for (const wrong of [[], 1, 'text'])
-      expect((await patch('merge-patch+json', wrong)).body).toMatchObject({ code: 400 })
-    expect((await patch('json-patch+json', {})).body).toMatchObject({ code: 400 })
+    for (const wrong of [[], 1, '"text"'])
+      expect((await patch('merge-patch+json', wrong)).body).toMatchObject({
+        ...{ code: 422, reason: 'Invalid', details: { causes: [{ field: 'patch' }] } },
+      })
+    for (const wrong of [{}, 'text'])
+      expect((await patch('json-patch+json', wrong)).body).toMatchObject({ code: 400 })
   })
 
   it('are managed by who is named, or by the client', async () => {
@@ -327,7 +333,10 @@ describe('lists over HTTP', () => {
     expect(selected.body).toMatchObject({ kind: 'PromotionList', items: [{ metadata: { name: 'b' } }] })
     expect((await server.ask('GET', `${PROMOTIONS}?limit=x`)).status).toBe(400)
     expect((await server.ask('GET', `${PROMOTIONS}?fieldSelector=spec.no%3D1`)).status).toBe(400)
-    expect((await server.ask('GET', `${PROMOTIONS}?resourceVersionMatch=No`)).status).toBe(422)
+    for (const wrong of ['=No', '=Exact', '=NotOlderThan', '=Exact&resourceVersion=0', '=Exact&continue=x'])
+      expect((await server.ask('GET', `${PROMOTIONS}?resourceVersionMatch${wrong}`)).body).toMatchObject({
+        ...{ code: 422, reason: 'Invalid', details: { causes: [{ field: 'resourceVersionMatch' }] } },
+      })
   })
 
   it('of many come in parts, whole all the same', async () => {
@@ -370,6 +379,16 @@ describe('lists over HTTP', () => {
     })
     expect(await as('application/vnd.kubernetes.protobuf')).toMatchObject({ kind: 'Status', code: 406 })
   })
+})
+
+it('what can be read can be asked for without its body', async () => {
+  await using server = await open()
+  await server.ask('POST', PROMOTIONS, promotion('a'))
+  for (const path of [PROMOTIONS, `${PROMOTIONS}/a`, `${PROMOTIONS}?watch=true`]) {
+    const { status, body, headers } = await server.ask('HEAD', path)
+    expect([status, body, headers.get('content-type')]).toEqual([200, '', 'application/json'])
+  }
+  expect((await server.ask('HEAD', `${PROMOTIONS}/b`)).status).toBe(404)
 })
 
 describe('watches over HTTP', () => {
@@ -577,6 +596,20 @@ describe('access', () => {
     })
     expect((await server.ask('GET', '/nothing')).status).toBe(401)
   })
+})
+
+it('who may only watch may not write by saying so', async () => {
+  await using server = await open({ authorize: ({ verb }) => verb === 'watch' })
+  await server.api.create(Promotion, { metadata: { name: 'a' }, spec: { discount: 10 } })
+  expect((await server.ask('POST', `${PROMOTIONS}?watch=true`, promotion('b'))).status).toBe(403)
+  expect((await server.ask('DELETE', `${PROMOTIONS}?watch=true`)).status).toBe(403)
+  expect((await server.api.list(Promotion)).items).toHaveLength(1)
+})
+
+it('what is read of the API is told to who decides as it is found, however it was spelled', async () => {
+  await using server = await open({ authorize: ({ path }) => !path.startsWith('/openapi') })
+  expect((await server.ask('GET', '/openapi/v3')).status).toBe(403)
+  expect((await server.ask('GET', '/%6fpenapi/v3')).status).toBe(403)
 })
 
 /** With fields that `fetch` does not let one set. */

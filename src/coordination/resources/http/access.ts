@@ -34,19 +34,23 @@ export type Authorize = (access: ResourceAccess) => AccessAnswer | Promise<Acces
 
 const OBJECT_VERBS: Readonly<Record<string, ResourceVerb>> = {
   GET: 'get',
+  HEAD: 'get',
   PUT: 'update',
   PATCH: 'patch',
   DELETE: 'delete',
 }
 const COLLECTION_VERBS: Readonly<Record<string, ResourceVerb>> = {
   GET: 'list',
+  HEAD: 'list',
   POST: 'create',
   DELETE: 'deletecollection',
 }
 
 /** What a request does; for a method that is not allowed something that is refused anyway. */
 export function verbOf({ method }: HandlerRequest, target: Target, isWatch: boolean): ResourceVerb {
-  if (target.type === 'collection') return isWatch ? 'watch' : (COLLECTION_VERBS[method] ?? 'list')
+  // A write that says it is a watch is a write.
+  if (target.type === 'collection')
+    return isWatch && method === 'GET' ? 'watch' : (COLLECTION_VERBS[method] ?? 'list')
   return target.type === 'object' ? (OBJECT_VERBS[method] ?? 'get') : 'get'
 }
 
@@ -89,7 +93,8 @@ function accessOf(request: HandlerRequest, target: Target, verb: ResourceVerb): 
     subresource: target.type === 'object' ? target.subresource : undefined,
     namespace: isDocument ? undefined : target.namespace,
     name: target.type === 'object' ? target.name : undefined,
-    path: request.path,
+    // As it is found, however it was spelled.
+    path: isDocument ? target.path : request.path,
   }
 }
 

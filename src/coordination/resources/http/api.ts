@@ -133,6 +133,9 @@ export function kubernetesApi(resources: ResourceApi, options: KubernetesApiOpti
     }
     meter.answered(noted.verb, noted.resource, answered.status, runtime.clock.now() - started)
     endSpan(span, noted, answered)
+    // What would be made part by part need not be made at all.
+    if (request.method === 'HEAD' && !Buffer.isBuffer(answered.body))
+      return { ...answered, body: Buffer.alloc(0) }
     return answered
   }
 }

@@ -22,8 +22,8 @@ export async function answerCollection(
   const { pretty } = parameters
   // Of all namespaces there is only to read.
   const isWhole = kind.scope === 'Cluster' || namespace !== undefined
-  if (request.method === 'GET') {
-    if (parameters.watch)
+  if (request.method === 'GET' || request.method === 'HEAD') {
+    if (parameters.watch && request.method === 'GET')
       return watchAnswer(request, target, parameters.watching(namespace), presentation, around)
     return listAnswer(presentation.list(await api.list(kind, parameters.list(namespace))), pretty, turns)
   }
@@ -41,5 +41,5 @@ export async function answerCollection(
     const list = { apiVersion: kind.apiVersion, kind: `${kind.kind}List`, metadata, items }
     return listAnswer(presentation.list(list), pretty, turns)
   }
-  throw notAllowed(isWhole ? ['GET', 'POST', 'DELETE'] : ['GET'])
+  throw notAllowed(isWhole ? ['GET', 'HEAD', 'POST', 'DELETE'] : ['GET', 'HEAD'])
 }

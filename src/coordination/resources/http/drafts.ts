@@ -4,7 +4,7 @@ import { badRequest } from '../error.js'
 import type { ResourceDraft } from '../object.js'
 import { isObject } from '../schema/is-object.js'
 import { patchTypeOf, readObject, readPatch } from './body.js'
-import { invalid, type Parameters } from './parameters.js'
+import { forbidden, invalid, type Parameters } from './parameters.js'
 import type { CollectionTarget, ObjectTarget } from './target.js'
 
 /**
@@ -49,11 +49,11 @@ export async function readPatchOf(
     const patch = placed(await readPatch(request), target)
     return { patch: { type, patch }, options: { ...options, force: parameters.force } }
   }
-  if (parameters.force)
-    throw invalid('PatchOptions', 'force', 'Forbidden: may not be specified for non-apply patch')
+  if (parameters.force) throw forbidden('PatchOptions', 'force', 'may not be specified for non-apply patch')
   const patch = await readPatch(request)
   if (type === 'merge') {
-    if (!isObject(patch)) throw badRequest('a merge patch must be an object')
+    if (!isObject(patch))
+      throw invalid('PatchOptions', 'patch', 'Invalid value: a merge patch must be an object')
     return { patch: { type, patch }, options }
   }
   if (!Array.isArray(patch)) throw badRequest('a JSON patch must be a list of operations')

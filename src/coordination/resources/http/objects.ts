@@ -1,5 +1,6 @@
 import type { HandlerAnswer, HandlerRequest } from '../../../core/http-handler.js'
-import type { Deletion } from '../api.js'
+import { hasCode } from '../../errors.js'
+import type { Deletion, ResourceApi } from '../api.js'
 import type { ResourceDefinition } from '../define.js'
 import type { Resource } from '../object.js'
 import { json, warningFields } from './answer.js'
@@ -24,10 +25,11 @@ export async function answerObject(
   const { pretty } = parameters
   const warnings: string[] = []
   const warn = (warning: string): void => void warnings.push(warning)
-  const answer = (resource: Resource): HandlerAnswer =>
-    json(200, presentation.one(resource), { pretty, fields: warningFields(warnings) })
+  const answer = (resource: Resource, status = 200): HandlerAnswer =>
+    json(status, presentation.one(resource), { pretty, fields: warningFields(warnings) })
   switch (request.method) {
     case 'GET':
+    case 'HEAD':
       return answer(await api.get(kind, nameOf(target)))
     case 'PUT': {
       const options = parameters.write('Update', request.field('user-agent'), warn)
@@ -38,8 +40,10 @@ export async function answerObject(
     }
     case 'PATCH': {
       const { patch, options } = await readPatchOf(request, parameters, target, warn)
-      const part = isStatus ? ({ subresource: 'status' } as const) : {}
-      return answer(await api.patch(kind, nameOf(target), patch, { ...options, ...part }))
+      if (isStatus)
+        return answer(await api.patch(kind, nameOf(target), patch, { ...options, subresource: 'status' }))
+      const isThere = patch.type !== 'apply' || (await isAt(api, target))
+      return answer(await api.patch(kind, nameOf(target), patch, options), isThere ? 200 : 201)
     }
     case 'DELETE': {
       if (isStatus) break
@@ -47,7 +51,18 @@ export async function answerObject(
       return deletionAnswer(kind, await api.delete(kind, nameOf(target), options), answer, pretty)
     }
   }
-  throw notAllowed(isStatus ? ['GET', 'PUT', 'PATCH'] : ['GET', 'PUT', 'PATCH', 'DELETE'])
+  throw notAllowed(isStatus ? ['GET', 'HEAD', 'PUT', 'PATCH'] : ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE'])
+}
+
+/** Whether there is something for an apply to change, or it will make it. */
+async function isAt(api: ResourceApi, target: ObjectTarget): Promise<boolean> {
+  try {
+    await api.get(target.kind, nameOf(target))
+    return true
+  } catch (error) {
+    if (hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) return false
+    throw error
+  }
 }
 
 /** What is gone is not given any more, but what waits for its finalizers is. */

@@ -8,7 +8,7 @@ import type {
   WatchResourcesOptions,
   WriteOptions,
 } from '../api.js'
-import { badRequest } from '../error.js'
+import { badRequest, type ProblemReason } from '../error.js'
 import { isObject } from '../schema/is-object.js'
 import { Refusal } from './status.js'
 
@@ -58,7 +58,8 @@ export class Parameters {
     const limit = this.#number('limit')
     const token = this.#text('continue')
     if (this.#flag('sendInitialEvents') !== undefined)
-      throw invalid('ListOptions', 'sendInitialEvents', 'Forbidden: sendInitialEvents is forbidden for list')
+      throw forbidden('ListOptions', 'sendInitialEvents', 'sendInitialEvents is forbidden for list')
+    if (resourceVersionMatch) checkMatch(resourceVersionMatch, resourceVersion, token)
     return {
       ...this.selection(namespace),
       ...(resourceVersion !== undefined && { resourceVersion }),
@@ -73,16 +74,16 @@ export class Parameters {
     const match = this.#choice('ListOptions', 'resourceVersionMatch', MATCHES)
     const sendInitialEvents = this.#flag('sendInitialEvents')
     if (sendInitialEvents === undefined && match !== undefined)
-      throw invalid(
+      throw forbidden(
         'ListOptions',
         'resourceVersionMatch',
-        'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+        'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
       )
     if (sendInitialEvents !== undefined && match !== 'NotOlderThan')
-      throw invalid(
+      throw forbidden(
         'ListOptions',
         'resourceVersionMatch',
-        'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+        'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
       )
     const fromNow = sendInitialEvents === false && (resourceVersion ?? '0') === '0'
     return {
@@ -177,7 +178,12 @@ export class Parameters {
   #manager(options: string, agent = ''): string {
     const named = this.#text('fieldManager')
     if (named !== undefined && named.length > LONGEST_MANAGER)
-      throw invalid(options, 'fieldManager', `Too long: may not be more than ${LONGEST_MANAGER} bytes`)
+      throw invalid(
+        options,
+        'fieldManager',
+        `Too long: may not be more than ${LONGEST_MANAGER} bytes`,
+        'FieldValueTooLong',
+      )
     return named ?? (agent.split('/', 1)[0]!.slice(0, LONGEST_MANAGER) || 'unknown')
   }
 
@@ -214,6 +220,24 @@ function textIn(object: Readonly<Record<string, unknown>>, name: string): string
   return value ?? undefined
 }
 
+function checkMatch(
+  match: (typeof MATCHES)[number],
+  resourceVersion: string | undefined,
+  token: string | undefined,
+): void {
+  const forbid = (why: string): Refusal =>
+    forbidden('ListOptions', 'resourceVersionMatch', `resourceVersionMatch ${why}`)
+  if (token !== undefined) throw forbid('is forbidden when continue is provided')
+  if (resourceVersion === undefined) throw forbid('is forbidden unless resourceVersion is provided')
+  if (match === 'Exact' && resourceVersion === '0')
+    throw forbid('"Exact" is forbidden for resourceVersion "0"')
+}
+
+/** Options that may not be used so. */
+export function forbidden(options: string, field: string, why: string): Refusal {
+  return invalid(options, field, `Forbidden: ${why}`, 'FieldValueForbidden')
+}
+
 function notSupported(options: string, field: string, value: unknown, values: readonly string[]): Refusal {
   const supported = values.map((each) => JSON.stringify(each)).join(', ')
   return invalid(
@@ -229,7 +253,7 @@ export function invalid(
   options: string,
   field: string,
   message: string,
-  reason: 'FieldValueInvalid' | 'FieldValueNotSupported' | 'FieldValueRequired' = 'FieldValueInvalid',
+  reason: ProblemReason = 'FieldValueInvalid',
 ): Refusal {
   return new Refusal(422, 'Invalid', `${options}.meta.k8s.io "" is invalid: ${field}: ${message}`, {
     details: { group: 'meta.k8s.io', kind: options, causes: [{ reason, message, field }] },

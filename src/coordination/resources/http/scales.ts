@@ -24,6 +24,7 @@ export async function answerScale(
   formOf(request.field('accept'))
   switch (request.method) {
     case 'GET':
+    case 'HEAD':
       return answer(await api.getScale(kind, nameOf(target)))
     case 'PUT': {
       const options = parameters.write('Update', request.field('user-agent'), warn)
@@ -35,5 +36,5 @@ export async function answerScale(
       return answer(await api.patchScale(kind, nameOf(target), patch, options))
     }
   }
-  throw notAllowed(['GET', 'PUT', 'PATCH'])
+  throw notAllowed(['GET', 'HEAD', 'PUT', 'PATCH'])
 }
