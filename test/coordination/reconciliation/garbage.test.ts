@@ -8,6 +8,7 @@ import {
   type ResourceApi,
   type ResourceDefinition,
 } from '../../../src/coordination/index.js'
+import { sleep } from '../../../src/core/clock.js'
 import { world } from '../../support/reachable.js'
 import { intercepted, Price, Sale, Season } from './kinds.js'
 
@@ -169,6 +170,48 @@ it('an owner in another namespace, or of a kind that nobody knows, is told and n
   await api.delete(Season, { name: 'summer' })
   await clock.advance('1m')
   expect(await names(api)).not.toContain('c')
+  await running.close()
+})
+
+it('what another resource says of an owner where it is not makes nobody lose it', async () => {
+  const { api, collector, clock } = setUp()
+  // Owners are long not in the cache.
+  const late = intercepted(api, {
+    async *watch(kind, options) {
+      for await (const event of api.watch(kind, options)) {
+        if ((kind as ResourceDefinition) === Sale) await sleep(clock, 60_000)
+        yield event
+      }
+    },
+  })
+  const running = collector({}, late)
+  await clock.advance('1s')
+  const sale = await makeSale(api, 'sale')
+  await makePrice(api, 'wrong', [owner(sale, { name: 'nobody' })])
+  await clock.advance('1s')
+  await makePrice(api, 'right', [owner(sale)])
+  await clock.advance('1s')
+  expect(await names(api)).toEqual(['right', 'sale'])
+  await clock.settle(running.close())
+})
+
+it('an empty list of owners is none, whoever sends it', async () => {
+  const { api, collector, clock } = setUp()
+  const withEmpty = <Each extends Resource>(each: Each): Each => ({
+    ...each,
+    metadata: { ...each.metadata, ownerReferences: [] },
+  })
+  const through = intercepted(api, {
+    get: async (kind, name) => withEmpty(await api.get(kind, name)),
+    list: async (kind, options) => {
+      const list = await api.list(kind, options)
+      return { ...list, items: list.items.map(withEmpty) }
+    },
+  })
+  await makePrice(api, 'price', [])
+  const running = collector({}, through)
+  await clock.advance('1s')
+  expect(await names(api)).toEqual(['price'])
   await running.close()
 })
 

@@ -50,7 +50,8 @@ export async function collect(item: Item, tools: Tools): Promise<Verdict> {
   const resource = await tools.owners.read(item)
   if (!resource) return NOTHING
   if (resource.metadata.deletionTimestamp !== undefined) return goOn(item, resource, tools)
-  return resource.metadata.ownerReferences ? judge(item, resource, tools) : NOTHING
+  // Who has an empty list of owners has none, and never had one that could be gone.
+  return resource.metadata.ownerReferences?.length ? judge(item, resource, tools) : NOTHING
 }
 
 function isOwnedForSure(resource: Resource, { owners }: Tools): boolean {

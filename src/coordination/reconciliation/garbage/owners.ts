@@ -3,7 +3,7 @@ import type { ResourceApi } from '../../resources/api.js'
 import { FOREGROUND } from '../../resources/lifecycle.js'
 import type { OwnerReference, Resource } from '../../resources/object.js'
 import { nameOfKey } from '../keys.js'
-import type { Item, Kinds } from './item.js'
+import { idOf, type Item, type Kinds } from './item.js'
 
 /**
  * How an owner is. `solid`: it is there, or nobody can say that it is not. `waiting`: it is deleted in the foreground, and waits for
@@ -14,14 +14,14 @@ export type Standing = 'solid' | 'waiting' | 'gone'
 /** Why nobody can say whether an owner is there: it is of a kind that nobody looks at, or not where the reference says. */
 export type Doubt = 'unknown kind' | 'elsewhere'
 
-/** How many uids of owners that are gone are remembered. */
+/** How many owners that are gone are remembered. */
 const REMEMBERED = 10_000
 
 /** Finds out whether owners are there. What is gone is only known from the API itself: a cache may not have it yet. */
 export class Owners {
   readonly #api: ResourceApi
   readonly #kinds: Kinds
-  /** A uid never comes again. */
+  /** By where they would be, and their uids: those never come again. Somebody else may give the wrong place for a uid. */
   readonly #gone = new Set<string>()
 
   constructor(api: ResourceApi, kinds: Kinds) {
@@ -33,7 +33,8 @@ export class Owners {
   async standing(resource: Resource, reference: OwnerReference): Promise<Standing | Doubt> {
     const owner = this.#kinds.ownerItem(resource, reference)
     if (!owner) return this.#kinds.ofOwner(reference) ? 'elsewhere' : 'unknown kind'
-    if (this.#gone.has(reference.uid)) return 'gone'
+    const id = `${idOf(owner.of, owner.key)} ${reference.uid}`
+    if (this.#gone.has(id)) return 'gone'
     if (this.isCached(resource, reference)) return 'solid'
     const live = await this.read(owner)
     if (live?.metadata.uid === reference.uid) {
@@ -42,7 +43,7 @@ export class Owners {
       return isWaiting ? 'waiting' : 'solid'
     }
     if (this.#isElsewhere(owner, reference.uid)) return 'elsewhere'
-    this.#remember(reference.uid)
+    this.#remember(id)
     return 'gone'
   }
 
@@ -67,8 +68,8 @@ export class Owners {
     return of.cache.list().some(({ metadata }) => metadata.uid === uid)
   }
 
-  #remember(uid: string): void {
-    this.#gone.add(uid)
+  #remember(id: string): void {
+    this.#gone.add(id)
     if (this.#gone.size <= REMEMBERED) return
     for (const oldest of this.#gone) {
       this.#gone.delete(oldest)
