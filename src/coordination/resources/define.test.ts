@@ -99,4 +99,20 @@ describe('a schema', () => {
       { field: 'spec.steps[2]', message: expect.stringContaining('cannot be asked') as string },
     ])
   })
+
+  it.each(['constructor', '__proto__'])(
+    'has rules that compare, and not with what was never there: %s',
+    async (name) => {
+      const schema = schemaOf({
+        type: 'object',
+        additionalProperties: {
+          type: 'integer',
+          'x-kubernetes-validations': [{ rule: 'self >= oldSelf' }],
+        },
+      })
+      const spec = JSON.parse(`{"a":1,"${name}":1}`) as object
+      expect(await schema.check({ spec }, { spec: { a: 1 } })).toEqual([])
+      expect(await schema.check({ spec: { a: 0 } }, { spec: { a: 1 } })).toMatchObject([{ field: 'spec.a' }])
+    },
+  )
 })

@@ -89,7 +89,7 @@ export function compileRules(schema: ResourceSchema): Rules {
       self.forEach((item, index) => ask(at['items'], item, undefined, [...path, index], problems))
     if (!isObject(self)) return
     for (const [name, value] of Object.entries(self)) {
-      const was = isObject(before) ? before[name] : undefined
+      const was = isObject(before) && Object.hasOwn(before, name) ? before[name] : undefined
       ask(schemaOf(at, name), value, was, [...path, name], problems)
     }
   }
