@@ -12,13 +12,30 @@ import { isObject } from './schema/is-object.js'
 const BOOK_LEVELS = 10
 const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
+/** A draft as its kind has it, and which fields it had besides. */
+interface ReadDraft {
+  readonly draft: ResourceDraft
+  readonly unknown: readonly string[]
+}
+
+/** {@link parseDraft}. @throws `BANYAN_RESOURCE_BAD_REQUEST` if it has fields that the kind does not have, and they are not to be there */
+export function readDraft(
+  kind: ResourceDefinition,
+  given: object,
+  options: WriteOptions,
+  before?: Resource,
+): ResourceDraft {
+  const { draft, unknown } = parseDraft(kind, given)
+  reportUnknown(kind, unknown, options, before)
+  return draft
+}
+
 /**
  * A draft as the kind has it: a copy, without fields that the kind does not have.
  *
- * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another version, is no JSON, or has such fields and they are not to be there;
- *   `BANYAN_RESOURCE_INVALID` if it is of another kind
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another version, or is no JSON; `BANYAN_RESOURCE_INVALID` if it is of another kind
  */
-export function readDraft(kind: ResourceDefinition, given: object, options: WriteOptions): ResourceDraft {
+export function parseDraft(kind: ResourceDefinition, given: object): ReadDraft {
   const draft = copyOf(given, 'the object') as ResourceDraft
   const { apiVersion = kind.apiVersion, kind: name = kind.kind, metadata } = draft
   if (apiVersion !== kind.apiVersion)
@@ -35,8 +52,7 @@ export function readDraft(kind: ResourceDefinition, given: object, options: Writ
     ...takeOthers(metadata, METADATA_FIELDS, 'metadata.'),
     ...kind.schema.prune(content),
   ]
-  report(unknown, options)
-  return { apiVersion, kind: name, metadata, ...content } as ResourceDraft
+  return { draft: { apiVersion, kind: name, metadata, ...content } as ResourceDraft, unknown }
 }
 
 function ofAnotherKind({ group, kind }: ResourceDefinition, draft: ResourceDraft): ResourceError {
@@ -49,7 +65,7 @@ function ofAnotherKind({ group, kind }: ResourceDefinition, draft: ResourceDraft
 
 /** The same without what the kind does not have, or not any more. It is a copy. */
 export function pruned(kind: ResourceDefinition, resource: Resource): Resource {
-  const copy = JSON.parse(JSON.stringify(resource)) as Resource
+  const copy = copied(resource)
   kind.schema.prune(contentOf(copy))
   return copy
 }
@@ -61,15 +77,26 @@ export function pruned(kind: ResourceDefinition, resource: Resource): Resource {
  * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is no object or list of JSON, or is too deep
  */
 export function copyOf(given: object, what: string): object {
+  let text: string
   let copy: unknown
   try {
-    copy = JSON.parse(JSON.stringify(given))
+    text = JSON.stringify(given)
+    copy = JSON.parse(text)
   } catch (error) {
     throw badRequest(`${what} is no JSON: ${String(error)}`)
   }
   if (typeof copy !== 'object' || copy === null) throw badRequest(`${what} is no JSON object`)
   if (isTooDeep(copy)) throw badRequest(`${what} has more than ${MOST_LEVELS} levels`)
+  // Such a number would be null without a word.
+  if (text.includes('null') && hasNoNumber(given))
+    throw badRequest(`${what} is no JSON: it has a number that is none, or too large`)
   return copy
+}
+
+/** Whether there is NaN in it, or something infinite, as what is read of `1e400` is. */
+function hasNoNumber(value: unknown): boolean {
+  if (typeof value === 'number') return !Number.isFinite(value)
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasNoNumber)
 }
 
 function takeOthers(object: object, known: readonly string[], prefix: string): string[] {
@@ -78,12 +105,29 @@ function takeOthers(object: object, known: readonly string[], prefix: string): s
   return others.map((name) => prefix + name)
 }
 
-function report(unknown: readonly string[], { fieldValidation = 'Strict', onWarning }: WriteOptions): void {
-  if (unknown.length === 0 || fieldValidation === 'Ignore') return
+/**
+ * Says which fields were left out.
+ *
+ * @param before - what the draft was made from: what that has, the writer has only read, and is not told of
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST` if they are not to be there
+ */
+export function reportUnknown(
+  kind: ResourceDefinition,
+  fields: readonly string[],
+  { fieldValidation = 'Strict', onWarning }: WriteOptions,
+  before?: Resource,
+): void {
+  if (fields.length === 0 || fieldValidation === 'Ignore') return
+  const old = before ? kind.schema.prune(contentOf(copied(before))) : []
+  const unknown = fields.filter((field) => !old.includes(field))
   if (fieldValidation === 'Warn') {
     for (const field of unknown) onWarning?.(`unknown field ${JSON.stringify(field)}`)
-    return
+  } else if (unknown.length > 0) {
+    const all = unknown.map((field) => `unknown field ${JSON.stringify(field)}`)
+    throw badRequest(`strict decoding error: ${all.join(', ')}`)
   }
-  const fields = unknown.map((field) => `unknown field ${JSON.stringify(field)}`)
-  throw badRequest(`strict decoding error: ${fields.join(', ')}`)
+}
+
+function copied(resource: Resource): Resource {
+  return JSON.parse(JSON.stringify(resource)) as Resource
 }

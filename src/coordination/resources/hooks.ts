@@ -71,7 +71,7 @@ export class Hooks {
     for (const hook of this.#of(context.kind))
       mutated = await guarded(hook, async () => {
         const draft = await hook.mutate?.({ ...context, object: frozen(mutated) })
-        return draft ? updated(mutated, readDraft(context.kind, draft, {}), part) : mutated
+        return draft ? updated(mutated, readDraft(context.kind, draft, {}, context.before), part) : mutated
       })
     return mutated
   }

@@ -3,8 +3,9 @@ import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
 import type { FormatsPlugin } from 'ajv-formats'
 import { BanyanError } from '../../../core/errors.js'
 import type { ResourceProblem } from '../error.js'
+import { sameJson, type Json } from '../patch/json.js'
 import { MergeSchema } from '../patch/merge-schema.js'
-import { fieldOf, type Content, type ResourceSchema } from './content.js'
+import { contentOf, fieldOf, type Content, type ResourceSchema } from './content.js'
 import { prune } from './prune.js'
 import { compileRules, type Rules } from './rules.js'
 import { standardProblems, type StandardParts } from './standard.js'
@@ -22,7 +23,8 @@ export interface CompiledSchema {
    */
   prune(content: Content): string[]
   /**
-   * Fills in defaults, and finds everything that is wrong.
+   * Fills in defaults, and finds everything that is wrong, in what is not as it was: what is older than its schema, and may be wrong
+   * by now, is in nobody's way who does not touch it.
    *
    * @param content - is changed
    * @param before - what it was before this change
@@ -55,11 +57,8 @@ export function compileSchema(
   parts: { spec: ResourceSchema; status?: ResourceSchema },
   standard: StandardParts,
 ): CompiledSchema {
-  const schema: ResourceSchema = {
-    type: 'object',
-    properties: parts,
-    required: Object.keys(parts.spec).length === 0 ? [] : ['spec'],
-  }
+  const schema: ResourceSchema = { type: 'object', properties: parts }
+  const isRequired = Object.keys(parts.spec).length > 0
   let all: ValidateFunction
   let rules: Rules
   try {
@@ -76,12 +75,26 @@ export function compileSchema(
     merge: new MergeSchema(wholeSchema(parts)),
     prune: (content) => prune(schema, content),
     async check(content, before) {
-      const small = JSON.stringify(content).length <= SMALL_LENGTH
+      const changed = changesOf(content, before)
+      const small = JSON.stringify(changed).length <= SMALL_LENGTH
       const validate = small ? all : (first ??= engine(false).compile(schema))
-      if (!validate(content)) return problemsOf(validate.errors ?? [])
-      return [...rules(content, before), ...(await standardProblems(standard, content))]
+      const problems = validate(changed) ? [] : problemsOf(validate.errors ?? [])
+      Object.assign(content, changed)
+      if (isRequired && content.spec === undefined && (!before || before.spec !== undefined))
+        problems.unshift(required(['spec']))
+      if (problems.length > 0) return problems
+      return [...rules(changed, before), ...(await standardProblems(standard, changed))]
     },
   }
+}
+
+/** The parts that are not as they were. */
+function changesOf(content: Content, before: Content = {}): Content {
+  const { spec, status } = content
+  return contentOf({
+    ...(!sameJson(spec as Json, before.spec as Json) && { spec }),
+    ...(!sameJson(status as Json, before.status as Json) && { status }),
+  })
 }
 
 function engine(allErrors: boolean): Ajv2020 {
@@ -127,12 +140,7 @@ function problemOf({
     .slice(1)
     .map((part) => part.replace(/~1/g, '/').replace(/~0/g, '~'))
   const extra = given['additionalProperty'] ?? given['unevaluatedProperty']
-  if (typeof given['missingProperty'] === 'string')
-    return {
-      reason: 'FieldValueRequired',
-      field: fieldOf([...parts, given['missingProperty']]),
-      message: 'Required value',
-    }
+  if (typeof given['missingProperty'] === 'string') return required([...parts, given['missingProperty']])
   if (typeof extra === 'string')
     return {
       reason: 'FieldValueForbidden',
@@ -154,4 +162,8 @@ function problemOf({
     field,
     message: `Invalid value: ${message}`,
   }
+}
+
+function required(path: readonly string[]): ResourceProblem {
+  return { reason: 'FieldValueRequired', field: fieldOf(path), message: 'Required value' }
 }

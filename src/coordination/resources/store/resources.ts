@@ -16,7 +16,7 @@ import type {
   WriteOptions,
 } from '../api.js'
 import type { ResourceDefinition } from '../define.js'
-import { copyOf, pruned, readDraft } from '../draft.js'
+import { copyOf, parseDraft, pruned, readDraft, reportUnknown } from '../draft.js'
 import { badRequest, ResourceError } from '../error.js'
 import { generateName } from '../generate.js'
 import { Hooks, type AdmissionHook } from '../hooks.js'
@@ -277,9 +277,11 @@ class StoredResources implements ResourceApi {
     options: WriteOptions,
   ): Promise<Resource> {
     this.#begin('write', options)
-    const draft = readDraft(kind, given, options)
+    const { draft, unknown } = parseDraft(kind, given)
     const place = checkedPlaceOf(kind, draft.metadata)
-    const draftOf = (): ResourceDraft => {
+    const reading = toldOnce(options)
+    const draftOf = (current: Resource): ResourceDraft => {
+      reportUnknown(kind, unknown, reading, current)
       if ((draft.metadata.resourceVersion ?? '') === '') throw versionless(kind, place.name)
       return draft
     }
@@ -311,7 +313,7 @@ class StoredResources implements ResourceApi {
     writer: Writer,
     options: WriteOptions,
   ): Promise<Resource> {
-    const reading = { ...options, ...(options.onWarning && { onWarning: once(options.onWarning) }) }
+    const reading = toldOnce(options)
     const change = (current: Resource): ResourceDraft => {
       const before: object = writer.part === 'scale' ? scaleOf(kind, current, 0) : pruned(kind, current)
       const after = edited(before as JsonObject, edit)
@@ -403,13 +405,17 @@ function checkPart(kind: ResourceDefinition, part: Part): void {
   if (part === 'status' && !kind.status) throw badRequest(`${kind.kind} has no status`)
 }
 
-/** The same function, that is told nothing twice: a change may be made several times until it is written. */
-function once(tell: (text: string) => void): (text: string) => void {
+/** The same, but nobody is warned of the same twice: a change may be made several times until it is written. */
+function toldOnce(options: WriteOptions): WriteOptions {
+  const { onWarning } = options
+  if (!onWarning) return options
   const told = new Set<string>()
-  return (text) => {
-    if (told.has(text)) return
-    told.add(text)
-    tell(text)
+  return {
+    ...options,
+    onWarning: (text) => {
+      if (!told.has(text)) onWarning(text)
+      told.add(text)
+    },
   }
 }
 
