@@ -96,3 +96,79 @@ describe('resources that cannot be read', () => {
     await api.close()
   })
 })
+
+describe('lists of resources', () => {
+  const many = 600
+
+  /** Resources of which there are many, and how many entries are read from the engine when more than one is. */
+  async function setUpMany() {
+    const { coordinator, connect, runtime } = setUp()
+    const api = openResources(coordinator)
+    await create(api, 'first')
+    const { value } = (await coordinator.get(`${KEYSPACE.resources}shop.example/promotions/default/first`))!
+    for (let number = 1; number < many; number++) {
+      const name = `promotion-${number}`
+      const key = `${KEYSPACE.resources}shop.example/promotions/default/${name}`
+      await coordinator.put(key, value.replace('"first"', `"${name}"`))
+    }
+    const asked = { entries: 0 }
+    const list = coordinator.list.bind(coordinator)
+    coordinator.list = async (prefix) => {
+      const listing = await list(prefix)
+      if (listing.entries.length > 1) asked.entries += listing.entries.length
+      return listing
+    }
+    const ofAnother = openResources(connect().coordinator)
+    return { api, coordinator, runtime, asked, ofAnother }
+  }
+
+  it('are read from the engine once if they are long, and are new all the same', async () => {
+    const { api, coordinator, asked, ofAnother } = await setUpMany()
+    for (const name of ['a', 'b', 'c']) {
+      await create(ofAnother, name)
+      // Of this the cache of promotions hears nothing.
+      await coordinator.put('other', name)
+      const { items, metadata } = await api.list(Promotion, { limit: 3 })
+      expect(items.map((each) => each.metadata.name)).toContain(name)
+      expect(Number(metadata.resourceVersion)).toBeGreaterThanOrEqual(
+        Number(items.find((each) => each.metadata.name === name)!.metadata.resourceVersion),
+      )
+    }
+    expect(asked.entries).toBe(many + 1)
+    await api.close()
+  })
+
+  it('are read from the engine if what has changed does not come', async () => {
+    const { coordinator, runtime, asked, ofAnother } = await setUpMany()
+    coordinator.watch = async function* (_, { signal } = {}) {
+      await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()))
+      yield* []
+    }
+    const api = openResources(coordinator)
+    await api.list(Promotion, { resourceVersion: '0' })
+    await create(ofAnother, 'a')
+    const listed = api.list(Promotion, { limit: 1 })
+    await runtime.clock.advance('10s')
+    expect((await listed).items).toMatchObject([{ metadata: { name: 'a' } }])
+    // Twice; the second time also the new one, and the mark that was waited for.
+    expect(asked.entries).toBe(many + many + 2)
+    await api.close()
+  })
+
+  it('fail as everything does while the engine is away, also before they were read for the first time', async () => {
+    const { api, engine, runtime } = setUp()
+    engine.reach = 'away'
+    const unavailable = expect.objectContaining({ code: 'BANYAN_COORDINATOR_UNAVAILABLE' }) as object
+    const failed: unknown[] = []
+    for (const options of [{}, { resourceVersion: '0' }])
+      void api.list(Promotion, options).catch((error: unknown) => failed.push(error))
+    const watch = api.watch(Promotion)[Symbol.asyncIterator]()
+    void watch.next().catch((error: unknown) => failed.push(error))
+    await runtime.clock.advance('10s')
+    expect(failed).toEqual([unavailable, unavailable, unavailable])
+    engine.reach = 'there'
+    await runtime.clock.advance('10s')
+    expect((await api.list(Promotion)).items).toEqual([])
+    await api.close()
+  })
+})

@@ -11,6 +11,9 @@ import { decode } from './codec.js'
 import { markOf, prefixOf } from './keys.js'
 import { Window } from './window.js'
 
+/** How long a change that was made may take to come, in ms. */
+const PATIENCE = 3000
+
 /** A resource and where it is. */
 export interface Held {
   readonly key: string
@@ -42,6 +45,9 @@ export class KindCache {
   readonly #waiting = new Set<() => void>()
   #sorted: readonly Held[] | undefined
   #revision: number | undefined
+  /** How often following it has ended with a failure, and the last one. */
+  #failures = 0
+  #failure: unknown
 
   constructor(coordinator: Coordinator, kind: ResourceDefinition, limits: WindowLimits) {
     this.#coordinator = coordinator
@@ -66,9 +72,30 @@ export class KindCache {
     return this.#closing.signal
   }
 
-  /** @throws `BANYAN_COORDINATOR_CLOSED` */
+  /** How many there are. */
+  get size(): number {
+    return this.#objects.size
+  }
+
+  /** @throws `BANYAN_COORDINATOR_CLOSED`, and what the engine says if it cannot be read for the first time */
   async ready(): Promise<void> {
-    await this.#until(() => this.#revision !== undefined)
+    const failures = this.#failures
+    await this.#until(() => this.#revision !== undefined || this.#failures > failures)
+    if (this.#revision === undefined) throw this.#failure
+  }
+
+  /** Whether everything that was written before this call is in it. It may not be for a while, if the engine tells of it late. */
+  async isFresh(): Promise<boolean> {
+    const { revision } = await this.#coordinator.list(markOf(this.#kind))
+    if (this.revision >= revision) return true
+    const marked = await this.#mark()
+    const { clock } = this.#coordinator.runtime
+    const late = new AbortController()
+    const timer = clock.schedule(clock.now() + PATIENCE, () => late.abort())
+    while (this.revision < marked && !late.signal.aborted && !this.#isClosed())
+      await this.changed(late.signal)
+    timer.cancel()
+    return this.revision >= marked
   }
 
   /**
@@ -127,14 +154,21 @@ export class KindCache {
   }
 
   /**
-   * Waits until everything up to a revision is in it. As it hears of nothing while only other kinds change, it has to make a change
-   * itself, so that what comes before that must have come.
+   * As it hears of nothing while only other kinds change, it has to make a change itself: when that has come, what comes before it
+   * must have come.
+   *
+   * @returns the revision of the change
    */
+  async #mark(): Promise<number> {
+    const mark = await this.#coordinator.put(markOf(this.#kind), '')
+    return mark.ok ? mark.revision : 0
+  }
+
+  /** Waits until everything up to a revision is in it. */
   async #reach(revision: number): Promise<void> {
     await this.ready()
     if (this.revision >= revision) return
-    const mark = await this.#coordinator.put(markOf(this.#kind), '')
-    const reached = mark.ok ? mark.revision : 0
+    const reached = await this.#mark()
     if (reached <= revision) throw versionAhead(revision, reached)
     await this.#until(() => this.revision >= reached)
   }
@@ -162,6 +196,9 @@ export class KindCache {
           return
         }
         failures++
+        this.#failures++
+        this.#failure = error
+        this.#wake()
         // What was compacted can be read at once; what is compacted each time it was read cannot be followed so closely.
         if (isGap(error) && failures === 1) continue
         const { clock, random } = this.#coordinator.runtime
