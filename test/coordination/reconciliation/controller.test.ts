@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   controller,
+  defineResource,
   informers,
   openResources,
   type Contest,
@@ -75,6 +76,20 @@ const sale = (name: string, items: string[], more = {}) => ({
   metadata: { name, ...more },
   spec: { items, discount: 10 },
 })
+
+/** Sales whose status is as it is said here, and has a number of prices. */
+function ofStatus(properties: object) {
+  return defineResource<SaleSpec, SaleStatus>({
+    group: 'small.example',
+    kind: 'Sale',
+    status: { type: 'object', properties: { prices: { type: 'integer' }, ...properties } },
+  })
+}
+
+function conditionsOf(properties: object) {
+  const items = { type: 'object', ...(Object.keys(properties).length > 0 && { properties }) }
+  return { type: 'array', items }
+}
 
 async function pricesOf(api: ResourceApi): Promise<string[]> {
   const { items } = await api.list(Price)
@@ -222,6 +237,38 @@ describe('a controller', () => {
     isBroken = false
     await clock.advance('5m')
     expect((await api.get(Sale, { name: 'bad' })).status?.conditions).toEqual([])
+    await running.close()
+  })
+
+  it('says of a condition no more than the kind has room for', async () => {
+    const { api, start, clock, logged } = setUp()
+    const Small = ofStatus({
+      conditions: conditionsOf({ type: { type: 'string' }, status: { type: 'string' } }),
+    })
+    const running = start({ resource: Small, owns: [Price] }).running
+    await api.create(Small, sale('a', []))
+    await clock.advance('1s')
+    const { status, metadata } = await api.get(Small, { name: 'a' })
+    expect(status).toEqual({ prices: 0, conditions: [{ type: 'Ready', status: 'True' }] })
+    await clock.advance('11h')
+    expect((await api.get(Small, { name: 'a' })).metadata.resourceVersion).toBe(metadata.resourceVersion)
+    expect(logged).toEqual([])
+    await running.close()
+  })
+
+  it('says so in a condition, too, when a status is refused', async () => {
+    const { api, start, clock } = setUp()
+    const Closed = ofStatus({ conditions: conditionsOf({}) })
+    const { running, runs } = start({
+      resource: Closed,
+      reconcile: (_, ctx) => ctx.setStatus({ prices: 'many' as unknown as number }),
+    })
+    await api.create(Closed, sale('a', []))
+    await clock.advance('1m')
+    expect(runs.at(-1)).toMatchObject({ outcome: 'failed', error: { code: 'BANYAN_RESOURCE_INVALID' } })
+    expect((await api.get(Closed, { name: 'a' })).status?.conditions).toMatchObject([
+      { type: 'Stalled', status: 'True', message: expect.stringContaining('status.prices') as string },
+    ])
     await running.close()
   })
 

@@ -1,4 +1,5 @@
 import type { ResourceDefinition } from '../../resources/define.js'
+import type { ResourceSchema } from '../../resources/schema/content.js'
 import { isObject } from '../../resources/schema/is-object.js'
 import { timestamp } from '../../resources/timestamp.js'
 
@@ -27,8 +28,9 @@ export interface ConditionDraft {
   message?: string
 }
 
-/** Conditions with one of them set; the time is kept while its status stays. */
+/** Conditions with one of them set, as the kind has them; the time is kept while its status stays. */
 export function withCondition(
+  kind: ResourceDefinition,
   conditions: readonly Condition[],
   { type, status: given, reason = type, message = '' }: ConditionDraft,
   generation: number,
@@ -37,7 +39,11 @@ export function withCondition(
   const status = typeof given === 'boolean' ? (given ? 'True' : 'False') : given
   const before = conditions.find((each) => each.type === type)
   const lastTransitionTime = before?.status === status ? before.lastTransitionTime : timestamp(wall)
-  const next = { type, status, reason, message, lastTransitionTime, observedGeneration: generation }
+  const whole = { type, status, reason, message, lastTransitionTime, observedGeneration: generation }
+  // Fields that the kind does not have would be refused, and the whole status with them.
+  const schema = schemaOfConditions(kind)
+  const known = Object.entries(whole).filter(([field]) => allows(schema, field))
+  const next = Object.fromEntries(known) as unknown as Condition
   return before ? conditions.map((each) => (each === before ? next : each)) : [...conditions, next]
 }
 
@@ -53,10 +59,27 @@ export function conditionsOf(status: unknown): readonly Condition[] {
  * @param how - `named`: only if the schema names it, and does not just let it pass
  */
 export function statusHas({ status }: ResourceDefinition, field: string, how?: 'named'): boolean {
-  if (!isObject(status)) return false
-  const { properties, additionalProperties } = status as Record<string, unknown>
-  if (isObject(properties) && Object.hasOwn(properties, field)) return true
-  if (how === 'named') return false
-  const isOpen = properties === undefined && (additionalProperties ?? true) !== false
-  return isOpen || status['x-kubernetes-preserve-unknown-fields'] === true
+  return isObject(status) && (how === 'named' ? names(status, field) : allows(status, field))
+}
+
+/** What the kind says of each condition; `{}` if it says nothing. */
+function schemaOfConditions({ status }: ResourceDefinition): ResourceSchema {
+  const conditions = isObject(status) && names(status, 'conditions') && status.properties['conditions']
+  return isObject(conditions) && isObject(conditions['items']) ? conditions['items'] : {}
+}
+
+/** Whether objects of a schema may have such a field. */
+function allows(schema: ResourceSchema, field: string): boolean {
+  if (names(schema, field)) return true
+  const { properties, additionalProperties = true } = schema
+  const isOpen = properties === undefined && additionalProperties !== false
+  return isOpen || schema['x-kubernetes-preserve-unknown-fields'] === true
+}
+
+function names(
+  schema: ResourceSchema,
+  field: string,
+): schema is { readonly properties: Record<string, unknown> } {
+  const { properties } = schema
+  return isObject(properties) && Object.hasOwn(properties, field)
 }

@@ -3,6 +3,7 @@ import { Observers, type Unsubscribe } from '../../../core/observers.js'
 import { checkOptionNames } from '../../../core/options.js'
 import { coordinationError, hasCode } from '../../errors.js'
 import { onAbort } from '../../on-abort.js'
+import { ResourceError } from '../../resources/error.js'
 import type { ResourceName } from '../../resources/object.js'
 import type { CacheChange } from '../informer/informer.js'
 import { keyOf, keyOfName } from '../keys.js'
@@ -341,15 +342,19 @@ class RunningController implements Controller {
   }
 
   async #reconcile(run: Run): Promise<Ending> {
-    let ending = await this.#attempt(run)
+    const ending = await this.#attempt(run)
     try {
-      this.#noteDown(run, ending)
-      await run.noteDown()
+      await this.#noteDown(run, ending)
     } catch (error) {
       // It has gone meanwhile, and says so by itself.
       if (hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) return ending
       // What the reconcile has failed with matters more.
-      if (ending.outcome === 'done' || ending.outcome === 'stalled') ending = endingOf(error, run)
+      const last = ending.outcome === 'done' || ending.outcome === 'stalled' ? endingOf(error, run) : ending
+      if (!isRefused(error)) return last
+      // Without what is wrong in the status, it can say that something is.
+      run.forgetStatus()
+      await this.#noteDown(run, last).catch(() => undefined)
+      return last
     }
     return ending
   }
@@ -364,8 +369,13 @@ class RunningController implements Controller {
     }
   }
 
-  /** Says in the status how it went. */
-  #noteDown(run: Run, ending: Ending): void {
+  /** Writes the status, with how it went. */
+  async #noteDown(run: Run, ending: Ending): Promise<void> {
+    this.#sayHow(run, ending)
+    await run.noteDown()
+  }
+
+  #sayHow(run: Run, ending: Ending): void {
     const { resource: kind, stalledAfter } = this.#settings
     const seen = run.get()
     if (!seen) return
@@ -475,6 +485,11 @@ function endingOf(error: unknown, { signal, isTooLate }: Run): Ending {
   if (signal.aborted && !isTooLate) return { outcome: 'aborted', error }
   const isConflict = hasCode(error, 'BANYAN_RESOURCE_CONFLICT') || hasCode(error, 'BANYAN_RESOURCE_EXISTS')
   return { outcome: isConflict ? 'conflict' : 'failed', error }
+}
+
+/** Whether a status is not taken for what stands in it. */
+function isRefused(error: unknown): boolean {
+  return error instanceof ResourceError && [400, 413, 422].includes(error.status)
 }
 
 function textOf(error: unknown): string {

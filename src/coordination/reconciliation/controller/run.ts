@@ -164,11 +164,16 @@ export class Run implements ReconcileContext {
     this.#status.condition(type, undefined)
   }
 
+  /** What was set is not to be written. */
+  forgetStatus(): void {
+    this.#status.clear()
+  }
+
   async writeStatus(): Promise<void> {
     const resource = this.#resource
     if (!resource) return
     const { resource: kind, runtime } = this.#settings
-    const status = this.#status.of(resource, runtime.clock.wall())
+    const status = this.#status.of(kind, resource, runtime.clock.wall())
     if (status !== undefined) await this.api.updateStatus(kind, { ...resource, status })
   }
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { ResourceDefinition } from '../../resources/define.js'
 import type { Resource } from '../../resources/object.js'
 import { isObject } from '../../resources/schema/is-object.js'
 import { conditionsOf, withCondition, type ConditionDraft } from './conditions.js'
@@ -17,15 +18,20 @@ export class StatusDraft {
     this.#conditions.set(type, condition)
   }
 
+  clear(): void {
+    this.#fields.clear()
+    this.#conditions.clear()
+  }
+
   /** The status that a resource is to have; undefined if it has that. */
-  of(resource: Resource, wall: number): unknown {
+  of(kind: ResourceDefinition, resource: Resource, wall: number): unknown {
     if (this.#fields.size === 0 && !this.#changesConditions(resource)) return undefined
     const before = isObject(resource.status) ? resource.status : {}
     const next: Record<string, unknown> = { ...before, ...Object.fromEntries(this.#fields) }
     let conditions = conditionsOf(next)
     for (const [type, draft] of this.#conditions)
       conditions = draft
-        ? withCondition(conditions, draft, resource.metadata.generation, wall)
+        ? withCondition(kind, conditions, draft, resource.metadata.generation, wall)
         : conditions.filter((each) => each.type !== type)
     if (conditions.length > 0 || conditionsOf(before).length > 0) next['conditions'] = conditions
     // As it would be read again.

@@ -116,7 +116,7 @@ async function remaining(
     const status = resource.status as object | undefined
     const draft = { type: BLOCKED, status: true, reason: 'FinalizersRemain', message }
     const { generation } = resource.metadata
-    const conditions = withCondition(conditionsOf(status), draft, generation, runtime.clock.wall())
+    const conditions = withCondition(kind, conditionsOf(status), draft, generation, runtime.clock.wall())
     // One that says the same is not written.
     const written = { ...resource, status: { ...status, conditions } }
     await api.updateStatus(kind, written, { fieldManager: MANAGER })
