@@ -10,6 +10,7 @@ import {
   type ReconcileRun,
   type ResourceApi,
 } from '../../../src/coordination/index.js'
+import { coordinationError } from '../../../src/coordination/errors.js'
 import { sleep, type Clock } from '../../../src/core/clock.js'
 import type { LogLevel } from '../../../src/core/telemetry.js'
 import { noTelemetry } from '../../../src/core/telemetry.js'
@@ -95,6 +96,14 @@ async function pricesOf(api: ResourceApi): Promise<string[]> {
   const { items } = await api.list(Price)
   return items.map(({ metadata, spec }) => `${metadata.name} ${spec.discount}`)
 }
+
+/** What others say something in the status of. */
+const Shop = defineResource<{ replicas: number }, { replicas: number }>({
+  group: 'shop.example',
+  kind: 'Shop',
+  status: { type: 'object', properties: { replicas: { type: 'integer' } } },
+  scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' },
+})
 
 describe('a controller', () => {
   it('brings what is there to what is wanted, whatever happens to it', async () => {
@@ -206,6 +215,43 @@ describe('a controller', () => {
     await clock.advance('1m')
     expect(await pricesOf(api)).toHaveLength(1)
     expect(creations).toBe(1)
+    expect(outcomes().slice(0, 2)).toEqual(['default/a failed', 'default/a done'])
+    await clock.settle(running.close())
+  })
+
+  it('has what it has written as a scale before the next run of the key, also if nobody has answered', async () => {
+    const { api, start, clock } = setUp()
+    let calls = 0
+    const lost = intercepted(withLateNews(api, clock), {
+      patchScale: async (...given) => {
+        const scale = await api.patchScale(...given)
+        if (++calls === 1) throw coordinationError('BANYAN_OUTCOME_UNKNOWN', 'connection lost')
+        return scale
+      },
+      get: (kind, name) =>
+        calls === 2
+          ? Promise.reject(coordinationError('BANYAN_COORDINATOR_UNAVAILABLE', 'no answer'))
+          : api.get(kind, name),
+    })
+    const seen: (number | undefined)[] = []
+    const { running, outcomes } = start({
+      api: lost,
+      watches: [{ resource: Shop, to: () => [{ name: 'a' }] }],
+      reconcile: async (_, ctx) => {
+        const replicas = ctx.get(Shop, { name: 's' })?.spec.replicas
+        seen.push(replicas)
+        if (replicas! < 3)
+          await ctx.api.patchScale(
+            Shop,
+            { name: 's' },
+            { type: 'merge', patch: { spec: { replicas: replicas! + 1 } } },
+          )
+      },
+    })
+    await api.create(Shop, { metadata: { name: 's' }, spec: { replicas: 1 } })
+    await api.create(Sale, sale('a', []))
+    await clock.advance('1m')
+    expect(seen.slice(0, 3)).toEqual([1, 2, 3])
     expect(outcomes().slice(0, 2)).toEqual(['default/a failed', 'default/a done'])
     await clock.settle(running.close())
   })
@@ -325,6 +371,25 @@ describe('a controller', () => {
     await clock.advance('1s')
     expect(outcomes().slice(0, 2)).toEqual(['default/a conflict', 'default/a done'])
     expect(logged).toEqual([])
+    await running.close()
+  })
+
+  it('counts conflicts without end as failures, and tells them', async () => {
+    const { api, start, clock, logged } = setUp()
+    const { running, runs } = start({
+      reconcile: async (_, ctx) => {
+        await ctx.api.create(Price, { metadata: { name: 'taken' }, spec: { discount: 1 } })
+      },
+    })
+    await api.create(Price, { metadata: { name: 'taken' }, spec: { discount: 2 } })
+    await api.create(Sale, sale('a', []))
+    await clock.advance('5m')
+    expect(runs.slice(0, 10).map(({ outcome }) => outcome)).toEqual(Array<string>(10).fill('conflict'))
+    expect(runs.at(-1)).toMatchObject({ outcome: 'failed', failures: runs.length - 10 })
+    expect(logged[0]).toContain('default/a has failed')
+    expect((await api.get(Sale, { name: 'a' })).status?.conditions).toMatchObject([
+      { type: 'Stalled', status: 'True', reason: 'ReconcileFailed' },
+    ])
     await running.close()
   })
 
@@ -484,9 +549,7 @@ describe('a contest', () => {
     ])
     expect(low.runs.length).toBeLessThan(60)
     await high.running.close()
-    await clock.advance('1h')
-    low.running.add('default/a')
-    await clock.advance('1s')
+    await clock.advance('15m')
     expect((await api.get(Sale, { name: 'a' })).status?.conditions).toEqual([])
     await low.running.close()
   })
@@ -507,7 +570,63 @@ describe('a contest', () => {
         resource: 'sales.shop.example default/a',
       },
     ])
-    expect(runs.length).toBeLessThan(40)
+    expect(runs.length).toBeLessThan(120)
+    await running.close()
+  })
+
+  it('is told whatever else changes in what both write, and slowed down by runs, not by news', async () => {
+    const { api, start, clock } = setUp()
+    const contests: Contest[] = []
+    const fixed = async (_: string, ctx: Context) => {
+      const name = ctx.get() && { name: ctx.get()!.metadata.name }
+      if (name) await ctx.apply(Shop, { metadata: name, spec: { replicas: 1 } })
+    }
+    const { running, runs } = start({ owns: [Shop], reconcile: fixed })
+    running.on('contest', (contest) => contests.push(contest))
+    await api.create(Sale, sale('a', []))
+    await clock.advance('1s')
+    for (let seconds = 1; seconds <= 60; seconds++) {
+      // Some third one counts in the status.
+      const changed = await api.get(Shop, { name: 'a' })
+      await api.updateStatus(Shop, { ...changed, status: { replicas: seconds } })
+      for (const replicas of [5, 6, 7])
+        await api.patch(Shop, { name: 'a' }, { type: 'merge', patch: { spec: { replicas } } })
+      await clock.advance('1s')
+    }
+    expect(contests).toMatchObject([{ why: 'FieldConflict', fields: ['spec.replicas'] }])
+    // In about a minute: five times, and after 1, 2, 4, 8, 16 s.
+    const slowly = runs.filter(({ outcome }) => outcome === 'done').length
+    expect(slowly).toBeGreaterThan(10)
+    expect(slowly).toBeLessThan(40)
+    await running.close()
+  })
+
+  it('is none if the same resource is deleted and made again, or one thing is made after the other', async () => {
+    const { api, start, clock } = setUp()
+    const contests: Contest[] = []
+    const { running } = start({
+      owns: [Price],
+      reconcile: async (_, ctx) => {
+        const made = ctx.owned(Price).length
+        ctx.setStatus({ prices: made })
+        if (ctx.get() && made < ctx.get()!.spec.discount)
+          await ctx.api.create(
+            Price,
+            ctx.child({ metadata: { generateName: `p-${made}-` }, spec: { discount: 1 } }),
+          )
+      },
+    })
+    running.on('contest', (contest) => contests.push(contest))
+    for (let times = 0; times < 8; times++) {
+      await api.create(Sale, { ...sale('a', []), spec: { items: [], discount: 0 } })
+      await clock.advance('10s')
+      await api.delete(Sale, { name: 'a' })
+      await clock.advance('10s')
+    }
+    await api.create(Sale, { ...sale('b', []), spec: { items: [], discount: 150 } })
+    await clock.advance('1s')
+    expect(contests).toEqual([])
+    expect((await api.get(Sale, { name: 'b' })).status?.prices).toBe(150)
     await running.close()
   })
 

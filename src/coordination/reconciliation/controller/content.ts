@@ -11,11 +11,22 @@ function contentOf({ metadata, spec, status }: Resource): Record<string, unknown
   return { metadata: { labels, annotations, finalizers, ownerReferences }, spec, status }
 }
 
-/** The same for two resources with the same content, whatever their versions. */
-export function fingerprint(resource: Resource): string {
+/**
+ * The same for two writes that have made the same of a resource, whatever its version. What others say in its status is no part of
+ * that, unless nothing but the status was written.
+ *
+ * @param before - what it was; undefined if it was not there
+ */
+export function fingerprint(resource: Resource, before: Resource | undefined): string {
+  const rest = textOf({ ...contentOf(resource), status: undefined })
+  const isStatus = before !== undefined && textOf({ ...contentOf(before), status: undefined }) === rest
   return createHash('sha1')
-    .update(JSON.stringify(contentOf(resource)))
+    .update(isStatus ? textOf(contentOf(resource)) : rest)
     .digest('base64')
+}
+
+function textOf(content: Record<string, unknown>): string {
+  return JSON.stringify(content)
 }
 
 /** In which fields two states of a resource differ, the first few: `spec.discount`. Nothing if one is not there. */

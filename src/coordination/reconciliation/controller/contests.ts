@@ -1,5 +1,5 @@
 import type { Clock } from '../../../core/clock.js'
-import { qualifiedPlural } from '../../resources/define.js'
+import { qualifiedPlural, type ResourceDefinition } from '../../resources/define.js'
 import type { Resource } from '../../resources/object.js'
 import type { FieldSet } from '../../resources/patch/field-set.js'
 import type { JsonObject } from '../../resources/patch/json.js'
@@ -31,14 +31,15 @@ export interface Contest {
 /** How often something is to be undone in the window for a contest: by hand nobody does it so often. */
 const UNDONE = 5
 const WINDOW_MS = 10 * 60_000
-/** After so many runs in a row that only own writes have asked for: more than any sequence of steps has. */
-const OWN_RUNS = 20
-/** How many resources that were written are remembered. */
+/** After so many runs in a row that only own writes have asked for, and that write the same again: steps come to an end before. */
+const OWN_RUNS = 100
+/** How many resources that were written are remembered, and how many new ones runs in a row may write. */
 const REMEMBERED = 1000
 /** How long a key waits, from the first to the longest, in ms. */
 const PAUSE = { first: 1000, longest: 5 * 60_000 }
 
 interface Written {
+  readonly uid: string
   /** What it was like when it was written last. */
   readonly content: string
   readonly version: string
@@ -46,10 +47,19 @@ interface Written {
   readonly undone: number[]
 }
 
+/** Runs of a key in a row that only own writes have asked for. */
+interface Chain {
+  /** How many of them have written nothing but what those before have written, too. */
+  again: number
+  readonly written: Set<string>
+}
+
 interface Known {
   readonly contest: Contest
   at: number
+  /** How long the next pause is, and until when the last one is. */
   pause: number
+  until: number
 }
 
 /** Sees a controller that fights with another one, or with itself. */
@@ -58,8 +68,7 @@ export class Contests {
   readonly #clock: Clock
   readonly #told: (contest: Contest) => void
   readonly #written = new Map<string, Written>()
-  /** Runs in a row that only own writes have asked for, by keys. */
-  readonly #ownRuns = new Map<string, number>()
+  readonly #chains = new Map<string, Chain>()
   readonly #known = new Map<string, Known>()
 
   /** @param told - of each when it begins */
@@ -80,29 +89,40 @@ export class Contests {
     return this.#known.get(key)?.contest
   }
 
-  /** How long the next run is to wait, in ms, longer each time; undefined if there is no contest. */
+  /** In how many ms a contest is over if nothing is seen of it any more; undefined if there is none. */
+  left(key: string): number | undefined {
+    const known = this.of(key) && this.#known.get(key)
+    return known && known.at + WINDOW_MS + 1 - this.#clock.now()
+  }
+
+  /** How long the next run is to wait, in ms, longer each time that one has passed; undefined if there is no contest. */
   pause(key: string): number | undefined {
     const known = this.of(key) && this.#known.get(key)
     if (!known) return undefined
-    const { pause } = known
-    known.pause = Math.min(pause * 2, PAUSE.longest)
-    return pause
+    const now = this.#clock.now()
+    if (now >= known.until) {
+      known.until = now + known.pause
+      known.pause = Math.min(known.pause * 2, PAUSE.longest)
+    }
+    return known.until - now
   }
 
   /** A run has written something. */
   wrote(key: string, { kind, resource, before }: OwnWrite): void {
     const now = this.#clock.now()
-    const id = `${qualifiedPlural(kind)} ${keyOf(resource)}`
-    const content = fingerprint(resource)
+    const id = idOf(kind, resource)
+    const content = fingerprint(resource, before)
     const last = this.#written.get(id)
-    const { resourceVersion: version } = resource.metadata
+    const { resourceVersion: version, uid } = resource.metadata
     // The cache was behind, and the write has changed nothing.
     if (last?.version === version) return
-    const isSame = last?.content === content
+    // One that somebody else has made anew has to be written anew.
+    const isOther = last?.uid !== uid && before?.metadata.uid === uid
+    const isSame = last?.content === content && !isOther
     const undone = isSame ? last.undone.filter((at) => now - at <= WINDOW_MS) : []
     if (isSame) undone.push(now)
     this.#written.delete(id)
-    this.#written.set(id, { content, version, undone })
+    this.#written.set(id, { uid, content, version, undone })
     if (this.#written.size > REMEMBERED)
       for (const [oldest] of this.#written) return void this.#written.delete(oldest)
     if (undone.length < UNDONE) return
@@ -120,12 +140,21 @@ export class Contests {
   }
 
   /** A run has ended. @param isOwn - whether only what it has written itself asks for the next one */
-  ended(key: string, isOwn: boolean, write: OwnWrite | undefined): void {
-    const runs = isOwn ? (this.#ownRuns.get(key) ?? 0) + 1 : 0
-    if (runs === 0) this.#ownRuns.delete(key)
-    else this.#ownRuns.set(key, runs)
-    if (runs < OWN_RUNS || !write) return
-    const resource = `${qualifiedPlural(write.kind)} ${keyOf(write.resource)}`
+  ended(key: string, isOwn: boolean, writes: readonly OwnWrite[]): void {
+    const write = writes.at(-1)
+    if (!isOwn || !write) {
+      this.#chains.delete(key)
+      return
+    }
+    const chain = this.#chains.get(key) ?? { again: 0, written: new Set() }
+    this.#chains.set(key, chain)
+    const ids = writes.map((each) => idOf(each.kind, each.resource))
+    // Who makes one thing after the other is getting somewhere.
+    const isNew = chain.written.size < REMEMBERED && ids.some((id) => !chain.written.has(id))
+    if (!isNew) chain.again++
+    for (const id of ids) chain.written.add(id)
+    if (chain.again < OWN_RUNS) return
+    const resource = idOf(write.kind, write.resource)
     const fields = differingFields(write.before, write.resource)
     const what = fields.length > 0 ? `${fields.join(', ')} of ${resource}` : resource
     this.#see({
@@ -145,9 +174,13 @@ export class Contests {
       known.at = now
       return
     }
-    this.#known.set(contest.key, { contest, at: now, pause: PAUSE.first })
+    this.#known.set(contest.key, { contest, at: now, pause: PAUSE.first, until: now })
     this.#told(contest)
   }
+}
+
+function idOf(kind: ResourceDefinition, resource: Resource): string {
+  return `${qualifiedPlural(kind)} ${keyOf(resource)}`
 }
 
 /** Who has had the fields before they were written; otherwise who else has written last. */

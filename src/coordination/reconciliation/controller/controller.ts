@@ -89,7 +89,7 @@ export interface Controller extends AsyncDisposable {
  * - A key is never worked on twice at the same time, and not before the caches have what its last run has written.
  * - What changes comes before what only has to be looked at once more. What fails is tried again later, each time after twice as
  *   long, and holds nobody up; after some failures the condition `Stalled` says why, if the status of the kind has `conditions`. A
- *   write that was refused because of a newer version is tried again at once.
+ *   write that was refused because of a newer version is tried again at once; if it always is, that is a failure, too.
  * - With an `election` one of many works; with `shards` each has a part of the keys. Who takes over lists everything first, so that
  *   it knows what was written before. Who has lost a key is refused when it writes.
  * - Whoever fights with another one about the same fields, or runs for ever because of its own writes, is told: in the log, as the
@@ -106,6 +106,8 @@ export function controller<Spec, Status>(options: ControllerOptions<Spec, Status
 
 /** Of keys that nothing has happened to. */
 const LOW = { priority: -100 }
+/** How often in a row a conflict is none that was only a matter of time: about 3 s. */
+const MOST_CONFLICTS = 10
 const STALLED = 'Stalled'
 const CONTESTED = 'Contested'
 
@@ -365,7 +367,10 @@ class RunningController implements Controller {
       const result: unknown = await this.#settings.reconcile(run.key, run)
       return endingOfResult(result)
     } catch (error) {
-      return endingOf(error, run)
+      const ending = endingOf(error, run)
+      const { conflicts = 0 } = this.#troubles.get(run.key) ?? {}
+      const isHopeless = ending.outcome === 'conflict' && conflicts >= MOST_CONFLICTS
+      return isHopeless ? { outcome: 'failed', error } : ending
     }
   }
 
@@ -452,7 +457,10 @@ class RunningController implements Controller {
     }
     this.#runs.delete(run.key)
     const isOwn = run.news.length > 0 && run.news.every((change) => run.isOwn(change))
-    this.#contests.ended(run.key, isOwn && outcome === 'done', run.writes.at(-1))
+    this.#contests.ended(run.key, isOwn && outcome === 'done', run.writes)
+    const left = this.#contests.left(run.key)
+    // Then the status says no more that there is a contest.
+    if (left !== undefined) this.#queue.addAfter(run.key, left, LOW)
     // What a run has written that failed is no reason not to wait.
     if (run.news.length > 0 && !(isOwn && outcome === 'failed')) this.#addSoon(run.key)
     item.done()

@@ -170,17 +170,16 @@ export class OwnWrites implements ResourceApi {
     options: Options | undefined,
     write: (options: Options & WriteOptions) => Promise<Scale>,
   ): Promise<Scale> {
-    const { fieldManager, check, written } = this.#hooks
-    check()
-    const scale = await write({ fieldManager, ...options } as Options & WriteOptions)
+    const { fieldManager, written, unknown } = this.#hooks
+    const scale = await this.#try(kind, () => write({ fieldManager, ...options } as Options & WriteOptions))
     if (options?.dryRun === true) return scale
     const { name, namespace } = scale.metadata
     try {
       const resource = await this.#api.get(kind, { name, ...(namespace !== undefined && { namespace }) })
       written({ kind, resource, isGone: false })
     } catch (error) {
-      // Somebody has deleted it since: that is news for the cache as any other.
-      if (!hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) throw error
+      // It was written: what has become of it the cache will say. If somebody has deleted it since, that is news as any other.
+      if (!hasCode(error, 'BANYAN_RESOURCE_NOT_FOUND')) unknown(kind)
     }
     return scale
   }
