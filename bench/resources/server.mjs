@@ -1,20 +1,15 @@
 // @ts-check
 /** A process that serves resources as an API server of Kubernetes does, for resources-watch.mjs. */
 import { createServer } from 'node:http'
-import {
-  defineResource,
-  kubernetesApi,
-  openCoordinator,
-  openResources,
-} from '../../dist/coordination/index.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { kubernetesApi, openCoordinator, openResources } from '../../dist/coordination/index.js'
 import { nodeListener } from '../../dist/core/index.js'
+import { now } from '../events/load.mjs'
+import { Thing, thing } from './thing.mjs'
 
-const Thing = defineResource({
-  group: 'bench.example',
-  kind: 'Thing',
-  spec: { type: 'object', properties: { size: { type: 'integer' }, note: { type: 'string' } } },
-  status: { type: 'object', properties: { phase: { type: 'string' } } },
-})
+/** Changes a second. */
+const RATE = 500
+
 const resources = openResources(await openCoordinator(process.argv[2] ?? 'memory:'))
 const handler = kubernetesApi(resources, { definitions: [Thing] })
 const server = createServer(nodeListener(handler))
@@ -24,12 +19,18 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undef
 const tasks = {
   port: () => /** @type {import('node:net').AddressInfo} */ (server.address()).port,
   fill: async (count) => {
-    for (let index = 0; index < count; index++)
-      await resources.create(Thing, {
-        metadata: { name: `thing-${index}`, labels: { app: 'bench', part: `${index % 10}` } },
-        spec: { size: index, note: 'x'.repeat(100) },
-      })
+    for (let index = 0; index < count; index++) await resources.create(Thing, thing(index))
     await resources.list(Thing, { resourceVersion: '0', limit: 1 })
+  },
+  /** Changes the first so many, one after another, at a rate, and says in each when. */
+  change: async (count) => {
+    const begun = performance.now()
+    for (let index = 0; index < count; index++) {
+      const due = begun + (index * 1000) / RATE
+      if (due > performance.now()) await sleep(due - performance.now())
+      const patch = { spec: { at: now() } }
+      await resources.patch(Thing, { name: `thing-${index}` }, { type: 'merge', patch })
+    }
   },
   usage: () => {
     globalThis.gc?.()
