@@ -1,3 +1,5 @@
+import type { Clock } from '../../core/clock.js'
+import { duration, type Duration } from '../../core/duration.js'
 import type { ResourceDefinition } from './define.js'
 import { invalid } from './admission.js'
 import { readDraft } from './draft.js'
@@ -10,13 +12,16 @@ import type { Resource, ResourceDraft } from './object.js'
  * Code that has a say in every write through these resources, in the place of Kubernetes' admission webhooks. All hooks are asked
  * one after another, and again if a write is made anew because somebody else was faster: a hook does nothing else.
  *
- * Whoever throws refuses: a {@link ResourceError} is given to the writer as it is, anything else as `BANYAN_RESOURCE_HOOK_FAILED`.
+ * Whoever throws refuses: a {@link ResourceError} is given to the writer as it is, anything else as `BANYAN_RESOURCE_HOOK_FAILED`,
+ * and so is that it took too long.
  */
 export interface AdmissionHook {
   /** For messages. */
   readonly name: string
   /** Which kinds it is asked about. Default: all. */
   readonly kinds?: readonly ResourceDefinition[]
+  /** How long it may take to answer, in ms or as text. Default `'10s'`, as in Kubernetes. */
+  readonly timeout?: Duration
   /**
    * Makes another of what is to be written, before defaults are filled in and it is checked; only of the part that is written.
    *
@@ -60,9 +65,11 @@ export type AdmissionContext = Omit<AdmissionRequest, 'object'>
 /** All hooks of some resources. */
 export class Hooks {
   readonly #hooks: readonly AdmissionHook[]
+  readonly #clock: Clock
 
-  constructor(hooks: readonly AdmissionHook[]) {
+  constructor(hooks: readonly AdmissionHook[], clock: Clock) {
     this.#hooks = hooks
+    this.#clock = clock
   }
 
   /** What is to be written, as all hooks would have it. */
@@ -70,7 +77,7 @@ export class Hooks {
     let mutated = object
     for (const hook of this.#of(context.kind))
       mutated = await guarded(hook, async () => {
-        const draft = await hook.mutate?.({ ...context, object: frozen(mutated) })
+        const draft = await this.#inTime(hook, hook.mutate?.({ ...context, object: frozen(mutated) }))
         return draft ? updated(mutated, readDraft(context.kind, draft, {}, context.before), part) : mutated
       })
     return mutated
@@ -81,10 +88,28 @@ export class Hooks {
     const { kind } = context
     for (const hook of this.#of(kind)) {
       const objection = await guarded(hook, async () =>
-        hook.validate?.({ ...context, object: frozen(object) }),
+        this.#inTime(hook, hook.validate?.({ ...context, object: frozen(object) })),
       )
       if (typeof objection === 'string') throw forbidden(kind, object, hook, objection)
       if (objection && objection.length > 0) throw invalid(kind, object.metadata.name, objection)
+    }
+  }
+
+  async #inTime<Answer>(
+    { timeout = '10s' }: AdmissionHook,
+    answer: Promise<Answer> | Answer,
+  ): Promise<Answer> {
+    if (!(answer instanceof Promise)) return answer
+    const ms = duration(timeout)
+    let late: (error: Error) => void
+    const lateness = new Promise<never>((_, reject) => (late = reject))
+    const timer = this.#clock.schedule(this.#clock.now() + ms, () =>
+      late(new Error(`no answer within ${ms} ms`)),
+    )
+    try {
+      return await Promise.race([answer, lateness])
+    } finally {
+      timer.cancel()
     }
   }
 

@@ -7,6 +7,7 @@ import {
   type AdmissionRequest,
   type ResourceApi,
 } from '../../../src/coordination/index.js'
+import { world } from '../../support/reachable.js'
 import { Promotion, Region, type PromotionSpec } from './promotion.js'
 
 const sale = { name: 'sale' }
@@ -147,6 +148,31 @@ it.each<[string, AdmissionHook['validate'], object]>([
   await expect(apply('sale')).rejects.toMatchObject(refusal)
   await expect(api.create(Promotion, draft)).rejects.toMatchObject(refusal)
   expect((await free.list(Promotion)).items).toEqual([])
+})
+
+it('a hook that does not answer is given up, and nothing is done', async () => {
+  const { runtime, connect } = world()
+  const { coordinator } = connect()
+  const never = () => new Promise<undefined>(() => undefined)
+  const admission: AdmissionHook[] = [
+    { name: 'slow', kinds: [Promotion], validate: never },
+    { name: 'slower', kinds: [Region], mutate: never, timeout: '30s' },
+  ]
+  const api = openResources(coordinator, { admission })
+  const written = Promise.allSettled([
+    api.create(Promotion, draft),
+    api.create(Region, { metadata: { name: 'eu' }, spec: {} }),
+  ])
+  await runtime.clock.advance('30s')
+  const failed = (name: string, limit: number) => ({
+    status: 'rejected',
+    reason: {
+      ...{ code: 'BANYAN_RESOURCE_HOOK_FAILED', status: 500 },
+      message: `Internal error occurred: the admission hook "${name}" failed: no answer within ${limit} ms`,
+    },
+  })
+  expect(await written).toMatchObject([failed('slow', 10_000), failed('slower', 30_000)])
+  expect((await api.list(Promotion)).items).toEqual([])
 })
 
 it('an apply that hooks change stays one that writes nothing when it is done again', async () => {

@@ -51,6 +51,7 @@ export interface ResourcesOptions {
 const HOOK: OptionTable<AdmissionHook> = {
   name: { kind: 'string', doc: 'What messages call it.' },
   kinds: { kind: 'list', of: { kind: 'code', type: 'object', doc: 'a kind' }, doc: 'Which kinds.' },
+  timeout: { kind: 'duration', min: 1, doc: 'How long it may take to answer. Default 10s.' },
   mutate: { kind: 'code', type: 'function', doc: 'makes another of what is to be written' },
   validate: { kind: 'code', type: 'function', doc: 'looks at what would be stored' },
 }
@@ -102,7 +103,7 @@ class StoredResources implements ResourceApi {
       const shelf = this.#shelves.get(prefixOf(kind))
       return shelf ? shelf.cache.decoded(entry) : decode(entry)
     })
-    this.#writing = new Writing(coordinator.runtime, new Hooks(admission))
+    this.#writing = new Writing(coordinator.runtime, new Hooks(admission, coordinator.runtime.clock))
     this.#window = window
     this.#bookmarkEvery = duration(bookmarkEvery)
   }
