@@ -486,6 +486,7 @@ describe.each<KubectlName>(['kubectl', 'kubectl-debian'])('with %s', (name) => {
       expect(described).toMatch(/Events: +<none>\n/)
       expect(await kubectl.run('get events')).toBe('')
       expect(await kubectl.run('get --raw /readyz')).toBe('ok')
+      expect(await kubectl.run('auth can-i delete promo')).toBe('yes\n')
     })
 
     it('make namespaces, as manifests do: they are there', async () => {
@@ -501,6 +502,7 @@ describe.each<KubectlName>(['kubectl', 'kubectl-debian'])('with %s', (name) => {
       expect(
         await kubectl.refused('create -f -', { input: { ...team, metadata: { name: 'Team' } } }),
       ).toContain('RFC 1123')
+      expect(await kubectl.run('create namespace team-b')).toBe('namespace/team-b created\n')
     })
   })
 })
@@ -569,6 +571,9 @@ describe.skipIf(kubectlMissing())('with a kubectl of today people', () => {
     const address = `https://127.0.0.1:${(listener.address() as AddressInfo).port}`
     const secure = `--server=${address} --certificate-authority=${authority.cert}`
     expect(await kubectl.run(`${secure} --token=ada get promo -o name`)).toBe('')
+    expect(await kubectl.run(`${secure} --token=bob auth can-i get promo/summer`)).toBe('yes\n')
+    expect(await kubectl.refused(`${secure} --token=bob auth can-i list promo`)).toBe('no\n')
+    expect(await kubectl.run(`${secure} --token=bob auth whoami -o name`)).toContain('selfsubjectreview')
     expect(await kubectl.refused(`${secure} --token=bob get promo`)).toMatch(
       /Forbidden.*cannot list resource "promotions" in API group "shop.example" in the namespace/,
     )

@@ -24,8 +24,18 @@ export interface ResourceAccess {
 }
 
 /** In the words of Kubernetes. */
-export type ResourceVerb =
-  'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection'
+export type ResourceVerb = (typeof RESOURCE_VERBS)[number]
+
+export const RESOURCE_VERBS = [
+  'get',
+  'list',
+  'watch',
+  'create',
+  'update',
+  'patch',
+  'delete',
+  'deletecollection',
+] as const
 
 /** What becomes of a request: it is let in, it is not for whoever asks, or it is not known who asks. */
 export type AccessAnswer = boolean | 'unknown'
@@ -82,11 +92,16 @@ export async function checkAccess(
   throw forbidden(access, target)
 }
 
+/** Who asks. */
+export function callerOf(request: HandlerRequest): Pick<ResourceAccess, 'user' | 'token'> {
+  const token = /^bearer +(\S+)$/i.exec(request.field('authorization') ?? '')?.[1]
+  return { user: request.caller, token }
+}
+
 function accessOf(request: HandlerRequest, target: Target, verb: ResourceVerb): ResourceAccess {
   const isDocument = target.type === 'document'
   return {
-    user: request.caller,
-    token: /^bearer +(\S+)$/i.exec(request.field('authorization') ?? '')?.[1],
+    ...callerOf(request),
     verb,
     group: isDocument ? undefined : target.kind.group,
     resource: isDocument ? undefined : target.kind.plural,

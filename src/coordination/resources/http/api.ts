@@ -68,6 +68,7 @@ const OPTIONS: OptionTable<KubernetesApiOptions> = {
  * | `GET, PUT, PATCH, DELETE .../{plural}/{name}` | one resource |
  * | `GET, PUT, PATCH .../{plural}/{name}/status` | its status |
  * | `GET, PUT, PATCH .../{plural}/{name}/scale` | how many of something it wants and has, if its kind says where |
+ * | `POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews`, `/apis/authentication.k8s.io/v1/selfsubjectreviews` | what who asks may, and who that is |
  * | `GET, POST /api/v1/namespaces` | namespaces that something is in; they need not be made, and making one does nothing |
  *
  * Parameters, bodies and answers are those of Kubernetes' custom resources, in JSON; bodies may be YAML. There is no
@@ -91,7 +92,7 @@ export function kubernetesApi(resources: ResourceApi, options: KubernetesApiOpti
   const faults = new FaultLog(runtime, { what: 'a request for resources failed', attribute: 'banyan.reason' })
   const meter = new Meter(runtime.telemetry, closing)
   const around: Surroundings = {
-    ...{ api: resources, runtime, closing, meter },
+    ...{ api: resources, authorize, runtime, closing, meter },
     encoded: new EncodedEvents(),
     turns: new Turns(runtime.clock),
     statusOf(error) {

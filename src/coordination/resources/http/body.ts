@@ -1,5 +1,6 @@
 import type { HandlerRequest } from '../../../core/http-handler.js'
 import { badRequest } from '../error.js'
+import { readProtobuf, type MessageField } from './protobuf.js'
 import { Refusal } from './status.js'
 
 /** As much as Kubernetes takes; what is kept is less, but a patch may be longer than what comes of it. */
@@ -7,6 +8,7 @@ const MOST_BYTES = 3 * 1024 * 1024
 /** How deep YAML may go. Its parser needs so much memory for what is deeper that the process would end. */
 const MOST_LEVELS = 1000
 const JSON_TYPE = 'application/json'
+const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf'
 const YAML_TYPES = ['application/yaml', 'application/apply-patch+yaml']
 
 /** What a patch says it is. */
@@ -47,6 +49,16 @@ export async function readObject(
   const type = contentTypeOf(request) ?? JSON_TYPE
   if (!types.includes(type)) throw unknownFormat(types)
   return YAML_TYPES.includes(type) ? parsedYaml(bytes.toString()) : parsedJson(bytes.toString())
+}
+
+/** {@link readObject} of a kind that is built into Kubernetes: its tools may send that in Protocol Buffers. */
+export async function readBuiltIn(
+  request: HandlerRequest,
+  fields: readonly MessageField[],
+): Promise<unknown> {
+  return contentTypeOf(request) === PROTOBUF_TYPE
+    ? readProtobuf(await bytesOf(request), fields)
+    : readObject(request)
 }
 
 /** {@link readObject} of a patch. */

@@ -5,7 +5,7 @@ import { badRequest } from '../error.js'
 import { labelMistake } from '../names.js'
 import { isObject } from '../schema/is-object.js'
 import { json, warningFields } from './answer.js'
-import { readObject } from './body.js'
+import { readBuiltIn } from './body.js'
 
 /** What everybody may be in who does not say where. */
 const DEFAULT = 'default'
@@ -51,7 +51,9 @@ export async function madeNamespace(
 }
 
 async function nameIn(request: HandlerRequest): Promise<string> {
-  const object = await readObject(request)
+  const object = await readBuiltIn(request, [
+    { number: 1, name: 'metadata', of: [{ number: 1, name: 'name' }] },
+  ])
   const metadata = isObject(object) ? object['metadata'] : undefined
   const name = isObject(metadata) ? metadata['name'] : undefined
   const mistake = labelMistake(name)

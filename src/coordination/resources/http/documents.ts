@@ -7,6 +7,7 @@ import { aggregatedDiscoveryOf, discoveryOf } from './discovery.js'
 import { aggregatedVersionOf, formOf, takesSwaggerProtobuf } from './negotiate.js'
 import { openApiV2Of, openApiV2Protobuf } from './openapi-v2.js'
 import { openApiOf } from './openapi.js'
+import { selfReview } from './self-reviews.js'
 import { notAllowed, notHere } from './status.js'
 import type { Surroundings } from './surroundings.js'
 
@@ -50,7 +51,9 @@ export class Documents {
 
   /** @throws 404, 405, 406 */
   async answer(request: HandlerRequest, path: string, around: Surroundings): Promise<HandlerAnswer> {
-    const made = await madeNamespace(request, path)
+    const made =
+      (await madeNamespace(request, path)) ??
+      (await selfReview(request, path, this.#definitions, around.authorize))
     if (made) return made
     if (!['GET', 'HEAD'].includes(request.method)) throw notAllowed(['GET', 'HEAD'])
     if (HEALTH.includes(path)) return this.#health(path, around)

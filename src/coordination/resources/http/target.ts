@@ -1,6 +1,10 @@
 import type { ResourceDefinition } from '../define.js'
 import type { ResourceName } from '../object.js'
 
+/** Where who asks is told what it may, and who it is. */
+export const ACCESS_REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
+export const IDENTITY_REVIEW = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
+
 /** What a request is about. */
 export type Target = { readonly type: 'document'; readonly path: string } | CollectionTarget | ObjectTarget
 
@@ -37,7 +41,9 @@ export class Paths {
     const segments = decoded(path)
     if (!segments) return undefined
     const [root, group, version, ...rest] = segments
-    if (root !== 'apis' || rest.length === 0) return { type: 'document', path: `/${segments.join('/')}` }
+    const whole = `/${segments.join('/')}`
+    if (root !== 'apis' || rest.length === 0 || whole === ACCESS_REVIEW || whole === IDENTITY_REVIEW)
+      return { type: 'document', path: whole }
     return rest[0] === 'namespaces' && rest.length >= 3
       ? this.#find(`${group}/${version}`, rest.slice(2), rest[1])
       : this.#find(`${group}/${version}`, rest, undefined)
