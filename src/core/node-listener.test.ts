@@ -40,6 +40,32 @@ describe('a handler as a listener', () => {
     expect(head.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nX-Of: handler\r\n/)
   })
 
+  it('closes the connection of a request that it has not read whole', async () => {
+    const server = createServer(
+      nodeListener(async (request) => {
+        const isRead = await request.body(10).then(
+          () => true,
+          () => false,
+        )
+        return { status: isRead ? 200 : 413, fields: [], body: Buffer.from('x') }
+      }),
+    )
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    closers.push(() => {
+      socket.destroy()
+      server.closeAllConnections()
+      server.close()
+    })
+    const head = 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n'
+    const answer = async (): Promise<string> => String(await once(socket, 'data'))
+    socket.write(`${head}5\r\nshort\r\n0\r\n\r\n`)
+    expect(await answer()).toMatch(/^HTTP\/1\.1 200 OK\r\n(?![^]*connection: close)/i)
+    socket.write(`${head}14\r\nlonger than ten byte\r\n`)
+    expect(await answer()).toMatch(/^HTTP\/1\.1 413 [^]*\r\nconnection: close\r\n/i)
+    await once(socket, 'close')
+  })
+
   it('waits for a client that is slow, and cuts off one that takes nothing any more', async () => {
     const clock = virtualClock()
     let given = 0

@@ -60,6 +60,8 @@ async function respond(
     response.end(JSON.stringify({ type: kind, status, detail, ...extensions }))
     return
   }
+  // What was begun and not read whole is in the way of the next request.
+  if (request.destroyed && !request.complete) response.shouldKeepAlive = false
   response.writeHead(answer.status, answer.fields.flat())
   if (Buffer.isBuffer(answer.body)) response.end(answer.body)
   else await giveParts(answer.body, response, gone.signal, stalls)

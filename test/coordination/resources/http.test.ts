@@ -304,6 +304,27 @@ describe('resources over HTTP', () => {
     })
   })
 
+  it.each<[unknown]>([
+    [[]],
+    ['"x"'],
+    [{ preconditions: 'x' }],
+    [{ preconditions: { uid: 5 } }],
+    [{ dryRun: 'All' }],
+    [{ gracePeriodSeconds: 'x' }],
+    [{ orphanDependents: 'true' }],
+  ])('are not deleted by what cannot be understood: %j', async (wrong) => {
+    await using server = await open()
+    await server.ask('POST', PROMOTIONS, promotion('a'))
+    for (const path of [`${PROMOTIONS}/a`, PROMOTIONS])
+      expect((await server.ask('DELETE', path, wrong)).body).toMatchObject({
+        code: 400,
+        reason: 'BadRequest',
+      })
+    expect((await server.ask('GET', `${PROMOTIONS}/a`)).status).toBe(200)
+    const unset = { preconditions: null, dryRun: null, gracePeriodSeconds: 0, orphanDependents: false }
+    expect((await server.ask('DELETE', `${PROMOTIONS}/a`, unset)).status).toBe(200)
+  })
+
   it('are deleted all at once, if they are selected', async () => {
     await using server = await open()
     for (const name of ['a', 'b', 'c'])

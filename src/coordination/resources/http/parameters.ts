@@ -18,6 +18,13 @@ const LONGEST_MANAGER = 128
 const MATCHES = ['NotOlderThan', 'Exact'] as const
 const FIELD_VALIDATIONS: readonly FieldValidation[] = ['Strict', 'Warn', 'Ignore']
 
+const DELETE_OPTIONS: Readonly<Record<string, { is: (value: unknown) => boolean; what: string }>> = {
+  dryRun: { is: Array.isArray, what: 'a list' },
+  gracePeriodSeconds: { is: Number.isInteger, what: 'a whole number' },
+  orphanDependents: { is: (value) => typeof value === 'boolean', what: 'true or false' },
+  preconditions: { is: isObject, what: 'an object' },
+}
+
 /** What a request for a watch asks. */
 export interface WatchRequest extends WatchResourcesOptions {
   /** Until it ends, in seconds; undefined if the client leaves that to us. */
@@ -128,7 +135,7 @@ export class Parameters {
 
   /** @param body - `DeleteOptions`, if there are some; what they say counts more than the parameters */
   deletion(body: unknown): DeleteResourceOptions {
-    const given = isObject(body) ? body : {}
+    const given = deleteOptionsIn(body)
     const { preconditions } = given
     const asked = isObject(preconditions) ? preconditions : {}
     const [uid, resourceVersion] = [textIn(asked, 'uid'), textIn(asked, 'resourceVersion')]
@@ -144,7 +151,8 @@ export class Parameters {
 
   /** {@link deletion} of all that are selected. */
   collectionDeletion(namespace: string | undefined, body: unknown): DeleteCollectionOptions {
-    const given = isObject(body) ? body : {}
+    const given = deleteOptionsIn(body)
+    if (given['preconditions'] !== undefined) throw badRequest('preconditions are about one resource')
     return {
       ...this.selection(namespace),
       ...this.#propagation(given),
@@ -211,6 +219,19 @@ export class Parameters {
     if (text !== undefined && !values.includes(text)) throw notSupported(options, name, text, values)
     return text
   }
+}
+
+/**
+ * What is said and means something; other fields are not looked at. What is wrong must not pass for what was not said: more would
+ * be deleted than is meant.
+ */
+function deleteOptionsIn(body: unknown): Readonly<Record<string, unknown>> {
+  if (body === undefined) return {}
+  if (!isObject(body)) throw badRequest('the options of a delete must be an object')
+  const said = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+  for (const [name, { is, what }] of Object.entries(DELETE_OPTIONS))
+    if (said[name] !== undefined && !is(said[name])) throw badRequest(`${name} must be ${what}`)
+  return said
 }
 
 function textIn(object: Readonly<Record<string, unknown>>, name: string): string | undefined {
