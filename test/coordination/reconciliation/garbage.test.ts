@@ -8,7 +8,8 @@ import {
   type ResourceApi,
   type ResourceDefinition,
 } from '../../../src/coordination/index.js'
-import { sleep } from '../../../src/core/clock.js'
+import { KEYSPACE } from '../../../src/coordination/keyspace.js'
+import { sleep, type Clock } from '../../../src/core/clock.js'
 import { world } from '../../support/reachable.js'
 import { intercepted, Price, Sale, Season } from './kinds.js'
 
@@ -173,10 +174,9 @@ it('an owner in another namespace, or of a kind that nobody knows, is told and n
   await running.close()
 })
 
-it('what another resource says of an owner where it is not makes nobody lose it', async () => {
-  const { api, collector, clock } = setUp()
-  // Owners are long not in the cache.
-  const late = intercepted(api, {
+/** The same, in whose caches owners are long not there. */
+const withLateSales = (api: ResourceApi, clock: Clock): ResourceApi =>
+  intercepted(api, {
     async *watch(kind, options) {
       for await (const event of api.watch(kind, options)) {
         if ((kind as ResourceDefinition) === Sale) await sleep(clock, 60_000)
@@ -184,7 +184,10 @@ it('what another resource says of an owner where it is not makes nobody lose it'
       }
     },
   })
-  const running = collector({}, late)
+
+it('what another resource says of an owner where it is not makes nobody lose it', async () => {
+  const { api, collector, clock } = setUp()
+  const running = collector({}, withLateSales(api, clock))
   await clock.advance('1s')
   const sale = await makeSale(api, 'sale')
   await makePrice(api, 'wrong', [owner(sale, { name: 'nobody' })])
@@ -192,6 +195,24 @@ it('what another resource says of an owner where it is not makes nobody lose it'
   await makePrice(api, 'right', [owner(sale)])
   await clock.advance('1s')
   expect(await names(api)).toEqual(['right', 'sale'])
+  await clock.settle(running.close())
+})
+
+it('nothing is remembered of an owner that is back, as its creation has arrived twice', async () => {
+  const { api, collector, clock, coordinator } = setUp()
+  const running = collector({}, withLateSales(api, clock))
+  await clock.advance('1s')
+  const sale = await makeSale(api, 'sale')
+  const key = `${KEYSPACE.resources}shop.example/sales/default/sale`
+  const { value } = (await coordinator.get(key))!
+  await api.delete(Sale, { name: 'sale' })
+  await makePrice(api, 'old', [owner(sale)])
+  await clock.advance('1s')
+  expect(await names(api)).toEqual([])
+  await coordinator.put(key, value)
+  await makePrice(api, 'new', [owner(sale)])
+  await clock.advance('1s')
+  expect(await names(api)).toEqual(['new', 'sale'])
   await clock.settle(running.close())
 })
 

@@ -7,22 +7,25 @@ import { idOf, type Item, type Kinds } from './item.js'
 
 /**
  * How an owner is. `solid`: it is there, or nobody can say that it is not. `waiting`: it is deleted in the foreground, and waits for
- * those that belong to it. `gone`: it is certain that it is not there, and will never be.
+ * those that belong to it. `gone`: it is certain that it is not there.
  */
 export type Standing = 'solid' | 'waiting' | 'gone'
 
 /** Why nobody can say whether an owner is there: it is of a kind that nobody looks at, or not where the reference says. */
 export type Doubt = 'unknown kind' | 'elsewhere'
 
-/** How many owners that are gone are remembered. */
+/** How many owners that were in no cache are remembered. */
 const REMEMBERED = 10_000
 
 /** Finds out whether owners are there. What is gone is only known from the API itself: a cache may not have it yet. */
 export class Owners {
   readonly #api: ResourceApi
   readonly #kinds: Kinds
-  /** By where they would be, and their uids: those never come again. Somebody else may give the wrong place for a uid. */
-  readonly #gone = new Set<string>()
+  /**
+   * Those that were in no cache, by where they would be and their uids: all caches are searched once for all that belong to one. The
+   * API is asked each time: whose creation has arrived twice is back.
+   */
+  readonly #missing = new Set<string>()
 
   constructor(api: ResourceApi, kinds: Kinds) {
     this.#api = api
@@ -33,8 +36,6 @@ export class Owners {
   async standing(resource: Resource, reference: OwnerReference): Promise<Standing | Doubt> {
     const owner = this.#kinds.ownerItem(resource, reference)
     if (!owner) return this.#kinds.ofOwner(reference) ? 'elsewhere' : 'unknown kind'
-    const id = `${idOf(owner.of, owner.key)} ${reference.uid}`
-    if (this.#gone.has(id)) return 'gone'
     if (this.isCached(resource, reference)) return 'solid'
     const live = await this.read(owner)
     if (live?.metadata.uid === reference.uid) {
@@ -42,9 +43,7 @@ export class Owners {
         live.metadata.deletionTimestamp !== undefined && (live.metadata.finalizers ?? []).includes(FOREGROUND)
       return isWaiting ? 'waiting' : 'solid'
     }
-    if (this.#isElsewhere(owner, reference.uid)) return 'elsewhere'
-    this.#remember(id)
-    return 'gone'
+    return this.#isElsewhere(owner, reference.uid) ? 'elsewhere' : 'gone'
   }
 
   /** Whether an owner is there as the caches say. If they are out of date, the news will have it looked at again. */
@@ -64,15 +63,19 @@ export class Owners {
     }
   }
 
-  #isElsewhere({ of }: Item, uid: string): boolean {
-    return of.cache.list().some(({ metadata }) => metadata.uid === uid)
+  #isElsewhere({ of, key }: Item, uid: string): boolean {
+    const id = `${idOf(of, key)} ${uid}`
+    if (this.#missing.has(id)) return false
+    const isElsewhere = of.cache.list().some(({ metadata }) => metadata.uid === uid)
+    if (!isElsewhere) this.#remember(id)
+    return isElsewhere
   }
 
   #remember(id: string): void {
-    this.#gone.add(id)
-    if (this.#gone.size <= REMEMBERED) return
-    for (const oldest of this.#gone) {
-      this.#gone.delete(oldest)
+    this.#missing.add(id)
+    if (this.#missing.size <= REMEMBERED) return
+    for (const oldest of this.#missing) {
+      this.#missing.delete(oldest)
       return
     }
   }
