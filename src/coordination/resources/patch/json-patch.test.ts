@@ -133,6 +133,34 @@ test('a patch that doubles the document over and over is refused before it is la
   expect(() => applyJsonPatch({ a: ['some text'] }, doubling)).toThrow(/copies more than/)
 })
 
+test('many operations on a wide object take no longer than a moment', () => {
+  const wide = Object.fromEntries(Array.from({ length: 6000 }, (_, number) => [`k${number}`, number]))
+  const patch = Array.from({ length: 10_000 }, (_, number) =>
+    number % 2 ? { op: 'add', path: '/k1', value: number } : { op: 'remove', path: '/k1' },
+  )
+  const before = performance.now()
+
+  expect(applyJsonPatch(wide, patch)).toEqual({ ...wide, k1: 9999 })
+  expect(performance.now() - before).toBeLessThan(5000)
+  expect(wide).toHaveProperty('k1', 1)
+})
+
+test('what is added, copied or moved is not the same thing as what it comes from', () => {
+  const value = { list: [1] }
+  const patch = [
+    { op: 'add', path: '/a', value },
+    { op: 'add', path: '/a/list/-', value: 2 },
+    { op: 'copy', from: '/a', path: '/b' },
+    { op: 'add', path: '/b/list/-', value: 3 },
+    { op: 'move', from: '/a', path: '/c' },
+    { op: 'replace', path: '/a', value: 0 },
+  ]
+
+  expect(() => applyJsonPatch({}, patch)).toThrow(/there is no \/a$/)
+  expect(applyJsonPatch({}, patch.slice(0, -1))).toEqual({ b: { list: [1, 2, 3] }, c: { list: [1, 2] } })
+  expect(value).toEqual({ list: [1] })
+})
+
 test('a patch with more operations than a server takes is refused', () => {
   const many = Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/a', value: 1 }))
 

@@ -1,5 +1,5 @@
 import { invalidPatch, ResourceError } from '../error.js'
-import { isList, isObject, isTooDeep, member, MOST_LEVELS, sameJson, withMember, type Json } from './json.js'
+import { isList, isObject, isTooDeep, member, MOST_LEVELS, sameJson, type Json } from './json.js'
 import { formatPointer, parsePointer } from './json-pointer.js'
 
 /** As many operations as a Kubernetes API server takes in one patch. */
@@ -28,46 +28,59 @@ export function applyJsonPatch(document: Json, patch: Json): Json {
   if (!isList(patch)) throw invalidPatch('a JSON patch is a list of operations')
   if (patch.length > MAX_OPERATIONS)
     throw invalidPatch(`a JSON patch has at most ${MAX_OPERATIONS} operations, this one ${patch.length}`)
+  const operations = patch.map(operationOf)
+  const whole: Whole = { document: cloned(document) }
   let copied = 0
-  return patch.map(operationOf).reduce((before, operation, index) => {
+  operations.forEach((operation, index) => {
     if (operation.op === 'copy') {
-      const value = read(before, operation.from, index)
+      const value = read(whole, operation.from, index)
       if (isTooDeep(value)) throw refused(index, `the patch copies what has more than ${MOST_LEVELS} levels`)
       copied += JSON.stringify(value).length
       if (copied > MAX_COPIED)
         throw refused(index, `the patch copies more than ${MAX_COPIED} characters of JSON`)
     }
-    return perform(before, operation, index)
-  }, document)
+    perform(whole, operation, index)
+  })
+  return whole.document
 }
 
-function perform(document: Json, operation: Operation, index: number): Json {
+/** A document that is changed in place: a copy for each of thousands of operations could take minutes. */
+interface Whole {
+  document: Json
+}
+
+function perform(whole: Whole, operation: Operation, index: number): void {
   const { path } = operation
   switch (operation.op) {
     case 'add':
-      return add(document, path, operation.value, index)
+      add(whole, path, cloned(operation.value), index)
+      return
     case 'remove':
-      return change(document, path, index, () => undefined)
+      remove(whole, path, index)
+      return
     case 'replace':
-      return change(document, path, index, () => operation.value)
+      replace(whole, path, cloned(operation.value), index)
+      return
     case 'test':
-      if (sameJson(read(document, path, index), operation.value)) return document
-      throw refused(index, `${formatPointer(path)} is not what it is tested for`)
+      if (!sameJson(read(whole, path, index), operation.value))
+        throw refused(index, `${formatPointer(path)} is not what it is tested for`)
+      return
     case 'copy':
-      return add(document, path, read(document, operation.from, index), index)
+      add(whole, path, cloned(read(whole, operation.from, index)), index)
+      return
     case 'move': {
       const { from } = operation
-      const value = read(document, from, index)
-      if (formatPointer(from) === formatPointer(path)) return document
+      const value = read(whole, from, index)
+      if (formatPointer(from) === formatPointer(path)) return
       if (formatPointer(path).startsWith(`${formatPointer(from)}/`))
         throw refused(index, `${formatPointer(from)} cannot be moved into itself`)
-      const without = change(document, from, index, () => undefined)
-      return add(without, path, value, index)
+      remove(whole, from, index)
+      add(whole, path, value, index)
     }
   }
 }
 
-function read(document: Json, path: Tokens, index: number): Json {
+function read({ document }: Whole, path: Tokens, index: number): Json {
   return path.reduce<Json>((value, token, depth) => {
     const next = isList(value)
       ? value[position(token, value.length - 1)]
@@ -79,41 +92,62 @@ function read(document: Json, path: Tokens, index: number): Json {
   }, document)
 }
 
-/** Puts something else, or nothing, where something is. */
-function change(document: Json, path: Tokens, index: number, to: () => Json | undefined): Json {
-  read(document, path, index)
-  if (path.length === 0) return to() ?? null
-  return inside(document, path, index, (parent, token) => {
-    const value = to()
-    if (isObject(parent)) return withMember(parent, token, value)
-    return parent.toSpliced(Number(token), 1, ...(value === undefined ? [] : [value]))
-  })
-}
-
 /** Sets a member, or puts an item into a list before that index; `-` is behind the last. */
-function add(document: Json, path: Tokens, value: Json, index: number): Json {
-  if (path.length === 0) return value
-  return inside(document, path, index, (parent, token) => {
-    if (isObject(parent)) return withMember(parent, token, value)
-    const at = token === '-' ? parent.length : position(token, parent.length)
-    if (Number.isNaN(at)) throw missing(index, path)
-    return parent.toSpliced(at, 0, value)
-  })
+function add(whole: Whole, path: Tokens, value: Json, index: number): void {
+  if (path.length === 0) {
+    whole.document = value
+    return
+  }
+  const [parent, token] = parentOf(whole, path, index)
+  if (!Array.isArray(parent)) {
+    setMember(parent, token, value)
+    return
+  }
+  const at = token === '-' ? parent.length : position(token, parent.length)
+  if (Number.isNaN(at)) throw missing(index, path)
+  parent.splice(at, 0, value)
 }
 
-/** Changes the list or object that a path ends in; what is beside the path is shared. */
-function inside(
-  document: Json,
+function replace(whole: Whole, path: Tokens, value: Json, index: number): void {
+  read(whole, path, index)
+  if (path.length === 0) {
+    whole.document = value
+    return
+  }
+  const [parent, token] = parentOf(whole, path, index)
+  if (Array.isArray(parent)) parent[Number(token)] = value
+  else setMember(parent, token, value)
+}
+
+function remove(whole: Whole, path: Tokens, index: number): void {
+  read(whole, path, index)
+  if (path.length === 0) {
+    whole.document = null
+    return
+  }
+  const [parent, token] = parentOf(whole, path, index)
+  if (Array.isArray(parent)) parent.splice(Number(token), 1)
+  else Reflect.deleteProperty(parent, token)
+}
+
+/** The list or object that a path ends in, and the last part of the path. */
+function parentOf(
+  whole: Whole,
   path: Tokens,
   index: number,
-  edit: (parent: Json & object, token: string) => Json,
-  depth = 0,
-): Json {
-  const token = path[depth]!
-  if (typeof document !== 'object' || document === null) throw missing(index, path.slice(0, depth + 1))
-  if (depth === path.length - 1) return edit(document, token)
-  const child = inside(read(document, [token], index), path, index, edit, depth + 1)
-  return isObject(document) ? withMember(document, token, child) : document.with(Number(token), child)
+): [parent: Json[] | Record<string, Json>, token: string] {
+  const parent = read(whole, path.slice(0, -1), index)
+  if (typeof parent !== 'object' || parent === null) throw missing(index, path)
+  return [parent as Json[] | Record<string, Json>, path.at(-1)!]
+}
+
+/** Also one that is called `__proto__`. */
+function setMember(object: Record<string, Json>, name: string, value: Json): void {
+  Object.defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true })
+}
+
+function cloned(value: Json): Json {
+  return typeof value === 'object' ? (JSON.parse(JSON.stringify(value)) as Json) : value
 }
 
 /** The index a token names, from 0 to `last`; NaN for what names none, so also for `01` and `-`. */
