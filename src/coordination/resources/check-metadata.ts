@@ -1,6 +1,7 @@
 import type { ResourceProblem } from './error.js'
 import { labelMistake, labelValueMistake, qualifiedNameMistake, subdomainMistake } from './names.js'
 import type { OwnerReference, ResourceMetadata } from './object.js'
+import { isObject } from './schema/is-object.js'
 
 /** The most that keys and values of annotations may have together, in bytes of UTF-8. */
 const MOST_ANNOTATIONS = 256 * 1024
@@ -67,18 +68,29 @@ function lateFinalizers(
   return [{ reason: 'FieldValueForbidden', field: 'metadata.finalizers', message }]
 }
 
-function ownerProblems(owner: OwnerReference, index: number): ResourceProblem[] {
-  return (['apiVersion', 'kind', 'name', 'uid'] as const)
-    .filter((name) => typeof owner[name] !== 'string' || owner[name] === '')
-    .map((name) => ({
-      reason: 'FieldValueRequired' as const,
-      field: `metadata.ownerReferences[${index}].${name}`,
-      message: 'Required value',
-    }))
+function ownerProblems(owner: unknown, index: number): ResourceProblem[] {
+  const field = `metadata.ownerReferences[${index}]`
+  if (!isObject(owner)) return [ofWrongType(field, 'an object')]
+  return [
+    ...['apiVersion', 'kind', 'name', 'uid']
+      .filter((name) => typeof owner[name] !== 'string' || owner[name] === '')
+      .map((name) => ({
+        reason: 'FieldValueRequired' as const,
+        field: `${field}.${name}`,
+        message: 'Required value',
+      })),
+    ...['controller', 'blockOwnerDeletion']
+      .filter((name) => typeof (owner[name] ?? false) !== 'boolean')
+      .map((name) => ofWrongType(`${field}.${name}`, 'true or false')),
+  ]
+}
+
+function ofWrongType(field: string, wanted: string): ResourceProblem {
+  return { reason: 'FieldValueTypeInvalid', field, message: `Invalid value: must be ${wanted}` }
 }
 
 function controllers(owners: readonly OwnerReference[]): ResourceProblem[] {
-  if (owners.filter(({ controller }) => controller === true).length < 2) return []
+  if (owners.filter((owner: OwnerReference | null) => owner?.controller === true).length < 2) return []
   const message = 'Invalid value: only one reference can have controller set to true'
   return [{ reason: 'FieldValueInvalid', field: 'metadata.ownerReferences', message }]
 }

@@ -2,7 +2,7 @@ import { invalid } from './admission.js'
 import type { WriteOptions } from './api.js'
 import type { ResourceDefinition } from './define.js'
 import { badRequest, type ResourceError } from './error.js'
-import { METADATA_FIELDS } from './metadata.js'
+import { METADATA_FIELDS, readTexts } from './metadata.js'
 import type { Resource, ResourceDraft } from './object.js'
 import { isTooDeep, MOST_LEVELS } from './patch/json.js'
 import { contentOf } from './schema/content.js'
@@ -33,7 +33,8 @@ export function readDraft(
 /**
  * A draft as the kind has it: a copy, without fields that the kind does not have.
  *
- * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another version, or is no JSON; `BANYAN_RESOURCE_INVALID` if it is of another kind
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST` if it is of another version, is no JSON, or has metadata that cannot be read;
+ *   `BANYAN_RESOURCE_INVALID` if it is of another kind
  */
 export function parseDraft(kind: ResourceDefinition, given: object): ReadDraft {
   const draft = copyOf(given, 'the object') as ResourceDraft
@@ -43,6 +44,7 @@ export function parseDraft(kind: ResourceDefinition, given: object): ReadDraft {
       `the API version in the data (${apiVersion}) does not match the expected API version (${kind.apiVersion})`,
     )
   if (!isObject(metadata)) throw badRequest('metadata must be an object')
+  readTexts(metadata)
   if (name !== kind.kind) throw ofAnotherKind(kind, draft)
   const content = contentOf(draft)
   if (isTooDeep(content, MOST_LEVELS - BOOK_LEVELS))

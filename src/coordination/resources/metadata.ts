@@ -19,7 +19,7 @@ const LISTS = ['finalizers', 'ownerReferences', 'managedFields'] as const
  */
 export function ownMetadata({ metadata }: ResourceDraft): OwnMetadata {
   const own: Record<string, unknown> = {}
-  if (metadata.generateName !== undefined) own['generateName'] = metadata.generateName
+  if (metadata.generateName) own['generateName'] = metadata.generateName
   for (const name of MAPS) {
     const value: unknown = metadata[name] ?? {}
     if (!isObject(value)) throw badRequest(`metadata.${name} must be an object`)
@@ -35,3 +35,21 @@ export function ownMetadata({ metadata }: ResourceDraft): OwnMetadata {
 
 /** The fields that metadata may have. */
 export const METADATA_FIELDS: readonly string[] = Object.keys(METADATA_SCHEMA.properties)
+
+const TEXTS = METADATA_FIELDS.filter(
+  (name) => METADATA_SCHEMA.properties[name as keyof typeof METADATA_SCHEMA.properties].type === 'string',
+)
+
+/**
+ * Sees to it that what should be text is text; null is nothing.
+ *
+ * @param metadata - is changed
+ * @throws `BANYAN_RESOURCE_BAD_REQUEST`
+ */
+export function readTexts(metadata: Record<string, unknown>): void {
+  for (const name of TEXTS) {
+    const value = metadata[name] ?? undefined
+    if (value === undefined) Reflect.deleteProperty(metadata, name)
+    else if (typeof value !== 'string') throw badRequest(`metadata.${name} must be text`)
+  }
+}

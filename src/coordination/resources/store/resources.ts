@@ -136,7 +136,7 @@ class StoredResources implements ResourceApi {
     const { random } = this.#coordinator.runtime
     const writer = writerOf('main', options)
     for (let tries = 1; ; tries++) {
-      const drawn = name ?? (base === undefined ? '' : generateName(base, random))
+      const drawn = name ?? (base ? generateName(base, random) : '')
       const place = placeOf(kind, { name: drawn, ...(namespace !== undefined && { namespace }) })
       const object = await this.#writing.creation(kind, draft, place, writer)
       const stored = await this.#keeper.add(place, object, writer.dryRun)
