@@ -6,7 +6,7 @@ import type { Resource, ResourceList } from '../object.js'
 import { matchOf } from '../selectors/selection.js'
 import type { Held, KindCache } from './cache.js'
 import { prefixIn } from './keys.js'
-import { decodeContinuation, encodeContinuation, pageOf } from './page.js'
+import { decodeContinuation, encodeContinuation, pageOf, within } from './page.js'
 
 /** A kind with fewer resources is read from the engine: that takes no longer than to find out whether the cache has everything. */
 const MANY = 500
@@ -101,10 +101,6 @@ export function parseVersion(text: string): number {
   const version = /^\d+$/.test(text) ? Number(text) : NaN
   if (!Number.isSafeInteger(version)) throw badRequest(`invalid resource version ${JSON.stringify(text)}`)
   return version
-}
-
-function within(held: readonly Held[], prefix: string): readonly Held[] {
-  return held.filter(({ key }) => key.startsWith(prefix))
 }
 
 /** Resources of a state, selected. */

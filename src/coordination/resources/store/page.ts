@@ -30,7 +30,7 @@ export function pageOf(
   limit: number | undefined,
 ): Page {
   const items: Resource[] = []
-  const first = after === undefined ? 0 : countUpTo(state, after)
+  const first = after === undefined ? 0 : countWhile(state, (key) => compareKeys(key, after) <= 0)
   for (let index = first; index < state.length; index++) {
     const { key, resource } = state[index]!
     if (match(resource)) items.push(resource)
@@ -40,13 +40,20 @@ export function pageOf(
   return { items, last: undefined, remaining: 0 }
 }
 
-/** How many are up to a key, and at it. */
-function countUpTo(state: readonly Held[], key: string): number {
+/** Those of a sorted state whose keys begin with a prefix: a page of a long list must not look at each of them. */
+export function within(state: readonly Held[], prefix: string): readonly Held[] {
+  const first = countWhile(state, (key) => compareKeys(key, prefix) < 0)
+  const end = countWhile(state, (key) => key.startsWith(prefix) || compareKeys(key, prefix) < 0)
+  return end - first === state.length ? state : state.slice(first, end)
+}
+
+/** How many there are before the first that a test does not hold for; it holds for none behind that. */
+function countWhile(state: readonly Held[], test: (key: string) => boolean): number {
   let low = 0
   let high = state.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (compareKeys(state[middle]!.key, key) <= 0) low = middle + 1
+    if (test(state[middle]!.key)) low = middle + 1
     else high = middle
   }
   return low
