@@ -4,6 +4,7 @@ import { without } from '../../coordination/resources/without.js'
 import { momentText, page } from '../coordination/text.js'
 import { interruptible, lineWidth } from '../output.js'
 import { paint, table } from '../paint.js'
+import { fieldPaths } from './field-paths.js'
 import { withoutFields } from './get.js'
 import { wantedOf, type WhereOptions } from './options.js'
 import {
@@ -115,18 +116,7 @@ function managersTable(managers: readonly FieldsOfManager[]): string {
   const rows = managers.map(({ manager, operation, subresource, fieldsV1 = {} }) => [
     manager,
     subresource === undefined ? operation : `${operation} of ${subresource}`,
-    pathsIn(fieldsV1).join(', '),
+    fieldPaths(fieldsV1).join(', '),
   ])
   return table(['FIELDS OF', 'BY', 'FIELDS'], rows, lineWidth())
-}
-
-/** Paths of the fields that somebody owns, `spec.discount`; the keys of elements as they are. */
-function pathsIn(fields: object, before = ''): string[] {
-  return Object.entries(fields).flatMap(([key, inner]) => {
-    if (key === '.') return []
-    const [kind, name] = [key.slice(0, 1), key.slice(2)]
-    const step = kind === 'f' ? (before === '' ? name : `.${name}`) : `[${name}]`
-    const below = pathsIn(Object(inner) as object, `${before}${step}`)
-    return below.length > 0 ? below : [`${before}${step}`]
-  })
 }
