@@ -40,6 +40,19 @@ describe('a handler as a listener', () => {
     expect(head.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\nX-Of: handler\r\n/)
   })
 
+  it('takes everything behind the first question mark for the query', async () => {
+    const listener = nodeListener(({ path, query }) => {
+      const body = Buffer.from(JSON.stringify([path, ...query]))
+      return Promise.resolve({ status: 200, fields: [], body })
+    })
+    const server = createServer(listener)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    closers.push(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const answer = await fetch(`http://127.0.0.1:${port}/a?b=c?d&e=f`)
+    expect(await answer.json()).toEqual(['/a', ['b', 'c?d'], ['e', 'f']])
+  })
+
   it('closes the connection of a request that it has not read whole', async () => {
     const server = createServer(
       nodeListener(async (request) => {

@@ -48,7 +48,8 @@ async function respond(
 ): Promise<void> {
   const gone = new AbortController()
   response.once('close', () => gone.abort())
-  const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+  const [path = ''] = (request.url ?? '').split('?', 1)
+  const query = (request.url ?? '').slice(path.length + 1)
   if (path !== base && !path.startsWith(`${base}/`)) {
     response.writeHead(404).end()
     return
