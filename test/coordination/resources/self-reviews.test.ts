@@ -67,6 +67,8 @@ it('where nobody decides, everything may be done with what there is', async () =
   await using server = await open()
   const all = { group: '*', resource: '*', verb: '*' }
   expect(await server.can({ resourceAttributes: all })).toBe(true)
+  // As `kubectl auth can-i '*' '*'` asks.
+  expect(await server.can({ resourceAttributes: { resource: '*', verb: '*' } })).toBe(true)
   expect(await server.can({ resourceAttributes: { ...all, resource: 'pods' } })).toBe(false)
   expect((await server.ask('POST', WHOAMI, {})).body).toMatchObject({
     ...{ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },

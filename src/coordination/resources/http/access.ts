@@ -19,7 +19,7 @@ export interface ResourceAccess {
   /** Undefined for all namespaces, and for kinds without. */
   readonly namespace: string | undefined
   readonly name: string | undefined
-  /** Behind where the API is reached at. */
+  /** Behind where the API is reached at; decoded if it is about no resource. */
   readonly path: string
 }
 

@@ -71,7 +71,9 @@ function accessesOf(
     }))
   }
   const asked = textsIn(member(spec, 'resourceAttributes'))
-  const { group = '', resource, verb } = asked
+  const { resource, verb } = asked
+  // Who means all resources names no group.
+  const group = asked['group'] ?? (resource === EVERY ? EVERY : '')
   return definitions
     .filter((kind) => group === EVERY || group === kind.group)
     .filter((kind) => resource === EVERY || resource === kind.plural)
