@@ -247,7 +247,7 @@ export class KindCache {
   #cached(entry: Entry): Cached | undefined {
     const held = this.readable(entry)
     const { key, revision, value } = entry
-    if (held) return { ...held, revision, size: value.length }
+    if (held) return { key, resource: held.resource, revision, size: value.length }
     if (isResourceKey(this.#prefix, key))
       this.#coordinator.runtime.telemetry.log(
         'error',

@@ -31,8 +31,11 @@ export function encode(resource: Unwritten): string {
 export function decode({ key, value, revision }: Pick<Entry, 'key' | 'value' | 'revision'>): Resource {
   try {
     const stored: unknown = JSON.parse(value)
-    if (isObject(stored) && isObject(stored['metadata']))
-      return frozen(versioned(stored as unknown as Resource, revision))
+    if (isObject(stored) && isObject(stored['metadata'])) {
+      // Nobody else has it yet; copies with one property more take half as much memory again.
+      stored['metadata']['resourceVersion'] = String(revision)
+      return frozen(stored as unknown as Resource)
+    }
   } catch (error) {
     throw corrupt(key, error)
   }
