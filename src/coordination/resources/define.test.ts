@@ -115,4 +115,36 @@ describe('a schema', () => {
       expect(await schema.check({ spec: { a: 0 } }, { spec: { a: 1 } })).toMatchObject([{ field: 'spec.a' }])
     },
   )
+
+  it('counts where it is referred to, also by itself: fields, rules and defaults', async () => {
+    const schema = schemaOf({
+      type: 'object',
+      properties: { tree: { $ref: '#/properties/spec/$defs/tree' } },
+      $defs: {
+        tree: {
+          type: 'object',
+          properties: {
+            size: { type: 'integer', default: 2 },
+            below: { type: 'array', items: { $ref: '#/properties/spec/$defs/tree' } },
+          },
+          'x-kubernetes-validations': [{ rule: 'self.size % 2 == 0', message: 'must be even' }],
+        },
+      },
+    })
+    const spec = { tree: { below: [{ size: 3, sise: 1 }] } }
+    expect(schema.prune({ spec })).toEqual(['spec.tree.below[0].sise'])
+    expect(await schema.check({ spec }, undefined)).toMatchObject([
+      { field: 'spec.tree.below[0]', message: 'Invalid value: must be even' },
+    ])
+    expect(spec).toEqual({ tree: { size: 2, below: [{ size: 3 }] } })
+  })
+
+  it('has rules that can be asked of what was otherwise before', async () => {
+    const schema = schemaOf({
+      type: 'object',
+      properties: { size: { type: 'integer' } },
+      'x-kubernetes-validations': [{ rule: 'self.size > 1' }],
+    })
+    expect(await schema.check({ spec: { size: 2 } }, { spec: { size: 1.5 } })).toEqual([])
+  })
 })

@@ -1,4 +1,5 @@
 import type { ResourceSchema } from '../schema/content.js'
+import { resolveReference } from '../schema/references.js'
 import { isList, isObject, member, type Json, type JsonObject } from './json.js'
 import { nameOf } from './path-element.js'
 
@@ -98,22 +99,12 @@ function parts(schema: JsonObject, root: JsonObject, found: JsonObject[] = []): 
   found.push(schema)
   const reference = member(schema, '$ref')
   if (typeof reference === 'string') {
-    const referred = resolve(reference, root)
-    if (referred) parts(referred, root, found)
+    const referred = resolveReference(reference, root) as Json | undefined
+    if (isObject(referred)) parts(referred, root, found)
   }
   for (const keyword of ['allOf', 'anyOf', 'oneOf']) {
     const branches = member(schema, keyword)
     if (isList(branches)) for (const branch of branches) if (isObject(branch)) parts(branch, root, found)
   }
   return found
-}
-
-function resolve(reference: string, root: JsonObject): JsonObject | undefined {
-  if (reference !== '#' && !reference.startsWith('#/')) return undefined
-  let at: Json | undefined = root
-  for (const token of reference.split('/').slice(1)) {
-    const name = decodeURIComponent(token).replaceAll('~1', '/').replaceAll('~0', '~')
-    at = isObject(at) ? member(at, name) : undefined
-  }
-  return isObject(at) ? at : undefined
 }

@@ -1,5 +1,6 @@
 import { fieldOf, type ResourceSchema } from './content.js'
 import { isObject } from './is-object.js'
+import { withReferred } from './references.js'
 
 /**
  * Takes fields out of a value that its schema does not have.
@@ -15,8 +16,9 @@ export function prune(schema: ResourceSchema, value: object): string[] {
   walk(schema, value, [])
   return found
 
-  function walk(at: unknown, part: unknown, path: readonly (string | number)[]): void {
-    if (!isObject(at)) return
+  function walk(of: unknown, part: unknown, path: readonly (string | number)[]): void {
+    const at = withReferred(of, schema)
+    if (!at) return
     if (Array.isArray(part)) {
       part.forEach((item, index) => walk(at['items'], item, [...path, index]))
       return

@@ -3,6 +3,7 @@ import type { Environment } from '@marcbachmann/cel-js'
 import type { ResourceProblem } from '../error.js'
 import { fieldOf, type Content, type ResourceSchema } from './content.js'
 import { isObject } from './is-object.js'
+import { schemasOf, withReferred } from './references.js'
 
 /** Everything that rules have against a content. */
 export type Rules = (content: Content, before: Content | undefined) => ResourceProblem[]
@@ -46,7 +47,7 @@ export function compileRules(schema: ResourceSchema): Rules {
   let environment: Environment | undefined
   const compiled = new Map<object, readonly Rule[]>()
   collect(schema)
-  if (compiled.size === 0) return () => []
+  if ([...compiled.values()].every((rules) => rules.length === 0)) return () => []
   return (content, before) => {
     const problems: ResourceProblem[] = []
     ask(schema, content, before, [], problems)
@@ -54,9 +55,11 @@ export function compileRules(schema: ResourceSchema): Rules {
   }
 
   function collect(at: unknown): void {
-    if (!isObject(at)) return
+    // A schema may refer to one that it is in.
+    if (!isObject(at) || compiled.has(at)) return
     const sources = at['x-kubernetes-validations']
-    if (Array.isArray(sources)) compiled.set(at, (sources as RuleSource[]).map(compile))
+    compiled.set(at, Array.isArray(sources) ? (sources as RuleSource[]).map(compile) : [])
+    schemasOf(at, schema).slice(1).forEach(collect)
     if (isObject(at['properties'])) Object.values(at['properties']).forEach(collect)
     collect(at['additionalProperties'])
     collect(at['items'])
@@ -73,16 +76,18 @@ export function compileRules(schema: ResourceSchema): Rules {
   }
 
   function ask(
-    at: unknown,
+    of: unknown,
     self: unknown,
     before: unknown,
     path: readonly (string | number)[],
     problems: ResourceProblem[],
   ): void {
-    if (!isObject(at) || self === undefined) return
-    for (const rule of compiled.get(at) ?? []) {
+    const at = withReferred(of, schema)
+    if (!at || self === undefined) return
+    for (const rule of schemasOf(of, schema).flatMap((each) => compiled.get(each) ?? [])) {
       if (rule.comparing && before === undefined) continue
-      const problem = judge(rule, { self: factOf(at, self), oldSelf: factOf(at, before) }, fieldOf(path))
+      const facts = { self: factOf(of, self, schema), oldSelf: factOf(of, before, schema) }
+      const problem = judge(rule, facts, fieldOf(path))
       if (problem) problems.push(problem)
     }
     if (Array.isArray(self))
@@ -143,12 +148,15 @@ function schemaOf(at: Readonly<Record<string, unknown>>, name: string): unknown 
 }
 
 /** A value as the language has it. */
-function factOf(at: unknown, value: unknown): unknown {
-  if (!isObject(at)) return value
-  if (typeof value === 'number') return at['type'] === 'integer' ? BigInt(value) : value
-  if (Array.isArray(value)) return value.map((item) => factOf(at['items'], item))
+function factOf(of: unknown, value: unknown, root: unknown): unknown {
+  const at = withReferred(of, root)
+  if (!at) return value
+  // What was there before need not be as the schema is by now.
+  if (typeof value === 'number')
+    return at['type'] === 'integer' && Number.isInteger(value) ? BigInt(value) : value
+  if (Array.isArray(value)) return value.map((item) => factOf(at['items'], item, root))
   if (!isObject(value)) return value
   return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [name, factOf(schemaOf(at, name), part)]),
+    Object.entries(value).map(([name, part]) => [name, factOf(schemaOf(at, name), part, root)]),
   )
 }

@@ -1,4 +1,5 @@
 import { isObject } from './is-object.js'
+import { resolveReference } from './references.js'
 
 /** A schema of OpenAPI 3.0, in the form that Kubernetes calls structural. */
 export type StructuralSchema = Readonly<Record<string, unknown>>
@@ -40,7 +41,8 @@ function convert(schema: unknown, around: Surroundings): StructuralSchema {
   if (!isObject(schema) || around.inside.includes(schema)) return around.isBranch ? {} : ANYTHING
   const here = { ...around, inside: [...around.inside, schema] }
   const { $ref: reference, ...own } = schema
-  const referred = typeof reference === 'string' ? convert(resolve(reference, around.root), here) : {}
+  const referred =
+    typeof reference === 'string' ? convert(resolveReference(reference, around.root) ?? true, here) : {}
   const words = { ...referred, ...wordsOf(own, here) }
   return around.isBranch ? words : completed(words)
 }
@@ -113,14 +115,4 @@ function typeOfAll(values: readonly unknown[]): { type?: string } {
   const types = new Set(values.map((value) => typeof value))
   const [type] = types
   return types.size === 1 && type !== undefined && type !== 'object' ? { type } : {}
-}
-
-function resolve(reference: string, root: unknown): unknown {
-  if (reference !== '#' && !reference.startsWith('#/')) return true
-  let at = root
-  for (const token of reference.split('/').slice(1)) {
-    const name = decodeURIComponent(token).replaceAll('~1', '/').replaceAll('~0', '~')
-    at = isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined
-  }
-  return at ?? true
 }
