@@ -166,8 +166,10 @@ test('what becomes of resources is told live, and they go when their controller 
     .split('\n')
     .map((line) => (JSON.parse(line) as { type: string }).type)
   expect(new Set(types)).toEqual(new Set(['ADDED', 'MODIFIED', 'DELETED']))
-  const gone = await banyan('delete', 'note', 'one')
-  expect([gone.code, gone.stderr]).toEqual([1, expect.stringContaining('[BANYAN_RESOURCE_NOT_FOUND]')])
+  await banyan('apply', '-f', failing)
+  const some = await banyan('delete', 'note', 'one', 'failing')
+  expect(some.stderr).toMatch(/^note\.notes\.example\/one: .* not found {2}\[BANYAN_RESOURCE_NOT_FOUND\]$/m)
+  expect([some.code, some.stdout]).toEqual([1, 'note.notes.example/failing deleted\n'])
 })
 
 test('a node without kinds says how to have some', async () => {

@@ -38,7 +38,7 @@ export async function apply(options: ApplyOptions): Promise<void> {
   await interruptible(async (output, signal) => {
     const server = new ResourceServer(options.admin)
     for (const each of written) {
-      const applied = await tried(each, () => applyOne(server, each, options, signal))
+      const applied = await tried(whichOf(each), () => applyOne(server, each, options, signal))
       if (!applied) continue
       for (const warning of applied.warnings)
         console.error(paint('yellow', `${each.place}: warning: ${warning}`))
@@ -48,21 +48,22 @@ export async function apply(options: ApplyOptions): Promise<void> {
   })
 }
 
-/** What one that is refused says, with its place; the others go on. */
-export async function tried<Result>(
-  { place, object }: WrittenResource,
-  work: () => Promise<Result>,
-): Promise<Result | undefined> {
+/** A resource of a file, and its place. */
+export function whichOf({ place, object }: WrittenResource): string {
+  return `${place}: ${object.kind} ${object.metadata.name}`
+}
+
+/** What one that is refused says; the others go on. */
+export async function tried<Result>(which: string, work: () => Promise<Result>): Promise<Result | undefined> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof BanyanError) || error.code === 'BANYAN_ADMIN_UNREACHABLE') throw error
-    const name = `${object.kind} ${object.metadata.name}`
     const advice =
       error.code === 'BANYAN_RESOURCE_CONFLICT'
         ? '. Leave these fields out of the file, or take them with `banyan apply --force`'
         : ''
-    console.error(paint('red', `${place}: ${name}: ${error.message}${advice}  [${error.code}]`))
+    console.error(paint('red', `${which}: ${error.message}${advice}  [${error.code}]`))
     process.exitCode = 1
     return undefined
   }

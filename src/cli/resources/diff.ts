@@ -1,7 +1,7 @@
 import { diffValues, type ConfigChange } from '../../node/config/diff.js'
 import { renderChanges } from '../changes.js'
 import { interruptible } from '../output.js'
-import { applyOne, comparable, tried, type ApplyOptions } from './apply.js'
+import { applyOne, comparable, tried, whichOf, type ApplyOptions } from './apply.js'
 import { readResources } from './documents.js'
 import { ResourceServer } from './server.js'
 
@@ -19,7 +19,9 @@ export async function diffResources(options: ResourceDiffOptions): Promise<void>
     const changes: ConfigChange[] = []
     let refused = false
     for (const each of written) {
-      const applied = await tried(each, () => applyOne(server, each, { ...options, dryRun: true }, signal))
+      const applied = await tried(whichOf(each), () =>
+        applyOne(server, each, { ...options, dryRun: true }, signal),
+      )
       if (!applied) refused = true
       else {
         const path = [each.object.kind, each.object.metadata.name]

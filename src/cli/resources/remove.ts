@@ -3,7 +3,7 @@ import { BanyanError } from '../../core/errors.js'
 import { interruptible, type Output } from '../output.js'
 import { confirm } from '../events/confirm.js'
 import { UsageError } from '../usage-error.js'
-import { tried } from './apply.js'
+import { tried, whichOf } from './apply.js'
 import { readResources } from './documents.js'
 import { wantedOf, type WhereOptions } from './options.js'
 import { pathOf, ResourceServer, titleOf, type ServedKind, type ServedObject } from './server.js'
@@ -37,24 +37,18 @@ export async function remove(what: readonly string[], options: DeleteOptions): P
   await interruptible(async (output, signal) => {
     const server = new ResourceServer(options.admin)
     const until = patience === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(patience)])
+    const removing = { server, policy, wait: options.wait, output, signal, until }
     for (const each of written) {
       const { object } = each
-      await tried(each, async () => {
+      await tried(whichOf(each), async () => {
         const kind = await server.kindOf(object.apiVersion, object.kind, signal)
         const namespace = object.metadata.namespace ?? options.namespace
-        await removeOne(
-          server,
-          { kind, namespace, name: object.metadata.name },
-          policy,
-          options.wait,
-          output,
-          until,
-        )
+        await removeOne({ kind, namespace, name: object.metadata.name }, removing)
       })
     }
     const doomed = await selected(server, what, options, signal)
     if (!(await agreed(doomed, options, signal))) return
-    for (const each of doomed) await removeOne(server, each, policy, options.wait, output, until)
+    for (const each of doomed) await tried(titleOf(each.kind, each.name), () => removeOne(each, removing))
   })
 }
 
@@ -94,14 +88,28 @@ async function agreed(
   return confirm([`${doomed.length} are deleted: ${names}.`], yes === true, signal)
 }
 
-async function removeOne(
-  server: ResourceServer,
+interface Removing {
+  readonly server: ResourceServer
+  /** What becomes of what belongs to it. */
+  readonly policy: string
+  readonly wait: boolean
+  readonly output: Output
+  readonly signal: AbortSignal
+  /** No longer is waited for any of them. */
+  readonly until: AbortSignal
+}
+
+async function removeOne(doomed: Doomed, removing: Removing): Promise<void> {
+  const { output } = removing
+  output.add(await removed(doomed, removing))
+  await output.flush()
+}
+
+/** What has come of it. */
+async function removed(
   { kind, namespace, name }: Doomed,
-  propagationPolicy: string,
-  wait: boolean,
-  output: Output,
-  signal: AbortSignal,
-): Promise<void> {
+  { server, policy: propagationPolicy, wait, signal, until }: Removing,
+): Promise<string> {
   const title = titleOf(kind, name)
   const path = pathOf(kind, namespace, name)
   const answer = await server.ask<ServedObject>(
@@ -113,26 +121,20 @@ async function removeOne(
       body: JSON.stringify({ apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy }),
     },
   )
-  if (answer.kind === 'Status') {
-    output.add(`${title} deleted`)
-    return
-  }
+  if (answer.kind === 'Status') return `${title} deleted`
   const { finalizers = [], uid } = answer.metadata
   const waiting = `it waits for ${finalizers.join(', ')}`
-  if (!wait) {
-    output.add(`${title} is marked for deletion; ${waiting}`)
-    return
-  }
+  if (!wait) return `${title} is marked for deletion; ${waiting}`
   try {
-    await gone(server, { kind, namespace, name }, uid, signal)
+    await gone(server, { kind, namespace, name }, uid, until)
   } catch (error) {
-    if (!isTimeout(signal)) throw error
+    if (!isTimeout(until)) throw error
     throw new BanyanError(
       'BANYAN_RESOURCE_WAITS',
       `${title} is marked for deletion, and not gone yet: ${waiting}`,
     )
   }
-  output.add(`${title} deleted`)
+  return `${title} deleted`
 }
 
 function isTimeout(signal: AbortSignal): boolean {
