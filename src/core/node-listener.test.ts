@@ -1,9 +1,10 @@
 import { createServer } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { virtualClock } from '../testing/virtual-clock.js'
-import type { HandlerAnswer } from './http-handler.js'
+import type { HandlerAnswer, HttpHandler } from './http-handler.js'
 import { nodeListener, type NodeListenerOptions } from './node-listener.js'
 
 const closers: (() => void)[] = []
@@ -11,11 +12,9 @@ afterEach(() => {
   for (const close of closers.splice(0)) close()
 })
 
-/** Asks a handler that answers with these parts, and takes nothing yet. */
-async function ask(body: HandlerAnswer['body'], options: NodeListenerOptions = {}): Promise<Socket> {
-  const server = createServer(
-    nodeListener(() => Promise.resolve({ status: 200, fields: [['X-Of', 'handler']], body }), options),
-  )
+/** A connection to a handler. */
+async function connected(handler: HttpHandler, options: NodeListenerOptions = {}): Promise<Socket> {
+  const server = createServer(nodeListener(handler, options))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
   closers.push(() => {
@@ -23,6 +22,13 @@ async function ask(body: HandlerAnswer['body'], options: NodeListenerOptions = {
     server.closeAllConnections()
     server.close()
   })
+  return socket
+}
+
+/** Asks a handler that answers with these parts, and takes nothing yet. */
+async function ask(body: HandlerAnswer['body'], options: NodeListenerOptions = {}): Promise<Socket> {
+  const answer: HandlerAnswer = { status: 200, fields: [['X-Of', 'handler']], body }
+  const socket = await connected(() => Promise.resolve(answer), options)
   socket.pause()
   socket.on('error', () => undefined)
   socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
@@ -41,34 +47,21 @@ describe('a handler as a listener', () => {
   })
 
   it('takes everything behind the first question mark for the query', async () => {
-    const listener = nodeListener(({ path, query }) => {
+    const socket = await connected(({ path, query }) => {
       const body = Buffer.from(JSON.stringify([path, ...query]))
       return Promise.resolve({ status: 200, fields: [], body })
     })
-    const server = createServer(listener)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    closers.push(() => void server.close())
-    const { port } = server.address() as AddressInfo
-    const answer = await fetch(`http://127.0.0.1:${port}/a?b=c?d&e=f`)
-    expect(await answer.json()).toEqual(['/a', ['b', 'c?d'], ['e', 'f']])
+    socket.write('GET /a?b=c?d&e=f HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    expect(await text(socket)).toContain('["/a",["b","c?d"],["e","f"]]')
   })
 
   it('closes the connection of a request that it has not read whole', async () => {
-    const server = createServer(
-      nodeListener(async (request) => {
-        const isRead = await request.body(10).then(
-          () => true,
-          () => false,
-        )
-        return { status: isRead ? 200 : 413, fields: [], body: Buffer.from('x') }
-      }),
-    )
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
-    closers.push(() => {
-      socket.destroy()
-      server.closeAllConnections()
-      server.close()
+    const socket = await connected(async (request) => {
+      const isRead = await request.body(10).then(
+        () => true,
+        () => false,
+      )
+      return { status: isRead ? 200 : 413, fields: [], body: Buffer.from('x') }
     })
     const head = 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n'
     const answer = async (): Promise<string> => String(await once(socket, 'data'))

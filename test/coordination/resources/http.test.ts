@@ -321,6 +321,12 @@ describe('resources over HTTP', () => {
         reason: 'BadRequest',
       })
     expect((await server.ask('GET', `${PROMOTIONS}/a`)).status).toBe(200)
+    for (const [query, body] of [
+      ['?dryRun=All', { dryRun: [] }],
+      ['', { dryRun: ['All'] }],
+    ] as const)
+      expect((await server.ask('DELETE', `${PROMOTIONS}/a${query}`, body)).status).toBe(200)
+    expect((await server.ask('GET', `${PROMOTIONS}/a`)).status).toBe(200)
     const unset = { preconditions: null, dryRun: null, gracePeriodSeconds: 0, orphanDependents: false }
     expect((await server.ask('DELETE', `${PROMOTIONS}/a`, unset)).status).toBe(200)
   })

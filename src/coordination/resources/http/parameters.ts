@@ -133,7 +133,7 @@ export class Parameters {
     return this.#text('fieldManager') !== undefined
   }
 
-  /** @param body - `DeleteOptions`, if there are some; what they say counts more than the parameters */
+  /** @param body - `DeleteOptions`, if there are some; what they say counts more than the parameters, but a dry run is one wherever it is said */
   deletion(body: unknown): DeleteResourceOptions {
     const given = deleteOptionsIn(body)
     const { preconditions } = given
@@ -176,9 +176,10 @@ export class Parameters {
   }
 
   #dryRun(options: string, body?: unknown): boolean {
-    const asked: readonly unknown[] = Array.isArray(body) ? body : this.#query.getAll('dryRun')
+    // What is meant as a rehearsal must never be the real thing, wherever it is said.
+    const inBody: readonly unknown[] = Array.isArray(body) ? body : []
+    const asked = [...inBody, ...this.#query.getAll('dryRun')]
     const wrong = asked.find((each) => each !== 'All')
-    // What is meant as a rehearsal must never be the real thing.
     if (wrong !== undefined) throw notSupported(options, 'dryRun', wrong, ['All'])
     return asked.length > 0
   }
