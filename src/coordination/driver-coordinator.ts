@@ -22,6 +22,7 @@ import type { CoordinatorDriver } from './driver.js'
 import { coordinationError, hasCode } from './errors.js'
 import { checkAmong, checkKey, checkPrefix, checkRevision, checkValue } from './keys.js'
 import { Leases } from './leases.js'
+import { onAbort } from './on-abort.js'
 import { patiently } from './patiently.js'
 import { checkDeleteOptions, checkPutOptions, checkWatchOptions } from './request-options.js'
 import { SharedSession } from './session.js'
@@ -117,8 +118,8 @@ export class DriverCoordinator implements Coordinator {
     const { after, signal } = options
     if (after !== undefined) checkRevision('after', after)
     const own = new AbortController()
-    const ending = signal ? AbortSignal.any([signal, own.signal]) : own.signal
-    return this.#watch(own, ending, () =>
+    const ending = own.signal
+    return this.#watch(own, signal, () =>
       after === undefined ? this.#watchNow(prefix, ending) : this.#driver.watch(prefix, after, ending),
     )
   }
@@ -166,15 +167,18 @@ export class DriverCoordinator implements Coordinator {
 
   async *#watch(
     own: AbortController,
-    ending: AbortSignal,
+    signal: AbortSignal | undefined,
     watch: () => AsyncIterable<Changes>,
   ): AsyncGenerator<Changes, void, undefined> {
-    if (this.#closing.signal.aborted || ending.aborted) return
+    if (this.#closing.signal.aborted || signal?.aborted) return
     this.#watches.add(own)
+    // Not `AbortSignal.any`: Node keeps such a signal, and all that listens to it, until it aborts.
+    const forget = signal && onAbort(signal, () => own.abort(signal.reason))
     try {
       yield* watch()
     } finally {
       this.#watches.delete(own)
+      forget?.()
     }
   }
 

@@ -1,4 +1,7 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { defineResource, openResources } from '../../src/coordination/index.js'
 import { eventError } from '../../src/events/errors.js'
 import { memoryLog, simulate, SimulationError, type World } from '../../src/testing/index.js'
 import { BUGS } from '../conformance/bugs.js'
@@ -194,4 +197,29 @@ describe('a simulation', () => {
     )
     expect(memoryLog().capabilities.driver).toBe('memory')
   })
+})
+
+it('what a run has left open is not kept: there may be any number of runs', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const Thing = defineResource({ group: 'test.example', kind: 'Thing' })
+  const worlds: WeakRef<World>[] = []
+  await simulate({
+    seeds: 6,
+    run: async (world) => {
+      worlds.push(new WeakRef(world))
+      const engine = world.coordination()
+      world.node('watches', async (node) => {
+        await openResources(node.coordinate(engine)).list(Thing)
+        await new Promise(() => undefined)
+      })
+      await world.calm()
+    },
+  })
+  await expect
+    .poll(() => {
+      collect()
+      return worlds.filter((world) => world.deref()).length
+    })
+    .toBeLessThanOrEqual(1)
 })
