@@ -736,4 +736,72 @@ describe('of many controllers', () => {
     expect(twice).toEqual([])
     for (const running of all) await clock.settle(running.close())
   })
+
+  it('who takes over has all that was written before, however late its news are', async () => {
+    const { api, start, clock, connect } = setUp()
+    const part = (who: string, through: (own: ResourceApi) => ResourceApi) => {
+      const { coordinator } = connect()
+      return start({
+        api: through(openResources(coordinator)),
+        owns: [Price],
+        election: { coordinator, holder: who },
+        reconcile: async (_, ctx) => {
+          if (!ctx.get() || ctx.owned(Price).length > 0) return
+          const price = { metadata: { generateName: 'p-' }, spec: { discount: 1 } }
+          await ctx.api.create(Price, ctx.child(price))
+        },
+      }).running
+    }
+    const first = part('one', (own) => own)
+    await clock.advance('5s')
+    const second = part('two', (own) =>
+      intercepted(own, {
+        async *watch(kind, options) {
+          for await (const event of own.watch(kind, options)) {
+            if (kind.kind === Price.kind) await sleep(clock, 60_000)
+            yield event
+          }
+        },
+      }),
+    )
+    await clock.advance('1s')
+    await api.create(Sale, sale('a', []))
+    await clock.advance('1s')
+    expect([first.state.kind, second.state.kind]).toEqual(['working', 'standby'])
+    await clock.settle(first.close())
+    await clock.advance('30s')
+    expect(second.state.kind).toBe('working')
+    expect(await pricesOf(api)).toHaveLength(1)
+    await clock.settle(second.close())
+  })
+
+  it('a key is handed over when the work on it has ended, also if it does not hear that it has to', async () => {
+    const { api, start, clock, connect } = setUp()
+    const busy = new Set<string>()
+    const by = new Set<string>()
+    const twice: string[] = []
+    const part = (worker: string) => {
+      const { coordinator } = connect()
+      return start({
+        api: openResources(coordinator),
+        shards: { coordinator, worker, buckets: 4, settle: '500ms' },
+        reconcile: async (key) => {
+          if (busy.has(key)) twice.push(key)
+          busy.add(key)
+          by.add(worker)
+          await sleep(clock, 3000)
+          busy.delete(key)
+          return { after: 1 }
+        },
+      }).running
+    }
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await api.create(Sale, sale(name, []))
+    const first = part('one')
+    await clock.advance('10s')
+    const second = part('two')
+    await clock.advance('20s')
+    expect(by.size).toBe(2)
+    expect(twice).toEqual([])
+    await clock.settle(Promise.all([first.close(), second.close()]))
+  })
 })

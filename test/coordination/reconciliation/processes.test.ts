@@ -88,6 +88,8 @@ test.each(['election', 'shards'] as const)(
     expect(await pieces(api, batches)).toEqual([wanted, ...batches.slice(1).map(() => 0)])
     // Nobody has ever made too many, and had to take them away.
     for (const child of all) expect(child.stdout).not.toContain('"delete"')
+    // One that was started last may not have come so far that it can be told to end.
+    await Promise.all(running.map(({ ready }) => ready))
     await Promise.all(running.map((child) => child.finish()))
   },
 )
