@@ -15,6 +15,8 @@ const SCALE = Number(process.env['SCALE'] ?? 1)
 const ROUNDS = 3
 const ROUND_MS = 500
 const RESOURCES = 100_000 * SCALE
+/** In servers that have each write on the disk before the next one: to make more would take minutes. */
+const FEWER = 20_000 * SCALE
 const LISTS = 5
 const WATCHED = { writes: 400, perSecond: 200 }
 const CALLS = {
@@ -71,8 +73,9 @@ export async function resourcesStore() {
   const lists = {}
   await withPlaces(async (places) => {
     for (const [name, where] of Object.entries(places)) {
-      lists[name] = await apart('lists', { where, resources: RESOURCES, lists: LISTS })
-      console.error(`  ${name}: ${RESOURCES} made in ${(lists[name].fill / 1000).toFixed(1)} s`)
+      const resources = /^(postgres|etcd):/.test(where) ? FEWER : RESOURCES
+      lists[name] = { resources, ...(await apart('lists', { where, resources, lists: LISTS })) }
+      console.error(`  ${name}: ${resources} made in ${(lists[name].fill / 1000).toFixed(1)} s`)
     }
   })
   const rates = (/** @type {number} */ concurrency) => [
@@ -114,12 +117,13 @@ export async function resourcesStore() {
         ),
       ]),
     ),
-    `### ${RESOURCES.toLocaleString('en')} of them`,
-    `Lists: ms, median of ${LISTS}. What is listed as it is now comes from the engine; what is at hand, and pages, from the cache, once the engine has said how new it has to be.`,
+    '### Many of them',
+    `Lists: ms, median of ${LISTS}. Both come from the cache: what is listed as it is now once that has everything that the engine had when it was asked, what is at hand as it is. Pages: each of a whole list, on average.`,
     table(
-      ['', 'read into a cache, s', 'bytes each in a cache', 'all, now', 'all, at hand', 'a page of 500'],
-      Object.entries(lists).map(([name, { sync, bytes, fresh, cached, page }]) => [
+      ['', 'resources', 'read into a cache, s', 'bytes each', 'all, now', 'all, at hand', 'a page of 500'],
+      Object.entries(lists).map(([name, { resources, sync, bytes, fresh, cached, page }]) => [
         name,
+        resources.toLocaleString('en'),
         (sync / 1000).toFixed(2),
         bytes.toFixed(0),
         spread(fresh, ms),

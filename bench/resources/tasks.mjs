@@ -17,7 +17,7 @@ const WARM_MS = 200
 /** Calls between two turns of the event loop, at most: in memory nothing ever waits for it. */
 const TURN = 100
 /** That are written again and again. */
-const POOL = 1000
+const POOL = 200
 const FILLING = 64
 const PAGE = 500
 const WRITER = { fieldManager: 'bench' }
