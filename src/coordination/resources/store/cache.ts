@@ -208,14 +208,20 @@ export class KindCache {
 
   /** Reads it, and watches behind that until it has to be read again. */
   async #follow(onProgress: () => void): Promise<void> {
-    const listing = await this.#coordinator.list(this.#prefix)
+    const after = await this.#read()
     if (this.#isClosed()) return
-    this.#take(listing)
-    const options = { after: listing.revision, signal: this.closed }
+    const options = { after, signal: this.closed }
     for await (const group of this.#coordinator.watch(this.#prefix, options)) {
       onProgress()
       this.#apply(group)
     }
+  }
+
+  /** Reads it. Apart, as what watches would hold all the texts that were read for as long as it goes on. */
+  async #read(): Promise<number> {
+    const listing = await this.#coordinator.list(this.#prefix)
+    if (!this.#isClosed()) this.#take(listing)
+    return listing.revision
   }
 
   #take({ entries, revision }: Listing): void {
