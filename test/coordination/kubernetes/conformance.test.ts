@@ -15,7 +15,7 @@ import { served } from './served.js'
 
 describe('resources over the Kubernetes API of ours', () => {
   runResourceApiConformance({
-    can: ['forget', 'bookmark'],
+    can: ['forget', 'bookmark', 'exceed'],
     open: async () => {
       const opened: AsyncDisposable[] = []
       const store = new MemoryCoordination(systemClock)

@@ -269,9 +269,7 @@ describe('resources over HTTP', () => {
     const forcedMerge = await patch('merge-patch+json', {}, '?force=true')
     expect(forcedMerge.body).toMatchObject({ code: 422, reason: 'Invalid' })
     for (const wrong of [[], 1, '"text"'])
-      expect((await patch('merge-patch+json', wrong)).body).toMatchObject({
-        ...{ code: 422, reason: 'Invalid', details: { causes: [{ field: 'patch' }] } },
-      })
+      expect((await patch('merge-patch+json', wrong)).body).toMatchObject({ code: 400 })
     for (const wrong of [{}, 'text'])
       expect((await patch('json-patch+json', wrong)).body).toMatchObject({ code: 400 })
   })

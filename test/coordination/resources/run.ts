@@ -18,7 +18,7 @@ export function coordinated(
   engine: () => Promise<{ connect: () => Promise<Coordinator>; dispose?: () => void }>,
 ): ResourceApiSetup {
   return {
-    can: ['forget', 'bookmark'],
+    can: ['forget', 'bookmark', 'exceed'],
     open: async () => {
       const { connect, dispose } = await engine()
       const coordinators: Coordinator[] = []

@@ -52,8 +52,7 @@ export async function readPatchOf(
   if (parameters.force) throw forbidden('PatchOptions', 'force', 'may not be specified for non-apply patch')
   const patch = await readPatch(request)
   if (type === 'merge') {
-    if (!isObject(patch))
-      throw invalid('PatchOptions', 'patch', 'Invalid value: a merge patch must be an object')
+    if (!isObject(patch)) throw badRequest('a merge patch must be an object')
     return { patch: { type, patch }, options }
   }
   if (!Array.isArray(patch)) throw badRequest('a JSON patch must be a list of operations')

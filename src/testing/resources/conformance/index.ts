@@ -8,6 +8,7 @@ import type { ConformanceCase } from '../../conformance/setup.js'
 import { freshSeed, replayHint, seedOfEnvironment } from '../../seed.js'
 import { deletionCases } from './deletion.js'
 import { dryRunCases } from './dry-run.js'
+import { excessCases } from './excess.js'
 import { Pool, Promotion, Region } from './kinds.js'
 import { listCases } from './lists.js'
 import { pageCases } from './pages.js'
@@ -32,6 +33,7 @@ const CASES: readonly ResourceCase[] = [
   ...pageCases,
   ...watchCases,
   ...raceCases,
+  ...excessCases,
 ]
 
 /** The kinds that {@link resourceApiConformance} uses: an API that has to know them before serves these. */

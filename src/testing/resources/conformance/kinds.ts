@@ -35,7 +35,7 @@ export const Promotion = defineResource<PromotionSpec, PromotionStatus>({
     'x-kubernetes-validations': [
       {
         rule: 'self.discount <= 50 || self.audience == "members"',
-        messageExpression: '"only members get " + string(self.discount)',
+        messageExpression: '"only members get " + (self.discount > 80 ? "so very much" : "so much")',
         fieldPath: '.discount',
       },
     ],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Promotion, Region } from './kinds.js'
-import { AHEAD, BAD_REQUEST, draft, listed, names, refused } from './kit.js'
+import { AHEAD, BAD_REQUEST, draft, INVALID, listed, names, refused } from './kit.js'
 import type { ResourceCase } from './setup.js'
 
 /** What lists have. */
@@ -114,7 +114,7 @@ export const listCases: readonly ResourceCase[] = [
         { resourceVersion: '0', resourceVersionMatch: 'Exact' },
         { continue: 'nonsense' },
       ] as const)
-        await refused(api.list(Promotion, options), BAD_REQUEST, JSON.stringify(options))
+        await refused(api.list(Promotion, options), [BAD_REQUEST, INVALID], JSON.stringify(options))
     },
   },
 ]

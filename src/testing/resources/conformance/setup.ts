@@ -2,8 +2,11 @@ import type { ResourceApi } from '../../../coordination/resources/api.js'
 
 /** What {@link resourceApiConformance} needs to try a `ResourceApi`. */
 export interface ResourceApiSetup {
-  /** What can be done to it beside the port; each adds the cases for it, and each API under test must bring it. */
-  readonly can?: readonly (keyof ResourceApiTools)[]
+  /**
+   * What can be done to it beside the port; each adds the cases for it, and each API under test must bring it. `exceed` needs no
+   * tool: it adds what stores of ours do, and a Kubernetes of 1.36 does not.
+   */
+  readonly can?: readonly (keyof ResourceApiTools | 'exceed')[]
   /**
    * Opens an API that serves {@link conformanceKinds} and has no resources of them; the namespaces `default` and `other` are there,
    * if that matters. Called for each case.
@@ -48,6 +51,6 @@ export interface ResourceTrial {
 /** A case before it is bound to a setup. */
 export interface ResourceCase {
   readonly name: string
-  readonly needs?: keyof ResourceApiTools
+  readonly needs?: keyof ResourceApiTools | 'exceed'
   readonly run: (trial: ResourceTrial) => Promise<void>
 }
