@@ -10,6 +10,7 @@ import { Configuration, type Origin } from '../configuration.js'
 import { diffSpecs } from '../config/diff.js'
 import { refuseRestructuring, type Running } from '../control.js'
 import type { HostedCoordinator } from '../coordination/hosted-coordinator.js'
+import type { Log } from '../log.js'
 import type { NodeState } from '../node.js'
 import type { NodeSpec } from '../spec.js'
 import { HostedResources } from './hosted-resources.js'
@@ -85,6 +86,35 @@ describe('the file', () => {
     const other = await start(FILE.replace('edge-1', 'edge-2'), coordinator)
     await other.kept('nodes', 'edge-2', isSo('Programmed'))
     await kept('nodes', 'edge-1', isSo('Programmed'))
+  })
+
+  test('is brought once: a node that starts again takes back nothing that came since', async () => {
+    const first = await start(FILE)
+    await first.kept('nodes', 'edge-1', isSo('Programmed'))
+    const newer = FILE.replace('edge-1', 'edge-2').replace('/orders/*', '/o/*')
+    const second = await start(newer, first.coordinator)
+    await second.kept('routes', 'orders', isSo('Programmed', 2))
+    await first.close()
+    const again = await start(FILE, first.coordinator)
+    await again.node.until(({ routes }) => routes['orders']!.match.path === '/o/*')
+    // Unless it is told to.
+    await again.take(FILE)
+    await second.node.until(({ routes }) => routes['orders']!.match.path === '/orders/*')
+  })
+
+  test('that is another than that of another node under the same manager is told', async () => {
+    const first = await start(FILE)
+    await first.kept('nodes', 'edge-1', isSo('Programmed'))
+    const newer = FILE.replace('edge-1', 'edge-2').replace('/orders/*', '/o/*')
+    const second = await start(newer, first.coordinator)
+    await second.kept('nodes', 'edge-2', isSo('Programmed'))
+    expect(second.warnings).toEqual([
+      expect.stringMatching(/^banyan\.yaml:4:\d+: resources: node edge-1 has brought another file under/),
+    ])
+    const own = FILE.replace('edge-1', 'edge-3, manager: mine')
+    const third = await start(own, first.coordinator)
+    await third.kept('nodes', 'edge-3', isSo('Programmed'))
+    expect(third.warnings.filter((line) => line.includes('another file'))).toEqual([])
   })
 })
 
@@ -219,7 +249,11 @@ async function start(text: string, shared?: Coordinator, { away = false } = {}) 
   if (!shared) open.push(coordinator)
   const loaded = await read(text)
   const node = new NotingNode(loaded.spec, away ? undefined : coordinator)
-  const hosted = new HostedResources({ node, loaded, log: () => undefined, env: {} })
+  const warnings: string[] = []
+  const log: Log = (level, message) => {
+    if (level === 'warn') warnings.push(message)
+  }
+  const hosted = new HostedResources({ node, loaded, log, env: {} })
   open.push(hosted)
   hosted.begin()
   const api = openResources(coordinator)
@@ -238,7 +272,8 @@ async function start(text: string, shared?: Coordinator, { away = false } = {}) 
     throw new Error('the watch has ended')
   }
   return {
-    ...{ api, coordinator, node },
+    ...{ api, coordinator, node, warnings },
+    close: () => hosted.close(),
     look: () => void hosted.look(),
     kept: async (plural: string, name: string, test: Test) =>
       (await found(plural, name, (resource) => resource !== undefined && test(resource)))!,

@@ -116,7 +116,7 @@ export class HostedResources implements Door, AsyncDisposable {
       if (!kept) return bring(this.#parts.node, loaded, origin)
       this.#isHeld = true
       try {
-        const problems = await this.#bringFile()
+        const problems = await this.#bringFile(true)
         await kept.refresh(this.#closing.signal)
         const outcome = await this.#round(origin)
         return outcome.ok ? { ...outcome, warnings: [...loaded.warnings, ...problems] } : outcome
@@ -148,7 +148,7 @@ export class HostedResources implements Door, AsyncDisposable {
 
   async #begin(): Promise<void> {
     const { signal } = this.#closing
-    await this.#persist(() => this.#bringFile())
+    await this.#persist(() => this.#bringFile(false))
     if (signal.aborted) return
     this.#kept = new KeptResources(this.#api!, this.whose.namespace, this.#runtime, () => this.#soon())
     await this.#kept.synced(signal)
@@ -174,10 +174,10 @@ export class HostedResources implements Door, AsyncDisposable {
     return resourcesOf(written, this.whose).at(-1)!.draft.spec
   }
 
-  async #bringFile(): Promise<ConfigProblem[]> {
+  async #bringFile(again: boolean): Promise<ConfigProblem[]> {
     const { file, source } = this.#loaded
     const options = { whose: this.whose, manager: this.#manager }
-    const problems = await bringFile(this.#api!, { file, source }, options)
+    const problems = await bringFile(this.#api!, { file, source }, options, again)
     for (const problem of problems) this.#parts.log('warn', formatProblem(problem))
     return problems
   }
