@@ -7,6 +7,7 @@ import { bring } from '../configurator.js'
 import type { ChangeOutcome, Running } from '../control.js'
 import { configOf, type Composition } from './config-of.js'
 import { NODE_KIND } from './kinds.js'
+import { resourceNameOf } from './names.js'
 import { resolved } from './references.js'
 import type { Whose } from './resources-of.js'
 import type { Finding, Verdict } from './verdict.js'
@@ -27,30 +28,59 @@ export interface ComposerParts {
 export interface Round {
   readonly outcome: ChangeOutcome
   readonly verdicts: readonly Verdict[]
+  /** What is wrong with resources that were left as they ran, or out. */
+  readonly left: readonly ConfigProblem[]
 }
 
 const IN_FORCE: Finding = { status: 'True', reason: 'InForce', message: 'the node runs it' }
 const VALID: Finding = { status: 'True', reason: 'Valid', message: 'the node can run it' }
 
 /**
- * Makes one configuration of all resources, and brings it to the node: as a whole or not at all. One that is refused leaves in force
- * what was, and each resource is told what it has to do with that.
+ * Makes one configuration of all resources, and brings it to the node. Of those that have changed and are not right, it takes what
+ * ran before, if anything did, so that one mistake holds up nobody else. What ran and cannot run on, as something that it needs is
+ * gone, is never left out: then all of what was stays in force. Each resource is told what has become of it.
  */
 export class Composer {
   readonly #parts: ComposerParts
   /** What the node runs, by what resources wanted. */
   #inForce: ReadonlySet<string> = new Set()
-  /** What was refused last, to say it once. */
-  #refused = ''
+  /** The same, by the uids of the resources; undefined until it runs what resources say. */
+  #running: ReadonlyMap<string, Resource> | undefined
+  /** What was refused since everything was right, to say it once. */
+  readonly #refused = new Set<string>()
 
   constructor(parts: ComposerParts) {
     this.#parts = parts
   }
 
   async round(origin: Origin): Promise<Round> {
-    const { whose, env } = this.#parts
     const resources = this.#parts.resources()
-    const composition = configOf(resources, whose.node)
+    const wrong = new Map<Resource, readonly ConfigProblem[]>()
+    for (;;) {
+      const chosen = resources.flatMap((resource) =>
+        wrong.has(resource) ? (this.#running?.get(resource.metadata.uid) ?? []) : [resource],
+      )
+      const composition = configOf(chosen, this.#parts.whose.node)
+      const outcome = await this.#bring(composition, origin)
+      const blamed = outcome.ok ? new Map<Resource, ConfigProblem[]>() : blame(outcome.problems, composition)
+      const changed =
+        outcome.ok || outcome.why !== 'invalid' ? [] : [...blamed].filter(([each]) => this.#isNews(each))
+      if (changed.length > 0) {
+        for (const [resource, problems] of changed) wrong.set(resource, problems)
+        continue
+      }
+      if (outcome.ok) {
+        this.#inForce = new Set(chosen.map(wantedBy))
+        this.#running = new Map(chosen.map((resource) => [resource.metadata.uid, resource]))
+        if (wrong.size === 0) this.#refused.clear()
+      }
+      const verdicts = this.#judge(resources, composition, outcome, new Map([...blamed, ...wrong]))
+      return { outcome, verdicts, left: [...wrong.values()].flat() }
+    }
+  }
+
+  async #bring(composition: Composition, origin: Origin): Promise<ChangeOutcome> {
+    const { whose, env } = this.#parts
     const written = { ...(composition.self ? {} : this.#parts.settings()), ...composition.config }
     const { value, problems } = resolved(written, env)
     const loaded = await checkWhole(`the resources of ${whose.namespace}`, {
@@ -59,10 +89,12 @@ export class Composer {
       problems: [...problems],
       locate: () => undefined,
     })
-    const outcome = await bring(this.#tellingOnce, loaded, origin)
-    if (outcome.ok) this.#refused = ''
-    if (outcome.ok) this.#inForce = new Set(resources.map(wantedBy))
-    return { outcome, verdicts: this.#judge(resources, composition, outcome) }
+    return bring(this.#tellingOnce, loaded, origin)
+  }
+
+  /** Whether it is new, or another one than the one that runs. */
+  #isNews(resource: Resource): boolean {
+    return this.#running !== undefined && !this.#inForce.has(wantedBy(resource))
   }
 
   /** The node, but that what is refused for the same reasons again is no news. */
@@ -73,28 +105,34 @@ export class Composer {
       apply: (spec, origin, options) => node.apply(spec, origin, options),
       refuse: (origin, problems) => {
         const text = JSON.stringify(problems)
-        if (text !== this.#refused) node.refuse(origin, problems)
-        this.#refused = text
+        if (!this.#refused.has(text)) node.refuse(origin, problems)
+        this.#refused.add(text)
       },
     }
   }
 
-  #judge(resources: readonly Resource[], composition: Composition, outcome: ChangeOutcome): Verdict[] {
-    const faults = new Map(composition.faults.map(({ resource, message }) => [resource, message]))
-    const wrong = outcome.ok ? new Map<Resource, string[]>() : blame(outcome.problems, composition)
+  #judge(
+    resources: readonly Resource[],
+    { faults }: Composition,
+    outcome: ChangeOutcome,
+    wrong: ReadonlyMap<Resource, readonly ConfigProblem[]>,
+  ): Verdict[] {
+    const unclear = new Map(faults.map(({ resource, message }) => [resource, message]))
     const names = [...wrong.keys()].map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+    const own = resourceNameOf(this.#parts.whose.node)
     return resources
       .filter(
-        (resource) =>
-          resource.metadata.deletionTimestamp === undefined &&
+        ({ kind, metadata }) =>
+          metadata.deletionTimestamp === undefined &&
           // Of the settings of other nodes those know more.
-          (resource.kind !== NODE_KIND || resource === composition.self),
+          (kind !== NODE_KIND || metadata.name === own),
       )
       .map((resource): Verdict => {
-        const fault = faults.get(resource)
+        const fault = unclear.get(resource)
         if (fault !== undefined) return refusedFor(resource, 'Unclear', fault)
-        const found = wrong.get(resource)
-        if (found) return refusedFor(resource, 'Invalid', found.join('; '))
+        const problems = wrong.get(resource)
+        if (problems)
+          return refusedFor(resource, 'Invalid', problems.map((each) => said(resource, each)).join('; '))
         const runs = this.#inForce.has(wantedBy(resource))
         return { resource, accepted: VALID, programmed: runs ? IN_FORCE : heldBack(outcome, names) }
       })
@@ -121,16 +159,20 @@ function heldBack(outcome: ChangeOutcome, names: readonly string[]): Finding {
 }
 
 /** Which resources are at fault, and why. */
-function blame(problems: readonly ConfigProblem[], composition: Composition): Map<Resource, string[]> {
-  const wrong = new Map<Resource, string[]>()
-  for (const { severity, path, message } of problems) {
+function blame(problems: readonly ConfigProblem[], composition: Composition): Map<Resource, ConfigProblem[]> {
+  const wrong = new Map<Resource, ConfigProblem[]>()
+  for (const problem of problems) {
+    const { severity, path, message } = problem
     if (severity !== 'error') continue
     const resource = composition.resourceAt(path.length > 0 ? path : pathIn(message))
-    if (!resource) continue
-    const within = resource === composition.self ? path : path.slice(2)
-    wrong.set(resource, [...(wrong.get(resource) ?? []), textOf(['spec', ...within], message)])
+    if (resource) wrong.set(resource, [...(wrong.get(resource) ?? []), problem])
   }
   return wrong
+}
+
+/** A problem as it looks from the resource that is at fault. */
+function said({ kind }: Resource, { path, message }: ConfigProblem): string {
+  return textOf(['spec', ...(kind === NODE_KIND ? path : path.slice(2))], message)
 }
 
 /** What refuses a change once it is being made says only in words what it is about: `events.path: cannot change ...`. */

@@ -133,7 +133,7 @@ describe('what the store has', () => {
     await node.until(({ routes }) => !Object.hasOwn(routes, 'hello'))
   })
 
-  test('a combination that is not right leaves in force what was, and the one at fault is told', async () => {
+  test('what is not right is told so, and holds up nobody', async () => {
     const { api, node, kept } = await start(FILE)
     await kept('routes', 'orders', isSo('Programmed'))
     await api.create(kindOf('routes'), draft('lost', { match: { path: '/lost' }, to: 'nowhere' }))
@@ -142,14 +142,42 @@ describe('what the store has', () => {
     expect(conditionOf(lost, 'Accepted')!.message).toContain('spec.to: unknown service `nowhere`')
     expect(conditionOf(lost, 'Programmed')!.status).toBe('False')
     expect(Object.keys(node.spec.routes)).toEqual(['orders'])
-    // One that is right waits, and knows for whom.
     await api.create(kindOf('routes'), draft('next', { match: { path: '/next' }, to: 'orders' }))
-    const next = await kept('routes', 'next', isSo('Accepted'))
-    expect(conditionOf(next, 'Programmed')).toMatchObject({ status: 'False', reason: 'HeldBack' })
-    expect(conditionOf(next, 'Programmed')!.message).toContain('Route lost is not right')
-    expect(conditionOf(await kept('routes', 'orders', isSo('Accepted')), 'Programmed')!.status).toBe('True')
+    await kept('routes', 'next', isSo('Programmed'))
+    expect(Object.keys(node.spec.routes)).toEqual(['orders', 'next'])
+    expect(node.refusals).toHaveLength(1)
     await api.create(kindOf('services'), draft('nowhere', { endpoints: ['http://127.0.0.1:4009'] }))
     await kept('routes', 'lost', isSo('Programmed'))
+  })
+
+  test('what is changed for the worse runs on as it was', async () => {
+    const { api, node, kept, take } = await start(FILE)
+    await kept('routes', 'orders', isSo('Programmed'))
+    const to = (service: string) => ({ type: 'merge', patch: { spec: { to: service } } }) as const
+    await api.patch(kindOf('routes'), { name: 'orders' }, to('nowhere'), { fieldManager: 'me' })
+    await kept('routes', 'orders', isNotSo('Accepted'))
+    const outcome = await take(FILE.replace('127.0.0.1:4001', '127.0.0.1:4002'))
+    if (!outcome.ok) throw new Error('refused')
+    expect(outcome.warnings.map(formatProblem)).toContainEqual(
+      expect.stringContaining('routes.orders.to: unknown service `nowhere`'),
+    )
+    expect(node.spec.services['orders']!.endpoints).toEqual(['http://127.0.0.1:4002'])
+    expect(node.spec.routes['orders']!.to).toBe('orders')
+    await api.patch(kindOf('routes'), { name: 'orders' }, to('orders'), { fieldManager: 'me' })
+    await kept('routes', 'orders', isSo('Programmed', 3))
+  })
+
+  test('what ran and cannot run on is never left out: what was stays in force, and others wait', async () => {
+    const { api, node, kept } = await start(FILE)
+    await kept('routes', 'orders', isSo('Programmed'))
+    await api.delete(kindOf('services'), { name: 'orders' })
+    await kept('routes', 'orders', isNotSo('Accepted'))
+    await api.create(kindOf('routes'), draft('next', { match: { path: '/next' }, respond: { body: 'hi' } }))
+    const next = await kept('routes', 'next', isSo('Accepted'))
+    expect(conditionOf(next, 'Programmed')).toMatchObject({ status: 'False', reason: 'HeldBack' })
+    expect(conditionOf(next, 'Programmed')!.message).toContain('Route orders is not right')
+    expect(Object.keys(node.spec.routes)).toEqual(['orders'])
+    await api.create(kindOf('services'), draft('orders', { endpoints: ['http://127.0.0.1:4009'] }))
     await kept('routes', 'next', isSo('Programmed'))
   })
 

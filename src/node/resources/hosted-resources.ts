@@ -15,7 +15,7 @@ import type { Origin } from '../configuration.js'
 import { bring } from '../configurator.js'
 import type { ChangeOutcome, Door, Running } from '../control.js'
 import type { Log } from '../log.js'
-import { Composer } from './composer.js'
+import { Composer, type Round } from './composer.js'
 import { bringFile } from './file-door.js'
 import { KeptResources } from './kept.js'
 import { entryKinds, NODE_KIND } from './kinds.js'
@@ -118,8 +118,10 @@ export class HostedResources implements Door, AsyncDisposable {
       try {
         const problems = await this.#bringFile(true)
         await kept.refresh(this.#closing.signal)
-        const outcome = await this.#round(origin)
-        return outcome.ok ? { ...outcome, warnings: [...loaded.warnings, ...problems] } : outcome
+        const { outcome, left } = await this.#round(origin)
+        if (!outcome.ok) return outcome
+        const warnings = left.map((problem) => ({ ...problem, severity: 'warning' as const }))
+        return { ...outcome, warnings: [...loaded.warnings, ...problems, ...warnings] }
       } catch (error) {
         // It is brought later: what the file says is known.
         this.#trouble(error)
@@ -201,15 +203,16 @@ export class HostedResources implements Door, AsyncDisposable {
     })
   }
 
-  async #round(origin: Origin): Promise<ChangeOutcome> {
+  async #round(origin: Origin): Promise<Round> {
     this.#timer?.cancel()
-    const { outcome, verdicts } = await this.#composer.round(origin)
+    const round = await this.#composer.round(origin)
+    const { outcome, verdicts } = round
     this.#verdicts = verdicts
     await this.#tell()
     if (outcome.ok) this.#failures = 0
     // What cannot be had now, such as an address, may be free later.
     else if (outcome.why === 'unavailable') this.#retry()
-    return outcome
+    return round
   }
 
   #retry(): void {
