@@ -17,6 +17,7 @@ import { checkKey } from './keys.js'
  * | `banyan/data-shards/NAME` | which database has which buckets, and what is on its way |
  * | `banyan/logs/ID/` | who leads an event log with followers (`leader`), and in which epoch (`epoch`) |
  * | `banyan/resources/GROUP/PLURAL/NAMESPACE/NAME` | a resource; of kinds without namespaces, nothing stands for the namespace |
+ * | `banyan/nodes/NAMESPACE/NAME` | which process is the node of that name, of those that run resources |
  * | `banyan/history/...` | what has happened to any of them |
  */
 export const KEYSPACE = {
@@ -31,6 +32,7 @@ export const KEYSPACE = {
   fences: 'banyan/fences/',
   dataShards: 'banyan/data-shards/',
   resources: 'banyan/resources/',
+  nodes: 'banyan/nodes/',
   history: 'banyan/history/',
 } as const
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { systemRuntime } from '../../core/runtime.js'
+import { world } from '../../../test/support/reachable.js'
+import { systemRuntime, type Runtime } from '../../core/runtime.js'
 import { openCoordinator, type Coordinator } from '../../coordination/index.js'
 import type { Resource, ResourceDraft } from '../../coordination/resources/object.js'
 import { openResources } from '../../coordination/resources/store/resources.js'
@@ -213,7 +214,7 @@ describe('a route', () => {
     const ready = await kept('routes', 'orders', isSo('Ready'))
     expect(conditionOf(ready, 'Ready')!.reason).toBe('Healthy')
     node.healthy = false
-    look()
+    await look()
     const route = await kept('routes', 'orders', isNotSo('Ready'))
     expect(conditionOf(route, 'Ready')).toMatchObject({
       reason: 'NoHealthyEndpoint',
@@ -223,6 +224,70 @@ describe('a route', () => {
       'NoHealthyEndpoint',
     )
   })
+})
+
+describe('a node without a process', () => {
+  test('is gone, and so is what it said, until it is back', async () => {
+    const { coordinator, kept, look } = await start(FILE)
+    const ofSecond = FILE.replace('edge-1', 'edge-2')
+    const second = await start(ofSecond, coordinator)
+    await kept('nodes', 'edge-2', isSo('Programmed'))
+    await kept('routes', 'orders', isToldBy('edge-1', 'edge-2'))
+    await second.close()
+    await look()
+    const gone = await kept('nodes', 'edge-2', isGone)
+    const conditions = (gone.status as EntryStatus).conditions!
+    expect(conditions.map(({ type, status }) => [type, status])).toEqual([
+      ['Accepted', 'Unknown'],
+      ['Programmed', 'Unknown'],
+      ['Ready', 'Unknown'],
+    ])
+    expect((gone.status as EntryStatus).nodes).toEqual([])
+    await kept('routes', 'orders', isToldBy('edge-1'))
+    await start(ofSecond, coordinator)
+    await kept('nodes', 'edge-2', isSo('Programmed'))
+    await kept('routes', 'orders', isToldBy('edge-1', 'edge-2'))
+  })
+
+  test('is told once, whoever looks and how often', async () => {
+    const { coordinator, api, kept, look } = await start(FILE)
+    const others = ['edge-2', 'edge-3'].map((name) => start(FILE.replace('edge-1', name), coordinator))
+    const [second, third] = await Promise.all(others)
+    // Somebody has made it for a node to come.
+    await api.create(kindOf('nodes'), draft('edge-4', {}))
+    await kept('nodes', 'edge-2', isSo('Programmed'))
+    await second!.close()
+    await Promise.all([look(), third!.look()])
+    const { metadata } = await kept('nodes', 'edge-2', isGone)
+    for (let looks = 0; looks < 3; looks++) await Promise.all([look(), third!.look()])
+    expect((await api.get(kindOf('nodes'), { name: 'edge-2' })).metadata).toEqual(metadata)
+    expect((await api.get(kindOf('nodes'), { name: 'edge-4' })).status).toBeUndefined()
+  })
+})
+
+test('of two nodes of one name the second says so, runs all the same, and has the name when the first is gone', async () => {
+  const { connect, runtime } = world()
+  const { clock } = runtime
+  const { coordinator } = connect()
+  const first = await start(FILE, coordinator, { runtime })
+  await clock.advance('10s')
+  const second = await start(FILE, connect().coordinator, { runtime })
+  await clock.advance('1m')
+  const clash =
+    /^resources: another node is called `edge-1` \(.+\): give each a name of its own with `resources.node`/
+  expect(second.warnings).toEqual([expect.stringMatching(clash)])
+  expect(first.warnings).toEqual([])
+  await first.api.create(kindOf('routes'), draft('hello', { match: { path: '/hello' }, to: 'orders' }))
+  second.node.healthy = false
+  await clock.advance('10s')
+  expect(Object.keys(second.node.spec.routes)).toEqual(['orders', 'hello'])
+  // What is told is of the first.
+  const hello = () => second.api.get(kindOf('routes'), { name: 'hello' })
+  expect(conditionOf(await hello(), 'Ready')).toMatchObject({ status: 'True' })
+  await first.close()
+  await clock.advance('10s')
+  expect(conditionOf(await hello(), 'Ready')).toMatchObject({ status: 'False' })
+  expect(second.warnings).toHaveLength(1)
 })
 
 test('a place in the order changes what the node runs', async () => {
@@ -253,6 +318,15 @@ function isNotSo(type: string): Test {
   return (resource) => conditionOf(resource, type)?.status === 'False'
 }
 
+function isGone(resource: Resource): boolean {
+  return conditionOf(resource, 'Programmed')?.reason === 'NodeGone'
+}
+
+function isToldBy(...nodes: string[]): Test {
+  return ({ status }) =>
+    (status as EntryStatus | undefined)?.nodes?.map(({ name }) => name).join() === nodes.join()
+}
+
 function conditionOf({ status }: Resource, type: string): Condition | undefined {
   return (status as EntryStatus | undefined)?.conditions?.find((each) => each.type === type)
 }
@@ -272,11 +346,11 @@ async function read(text: string): Promise<Loaded & { ok: true }> {
 }
 
 /** Resources of a file, on a node that only notes what it is to run. */
-async function start(text: string, shared?: Coordinator, { away = false } = {}) {
+async function start(text: string, shared?: Coordinator, { away = false, runtime = systemRuntime } = {}) {
   const coordinator = shared ?? (await openCoordinator('memory:'))
   if (!shared) open.push(coordinator)
   const loaded = await read(text)
-  const node = new NotingNode(loaded.spec, away ? undefined : coordinator)
+  const node = new NotingNode(loaded.spec, away ? undefined : coordinator, runtime)
   const warnings: string[] = []
   const log: Log = (level, message) => {
     if (level === 'warn') warnings.push(message)
@@ -302,7 +376,7 @@ async function start(text: string, shared?: Coordinator, { away = false } = {}) 
   return {
     ...{ api, coordinator, node, warnings },
     close: () => hosted.close(),
-    look: () => void hosted.look(),
+    look: () => hosted.look(),
     kept: async (plural: string, name: string, test: Test) =>
       (await found(plural, name, (resource) => resource !== undefined && test(resource)))!,
     gone: (plural: string, name: string) => found(plural, name, (resource) => !resource),
@@ -315,16 +389,17 @@ class NotingNode implements Running {
   readonly applied: NodeSpec[] = []
   readonly refusals: (readonly ConfigProblem[])[] = []
   readonly coordinator: HostedCoordinator
-  readonly runtime = systemRuntime
+  readonly runtime: Runtime
   healthy = true
   readonly #configuration: Configuration
   readonly #waiting = new Set<() => void>()
 
-  constructor(spec: NodeSpec, coordinator: Coordinator | undefined) {
+  constructor(spec: NodeSpec, coordinator: Coordinator | undefined, runtime: Runtime) {
     this.spec = spec
-    const { clock } = systemRuntime
+    this.runtime = runtime
+    const { clock } = runtime
     const telemetry = {
-      ...systemRuntime.telemetry,
+      ...runtime.telemetry,
       counter: () => ({ add: () => undefined }),
       gauge: () => () => undefined,
     }

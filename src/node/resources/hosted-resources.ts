@@ -20,6 +20,7 @@ import { bringFile } from './file-door.js'
 import { KeptResources } from './kept.js'
 import { entryKinds, NODE_KIND } from './kinds.js'
 import { resourceNameOf } from './names.js'
+import { Presence } from './presence.js'
 import { resourcesOf, type Whose } from './resources-of.js'
 import { tellStatus } from './tell-status.js'
 import type { Verdict } from './verdict.js'
@@ -60,6 +61,8 @@ export class HostedResources implements Door, AsyncDisposable {
   #api: ResourceApi | undefined
   #handler: HttpHandler | undefined
   #kept: KeptResources | undefined
+  /** Undefined if nobody else can be there. */
+  #presence: Presence | undefined
   #verdicts: readonly Verdict[] = []
   /** Everything that changes something, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -96,6 +99,7 @@ export class HostedResources implements Door, AsyncDisposable {
     const open = (coordinator: Coordinator): void => {
       const api = (this.#api = openResources(coordinator))
       if (coordinator === this.#own) this.#handler = this.#handlerOf(api)
+      else this.#presence = this.#presenceIn(coordinator)
       void this.#inTurn(() => this.#begin()).catch((error: unknown) => this.#trouble(error))
     }
     const { coordinator } = this.#parts.node
@@ -139,6 +143,7 @@ export class HostedResources implements Door, AsyncDisposable {
     this.#timer?.cancel()
     this.#nextLook?.cancel()
     await this.#turn
+    await this.#presence?.close()
     await this.#kept?.close()
     await this.#api?.close()
     await this.#own?.close()
@@ -158,6 +163,17 @@ export class HostedResources implements Door, AsyncDisposable {
     const { namespace, node } = this.whose
     this.#parts.log('info', `runs the resources of ${namespace}`, { node })
     this.#lookAgain()
+  }
+
+  #presenceIn(coordinator: Coordinator): Presence {
+    const { namespace, node } = this.whose
+    const onTaken = (holder: string): void =>
+      this.#parts.log(
+        'warn',
+        `resources: another node is called \`${node}\` (${holder}): give each a name of its own with \`resources.node\`; ` +
+          'until that one is gone, this one runs its resources and does not tell how they are',
+      )
+    return new Presence(coordinator, { namespace, node: resourceNameOf(node), onTaken })
   }
 
   #handlerOf(api: ResourceApi): HttpHandler {
@@ -224,6 +240,8 @@ export class HostedResources implements Door, AsyncDisposable {
   /** Tells resources what has become of them. What cannot be told now is told at the next look. */
   async #tell(): Promise<void> {
     const { node } = this.#parts
+    // Two with one name would take back each other's words.
+    if (this.#presence?.isTaken) return
     try {
       const { services } = await node.state()
       await tellStatus(this.#api!, this.#verdicts, {
@@ -231,6 +249,7 @@ export class HostedResources implements Door, AsyncDisposable {
         configGeneration: node.configuration.generation,
         configHash: node.configuration.hash,
         resources: this.#kept?.all() ?? [],
+        isThere: (name) => this.#presence?.has(name) ?? true,
         onRefused: ({ kind, metadata }, { message }) =>
           this.#warnOnce(`${kind} ${metadata.name} takes no status: ${message}`),
         now: new Date(this.#runtime.clock.wall()).toISOString().replace(/\.\d+/, ''),

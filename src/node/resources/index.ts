@@ -1,7 +1,7 @@
 /**
  * The entries of a configuration as resources: `resources-of.ts` and `config-of.ts` turn one into the other, `file-door.ts` brings
  * what the file says to the store, `composer.ts` brings what the store has to the node, `hosted-resources.ts` does both for a node and
- * tells each resource what has become of it.
+ * tells each resource what has become of it; `presence.ts` knows which nodes have a process.
  */
 import type { Loaded } from '../config/load.js'
 import type { Running } from '../control.js'

@@ -3,6 +3,13 @@ import type { Condition, ConditionStatus, EntryStatus, NodeReport } from './stat
 /** The worse, the higher. */
 const WORSE: Readonly<Record<ConditionStatus, number>> = { True: 0, Unknown: 1, False: 2 }
 
+/** What is true of a node without a process. */
+const GONE = {
+  status: 'Unknown',
+  reason: 'NodeGone',
+  message: 'no process has had this name since it was last seen',
+} as const
+
 /**
  * A status with what one node has to say. What is true of all is what the node says that is worst off; a node that has not looked at
  * the present generation yet does not know.
@@ -28,6 +35,23 @@ export function mergedStatus(
       return { ...condition, observedGeneration: generation, lastTransitionTime }
     }),
     nodes: reports,
+  }
+}
+
+/**
+ * A status of the resource of a node that has no process any more. Who of many looks, and how often, makes no difference.
+ *
+ * @param now - RFC 3339
+ */
+export function goneStatus(before: EntryStatus, now: string): EntryStatus {
+  return {
+    ...before,
+    conditions: (before.conditions ?? []).map((was) => ({
+      ...was,
+      ...GONE,
+      lastTransitionTime: was.status === GONE.status ? was.lastTransitionTime : now,
+    })),
+    nodes: [],
   }
 }
 
