@@ -56,11 +56,18 @@ export class Composer {
   async round(origin: Origin): Promise<Round> {
     const resources = this.#parts.resources()
     const wrong = new Map<Resource, readonly ConfigProblem[]>()
+    const unclear = new Map<Resource, string>()
     for (;;) {
       const chosen = resources.flatMap((resource) =>
-        wrong.has(resource) ? (this.#running?.get(resource.metadata.uid) ?? []) : [resource],
+        wrong.has(resource) || unclear.has(resource)
+          ? (this.#running?.get(resource.metadata.uid) ?? [])
+          : [resource],
       )
       const composition = configOf(chosen, this.#parts.whose.node)
+      if (composition.faults.length > 0) {
+        for (const { resource, message } of composition.faults) unclear.set(resource, message)
+        continue
+      }
       const outcome = await this.#bring(composition, origin)
       const blamed = outcome.ok ? new Map<Resource, ConfigProblem[]>() : blame(outcome.problems, composition)
       const changed =
@@ -74,7 +81,7 @@ export class Composer {
         this.#running = new Map(chosen.map((resource) => [resource.metadata.uid, resource]))
         if (wrong.size === 0) this.#refused.clear()
       }
-      const verdicts = this.#judge(resources, composition, outcome, new Map([...blamed, ...wrong]))
+      const verdicts = this.#judge(resources, outcome, new Map([...blamed, ...wrong]), unclear)
       return { outcome, verdicts, left: [...wrong.values()].flat() }
     }
   }
@@ -113,11 +120,10 @@ export class Composer {
 
   #judge(
     resources: readonly Resource[],
-    { faults }: Composition,
     outcome: ChangeOutcome,
     wrong: ReadonlyMap<Resource, readonly ConfigProblem[]>,
+    unclear: ReadonlyMap<Resource, string>,
   ): Verdict[] {
-    const unclear = new Map(faults.map(({ resource, message }) => [resource, message]))
     const names = [...wrong.keys()].map(({ kind, metadata }) => `${kind} ${metadata.name}`)
     const own = resourceNameOf(this.#parts.whose.node)
     return resources

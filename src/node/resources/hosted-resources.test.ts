@@ -168,6 +168,21 @@ describe('what the store has', () => {
     await kept('routes', 'orders', isSo('Programmed', 3))
   })
 
+  test('what is noted wrongly on it changes nothing of what it runs', async () => {
+    const { api, node, kept } = await start(FILE)
+    await kept('routes', 'orders', isSo('Programmed'))
+    const patch = { metadata: { annotations: { [ORDER_ANNOTATION]: 'first' } } }
+    await api.patch(kindOf('routes'), { name: 'orders' }, { type: 'merge', patch })
+    const route = await kept('routes', 'orders', isNotSo('Accepted'))
+    expect(conditionOf(route, 'Accepted')).toMatchObject({ reason: 'Unclear' })
+    const next = draft('next', { match: { path: '/next' }, to: 'orders' })
+    await api.create(kindOf('routes'), { ...next, metadata: { ...next.metadata, ...patch.metadata } })
+    await kept('routes', 'next', isNotSo('Accepted'))
+    await api.create(kindOf('routes'), draft('last', { match: { path: '/last' }, to: 'orders' }))
+    await kept('routes', 'last', isSo('Programmed'))
+    expect(Object.keys(node.spec.routes)).toEqual(['orders', 'last'])
+  })
+
   test('what ran and cannot run on is never left out: what was stays in force, and others wait', async () => {
     const { api, node, kept } = await start(FILE)
     await kept('routes', 'orders', isSo('Programmed'))
