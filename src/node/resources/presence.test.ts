@@ -43,6 +43,7 @@ describe('a presence', () => {
     enter(connect().coordinator, 'edge-1')
     const onTaken = () => undefined
     const there = new Presence(connect().coordinator, { namespace: 'other', node: 'edge-2', onTaken })
+    expect(there.has('edge-1')).toBe(true)
     await runtime.clock.advance('1s')
     expect(there.has('edge-1')).toBe(false)
   })
@@ -85,9 +86,10 @@ describe('a presence', () => {
   it('is had although the answer was lost', async () => {
     const { connect, runtime } = world()
     const { coordinator, engine } = connect()
+    await coordinator.session().lease()
     engine.losesAnswers = true
     const { clashes, presence } = enter(coordinator, 'edge-1')
-    await runtime.clock.advance('5s')
+    await runtime.clock.advance('500ms')
     engine.losesAnswers = false
     await runtime.clock.advance('1m')
     expect([clashes, presence.isTaken]).toEqual([[], false])

@@ -13,7 +13,7 @@ export interface PresenceOptions {
   readonly namespace: string
   /** The name of the resource of this node. */
   readonly node: string
-  /** Told once when another process has the name, and lives; this one has it as soon as that is gone. */
+  /** Told of each other process that has the name, and lives; this one has it as soon as that is gone. */
   onTaken(holder: string): void
 }
 
@@ -127,7 +127,6 @@ export class Presence implements AsyncDisposable {
       this.#revision = result.revision
       this.#isTaken = false
       await this.#changed(result.revision, lease.signal)
-      if (lease.signal.aborted) this.#doubt()
       return
     }
     const { actual } = result
@@ -139,7 +138,6 @@ export class Presence implements AsyncDisposable {
   /** Another process has the key: it lives, or is a former life of this one whose lease has not ended yet. */
   async #standBy({ value, revision }: Entry): Promise<void> {
     const timer = this.#clock.schedule(this.#clock.now() + LATE * this.#session.ttl, () => {
-      if (this.#isTaken) return
       this.#isTaken = true
       this.#options.onTaken(value)
     })
