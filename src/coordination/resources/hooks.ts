@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import { duration, type Duration } from '../../core/duration.js'
+import { isPassed, raceWithTimer } from '../../core/race-with-timer.js'
 import type { ResourceDefinition } from './define.js'
 import { invalid } from './admission.js'
 import { readDraft } from './draft.js'
@@ -101,16 +102,9 @@ export class Hooks {
   ): Promise<Answer> {
     if (!(answer instanceof Promise)) return answer
     const ms = duration(timeout)
-    let late: (error: Error) => void
-    const lateness = new Promise<never>((_, reject) => (late = reject))
-    const timer = this.#clock.schedule(this.#clock.now() + ms, () =>
-      late(new Error(`no answer within ${ms} ms`)),
-    )
-    try {
-      return await Promise.race([answer, lateness])
-    } finally {
-      timer.cancel()
-    }
+    const result = await raceWithTimer(this.#clock, answer, ms)
+    if (isPassed(result)) throw new Error(`no answer within ${ms} ms`)
+    return result
   }
 
   #of({ group, kind }: ResourceDefinition): AdmissionHook[] {
