@@ -22,7 +22,7 @@ export interface FileDoorOptions {
 }
 
 /** Which file a node has brought: a hash of its entries, and under which manager. */
-export const FILE_ANNOTATION = `${GROUP}/file`
+const FILE_ANNOTATION = `${GROUP}/file`
 
 /**
  * Brings what a file says to the store: each entry is applied, as `kubectl apply --server-side` does it, and what the file had and has

@@ -127,7 +127,7 @@ export class HostedResources implements Door, AsyncDisposable {
         const warnings = left.map((problem) => ({ ...problem, severity: 'warning' as const }))
         return { ...outcome, warnings: [...loaded.warnings, ...problems, ...warnings] }
       } catch (error) {
-        // It is brought later: what the file says is known.
+        // What the file says is not brought: whoever has asked for it is told, and asks again.
         this.#trouble(error)
         const problems = [problemOf(error, loaded.file)]
         const { generation } = this.#parts.node.configuration
